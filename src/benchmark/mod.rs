@@ -1,0 +1,37 @@
+//! Timings of the parts of a training on this machine, for `loop-dml bench`.
+//!
+//! A figure is the median of several repetitions after some that warm up; the device is
+//! synchronised before and after each.
+
+mod loss;
+mod step;
+
+use std::time::Instant;
+
+use burn::tensor::backend::Backend;
+
+pub use loss::{LossBenchmark, LossTiming};
+pub use step::{StepBenchmark, StepTiming};
+
+/// Repetitions before the first that counts: caches fill, GPU kernels compile and are tuned.
+const WARM_UP: usize = 3;
+
+/// The median time of `work` over `repeats` repetitions, in milliseconds.
+fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..WARM_UP + repeats.max(1))
+        .map(|_| {
+            synchronise::<B>(device);
+            let start = Instant::now();
+            work();
+            synchronise::<B>(device);
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .skip(WARM_UP)
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn synchronise<B: Backend>(device: &B::Device) {
+    B::sync(device).expect("a device that computes can be waited for");
+}

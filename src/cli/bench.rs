@@ -1,0 +1,202 @@
+//! `loop-dml bench`.
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::DeviceArgs;
+use crate::backend::{self, Job, Place};
+use crate::benchmark::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
+use crate::config::{Config, ConfigError};
+use crate::error::Error;
+
+const EXAMPLES: &str = "\
+Examples:
+  loop-dml bench loss --negatives loop --batch 128 --dim 512
+  loop-dml bench step --backbone googlenet --batch 8 --size 224 --json";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Time one forward and backward pass of a loss on embeddings.
+    Loss(LossArgs),
+    /// Time a training step of a network, and its forward pass.
+    Step(StepArgs),
+}
+
+#[derive(Debug, Args)]
+struct LossArgs {
+    /// The loss, by its name in the configuration.
+    #[arg(long, value_name = "NAME", default_value = "hphn-triplet")]
+    loss: String,
+    /// Where negatives are looked for: none or loop.
+    #[arg(long, value_name = "NAME", default_value = "loop")]
+    negatives: String,
+    /// Embeddings in the batch, even.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    batch: usize,
+    /// Images of each class, even.
+    #[arg(long, value_name = "K", default_value_t = 2)]
+    images_per_class: usize,
+    /// Length of an embedding.
+    #[arg(long, value_name = "D", default_value_t = 512)]
+    dim: usize,
+    /// Repetitions; the median is printed.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct StepArgs {
+    /// The backbone: googlenet or conv4.
+    #[arg(long, value_name = "NAME", default_value = "googlenet")]
+    backbone: String,
+    /// Images in the batch, even, two of a class.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch: usize,
+    /// Side of an image in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    size: usize,
+    /// Length of an embedding.
+    #[arg(long, value_name = "D", default_value_t = 512)]
+    dim: usize,
+    /// Repetitions; the median is printed.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+struct OutputArgs {
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(super) fn run(args: BenchArgs) -> Result<(), Error> {
+    match args.what {
+        What::Loss(args) => loss(args),
+        What::Step(args) => step(args),
+    }
+}
+
+fn loss(args: LossArgs) -> Result<(), Error> {
+    whole_classes(args.batch, args.images_per_class)?;
+    let config = checked(&[
+        format!("loss.name={}", args.loss),
+        format!("negatives.name={}", args.negatives),
+        format!("model.embedding_dim={}", args.dim),
+        format!("batch.images_per_class={}", args.images_per_class),
+        format!(
+            "batch.classes={}",
+            args.batch / args.images_per_class.max(1)
+        ),
+    ])?;
+    let benchmark = LossBenchmark {
+        loss: config.loss.kind,
+        negatives: config.negatives,
+        batch: config.batch.classes * config.batch.images_per_class,
+        images_per_class: config.batch.images_per_class,
+        dim: args.dim,
+        repeats: usize::from(args.repeats),
+    };
+    let timing = backend::run(
+        args.output.device.backend,
+        args.output.device.device,
+        LossJob(benchmark),
+    )?;
+    print(&args.output, &timing, || {
+        format!(
+            "{} with negatives {}, {} x {}: {:.3} ms forward and backward",
+            args.loss, args.negatives, args.batch, args.dim, timing.milliseconds
+        )
+    });
+    Ok(())
+}
+
+fn step(args: StepArgs) -> Result<(), Error> {
+    whole_classes(args.batch, 2)?;
+    let config = checked(&[
+        format!("model.backbone={}", args.backbone),
+        format!("model.embedding_dim={}", args.dim),
+        format!("data.image_size={}", args.size),
+        format!("data.resize={}", args.size),
+        "batch.images_per_class=2".to_string(),
+        format!("batch.classes={}", args.batch / 2),
+    ])?;
+    let benchmark = StepBenchmark {
+        config,
+        repeats: usize::from(args.repeats),
+    };
+    let timing = backend::run(
+        args.output.device.backend,
+        args.output.device.device,
+        StepJob(benchmark),
+    )?;
+    print(&args.output, &timing, || {
+        format!(
+            "{} on {} images of {2}x{2}: step {3:.1} ms ({4:.1} images/s), forward {5:.1} ms",
+            args.backbone,
+            args.batch,
+            args.size,
+            timing.step_ms,
+            timing.images_per_second,
+            timing.forward_ms
+        )
+    });
+    Ok(())
+}
+
+/// Refuses a batch that is not a whole number of classes.
+fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), Error> {
+    if images_per_class > 0 && batch.is_multiple_of(images_per_class) {
+        return Ok(());
+    }
+    let reason = format!("give a multiple of the {images_per_class} images of a class");
+    Err(ConfigError::value("--batch", batch as i64, reason).into())
+}
+
+fn checked(overrides: &[String]) -> Result<Config, Error> {
+    let config = Config::parse("", "the command line", overrides)?;
+    config.check()?;
+    Ok(config)
+}
+
+fn print(args: &OutputArgs, timing: &impl Serialize, text: impl Fn() -> String) {
+    if args.json {
+        println!("{}", serde_json::json!(timing));
+    } else {
+        println!("{}", text());
+    }
+}
+
+struct LossJob(LossBenchmark);
+
+impl Job for LossJob {
+    type Output = LossTiming;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LossTiming, Error> {
+        Ok(self.0.run::<B>(&place.device))
+    }
+}
+
+struct StepJob(StepBenchmark);
+
+impl Job for StepJob {
+    type Output = StepTiming;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<StepTiming, Error> {
+        Ok(self.0.run::<B>(&place))
+    }
+}

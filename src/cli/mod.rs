@@ -1,0 +1,79 @@
+//! The command line: one file per subcommand, each thin — parse, call the library, print.
+
+mod bench;
+mod evaluate;
+mod train;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::backend::BackendName;
+use crate::error::Error;
+use crate::training::Stop;
+
+/// Deep metric learning with LoOp's optimal hard negatives, on Burn.
+#[derive(Debug, Parser)]
+#[command(name = "loop-dml", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  loop-dml train                                    the quickstart: no file, no network, a minute
+  loop-dml train --config configs/folder.toml --set data.root=photos
+  loop-dml evaluate artifacts/quickstart-1 --json";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train an embedding; without --config, the quickstart.
+    Train(train::TrainArgs),
+    /// Measure a run's retrieval on its test split.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Time parts of the training on this machine.
+    Bench(bench::BenchArgs),
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Args)]
+struct DeviceArgs {
+    /// Backend, of those compiled in; by default the first of cuda, wgpu and cpu.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendName>,
+    /// Number of the backend's device.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    device: usize,
+}
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+///
+/// Whatever ends the command before it is done.
+pub fn run(cli: Cli) -> Result<(), Error> {
+    match cli.command {
+        Command::Train(args) => train::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+/// Lets an interruption from the terminal or the system stop the work in order; a second one ends
+/// the process at once.
+fn stop_on_interrupt() -> Stop {
+    let stop = Stop::new();
+    let handle = stop.clone();
+    let installed = ctrlc::set_handler(move || {
+        if handle.requested() {
+            std::process::exit(INTERRUPTED);
+        }
+        handle.because(Error::Interrupted { run: None });
+    });
+    if let Err(error) = installed {
+        eprintln!("warning: interrupts will end the process at once: {error}");
+    }
+    stop
+}
+
+/// Exit status of an interrupted command.
+const INTERRUPTED: i32 = 130;

@@ -1,0 +1,128 @@
+//! `loop-dml train`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::Args;
+
+use super::{DeviceArgs, stop_on_interrupt};
+use crate::backend::{self, Job, Place};
+use crate::config::Config;
+use crate::error::Error;
+use crate::evaluation::Recall;
+use crate::training::{self, Context, Display, Outcome, RunFolder, Stop};
+
+const EXAMPLES: &str = "\
+Examples:
+  loop-dml train
+  loop-dml train --set training.epochs=3 --run artifacts/short
+  loop-dml train --config configs/fashion-mnist.toml
+  loop-dml train --config configs/folder.toml --set data.root=photos --backend wgpu
+  loop-dml train --resume --run artifacts/short --set training.epochs=6
+
+Sections of a configuration: model, data, batch, loss, negatives, optimizer, training, evaluation.
+A run's folder shows all of its keys in config.toml.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct TrainArgs {
+    /// Configuration, TOML; without it, the quickstart that the binary carries.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    /// Set one key of the configuration, such as training.epochs=3; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Folder of the run; by default the next free artifacts/NAME-N.
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+    /// Go on with the run in --run from its last checkpoint.
+    #[arg(long, requires = "run")]
+    resume: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
+    let what = match (&args.config, &args.run) {
+        (_, Some(run)) if args.resume => What::Resumed(RunFolder::open(run)?),
+        (Some(path), _) => What::New {
+            name: path
+                .file_stem()
+                .map_or("run".into(), |stem| stem.to_string_lossy().into_owned()),
+            config: Box::new(Config::load(path, &args.set)?),
+        },
+        (None, _) => What::New {
+            name: "quickstart".into(),
+            config: Box::new(Config::quickstart(&args.set)?),
+        },
+    };
+    let job = TrainJob {
+        what,
+        overrides: args.set,
+        run: args.run,
+        display: display(),
+        stop: stop_on_interrupt(),
+    };
+    let outcome = backend::run(args.device.backend, args.device.device, job)?;
+    report(&outcome);
+    Ok(())
+}
+
+enum What {
+    New { config: Box<Config>, name: String },
+    Resumed(RunFolder),
+}
+
+struct TrainJob {
+    what: What,
+    overrides: Vec<String>,
+    run: Option<PathBuf>,
+    display: Display,
+    stop: Stop,
+}
+
+impl Job for TrainJob {
+    type Output = Outcome;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Outcome, Error> {
+        let context = Context {
+            place: &place,
+            display: self.display,
+            stop: &self.stop,
+        };
+        match self.what {
+            What::New { config, name } => {
+                training::train::<B>(&config, self.run.as_deref(), &name, &context)
+            }
+            What::Resumed(folder) => training::resume::<B>(folder, &self.overrides, &context),
+        }
+    }
+}
+
+/// The dashboard in a terminal, lines elsewhere.
+fn display() -> Display {
+    if cfg!(feature = "tui") && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        Display::Dashboard
+    } else {
+        Display::Lines
+    }
+}
+
+fn report(outcome: &Outcome) {
+    let (epoch, best) = &outcome.best;
+    let line = |recall: &Recall| {
+        recall
+            .at
+            .iter()
+            .map(|(k, share)| format!("R@{k} {:.2} %", 100.0 * share))
+            .collect::<Vec<_>>()
+            .join("  ")
+    };
+    eprintln!("untrained    {}", line(&outcome.untrained));
+    eprintln!("best         {}  (epoch {epoch})", line(best));
+    eprintln!(
+        "measure it again: loop-dml evaluate {}",
+        outcome.folder.path().display()
+    );
+}

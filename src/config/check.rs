@@ -1,0 +1,354 @@
+//! Nonsense is refused before anything starts, with the key, the value and the mend.
+
+use toml::Value;
+
+use super::{
+    Backbone, Config, ConfigError, DatasetConfig, LossKind, NegativesConfig, TransformConfig,
+};
+
+type Checked = Result<(), ConfigError>;
+
+impl Config {
+    /// Checks every value by itself and against the others.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be trained with, and what to give instead.
+    pub fn check(&self) -> Checked {
+        self.check_model()?;
+        self.check_transform()?;
+        self.check_dataset()?;
+        self.check_batch()?;
+        self.check_loss()?;
+        self.check_optimizer()?;
+        self.check_training()
+    }
+
+    fn check_model(&self) -> Checked {
+        at_least("model.embedding_dim", self.model.embedding_dim, 2)?;
+        at_most("model.embedding_dim", self.model.embedding_dim, 65_536)
+    }
+
+    fn check_transform(&self) -> Checked {
+        let t = &self.data.transform;
+        let minimum = self.model.backbone.minimum_image_size();
+        if t.image_size < minimum {
+            return Err(ConfigError::value(
+                "data.image_size",
+                t.image_size as i64,
+                format!(
+                    "the backbone {} halves the image until nothing is left; give {minimum} or \
+                     more",
+                    self.model.backbone
+                ),
+            ));
+        }
+        at_most("data.image_size", t.image_size, MAXIMUM_IMAGE_SIZE)?;
+        at_most("data.resize", t.resize, 2 * MAXIMUM_IMAGE_SIZE)?;
+        if t.resize < t.image_size {
+            return Err(ConfigError::value(
+                "data.resize",
+                t.resize as i64,
+                format!(
+                    "crops of data.image_size = {0} are cut from this square; give {0} or more \
+                     (published: 255 for 227)",
+                    t.image_size
+                ),
+            ));
+        }
+        share("data.crop_probability", t.crop_probability)?;
+        share("data.flip_probability", t.flip_probability)?;
+        for &std in &t.std {
+            positive("data.std", f64::from(std))?;
+        }
+        for &mean in &t.mean {
+            finite("data.mean", f64::from(mean))?;
+        }
+        if self.model.backbone == Backbone::GoogLeNet && self.model.weights.is_some() {
+            self.check_imagenet_scale()?;
+        }
+        at_least("data.prefetch", self.data.loading.prefetch, 1)?;
+        at_most("data.prefetch", self.data.loading.prefetch, 1024)?;
+        at_most("data.workers", self.data.loading.workers, 1024)
+    }
+
+    /// The re-scaling that ImageNet weights expect starts from ImageNet's mean and deviation.
+    fn check_imagenet_scale(&self) -> Checked {
+        let (t, published) = (&self.data.transform, TransformConfig::default());
+        for (key, value, expected) in [
+            ("data.mean", t.mean, published.mean),
+            ("data.std", t.std, published.std),
+        ] {
+            if value != expected {
+                return Err(ConfigError::value(
+                    key,
+                    value.map(f64::from).to_vec(),
+                    format!(
+                        "the pretrained weights in model.weights are for images scaled by \
+                         {expected:?}; leave this key out"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_dataset(&self) -> Checked {
+        match &self.data.source {
+            DatasetConfig::Synthetic(synthetic) => {
+                at_least("data.classes", synthetic.classes, 4)?;
+                even("data.classes", synthetic.classes)?;
+                at_most("data.classes", synthetic.classes, 100_000)?;
+                at_least("data.images_per_class", synthetic.images_per_class, 2)?;
+                at_most("data.images_per_class", synthetic.images_per_class, 10_000)
+            }
+            // Its classes are checked where its files are opened, before anything starts.
+            DatasetConfig::FashionMnist(_) => Ok(()),
+            DatasetConfig::Folder(folder) if folder.root.as_os_str().is_empty() => {
+                Err(ConfigError::value(
+                    "data.root",
+                    "",
+                    "give the folder with the images, for example --set data.root=photos",
+                ))
+            }
+            DatasetConfig::Folder(_) => Ok(()),
+        }
+    }
+
+    fn check_batch(&self) -> Checked {
+        at_least("batch.classes", self.batch.classes, 2)?;
+        at_most("batch.classes", self.batch.classes, 65_536)?;
+        at_least("batch.images_per_class", self.batch.images_per_class, 2)?;
+        at_most(
+            "batch.images_per_class",
+            self.batch.images_per_class,
+            65_536,
+        )?;
+        even("batch.images_per_class", self.batch.images_per_class)
+    }
+
+    fn check_loss(&self) -> Checked {
+        match &self.loss.kind {
+            LossKind::HphnTriplet(loss) => {
+                finite("loss.margin", loss.margin)?;
+                not_negative("loss.margin", loss.margin)?;
+            }
+        }
+        if self.negatives == NegativesConfig::Loop && !self.model.normalize {
+            return Err(ConfigError::value(
+                "model.normalize",
+                false,
+                "negatives.name = \"loop\" looks along arcs of the unit sphere; set \
+                 model.normalize = true, or negatives.name = \"none\"",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_optimizer(&self) -> Checked {
+        let o = &self.optimizer;
+        positive("optimizer.learning_rate", o.learning_rate)?;
+        not_negative("optimizer.weight_decay", o.weight_decay)?;
+        positive("optimizer.epsilon", o.epsilon)?;
+        for (key, beta) in [
+            ("optimizer.beta_1", o.beta_1),
+            ("optimizer.beta_2", o.beta_2),
+        ] {
+            share(key, beta)?;
+            if beta as f32 >= 1.0 {
+                return Err(ConfigError::value(key, beta, "give less than 1"));
+            }
+        }
+        positive("optimizer.decay_factor", o.decay_factor)?;
+        if o.decay_factor > 1.0 {
+            return Err(ConfigError::value(
+                "optimizer.decay_factor",
+                o.decay_factor,
+                "the learning rate would rise; give 1 or less",
+            ));
+        }
+        rising("optimizer.decay_epochs", &o.decay_epochs)
+    }
+
+    fn check_training(&self) -> Checked {
+        at_least("training.epochs", self.training.epochs, 1)?;
+        at_least("training.validate_every", self.training.validate_every, 1)?;
+        if let Some(patience) = self.training.early_stopping {
+            at_least("training.early_stopping", patience, 1)?;
+        }
+        if self.training.seed > i64::MAX as u64 {
+            return Err(ConfigError::Value {
+                key: "training.seed".into(),
+                value: self.training.seed.to_string(),
+                reason: format!("give at most {}", i64::MAX),
+            });
+        }
+        at_least("evaluation.batch_size", self.evaluation.batch_size, 1)?;
+        at_most("evaluation.batch_size", self.evaluation.batch_size, 65_536)?;
+        if !self.evaluation.recall.contains(&1) {
+            return Err(ConfigError::value(
+                "evaluation.recall",
+                counts(&self.evaluation.recall),
+                "Recall@1 chooses the best checkpoint; let the list begin with 1",
+            ));
+        }
+        rising("evaluation.recall", &self.evaluation.recall)
+    }
+}
+
+/// A side beyond which one image alone would take gigabytes in a backbone.
+const MAXIMUM_IMAGE_SIZE: usize = 2048;
+
+fn at_least(key: &str, value: usize, minimum: usize) -> Checked {
+    if value >= minimum {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value as i64,
+        format!("give {minimum} or more"),
+    ))
+}
+
+fn at_most(key: &str, value: usize, maximum: usize) -> Checked {
+    if value <= maximum {
+        return Ok(());
+    }
+    let reason = format!("give {maximum} or less");
+    Err(ConfigError::value(key, value as i64, reason))
+}
+
+fn even(key: &str, value: usize) -> Checked {
+    if value.is_multiple_of(2) {
+        return Ok(());
+    }
+    let reason = format!(
+        "must be even, for images go in pairs; give {} or {}",
+        value - 1,
+        value + 1
+    );
+    Err(ConfigError::value(key, value as i64, reason))
+}
+
+/// Networks compute in `f32`: a number that is infinite there is no better than one that is here.
+fn finite(key: &str, value: f64) -> Checked {
+    if (value as f32).is_finite() {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value,
+        "give a finite number of single precision",
+    ))
+}
+
+fn positive(key: &str, value: f64) -> Checked {
+    finite(key, value)?;
+    if value as f32 > 0.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value,
+        "give a number above 0, of single precision",
+    ))
+}
+
+fn not_negative(key: &str, value: f64) -> Checked {
+    finite(key, value)?;
+    if value >= 0.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give 0 or more"))
+}
+
+fn share(key: &str, value: f64) -> Checked {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give a number from 0 to 1"))
+}
+
+fn rising(key: &str, values: &[usize]) -> Checked {
+    if values.first() != Some(&0) && values.is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        counts(values),
+        "give rising numbers above 0",
+    ))
+}
+
+fn counts(values: &[usize]) -> Value {
+    Value::Array(values.iter().map(|&v| Value::Integer(v as i64)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        Config::parse("", "test", &overrides)
+            .and_then(|config| config.check())
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_key_value_and_mend() {
+        for (set, mend) in [
+            ("batch.images_per_class=3", "give 2 or 4"),
+            ("batch.images_per_class=1", "give 2 or more"),
+            ("batch.classes=1", "give 2 or more"),
+            ("data.image_size=8", "give 16 or more"),
+            ("data.resize=31", "give 32 or more"),
+            ("data.resize=5000", "give 4096 or less"),
+            ("data.workers=100000", "give 1024 or less"),
+            ("batch.images_per_class=1000000000000", "give 65536 or less"),
+            ("optimizer.epsilon=1e-300", "above 0"),
+            ("optimizer.beta_1=0.9999999999", "less than 1"),
+            ("loss.margin=1e300", "finite"),
+            ("data.flip_probability=1.5", "from 0 to 1"),
+            ("data.std=[0.2, 0.0, 0.2]", "above 0"),
+            ("optimizer.learning_rate=0.0", "above 0"),
+            ("optimizer.learning_rate=nan", "finite"),
+            ("optimizer.weight_decay=-0.1", "0 or more"),
+            ("optimizer.beta_1=1.0", "less than 1"),
+            ("optimizer.decay_factor=2.0", "1 or less"),
+            ("optimizer.decay_epochs=[5, 5]", "rising"),
+            ("training.epochs=0", "give 1 or more"),
+            ("training.validate_every=0", "give 1 or more"),
+            ("evaluation.recall=[2, 4]", "begin with 1"),
+            ("evaluation.recall=[1, 4, 2]", "rising"),
+            ("loss.margin=-0.1", "0 or more"),
+            ("model.embedding_dim=1", "give 2 or more"),
+            ("model.normalize=false", "model.normalize = true"),
+            ("data.classes=7", "give 6 or 8"),
+        ] {
+            let message = refused(&[set]);
+            let key = set.split('=').next().unwrap();
+            assert!(
+                message.starts_with(&format!("`{key} = ")),
+                "{set}: {message}"
+            );
+            assert!(message.contains(mend), "{set}: {message}");
+        }
+    }
+
+    #[test]
+    fn pretrained_weights_with_another_scale_are_refused() {
+        let pretrained = [
+            "model.backbone=googlenet",
+            "model.weights=w.pth",
+            "data.image_size=227",
+        ];
+        let more = ["data.resize=255", "data.mean=[0.5, 0.5, 0.5]"];
+        let message = refused(&[&pretrained[..], &more].concat());
+        assert!(
+            message.starts_with("`data.mean = [0.5, 0.5, 0.5]`"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! What can be wrong with a configuration, each with its mend.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// A mistake in a configuration file or in a `--set`.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}; check the path given with --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The text is not TOML, or not in the shape of a configuration.
+    #[error("{origin} is not a valid configuration: {message}")]
+    Syntax {
+        /// The file, or what else the text came from.
+        origin: String,
+        /// The parser's message, with line and column where it has them.
+        message: String,
+    },
+    /// An override is not of the form `section.key=value`.
+    #[error("--set {text}: expected SECTION.KEY=VALUE, for example --set training.epochs=3")]
+    Override {
+        /// The override as given.
+        text: String,
+    },
+    /// No section or key has this name.
+    #[error("unknown key `{key}`{}", hint(nearest))]
+    UnknownKey {
+        /// The dotted key.
+        key: String,
+        /// The known key with the most similar name.
+        nearest: Option<String>,
+    },
+    /// The key exists, but not with the chosen dataset, loss or way of looking for negatives.
+    #[error("`{key}` has no effect with {chosen}: remove it, or choose what it belongs to")]
+    NotApplicable {
+        /// The dotted key.
+        key: String,
+        /// The choice that excludes it, such as `data.dataset = "synthetic"`.
+        chosen: String,
+    },
+    /// A value that its key cannot take.
+    #[error("`{key} = {value}`: {reason}")]
+    Value {
+        /// The dotted key.
+        key: String,
+        /// The value as TOML.
+        value: String,
+        /// Why not, and what to give instead.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// A value that `key` cannot take, for `reason`, which says what to give instead.
+    pub(crate) fn value(
+        key: &str,
+        value: impl Into<toml::Value>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Value {
+            key: key.to_string(),
+            value: value.into().to_string(),
+            reason: reason.into(),
+        }
+    }
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(key) => format!("; did you mean `{key}`?"),
+        None => "; `loop-dml train --help` lists the sections".to_string(),
+    }
+}

@@ -1,0 +1,269 @@
+//! Configuration keys by their dotted names: overrides, and messages that name the key at fault.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{
+    Config, ConfigError, DatasetConfig, FashionMnistConfig, FolderConfig, SyntheticConfig,
+};
+
+/// A key that selects which other keys of its section exist.
+const CHOICES: [&str; 3] = ["data.dataset", "loss.name", "negatives.name"];
+
+/// Keys whose value is a path, so that a folder may be called `2024`.
+const PATHS: [&str; 2] = ["data.root", "model.weights"];
+
+/// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string
+/// where it is not TOML, so that paths and names need no quotes.
+///
+/// # Errors
+///
+/// When the text has no `=`, no section or no key.
+pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), ConfigError> {
+    let malformed = || ConfigError::Override {
+        text: text.to_string(),
+    };
+    let (path, value) = text.split_once('=').ok_or_else(malformed)?;
+    let (section, key) = path.trim().split_once('.').ok_or_else(malformed)?;
+    if section.is_empty() || key.is_empty() {
+        return Err(malformed());
+    }
+    let value = value.trim();
+    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut parsed| parsed.remove("value"))
+        .filter(|parsed| parsed.is_str() || !PATHS.contains(&path.trim()));
+    let value = parsed.unwrap_or_else(|| Value::String(value.to_string()));
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    match section {
+        Value::Table(keys) => {
+            keys.insert(key.to_string(), value);
+            Ok(())
+        }
+        _ => Err(malformed()),
+    }
+}
+
+/// Tries each key of `table` by itself, beside the choices it depends on, so that a mistake is
+/// reported with the key's full name and value.
+///
+/// # Errors
+///
+/// The first key that is unknown, does not apply to the choices made, or has a value of the wrong
+/// type.
+pub(super) fn check_each(table: &Table) -> Result<(), ConfigError> {
+    // The choices come first: every other key of their section depends on them.
+    for choice in CHOICES {
+        if let Some(value) = lookup(table, choice) {
+            check_one(&choice_of(table, choice), choice, value, "")?;
+        }
+    }
+    for (section, keys) in table {
+        let Value::Table(keys) = keys else {
+            return Err(unknown(section));
+        };
+        if !known_keys()
+            .iter()
+            .any(|known| known.split('.').next() == Some(section))
+        {
+            return Err(unknown(section));
+        }
+        let choice = CHOICES
+            .iter()
+            .find(|choice| choice.split('.').next() == Some(section));
+        for (key, value) in keys {
+            let path = format!("{section}.{key}");
+            let mut chosen = String::new();
+            let mut beside = Table::new();
+            if let Some(choice) = choice {
+                beside = choice_of(table, choice);
+                let value = lookup(&beside, choice).or_else(|| lookup(table, choice));
+                chosen = format!(
+                    "`{choice} = {}`",
+                    value.map_or("(default)".into(), |v| v.to_string())
+                );
+            }
+            check_one(&beside, &path, value, &chosen)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks `path = value` beside the keys of `beside`.
+fn check_one(beside: &Table, path: &str, value: &Value, chosen: &str) -> Result<(), ConfigError> {
+    if !known_keys().contains(path) {
+        return Err(unknown(path));
+    }
+    let mut table = beside.clone();
+    insert(&mut table, path, value.clone());
+    match Config::deserialize(table) {
+        Ok(_) => Ok(()),
+        Err(error) if error.message().contains("unknown field") => {
+            Err(ConfigError::NotApplicable {
+                key: path.to_string(),
+                chosen: chosen.to_string(),
+            })
+        }
+        Err(error) => Err(ConfigError::Value {
+            key: path.to_string(),
+            value: value.to_string(),
+            reason: error.message().trim_end().to_string(),
+        }),
+    }
+}
+
+/// The choice alone, as `table` makes it: without it no other key of its section can be read.
+fn choice_of(table: &Table, choice: &str) -> Table {
+    let mut beside = Table::new();
+    if let Some(value) = lookup(table, choice) {
+        insert(&mut beside, choice, value.clone());
+    }
+    beside
+}
+
+fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    let (section, key) = path.split_once('.')?;
+    table.get(section)?.get(key)
+}
+
+fn insert(table: &mut Table, path: &str, value: Value) {
+    let (section, key) = path.split_once('.').expect("a dotted key");
+    let section = table
+        .entry(section)
+        .or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(keys) = section {
+        keys.insert(key.to_string(), value);
+    }
+}
+
+fn unknown(key: &str) -> ConfigError {
+    let similarity = |known: &String| {
+        // A bare key is compared with the last part of the known ones too: `epochs` → `training.epochs`.
+        let last = known.rsplit('.').next().unwrap_or(known);
+        strsim::jaro_winkler(key, known).max(if key.contains('.') {
+            0.0
+        } else {
+            strsim::jaro_winkler(key, last)
+        })
+    };
+    let mut nearest: Vec<String> = known_keys().into_iter().collect();
+    nearest.extend(
+        known_keys()
+            .iter()
+            .filter_map(|known| known.split('.').next())
+            .map(String::from),
+    );
+    let nearest = nearest
+        .into_iter()
+        .map(|known| (similarity(&known), known))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known);
+    ConfigError::UnknownKey {
+        key: key.to_string(),
+        nearest,
+    }
+}
+
+/// Every dotted key that some configuration has.
+fn known_keys() -> BTreeSet<String> {
+    let mut full = Config::default();
+    full.model.weights = Some("weights.pth".into());
+    full.training.early_stopping = Some(1);
+    let sources = [
+        DatasetConfig::Synthetic(SyntheticConfig::default()),
+        DatasetConfig::FashionMnist(FashionMnistConfig::default()),
+        DatasetConfig::Folder(FolderConfig::default()),
+    ];
+    let mut keys = BTreeSet::new();
+    for source in sources {
+        full.data.source = source;
+        let table = Table::try_from(&full).expect("a configuration is a table");
+        for (section, values) in &table {
+            for key in values.as_table().into_iter().flat_map(Table::keys) {
+                keys.insert(format!("{section}.{key}"));
+            }
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str, overrides: &[&str]) -> String {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        Config::parse(text, "test.toml", &overrides)
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn misspelt_key_is_refused_with_the_nearest_known_one() {
+        assert_eq!(
+            message("[training]\nepoch = 3\n", &[]),
+            "unknown key `training.epoch`; did you mean `training.epochs`?"
+        );
+        assert_eq!(
+            message("", &["optimiser.learning_rate=0.1"]),
+            "unknown key `optimiser`; did you mean `optimizer`?"
+        );
+        assert_eq!(
+            message("epochs = 3", &[]),
+            "unknown key `epochs`; did you mean `training.epochs`?"
+        );
+    }
+
+    #[test]
+    fn key_of_another_dataset_is_refused() {
+        assert_eq!(
+            message("[data]\ndataset = \"synthetic\"\nroot = \"photos\"\n", &[]),
+            "`data.root` has no effect with `data.dataset = \"synthetic\"`: remove it, or choose \
+             what it belongs to"
+        );
+    }
+
+    #[test]
+    fn value_of_the_wrong_type_is_refused_with_key_and_value() {
+        let message = message("[training]\nepochs = \"many\"\n", &[]);
+        assert!(
+            message.starts_with("`training.epochs = \"many\"`: "),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn folder_may_be_called_like_a_number_or_in_quotes() {
+        for (text, root) in [
+            ("2024", "2024"),
+            ("2024-01-01", "2024-01-01"),
+            ("\"a b\"", "a b"),
+        ] {
+            let overrides = ["data.dataset=folder".into(), format!("data.root={text}")];
+            let config = Config::parse("", "test.toml", &overrides).unwrap();
+            let folder = FolderConfig { root: root.into() };
+            assert_eq!(config.data.source, DatasetConfig::Folder(folder));
+        }
+    }
+
+    #[test]
+    fn unknown_choice_lists_the_known_ones() {
+        let message = message("", &["loss.name=tripplet"]);
+        assert!(
+            message.contains("loss.name") && message.contains("hphn-triplet"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn override_without_section_or_value_shows_the_form() {
+        for text in ["epochs", "epochs=3", ".epochs=3", "training.=3"] {
+            assert!(message("", &[text]).contains("SECTION.KEY=VALUE"), "{text}");
+        }
+    }
+}

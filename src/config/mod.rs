@@ -1,0 +1,183 @@
+//! The typed configuration: a TOML file with one section per subject, changed by dotted
+//! `--set KEY=VALUE`, checked before anything starts.
+//!
+//! [`sections`](self) says what each key means and what its default is; [`Config::load`] reads;
+//! [`Config::check`] refuses nonsense.
+
+mod check;
+mod error;
+mod keys;
+mod sections;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ConfigError;
+pub use sections::*;
+
+/// A whole configuration, one field per TOML section. A key that is absent takes its default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The network.
+    pub model: ModelConfig,
+    /// The images.
+    pub data: DataConfig,
+    /// The batches.
+    pub batch: BatchConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// Where negatives are looked for.
+    pub negatives: NegativesConfig,
+    /// Adam and its schedule.
+    pub optimizer: OptimizerConfig,
+    /// The run.
+    pub training: TrainingConfig,
+    /// The measures.
+    pub evaluation: EvaluationConfig,
+}
+
+/// The configuration of `train` without `--config`, carried by the binary.
+pub const QUICKSTART: &str = include_str!("../../configs/quickstart.toml");
+
+impl Config {
+    /// Reads a configuration file and applies `overrides` (`section.key=value`) in order.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is not TOML, or holds an unknown key or a value of the wrong
+    /// type; when an override does. Each names the key and the mend.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::parse(&text, &path.display().to_string(), overrides)
+    }
+
+    /// The quickstart's configuration with `overrides` applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`], for the overrides.
+    pub fn quickstart(overrides: &[String]) -> Result<Self, ConfigError> {
+        Self::parse(QUICKSTART, "the quickstart configuration", overrides)
+    }
+
+    /// Parses the TOML `text` of `origin` (named in messages) and applies `overrides`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut table: toml::Table = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            origin: origin.to_string(),
+            message: error.to_string().trim_end().to_string(),
+        })?;
+        for text in overrides {
+            keys::apply_override(&mut table, text)?;
+        }
+        keys::check_each(&table)?;
+        Self::deserialize(table).map_err(|error| ConfigError::Syntax {
+            origin: origin.to_string(),
+            message: error.message().to_string(),
+        })
+    }
+
+    /// The same with the images' folder as an absolute path, so that a run can be evaluated from
+    /// any working directory.
+    ///
+    /// # Errors
+    ///
+    /// When there is no working directory.
+    pub fn with_absolute_root(mut self) -> std::io::Result<Self> {
+        match &mut self.data.source {
+            DatasetConfig::Synthetic(_) => {}
+            DatasetConfig::FashionMnist(FashionMnistConfig { root, .. })
+            | DatasetConfig::Folder(FolderConfig { root }) => *root = std::path::absolute(&root)?,
+        }
+        Ok(self)
+    }
+
+    /// The configuration as TOML, every key written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration holds only values that TOML can hold")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, overrides: &[&str]) -> Result<Config, ConfigError> {
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        Config::parse(text, "test.toml", &overrides)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(parsed("", &[]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_configuration_survives_writing_and_reading() {
+        let mut config = Config::default();
+        config.model.weights = Some("weights.pth".into());
+        config.training.early_stopping = Some(5);
+        config.data.source = DatasetConfig::Folder(FolderConfig {
+            root: "photos".into(),
+        });
+        assert_eq!(parsed(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn overrides_come_after_the_file_and_in_order() {
+        let config = parsed(
+            "[training]\nepochs = 7\n",
+            &[
+                "training.epochs=8",
+                "training.epochs=9",
+                "data.dataset=folder",
+                "data.root=a b",
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.training.epochs, 9);
+        assert_eq!(
+            config.data.source,
+            DatasetConfig::Folder(FolderConfig { root: "a b".into() })
+        );
+    }
+
+    #[test]
+    fn shipped_configurations_are_valid() {
+        for (origin, text) in [
+            ("quickstart.toml", QUICKSTART),
+            (
+                "fashion-mnist.toml",
+                include_str!("../../configs/fashion-mnist.toml"),
+            ),
+            ("folder.toml", include_str!("../../configs/folder.toml")),
+            (
+                "cars196/hphn-loop.toml",
+                include_str!("../../configs/cars196/hphn-loop.toml"),
+            ),
+        ] {
+            let config =
+                Config::parse(text, origin, &[]).unwrap_or_else(|e| panic!("{origin}: {e}"));
+            config.check().unwrap_or_else(|e| panic!("{origin}: {e}"));
+        }
+    }
+
+    #[test]
+    fn the_published_recipe_says_what_was_published() {
+        let config = parsed(include_str!("../../configs/cars196/hphn-loop.toml"), &[]).unwrap();
+        assert_eq!(config.batch.classes * config.batch.images_per_class, 128);
+        assert_eq!(config.batch.images_per_class, 32);
+        assert_eq!(config.training.epochs, 4000);
+        assert_eq!(config.optimizer.decay_epochs, [400, 800, 1200, 1600]);
+        assert_eq!(config.data.transform.image_size, 227);
+        assert_eq!(config.loss.reduction, Reduction::Sum);
+    }
+}

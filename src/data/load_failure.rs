@@ -1,0 +1,49 @@
+//! Where loaders leave their mistakes: Burn's iterators have no way to return an error.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::DataError;
+
+/// Where a loader leaves the mistake that ended its batches early. Clones share the place.
+#[derive(Clone, Default)]
+pub struct LoadFailure {
+    first: Arc<Mutex<Option<DataError>>>,
+    callback: Option<Arc<FailureCallback>>,
+}
+
+type FailureCallback = dyn Fn(&DataError) + Send + Sync;
+
+impl LoadFailure {
+    /// A place that also calls `callback` at each failure, for example to interrupt training.
+    pub fn with_callback(callback: impl Fn(&DataError) + Send + Sync + 'static) -> Self {
+        Self {
+            first: Arc::default(),
+            callback: Some(Arc::new(callback)),
+        }
+    }
+
+    /// Takes the first failure since the last call; to be asked whenever the batches have ended.
+    pub fn take(&self) -> Option<DataError> {
+        self.first().take()
+    }
+
+    pub(super) fn record(&self, error: DataError) {
+        if let Some(callback) = &self.callback {
+            callback(&error);
+        }
+        self.first().get_or_insert(error);
+    }
+
+    fn first(&self) -> MutexGuard<'_, Option<DataError>> {
+        // An option is whole at any time, also after a panic elsewhere.
+        self.first
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl std::fmt::Debug for LoadFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LoadFailure").field(&*self.first()).finish()
+    }
+}

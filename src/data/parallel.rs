@@ -1,0 +1,68 @@
+//! Independent pieces of work spread over threads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Worker threads for the configured number, of which 0 means one for each core.
+pub fn worker_count(configured: usize) -> usize {
+    match configured {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
+
+/// `work(0), …, work(count − 1)` in order, computed by `workers` threads.
+pub(super) fn in_parallel<T: Send>(
+    workers: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    // Small enough that the threads finish together, large enough that taking one costs nothing.
+    const CHUNK: usize = 64;
+    let next = AtomicUsize::new(0);
+    let take_chunks = || {
+        let mut done = Vec::new();
+        loop {
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            if start >= count {
+                return done;
+            }
+            let end = count.min(start + CHUNK);
+            done.push((start, (start..end).map(&work).collect::<Vec<T>>()));
+        }
+    };
+    let mut chunks: Vec<(usize, Vec<T>)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.max(1))
+            .map(|_| scope.spawn(take_chunks))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    chunks.sort_by_key(|(start, _)| *start);
+    chunks.into_iter().flat_map(|(_, done)| done).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_whatever_the_number_of_threads() {
+        for workers in [1, 2, 5] {
+            let squares = in_parallel(workers, 1000, |i| i * i);
+            assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
+        }
+        assert!(in_parallel(3, 0, |i| i).is_empty());
+    }
+
+    #[test]
+    fn zero_workers_means_at_least_one() {
+        assert!(worker_count(0) >= 1);
+        assert_eq!(worker_count(7), 7);
+    }
+}

@@ -1,0 +1,337 @@
+//! Batches made ahead of their use by worker threads, in order and in bounded memory.
+//!
+//! Workers take single pieces (images) rather than batches, so that all of them work on the batch
+//! that is needed next; whoever finishes a batch's last piece assembles it. No more than a fixed
+//! number of batches beyond those already taken is begun.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+
+use super::DataError;
+
+/// Batches that can be made from independent pieces.
+pub(super) trait Work: Send + Sync + 'static {
+    /// One image.
+    type Piece: Send;
+    /// One batch.
+    type Whole: Send;
+
+    /// Number of batches.
+    fn batches(&self) -> usize;
+
+    /// Number of pieces of a batch, at least 1.
+    fn pieces(&self, batch: usize) -> usize;
+
+    /// Makes a piece; the batch cannot be made if that fails.
+    fn piece(&self, batch: usize, piece: usize) -> Result<Self::Piece, DataError>;
+
+    /// Assembles a batch of all its pieces in order.
+    fn whole(&self, batch: usize, pieces: Vec<Self::Piece>) -> Self::Whole;
+}
+
+/// An iterator over the batches of a [`Work`]; it ends after the first batch that fails. Dropping
+/// it stops the workers and waits for them, each at most for the piece it is making.
+pub(super) struct Prefetcher<W: Work> {
+    shared: Arc<Shared<W>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Shared<W: Work> {
+    work: Arc<W>,
+    /// Batches that may be begun beyond those taken.
+    ahead: usize,
+    state: Mutex<State<W>>,
+    /// Workers wait for it: a batch has been taken, or all is over.
+    room: Condvar,
+    /// The consumer waits for it: a batch is ready, or a worker panicked.
+    ready: Condvar,
+}
+
+struct State<W: Work> {
+    /// The batch and piece to be begun next.
+    next: (usize, usize),
+    /// No piece of this batch or a later one is begun; lowered by a failure.
+    end: usize,
+    /// Batches taken by the consumer.
+    taken: usize,
+    begun: HashMap<usize, Vec<Option<W::Piece>>>,
+    done: HashMap<usize, Result<W::Whole, DataError>>,
+    /// What a worker panicked with; the consumer goes on with it.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl<W: Work> Prefetcher<W> {
+    /// Starts `workers` threads, which keep up to `ahead` batches ready; both at least 1.
+    pub(super) fn new(work: Arc<W>, workers: usize, ahead: usize) -> Self {
+        let batches = work.batches();
+        let shared = Arc::new(Shared {
+            work,
+            ahead: ahead.max(1),
+            state: Mutex::new(State {
+                next: (0, 0),
+                end: batches,
+                taken: 0,
+                begun: HashMap::new(),
+                done: HashMap::new(),
+                panic: None,
+            }),
+            room: Condvar::new(),
+            ready: Condvar::new(),
+        });
+        let workers = if batches == 0 { 0 } else { workers.max(1) };
+        let workers = (0..workers)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || shared.run())
+            })
+            .collect();
+        Self { shared, workers }
+    }
+}
+
+impl<W: Work> Iterator for Prefetcher<W> {
+    type Item = Result<W::Whole, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(panic) = state.panic.take() {
+                drop(state);
+                resume_unwind(panic);
+            }
+            let batch = state.taken;
+            if let Some(done) = state.done.remove(&batch) {
+                // After a failure there is nothing more to take.
+                state.taken = if done.is_ok() { batch + 1 } else { usize::MAX };
+                self.shared.room.notify_all();
+                return Some(done);
+            }
+            if batch >= self.shared.work.batches() {
+                return None;
+            }
+            state = wait(&self.shared.ready, state);
+        }
+    }
+}
+
+impl<W: Work> Drop for Prefetcher<W> {
+    fn drop(&mut self) {
+        self.shared.lock().end = 0;
+        self.shared.room.notify_all();
+        for worker in self.workers.drain(..) {
+            // A worker's panic has been caught and handed to the consumer.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl<W: Work> Shared<W> {
+    fn lock(&self) -> MutexGuard<'_, State<W>> {
+        self.state
+            .lock()
+            .expect("work is done outside the lock, so nothing panics inside")
+    }
+
+    fn run(&self) {
+        let work = || {
+            while let Some((batch, piece)) = self.begin() {
+                self.finish(batch, piece, self.work.piece(batch, piece));
+            }
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            let mut state = self.lock();
+            state.end = 0;
+            state.panic.get_or_insert(panic);
+            self.ready.notify_all();
+            self.room.notify_all();
+        }
+    }
+
+    /// The next piece to be made, as soon as there is room for its batch; none at the end.
+    fn begin(&self) -> Option<(usize, usize)> {
+        let mut state = self.lock();
+        loop {
+            let (batch, piece) = state.next;
+            if batch >= state.end {
+                return None;
+            }
+            if batch < state.taken.saturating_add(self.ahead) {
+                state.next = if piece + 1 < self.work.pieces(batch) {
+                    (batch, piece + 1)
+                } else {
+                    (batch + 1, 0)
+                };
+                return Some((batch, piece));
+            }
+            state = wait(&self.room, state);
+        }
+    }
+
+    fn finish(&self, batch: usize, piece: usize, result: Result<W::Piece, DataError>) {
+        let mut state = self.lock();
+        let made = match result {
+            Ok(made) => made,
+            Err(error) => {
+                state.end = state.end.min(batch);
+                state.done.entry(batch).or_insert(Err(error));
+                self.ready.notify_all();
+                self.room.notify_all();
+                return;
+            }
+        };
+        let pieces = state.begun.entry(batch).or_insert_with(|| {
+            let mut empty = Vec::new();
+            empty.resize_with(self.work.pieces(batch), || None);
+            empty
+        });
+        pieces[piece] = Some(made);
+        if pieces.iter().any(Option::is_none) {
+            return;
+        }
+        let pieces = state.begun.remove(&batch).unwrap_or_default();
+        drop(state);
+        let whole = self
+            .work
+            .whole(batch, pieces.into_iter().flatten().collect());
+        self.lock().done.insert(batch, Ok(whole));
+        self.ready.notify_all();
+    }
+}
+
+fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condition
+        .wait(guard)
+        .expect("work is done outside the lock, so nothing panics inside")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Batches of three numbers; piece `fails` fails, piece `panics` panics.
+    #[derive(Default)]
+    struct Numbers {
+        batches: usize,
+        fails: Option<usize>,
+        panics: Option<usize>,
+        begun: AtomicUsize,
+    }
+
+    impl Work for Numbers {
+        type Piece = usize;
+        type Whole = Vec<usize>;
+
+        fn batches(&self) -> usize {
+            self.batches
+        }
+
+        fn pieces(&self, _batch: usize) -> usize {
+            3
+        }
+
+        fn piece(&self, batch: usize, piece: usize) -> Result<usize, DataError> {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            let number = 3 * batch + piece;
+            // Pieces finish out of order.
+            thread::sleep(Duration::from_micros(100 * (7 - number as u64 % 7)));
+            assert_ne!(Some(number), self.panics, "piece {number}");
+            match Some(number) == self.fails {
+                true => Err(DataError::setting("number", number, "")),
+                false => Ok(number),
+            }
+        }
+
+        fn whole(&self, _batch: usize, pieces: Vec<usize>) -> Vec<usize> {
+            pieces
+        }
+    }
+
+    #[test]
+    fn batches_come_in_order_for_any_number_of_workers() {
+        for (workers, ahead) in [(1, 1), (2, 3), (8, 2), (0, 0)] {
+            let work = Arc::new(Numbers {
+                batches: 20,
+                ..Default::default()
+            });
+            let batches: Vec<_> = Prefetcher::new(work, workers, ahead)
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(batches.concat(), (0..60).collect::<Vec<_>>());
+            assert!(batches.iter().all(|batch| batch.len() == 3));
+        }
+    }
+
+    #[test]
+    fn no_batches_end_at_once() {
+        assert!(
+            Prefetcher::new(Arc::new(Numbers::default()), 2, 2)
+                .next()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn no_more_than_the_agreed_batches_are_begun_ahead() {
+        let work = Arc::new(Numbers {
+            batches: 100,
+            ..Default::default()
+        });
+        let mut batches = Prefetcher::new(work.clone(), 4, 2);
+        for taken in 1..5 {
+            batches.next();
+            thread::sleep(Duration::from_millis(20));
+            assert_eq!(work.begun.load(Ordering::SeqCst), 3 * (taken + 2));
+        }
+    }
+
+    #[test]
+    fn dropping_early_stops_and_joins_the_workers() {
+        let work = Arc::new(Numbers {
+            batches: 1000,
+            ..Default::default()
+        });
+        let mut batches = Prefetcher::new(work.clone(), 4, 3);
+        batches.next();
+        drop(batches);
+        assert_eq!(Arc::strong_count(&work), 1, "a thread still holds the work");
+    }
+
+    #[test]
+    fn a_failure_comes_in_its_place_and_ends_the_batches() {
+        let work = Arc::new(Numbers {
+            batches: 50,
+            fails: Some(16),
+            ..Default::default()
+        });
+        let mut batches = Prefetcher::new(work, 4, 4);
+        for first in [0, 3, 6, 9, 12] {
+            assert_eq!(batches.next().unwrap().unwrap()[0], first);
+        }
+        assert!(
+            batches
+                .next()
+                .unwrap()
+                .unwrap_err()
+                .to_string()
+                .contains("16")
+        );
+        assert!(batches.next().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "piece 10")]
+    fn a_panic_of_a_worker_reaches_the_consumer() {
+        let work = Arc::new(Numbers {
+            batches: 50,
+            panics: Some(10),
+            ..Default::default()
+        });
+        Prefetcher::new(work, 2, 2).for_each(drop);
+    }
+}

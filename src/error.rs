@@ -1,0 +1,111 @@
+//! The one error of the library, and the exit status that each kind of mistake gets.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::model::WeightsError;
+use crate::training::RunFolderError;
+
+/// What can end a command.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The images are at fault.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The pretrained weights are at fault.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The run folder is at fault.
+    #[error(transparent)]
+    RunFolder(#[from] RunFolderError),
+    /// The chosen backend is not in this binary.
+    #[error(
+        "this binary was built without the backend {asked} (it has {built}); build it with \
+         --features {asked}"
+    )]
+    NoBackend {
+        /// The backend asked for.
+        asked: &'static str,
+        /// The backends compiled in.
+        built: String,
+    },
+    /// The backend's device is not there or does not work.
+    #[error(
+        "{backend} cannot use its device {index} on this machine ({reason}); choose another with --device or --backend"
+    )]
+    NoDevice {
+        /// The backend.
+        backend: &'static str,
+        /// The number of the device.
+        index: usize,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The network's output became infinite or not a number.
+    #[error(
+        "the loss or an embedding became infinite or not a number at epoch {epoch}, step {step}; \
+         try a smaller optimizer.learning_rate, or loss.reduction = \"mean\""
+    )]
+    NotFinite {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step in the epoch, from 1.
+        step: usize,
+    },
+    /// A network that was read from a file gives nothing that could be measured.
+    #[error(
+        "the network gives embeddings that are infinite or not a number; take an earlier \
+         checkpoint with --checkpoint, or other weights"
+    )]
+    BrokenNetwork,
+    /// The person at the terminal, or the system, asked to stop.
+    #[error("interrupted{}", resume_hint(run))]
+    Interrupted {
+        /// The run that can be resumed, if it got as far as a checkpoint.
+        run: Option<PathBuf>,
+    },
+    /// Something on this machine failed that is nobody's mistake, such as a full disk.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Burn could not write a checkpoint.
+    #[error("the training stopped: {0}")]
+    Stopped(String),
+}
+
+impl Error {
+    /// 2 where the user's input is at fault, 130 for an interruption, else 1.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
+            Self::Config(_)
+            | Self::Data(_)
+            | Self::Weights(_)
+            | Self::RunFolder(_)
+            | Self::NoBackend { .. }
+            | Self::NoDevice { .. } => 2,
+            Self::Interrupted { .. } => 130,
+            Self::NotFinite { .. } | Self::BrokenNetwork | Self::Io { .. } | Self::Stopped(_) => 1,
+        }
+    }
+}
+
+fn resume_hint(run: &Option<PathBuf>) -> String {
+    match run {
+        Some(run) => format!(
+            "; go on with: loop-dml train --resume --run {}",
+            run.display()
+        ),
+        None => String::new(),
+    }
+}

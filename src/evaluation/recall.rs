@@ -1,0 +1,270 @@
+//! Recall@K: the share of queries with at least one image of their class among their K nearest
+//! neighbours, the query itself excluded (Jégou et al., PAMI 2011, as used by every deep metric
+//! learning table since Song et al., CVPR 2016).
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Int, Tensor, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::widen;
+
+/// Entries of one tile of similarities: 64 MiB in f64. For N images a tile has as many rows as fit,
+/// so that memory grows with N and never with N².
+const TILE_ENTRIES: usize = 1 << 23;
+
+/// Recall@K of a split, with the number of queries behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recall {
+    /// K → share of the queries whose nearest positive is among their K nearest, 0 to 1.
+    pub at: BTreeMap<usize, f64>,
+    /// Images that have another image of their class, each a query. The others are not counted:
+    /// nothing could be found for them.
+    pub queries: usize,
+}
+
+impl Recall {
+    /// Recall@K for each K of `ks`, from the ranks that [`nearest_positive_ranks`] gives.
+    ///
+    /// Without any query each share is 0.
+    pub fn from_ranks(ranks: &[Option<usize>], ks: &[usize]) -> Self {
+        let ranks: Vec<usize> = ranks.iter().copied().flatten().collect();
+        let share = |k: usize| {
+            let found = ranks.iter().filter(|&&rank| rank <= k).count();
+            found as f64 / ranks.len().max(1) as f64
+        };
+        Self {
+            at: ks.iter().map(|&k| (k, share(k))).collect(),
+            queries: ranks.len(),
+        }
+    }
+
+    /// Recall@1, 0 to 1, by which checkpoints are compared; 0 if it was not asked for.
+    pub fn at_1(&self) -> f64 {
+        self.at.get(&1).copied().unwrap_or(0.0)
+    }
+}
+
+/// The rank, from 1, of each image's nearest positive among its neighbours by Euclidean distance;
+/// `None` for an image that is alone in its class.
+///
+/// No neighbour is sorted: the rank is one plus the number of images of other classes that are at
+/// least as near as the nearest positive. The query is left out by its index, so that identical
+/// images are neighbours like any others. A tie between a positive and an image of another class
+/// counts against the query: a network that maps everything to one point scores 0, not 1.
+///
+/// Computed in f64 where the device has it, else in f32.
+///
+/// # Shapes
+/// - `embeddings`: `[N, D]`, of any length
+/// - `labels`: N class indices
+///
+/// # Panics
+/// When the number of labels is not N.
+pub fn nearest_positive_ranks<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    labels: &[usize],
+) -> Vec<Option<usize>> {
+    let [n, _] = embeddings.dims();
+    assert_eq!(n, labels.len(), "one label for each embedding");
+    if n == 0 {
+        return Vec::new();
+    }
+    // In f32 two embeddings nearer than 3e-4 would tie.
+    let embeddings = widen(embeddings);
+    let device = embeddings.device();
+    let classes = label_tensor::<B>(labels, &device).reshape([1, n]);
+    let indices = Tensor::<B, 1, Int>::arange(0..n as i64, &device).reshape([1, n]);
+    // −‖q − g‖²/2 = q·g − ‖g‖²/2 − ‖q‖²/2: the last term is the same for all neighbours of a query.
+    let half_norms = (embeddings.clone().square().sum_dim(1) / 2.0).reshape([1, n]);
+    let gallery = embeddings.clone().transpose();
+
+    let rows = (TILE_ENTRIES / n).clamp(1, n);
+    let mut ranks = Vec::with_capacity(n);
+    for start in (0..n).step_by(rows) {
+        let tile = start..(start + rows).min(n);
+        let height = tile.len();
+        let queries = embeddings.clone().slice([tile.clone()]);
+        let nearness = queries.matmul(gallery.clone()) - half_norms.clone();
+
+        let same_class = classes
+            .clone()
+            .slice([0..1, tile.clone()])
+            .reshape([height, 1])
+            .equal(classes.clone());
+        let itself = indices
+            .clone()
+            .slice([0..1, tile.clone()])
+            .reshape([height, 1])
+            .equal(indices.clone());
+        let not_positive = same_class.clone().bool_not().bool_or(itself);
+
+        let nearest_positive = nearness
+            .clone()
+            .mask_fill(not_positive, f32::NEG_INFINITY)
+            .max_dim(1);
+        let nearer = nearness
+            .mask_fill(same_class, f32::NEG_INFINITY)
+            .greater_equal(nearest_positive.clone())
+            .int()
+            .sum_dim(1);
+
+        let nearest_positive = nearest_positive.into_data().convert::<f64>();
+        let nearer = nearer.into_data().convert::<i64>();
+        ranks.extend(
+            nearest_positive
+                .iter::<f64>()
+                .zip(nearer.iter::<i64>())
+                .map(|(nearest, nearer)| {
+                    (nearest > f64::NEG_INFINITY).then_some(nearer as usize + 1)
+                }),
+        );
+    }
+    ranks
+}
+
+fn label_tensor<B: Backend>(labels: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
+    Tensor::from_ints(labels.as_slice(), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type B = burn_flex::Flex;
+
+    fn ranks(rows: &[Vec<f32>], labels: &[usize]) -> Vec<Option<usize>> {
+        let d = rows.first().map_or(1, Vec::len);
+        let data = TensorData::new(rows.concat(), [rows.len(), d]);
+        nearest_positive_ranks(Tensor::<B, 2>::from_data(data, &Default::default()), labels)
+    }
+
+    /// Sorts all neighbours in f64 and looks for the first positive; ties go to other classes.
+    fn oracle(rows: &[Vec<f32>], labels: &[usize]) -> Vec<Option<usize>> {
+        let distance = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter()
+                .zip(b)
+                .map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2))
+                .sum()
+        };
+        (0..rows.len())
+            .map(|query| {
+                let mut others: Vec<usize> = (0..rows.len()).filter(|&i| i != query).collect();
+                others.sort_by(|&a, &b| {
+                    distance(&rows[query], &rows[a])
+                        .total_cmp(&distance(&rows[query], &rows[b]))
+                        .then((labels[a] == labels[query]).cmp(&(labels[b] == labels[query])))
+                });
+                others
+                    .iter()
+                    .position(|&i| labels[i] == labels[query])
+                    .map(|position| position + 1)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn identical_images_find_each_other_and_never_themselves() {
+        let rows = vec![
+            vec![1.0, 0.0],
+            vec![1.0, 0.0],
+            vec![0.0, 1.0],
+            vec![0.0, 1.0],
+        ];
+        assert_eq!(ranks(&rows, &[0, 0, 1, 1]), [Some(1); 4]);
+        // The twin is of the other class and comes before the positive.
+        let rows = vec![
+            vec![1.0, 0.0],
+            vec![1.0, 0.0],
+            vec![0.0, 1.0],
+            vec![0.0, 2.0],
+        ];
+        assert_eq!(ranks(&rows, &[0, 1, 0, 1])[0], Some(2));
+    }
+
+    #[test]
+    fn a_collapsed_network_finds_nothing() {
+        let rows = vec![vec![0.6, 0.8]; 6];
+        let ranks = ranks(&rows, &[0, 0, 1, 1, 2, 2]);
+        assert_eq!(ranks, [Some(5); 6]);
+        assert_eq!(Recall::from_ranks(&ranks, &[1, 4]).at[&4], 0.0);
+    }
+
+    #[test]
+    fn image_alone_in_its_class_is_no_query() {
+        let rows = vec![vec![1.0, 0.0], vec![0.9, 0.1], vec![0.0, 1.0]];
+        let ranks = ranks(&rows, &[0, 0, 1]);
+        assert_eq!(ranks, [Some(1), Some(1), None]);
+        let recall = Recall::from_ranks(&ranks, &[1, 2]);
+        assert_eq!(recall.queries, 2);
+        assert_eq!(recall.at_1(), 1.0);
+    }
+
+    #[test]
+    fn no_image_and_one_image_have_no_query() {
+        assert!(ranks(&[], &[]).is_empty());
+        assert_eq!(ranks(&[vec![1.0]], &[0]), [None]);
+        assert_eq!(Recall::from_ranks(&[None], &[1]).at_1(), 0.0);
+    }
+
+    #[test]
+    fn tiles_give_what_one_matrix_would() {
+        // 5,000 images are 25 million pairs: two tiles.
+        let n = 5_000;
+        let labels: Vec<usize> = (0..n).map(|i| i / 5).collect();
+        let rows: Vec<Vec<f32>> = (0..n)
+            .map(|i| {
+                let at = |k: usize| ((i * 7919 + k * 104_729) % 1009) as f32 / 1009.0;
+                vec![at(1), at(2), labels[i] as f32 / 100.0]
+            })
+            .collect();
+        assert!(n * n > TILE_ENTRIES);
+        let found = ranks(&rows, &labels);
+        // The oracle sorts 5,000 neighbours: a sample on both sides of the border is enough.
+        for query in (0..n).step_by(97) {
+            let distance = |i: usize| -> f64 {
+                let d = |k: usize| f64::from(rows[i][k]) - f64::from(rows[query][k]);
+                d(0).powi(2) + d(1).powi(2) + d(2).powi(2)
+            };
+            let positive = (0..n)
+                .filter(|&i| i != query && labels[i] == labels[query])
+                .map(distance)
+                .fold(f64::INFINITY, f64::min);
+            // f32 rounding of squared lengths up to 2,500 moves a squared distance by up to 1e-3.
+            let count = |bound: f64| {
+                (0..n)
+                    .filter(|&i| labels[i] != labels[query] && distance(i) <= bound)
+                    .count()
+                    + 1
+            };
+            let rank = found[query].unwrap();
+            let (low, high) = (count(positive - 1e-3), count(positive + 1e-3));
+            assert!(
+                (low..=high).contains(&rank),
+                "query {query}: {low} ≤ {rank} ≤ {high}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        // Coordinates are small integers: every product is exact in f32, so that ranks must agree
+        // to the last one, ties included.
+        #[test]
+        fn ranks_equal_those_of_sorted_neighbours(
+            points in proptest::collection::vec((proptest::collection::vec(-4i8..=4, 3), 0usize..4), 1..40)
+        ) {
+            let rows: Vec<Vec<f32>> = points
+                .iter()
+                .map(|(point, _)| point.iter().map(|&x| f32::from(x)).collect())
+                .collect();
+            let labels: Vec<usize> = points.iter().map(|(_, label)| *label).collect();
+            prop_assert_eq!(ranks(&rows, &labels), oracle(&rows, &labels));
+        }
+    }
+}

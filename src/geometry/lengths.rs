@@ -1,0 +1,45 @@
+//! Lengths without cancellation and without infinite gradients: what points and arcs share.
+
+use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
+
+/// Lengths up to this count as zero: the rounding of unit-length `f32` embeddings. Below it the
+/// direction of a difference is noise.
+const NEGLIGIBLE: f64 = f32::EPSILON as f64;
+
+/// The tensor in the widest float that its device computes in: `f64`, else `f32`.
+///
+/// The square of a small distance between unit vectors is a difference of numbers near 1, so a
+/// rounding of 1e-7 there is an error of 3e-4 in the distance. In `f64` it is 1e-8.
+///
+/// Burn's fusion of operations panics at `f64` (0.21: "Unsupported precision for fusion"), whatever
+/// the device says, so that backends with fusion, which are the GPUs', stay in `f32`.
+pub(crate) fn widen<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Tensor<B, D> {
+    let device = tensor.device();
+    let fused = B::name(&device).contains("fusion<");
+    if !fused && B::supports_dtype(&device, DType::F64) {
+        tensor.cast(FloatDType::F64)
+    } else {
+        tensor.cast(FloatDType::F32)
+    }
+}
+
+/// √x for squared lengths x; 0 with gradient 0 where √x is [negligible](NEGLIGIBLE), where the
+/// true gradient does not exist, and where rounding has left x negative.
+pub(crate) fn length_of_square<B: Backend, const D: usize>(square: Tensor<B, D>) -> Tensor<B, D> {
+    let negligible = square.clone().lower_equal_elem(NEGLIGIBLE * NEGLIGIBLE);
+    square
+        .mask_fill(negligible.clone(), 1.0)
+        .sqrt()
+        .mask_fill(negligible, 0.0)
+}
+
+/// Rows scaled to unit length; a row of [negligible](NEGLIGIBLE) length has no direction and stays
+/// as it is.
+///
+/// # Shapes
+/// - rows, output: \[N, D\]
+pub(crate) fn unit_rows<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
+    let square = (rows.clone() * rows.clone()).sum_dim(1);
+    let negligible = square.clone().lower_equal_elem(NEGLIGIBLE * NEGLIGIBLE);
+    rows * square.mask_fill(negligible, 1.0).sqrt().recip()
+}

@@ -1,0 +1,64 @@
+//! Conv4: four convolution blocks for images of 32 to 64 pixels.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+
+use super::layers::{
+    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool,
+};
+
+/// Channels after each block: doubled as the map is halved, so that the first block, with most
+/// positions, does not take most of the time.
+const WIDTHS: [usize; 4] = [16, 32, 64, 128];
+
+/// Channels of the feature maps.
+pub(super) const FEATURES: usize = WIDTHS[3];
+
+/// Smallest side of an image, in pixels: four halvings leave one position.
+pub(super) const MINIMUM_IMAGE_SIZE: usize = 16;
+
+/// Halves a map; an odd last row or column makes a window of its own.
+const HALVING_POOL: MaxPool = MaxPool {
+    kernel_size: 2,
+    stride: 2,
+    padding: 0,
+};
+
+/// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pool, after the usual network of
+/// few-shot learning (Vinyals et al. 2016, section 4.1) with widths for a CPU.
+#[derive(Module, Debug)]
+pub struct Conv4<B: Backend> {
+    blocks: Vec<ConvolutionBlock<B>>,
+    #[module(skip)]
+    path: ComputePath,
+}
+
+impl<B: Backend> Conv4<B> {
+    /// The network with random weights.
+    pub fn new(path: ComputePath, device: &B::Device) -> Self {
+        let inputs = [3, WIDTHS[0], WIDTHS[1], WIDTHS[2]];
+        let block = |(input, output)| {
+            let convolution = ConvolutionConfig::new(input, output, 3)
+                .with_padding(1)
+                .with_path(path);
+            ConvolutionBlockConfig::new(convolution).init(device)
+        };
+        Self {
+            blocks: inputs.into_iter().zip(WIDTHS).map(block).collect(),
+            path,
+        }
+    }
+
+    /// The feature maps of images.
+    ///
+    /// # Shapes
+    /// - `images`: `[N, H, W, 3]`, sides at least 16 pixels
+    /// - output: `[N, ⌈H/16⌉, ⌈W/16⌉, 128]`
+    pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.blocks.iter().fold(images, |map, block| {
+            HALVING_POOL.forward(block.forward(map), self.path)
+        })
+    }
+}

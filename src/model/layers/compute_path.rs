@@ -1,0 +1,19 @@
+//! The choice between the two ways a layer is computed.
+
+use serde::{Deserialize, Serialize};
+
+/// How convolutions larger than 1×1 and max pools are computed. Both ways give the same function of
+/// the same weights; they differ in speed and in the order of floating-point sums.
+///
+/// Whoever picks the backend picks the path: it is a matter of the machine, not of the model, and
+/// is neither part of a configuration file nor of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ComputePath {
+    /// Selections of rows and then matrix products or element-wise maxima, forward and backward. A
+    /// convolution writes k² copies of its input, which a processor's memory takes easily. For
+    /// devices whose only tuned kernels are the basic ones: CPUs.
+    #[default]
+    Rows,
+    /// Burn's `conv2d` and `max_pool2d`. For devices with tuned kernels of these: GPUs.
+    Native,
+}

@@ -1,0 +1,235 @@
+//! What the dashboard and the log show, as Burn metrics.
+
+use std::sync::Arc;
+
+use burn_train::metric::state::{FormatOptions, NumericMetricState};
+use burn_train::metric::{
+    Adaptor, Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes,
+    NumericEntry, SerializedEntry,
+};
+
+use super::stop::Stop;
+use super::trainee::{StepStatistics, Validated};
+use super::validation::Validation;
+use crate::error::Error;
+
+/// One of the loss's statistics, averaged over anchors.
+#[derive(Clone)]
+pub struct StatisticMetric {
+    statistic: Statistic,
+    state: NumericMetricState,
+}
+
+/// The statistics of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// Mean of d⁺, the distance to the hardest positive.
+    PositiveDistance,
+    /// Mean of d⁻, the distance to the hardest negative.
+    NegativeDistance,
+    /// Share of anchors that have a gradient, in per cent.
+    Active,
+}
+
+impl Statistic {
+    /// The name in the dashboard.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PositiveDistance => "d+",
+            Self::NegativeDistance => "d-",
+            Self::Active => "Active",
+        }
+    }
+}
+
+impl StatisticMetric {
+    /// A metric of one statistic.
+    pub fn new(statistic: Statistic) -> Self {
+        Self {
+            statistic,
+            state: NumericMetricState::new(),
+        }
+    }
+}
+
+impl Metric for StatisticMetric {
+    type Input = StepStatistics;
+
+    fn name(&self) -> MetricName {
+        Arc::new(self.statistic.name().to_string())
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        numeric((self.statistic == Statistic::Active).then_some("%"), false)
+    }
+
+    fn update(&mut self, item: &StepStatistics, _: &MetricMetadata) -> SerializedEntry {
+        let loss = &item.loss;
+        let value = match self.statistic {
+            Statistic::PositiveDistance => loss.mean_positive,
+            Statistic::NegativeDistance => loss.mean_negative,
+            Statistic::Active => 100.0 * loss.active as f64 / loss.anchors.max(1) as f64,
+        };
+        let format = FormatOptions::new(self.name()).precision(3);
+        self.state.update(value, loss.anchors, format)
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for StatisticMetric {
+    fn value(&self) -> NumericEntry {
+        self.state.current_value()
+    }
+
+    fn running_value(&self) -> NumericEntry {
+        self.state.running_value()
+    }
+}
+
+/// The mean loss of the anchors, whatever the reduction. A loss or an embedding that is not finite
+/// stops the training.
+#[derive(Clone)]
+pub struct AnchorLossMetric {
+    state: NumericMetricState,
+    stop: Stop,
+}
+
+impl AnchorLossMetric {
+    /// The name in the dashboard.
+    pub const NAME: &str = "Loss";
+
+    /// A loss metric that may `stop` the training.
+    pub fn new(stop: Stop) -> Self {
+        Self {
+            state: NumericMetricState::new(),
+            stop,
+        }
+    }
+}
+
+impl Metric for AnchorLossMetric {
+    type Input = StepStatistics;
+
+    fn name(&self) -> MetricName {
+        Arc::new(Self::NAME.to_string())
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        numeric(None, false)
+    }
+
+    fn update(&mut self, item: &StepStatistics, metadata: &MetricMetadata) -> SerializedEntry {
+        if !item.finite_embeddings || !item.loss.mean.is_finite() {
+            self.stop.because(Error::NotFinite {
+                epoch: metadata.global_progress.items_processed,
+                step: metadata.iteration.unwrap_or(0),
+            });
+        }
+        let format = FormatOptions::new(self.name()).precision(4);
+        self.state.update(item.loss.mean, item.loss.anchors, format)
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for AnchorLossMetric {
+    fn value(&self) -> NumericEntry {
+        self.state.current_value()
+    }
+
+    fn running_value(&self) -> NumericEntry {
+        self.state.running_value()
+    }
+}
+
+/// Recall@K of the test split, in per cent: the last one measured, so that the dashboard shows the
+/// untrained network's until the first validation is through.
+#[derive(Clone)]
+pub struct RecallMetric {
+    k: usize,
+    validation: Validation,
+    measured: usize,
+}
+
+impl RecallMetric {
+    /// A metric of Recall@`k` as `validation` measures it.
+    pub fn new(k: usize, validation: Validation) -> Self {
+        Self {
+            k,
+            validation,
+            measured: 0,
+        }
+    }
+
+    fn entry(&self) -> NumericEntry {
+        let share = self
+            .validation
+            .latest()
+            .and_then(|(_, recall)| recall.at.get(&self.k).copied());
+        NumericEntry::Aggregated {
+            aggregated_value: 100.0 * share.unwrap_or(0.0),
+            count: self.measured,
+        }
+    }
+}
+
+impl Metric for RecallMetric {
+    type Input = Validated;
+
+    fn name(&self) -> MetricName {
+        Arc::new(format!("R@{}", self.k))
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        numeric(Some("%"), true)
+    }
+
+    // A whole-split measure: entries weigh nothing until the split's last batch, for Burn's event
+    // store averages a metric's entries by their counts.
+    fn update(&mut self, _: &Validated, metadata: &MetricMetadata) -> SerializedEntry {
+        let progress = &metadata.progress;
+        let last = progress.items_processed == progress.items_total;
+        self.measured = if last { progress.items_total } else { 0 };
+        let entry = self.entry();
+        SerializedEntry::new(format!("{:.2} %", entry.current()), entry.serialize())
+    }
+
+    fn clear(&mut self) {
+        self.measured = 0;
+    }
+}
+
+impl Numeric for RecallMetric {
+    fn value(&self) -> NumericEntry {
+        self.entry()
+    }
+
+    fn running_value(&self) -> NumericEntry {
+        self.entry()
+    }
+}
+
+impl Adaptor<StepStatistics> for StepStatistics {
+    fn adapt(&self) -> StepStatistics {
+        *self
+    }
+}
+
+impl Adaptor<Validated> for Validated {
+    fn adapt(&self) -> Validated {
+        Validated
+    }
+}
+
+fn numeric(unit: Option<&str>, higher_is_better: bool) -> MetricAttributes {
+    NumericAttributes {
+        unit: unit.map(String::from),
+        higher_is_better,
+    }
+    .into()
+}

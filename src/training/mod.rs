@@ -1,0 +1,24 @@
+//! Training with Burn's Learner: steps, metrics, checkpoints, and the run folder they go into.
+
+mod checkpoints;
+mod epoch_log;
+mod measuring;
+mod metrics;
+mod run_folder;
+mod schedule;
+mod session;
+mod silent;
+mod stop;
+mod trainee;
+mod validation;
+
+pub use checkpoints::{CheckpointRecorder, LastAndBest, Patience};
+pub use epoch_log::{EpochLog, epoch_line};
+pub use measuring::{embedder_of, measure};
+pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+pub use run_folder::{Checkpoint, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
+pub use schedule::StepDecay;
+pub use session::{Context, Display, Outcome, adam, resume, train};
+pub use stop::Stop;
+pub use trainee::{Objective, StepOutput, StepStatistics, Trainee, Validated};
+pub use validation::{SplitEmbeddings, Validation};

@@ -1,0 +1,483 @@
+//! The folder of a run. It describes itself: nothing outside it (but the images) is needed to
+//! evaluate the run or to go on with it.
+//!
+//! ```text
+//! config.toml       the resolved configuration, every key written out
+//! run.json          versions, backend, seed, dataset summary
+//! metrics.jsonl     one line per epoch, epoch 0 being the untrained network
+//! checkpoint/       model-N.mpk, optim-N.mpk, scheduler-N.mpk of the last and the best epoch
+//! ```
+
+mod error;
+mod record;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use error::RunFolderError;
+pub use record::{EpochRecord, RunRecord, SplitSummary};
+
+use crate::config::Config;
+use crate::data::Split;
+
+const CONFIG: &str = "config.toml";
+const RECORD: &str = "run.json";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoint";
+
+/// Which checkpoint of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// The one with the highest Recall@1; of equal ones the first.
+    Best,
+    /// The last one.
+    Last,
+    /// That of an epoch.
+    Epoch(usize),
+}
+
+impl std::str::FromStr for Checkpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "best" => Ok(Self::Best),
+            "last" => Ok(Self::Last),
+            _ => text
+                .parse()
+                .map(Self::Epoch)
+                .map_err(|_| "expected best, last or the number of an epoch".to_string()),
+        }
+    }
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run with its configuration and record: `path` if given, else the
+    /// first of `artifacts/NAME-1`, `artifacts/NAME-2`, … that does not exist.
+    ///
+    /// # Errors
+    ///
+    /// When `path` exists and is not an empty folder, or nothing can be written there.
+    pub fn create(
+        path: Option<&Path>,
+        name: &str,
+        config: &Config,
+        record: &RunRecord,
+    ) -> Result<Self, RunFolderError> {
+        let path = match path {
+            Some(path) => {
+                Self::check_free(path)?;
+                fs::create_dir_all(path).map_err(file("write", path))?;
+                path.to_path_buf()
+            }
+            None => first_free(Path::new("artifacts"), name)?,
+        };
+        let folder = Self { path };
+        folder.write(CONFIG, &config.to_toml())?;
+        let record = serde_json::to_string_pretty(record).expect("a record is plain data");
+        folder.write(RECORD, &format!("{record}\n"))?;
+        Ok(folder)
+    }
+
+    /// Refuses a folder that holds anything.
+    ///
+    /// # Errors
+    ///
+    /// When `path` is a file or a folder that is not empty.
+    pub fn check_free(path: &Path) -> Result<(), RunFolderError> {
+        let free = match fs::read_dir(path) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(_) => !path.exists(),
+        };
+        if free {
+            return Ok(());
+        }
+        Err(RunFolderError::Exists {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Opens the folder of a run.
+    ///
+    /// # Errors
+    ///
+    /// When there is no run in it.
+    pub fn open(path: &Path) -> Result<Self, RunFolderError> {
+        for missing in [CONFIG, RECORD] {
+            if !path.join(missing).is_file() {
+                return Err(RunFolderError::NoRun {
+                    path: path.to_path_buf(),
+                    missing,
+                });
+            }
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration that the run was trained with, with `overrides` applied.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing, damaged, or of a version with other keys.
+    pub fn config(&self, overrides: &[String]) -> Result<Config, RunFolderError> {
+        let path = self.path.join(CONFIG);
+        Config::load(&path, overrides).map_err(|source| RunFolderError::Config { path, source })
+    }
+
+    /// Writes the configuration anew, for a run that goes on for more epochs.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn replace_config(&self, config: &Config) -> Result<(), RunFolderError> {
+        self.write(CONFIG, &config.to_toml())
+    }
+
+    /// What the run was trained with and on.
+    ///
+    /// # Errors
+    ///
+    /// When the file is missing or damaged.
+    pub fn record(&self) -> Result<RunRecord, RunFolderError> {
+        let path = self.path.join(RECORD);
+        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+        serde_json::from_str(&text).map_err(|error| RunFolderError::Damaged {
+            path,
+            message: error.to_string(),
+        })
+    }
+
+    /// Refuses a split that is not the one the run was trained or tested on; `training` says which
+    /// of the two `split` is to be.
+    ///
+    /// # Errors
+    ///
+    /// When the number of images or a class differs.
+    pub fn check_split(&self, split: &Split, training: bool) -> Result<(), RunFolderError> {
+        let record = self.record()?;
+        let (name, was) = match training {
+            true => ("training", record.train),
+            false => ("test", record.test),
+        };
+        let now = SplitSummary::of(split);
+        if was == now {
+            return Ok(());
+        }
+        Err(RunFolderError::OtherImages {
+            path: self.path.clone(),
+            split: name,
+            was: was.to_string(),
+            now: now.to_string(),
+        })
+    }
+
+    /// The epochs that were recorded, in order. A last line that was cut off is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or a line but the last is damaged.
+    pub fn history(&self) -> Result<Vec<EpochRecord>, RunFolderError> {
+        let path = self.path.join(METRICS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(file("read", &path)(source)),
+        };
+        let lines: Vec<&str> = text.lines().collect();
+        let mut epochs = Vec::with_capacity(lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(epoch) => epochs.push(epoch),
+                Err(_) if number + 1 == lines.len() => break,
+                Err(error) => {
+                    return Err(RunFolderError::Damaged {
+                        path,
+                        message: format!("line {}: {error}", number + 1),
+                    });
+                }
+            }
+        }
+        Ok(epochs)
+    }
+
+    /// Appends an epoch to the record.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn append(&self, epoch: &EpochRecord) -> Result<(), RunFolderError> {
+        let path = self.path.join(METRICS);
+        let line = serde_json::to_string(epoch).expect("a record is plain data");
+        fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .map_err(file("write", &path))
+    }
+
+    /// Replaces the record of epochs, for a run that goes on from an earlier one than the last.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn replace_history(&self, epochs: &[EpochRecord]) -> Result<(), RunFolderError> {
+        let lines: String = epochs
+            .iter()
+            .map(|epoch| serde_json::to_string(epoch).expect("a record is plain data") + "\n")
+            .collect();
+        self.write(METRICS, &lines)
+    }
+
+    /// The epoch of a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name or number.
+    pub fn checkpoint(&self, which: Checkpoint) -> Result<usize, RunFolderError> {
+        let present = self.checkpoints();
+        let found = match which {
+            Checkpoint::Last => present.last().copied(),
+            Checkpoint::Epoch(epoch) => present.contains(&epoch).then_some(epoch),
+            Checkpoint::Best => best_epoch(
+                self.history()?
+                    .iter()
+                    .filter(|record| present.contains(&record.epoch))
+                    .filter_map(|record| Some((record.epoch, record.recall.as_ref()?.at_1()))),
+            ),
+        };
+        found.ok_or_else(|| RunFolderError::NoCheckpoint {
+            path: self.path.clone(),
+            asked: match which {
+                Checkpoint::Best => "a measured epoch".to_string(),
+                Checkpoint::Last => "any epoch".to_string(),
+                Checkpoint::Epoch(epoch) => format!("epoch {epoch}"),
+            },
+            present,
+        })
+    }
+
+    /// The epochs whose model, optimiser and schedule are all there, rising.
+    pub fn checkpoints(&self) -> Vec<usize> {
+        let names: Vec<String> = fs::read_dir(self.path.join(CHECKPOINTS))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        let epoch_of = |name: &String| -> Option<usize> {
+            name.strip_prefix("model-")?
+                .strip_suffix(".mpk")?
+                .parse()
+                .ok()
+        };
+        let mut epochs: Vec<usize> = names
+            .iter()
+            .filter_map(epoch_of)
+            .filter(|epoch| {
+                ["optim", "scheduler"]
+                    .iter()
+                    .all(|part| names.contains(&format!("{part}-{epoch}.mpk")))
+            })
+            .collect();
+        epochs.sort_unstable();
+        epochs
+    }
+
+    /// Where the model of an epoch lies, without the extension that the recorder adds.
+    pub fn model(&self, epoch: usize) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("model-{epoch}"))
+    }
+
+    /// Where the optimiser's state of an epoch lies, without the extension.
+    pub fn optimizer(&self, epoch: usize) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("optim-{epoch}"))
+    }
+
+    /// Where the learning rate's state of an epoch lies, without the extension.
+    pub fn schedule(&self, epoch: usize) -> PathBuf {
+        self.path
+            .join(CHECKPOINTS)
+            .join(format!("scheduler-{epoch}"))
+    }
+
+    /// Writes a file under a temporary name and renames it.
+    fn write(&self, name: &str, text: &str) -> Result<(), RunFolderError> {
+        let path = self.path.join(name);
+        let written = || -> std::io::Result<()> {
+            let mut file =
+                readable_by_all(&mut tempfile::Builder::new()).tempfile_in(&self.path)?;
+            file.write_all(text.as_bytes())?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        written().map_err(file("write", &path))
+    }
+}
+
+/// The epoch with the highest Recall@1, the first of equal ones.
+pub(super) fn best_epoch(recalls: impl Iterator<Item = (usize, f64)>) -> Option<usize> {
+    recalls
+        .fold(
+            None,
+            |best: Option<(usize, f64)>, (epoch, recall)| match best {
+                Some((_, highest)) if recall <= highest => best,
+                _ => Some((epoch, recall)),
+            },
+        )
+        .map(|(epoch, _)| epoch)
+}
+
+/// Makes the first of `NAME-1`, `NAME-2`, … under `parent` that does not exist.
+fn first_free(parent: &Path, name: &str) -> Result<PathBuf, RunFolderError> {
+    fs::create_dir_all(parent).map_err(file("write", parent))?;
+    for number in 1.. {
+        let path = parent.join(format!("{name}-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(file("write", &path)(source)),
+        }
+    }
+    unreachable!("some number is free")
+}
+
+/// The permissions of any other new file, instead of the owner's alone.
+fn readable_by_all<'a, 'b, 'c>(
+    builder: &'a mut tempfile::Builder<'b, 'c>,
+) -> &'a mut tempfile::Builder<'b, 'c> {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+fn file(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> RunFolderError + use<> {
+    let path = path.to_path_buf();
+    move |source| RunFolderError::File {
+        doing,
+        path: path.clone(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::Recall;
+
+    fn record() -> RunRecord {
+        let split = SplitSummary {
+            images: 4,
+            classes: vec!["a".into(), "b".into()],
+        };
+        RunRecord {
+            loop_dml: "0".into(),
+            burn: "0".into(),
+            backend: "cpu".into(),
+            seed: 1,
+            parameters: 1,
+            train: split.clone(),
+            test: split,
+        }
+    }
+
+    fn epoch(epoch: usize, at_1: Option<f64>) -> EpochRecord {
+        EpochRecord {
+            epoch,
+            training: Default::default(),
+            recall: at_1.map(|share| Recall {
+                at: [(1, share)].into(),
+                queries: 4,
+            }),
+            seconds: 0.5,
+        }
+    }
+
+    fn new_run() -> (tempfile::TempDir, RunFolder) {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        let folder = RunFolder::create(Some(&path), "", &Config::default(), &record()).unwrap();
+        (parent, folder)
+    }
+
+    fn add_checkpoint(folder: &RunFolder, epoch: usize, parts: &[&str]) {
+        let checkpoints = folder.path().join(CHECKPOINTS);
+        fs::create_dir_all(&checkpoints).unwrap();
+        for part in parts {
+            fs::write(checkpoints.join(format!("{part}-{epoch}.mpk")), "").unwrap();
+        }
+    }
+
+    const WHOLE: [&str; 3] = ["model", "optim", "scheduler"];
+
+    #[test]
+    fn folder_that_holds_anything_is_refused() {
+        let (_parent, folder) = new_run();
+        let again = RunFolder::create(Some(folder.path()), "", &Config::default(), &record());
+        assert!(matches!(again, Err(RunFolderError::Exists { .. })));
+    }
+
+    #[test]
+    fn run_reads_back_what_was_written() {
+        let (_parent, folder) = new_run();
+        let folder = RunFolder::open(folder.path()).unwrap();
+        assert_eq!(folder.config(&[]).unwrap(), Config::default());
+        assert_eq!(folder.record().unwrap(), record());
+        let epochs = [epoch(0, Some(0.25)), epoch(1, None)];
+        epochs
+            .iter()
+            .for_each(|epoch| folder.append(epoch).unwrap());
+        assert_eq!(folder.history().unwrap(), epochs);
+    }
+
+    #[test]
+    fn line_cut_off_at_the_end_is_left_out_and_in_the_middle_is_damage() {
+        let (_parent, folder) = new_run();
+        folder.append(&epoch(0, None)).unwrap();
+        let path = folder.path().join(METRICS);
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{whole}{{\"epoch\": 1,")).unwrap();
+        assert_eq!(folder.history().unwrap().len(), 1);
+        fs::write(&path, format!("{{\"epoch\": 1,\n{whole}")).unwrap();
+        assert!(matches!(
+            folder.history(),
+            Err(RunFolderError::Damaged { .. })
+        ));
+    }
+
+    #[test]
+    fn checkpoints_are_found_by_name_and_number() {
+        let (_parent, folder) = new_run();
+        for (number, recall) in [(0, 0.9), (1, 0.2), (2, 0.6), (3, 0.6), (4, 0.8)] {
+            folder.append(&epoch(number, Some(recall))).unwrap();
+        }
+        add_checkpoint(&folder, 2, &WHOLE);
+        add_checkpoint(&folder, 3, &WHOLE);
+        add_checkpoint(&folder, 4, &WHOLE[..2]);
+        assert_eq!(folder.checkpoint(Checkpoint::Best).unwrap(), 2);
+        assert_eq!(folder.checkpoint(Checkpoint::Last).unwrap(), 3);
+        assert_eq!(folder.checkpoint(Checkpoint::Epoch(3)).unwrap(), 3);
+        let message = folder
+            .checkpoint(Checkpoint::Epoch(4))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.ends_with("no checkpoint of epoch 4; it has those of epochs 2, 3"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! What a run folder records: the run as a whole, and each of its epochs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Split;
+use crate::evaluation::Recall;
+
+/// What a run was trained with and on, as `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Version of this program.
+    pub loop_dml: String,
+    /// Version of Burn.
+    pub burn: String,
+    /// Backend and device.
+    pub backend: String,
+    /// Seed of initialisation, batches and augmentation.
+    pub seed: u64,
+    /// Numbers in the network that training changes.
+    pub parameters: usize,
+    /// The images that train.
+    pub train: SplitSummary,
+    /// The images that test.
+    pub test: SplitSummary,
+}
+
+/// What identifies a split, so that a run is not measured or resumed on another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SplitSummary {
+    /// Number of images.
+    pub images: usize,
+    /// Names of the classes, in the order of their labels.
+    pub classes: Vec<String>,
+}
+
+impl SplitSummary {
+    /// The summary of `split`.
+    pub fn of(split: &Split) -> Self {
+        Self {
+            images: split.labels().len(),
+            classes: split.class_names().to_vec(),
+        }
+    }
+}
+
+impl fmt::Display for SplitSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} images of {} classes",
+            self.images,
+            self.classes.len()
+        )
+    }
+}
+
+/// What is known of an epoch, a line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch, from 1; 0 is the untrained network.
+    pub epoch: usize,
+    /// Training measures by name (`loss`, `d_positive`, `d_negative`, `active`, `learning_rate`),
+    /// each the mean over the epoch's anchors or steps. Empty for epoch 0.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub training: BTreeMap<String, f64>,
+    /// Recall on the test split, where the epoch was validated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<Recall>,
+    /// Wall-clock seconds of the epoch with its validation.
+    pub seconds: f64,
+}

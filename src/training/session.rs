@@ -1,0 +1,449 @@
+//! A training from its configuration to its last checkpoint, new or resumed, and the measuring of
+//! a finished one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::{AutodiffModule, Module};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{Adam, AdamConfig, Optimizer};
+use burn::record::{Record, Recorder};
+use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
+use burn_train::metric::LearningRateMetric;
+use burn_train::{Learner, SupervisedTraining};
+
+use super::epoch_log::{EpochLog, epoch_line};
+use super::measuring::{measure, network, split_loader};
+use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
+use super::silent::Silent;
+use super::trainee::{Objective, Trainee};
+use super::validation::Validation;
+use super::{CheckpointRecorder, LastAndBest, Patience, StepDecay, Stop};
+use crate::backend::Place;
+use crate::config::{Config, OptimizerConfig};
+use crate::data::{self, LoadFailure, PairSampler, Schedule, Splits, TrainLoader, Transform};
+use crate::error::Error;
+use crate::evaluation::Recall;
+use crate::model::Embedder;
+
+/// How a training shows itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// Burn's dashboard in the terminal.
+    Dashboard,
+    /// A line per epoch on standard error.
+    Lines,
+}
+
+/// Where a training runs, how it shows itself and what may stop it.
+pub struct Context<'a, B: Backend> {
+    /// Where it computes.
+    pub place: &'a Place<B>,
+    /// How the training shows itself.
+    pub display: Display,
+    /// What may stop it.
+    pub stop: &'a Stop,
+}
+
+/// What a training came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The run's folder.
+    pub folder: RunFolder,
+    /// Recall of the untrained network.
+    pub untrained: Recall,
+    /// The epoch with the best Recall@1, and its recall.
+    pub best: (usize, Recall),
+}
+
+/// Trains a new run: in `run` if given, else in the next free folder `artifacts/NAME-N`.
+///
+/// # Errors
+///
+/// When the configuration, the images, the weights or the run folder are at fault (nothing is
+/// written then), or the training was stopped.
+pub fn train<B: AutodiffBackend>(
+    config: &Config,
+    run: Option<&Path>,
+    name: &str,
+    context: &Context<B>,
+) -> Result<Outcome, Error> {
+    let Context { place, stop, .. } = *context;
+    let device = &place.device;
+    config.check()?;
+    let config = &config
+        .clone()
+        .with_absolute_root()
+        .map_err(|source| Error::Io {
+            doing: "cannot find the working directory".to_string(),
+            source,
+        })?;
+    if let Some(run) = run {
+        RunFolder::check_free(run)?;
+    }
+    let (splits, sampler) = open_data(config)?;
+
+    B::seed(device, config.training.seed);
+    let embedder: Embedder<B> = network(config, place).init_pretrained(device)?;
+    let record = RunRecord {
+        loop_dml: env!("CARGO_PKG_VERSION").to_string(),
+        burn: burn_version(),
+        backend: format!("{} {device:?}", B::name(device)),
+        seed: config.training.seed,
+        parameters: embedder.num_params(),
+        train: SplitSummary::of(&splits.train),
+        test: SplitSummary::of(&splits.test),
+    };
+
+    let since = Instant::now();
+    let untrained = measure(
+        &embedder.valid(),
+        config,
+        &splits.test,
+        device.inner(),
+        stop,
+    )?;
+    let folder = RunFolder::create(run, name, config, &record)?;
+    let untrained = EpochRecord {
+        epoch: 0,
+        training: Default::default(),
+        recall: Some(untrained),
+        seconds: since.elapsed().as_secs_f64(),
+    };
+    folder.append(&untrained)?;
+    announce(&folder, &record);
+    eprintln!("{}", epoch_line(&untrained, config.training.epochs));
+    let fit = Fit {
+        config,
+        folder,
+        embedder,
+        splits,
+        sampler,
+        resumed: None,
+    };
+    fit.run(context)
+}
+
+/// Goes on with a run from its last checkpoint, to the configured epochs or those given in
+/// `overrides` (`training.epochs=N`). It ends where the unbroken run would have ended.
+///
+/// # Errors
+///
+/// When the folder holds no run, none but damaged checkpoints, or no epochs left to train, when the
+/// images are others, when `overrides` change more than the epochs and the loading, or as [`train`].
+pub fn resume<B: AutodiffBackend>(
+    folder: RunFolder,
+    overrides: &[String],
+    context: &Context<B>,
+) -> Result<Outcome, Error> {
+    let before = folder.config(&[])?;
+    let config = folder.config(overrides)?;
+    config.check()?;
+    refuse_changes(&folder, &before, &config, overrides)?;
+
+    let history = folder.history()?;
+    if !history
+        .iter()
+        .any(|record| record.epoch == 0 && record.recall.is_some())
+    {
+        return Err(RunFolderError::Damaged {
+            path: folder.path().join("metrics.jsonl"),
+            message: "it lacks the untrained network's measurement; start a new run".to_string(),
+        }
+        .into());
+    }
+    let epoch = last_whole_checkpoint::<B>(&folder, &history, context.place)?;
+    if epoch >= Some(config.training.epochs) {
+        return Err(RunFolderError::Finished {
+            path: folder.path().to_path_buf(),
+            epochs: config.training.epochs,
+        }
+        .into());
+    }
+    let (splits, sampler) = open_data(&config)?;
+    folder.check_split(&splits.train, true)?;
+    folder.check_split(&splits.test, false)?;
+
+    if config != before {
+        folder.replace_config(&config)?;
+    }
+    let done = epoch.unwrap_or(0);
+    let schedule = schedule(&config, done + 1);
+    let history: Vec<EpochRecord> = history
+        .into_iter()
+        .filter(|record| record.epoch <= done)
+        .map(|mut record| {
+            // The last epoch of a shorter run was measured; in the longer one it would not be.
+            if record.epoch > 0 && !schedule.includes(record.epoch) {
+                record.recall = None;
+            }
+            record
+        })
+        .collect();
+    folder.replace_history(&history)?;
+    announce(&folder, &folder.record()?);
+    eprintln!("resumed after epoch {done}");
+    B::seed(&context.place.device, config.training.seed);
+    let network = network(&config, context.place);
+    let embedder = match epoch {
+        Some(_) => network.init(&context.place.device),
+        // Interrupted in its first epoch: the network of the start is a function of the seed.
+        None => network.init_pretrained(&context.place.device)?,
+    };
+    let fit = Fit {
+        config: &config,
+        folder,
+        embedder,
+        splits,
+        sampler,
+        resumed: epoch,
+    };
+    fit.run(context)
+}
+
+/// The last epoch that was recorded and whose checkpoint can be read; none before the first.
+///
+/// # Errors
+///
+/// When there are checkpoints and all are damaged.
+fn last_whole_checkpoint<B: AutodiffBackend>(
+    folder: &RunFolder,
+    history: &[EpochRecord],
+    place: &Place<B>,
+) -> Result<Option<usize>, RunFolderError> {
+    type AdamRecord<B> =
+        <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
+
+    let mut damage = None;
+    for epoch in folder.checkpoints().into_iter().rev() {
+        if !history.iter().any(|record| record.epoch == epoch) {
+            continue;
+        }
+        let read = readable::<B, <Trainee<B> as Module<B>>::Record>(folder.model(epoch), place)
+            .and_then(|()| readable::<B, AdamRecord<B>>(folder.optimizer(epoch), place))
+            .and_then(|()| readable::<B, usize>(folder.schedule(epoch), place));
+        match read {
+            Ok(()) => return Ok(Some(epoch)),
+            Err(error) => damage = damage.or(Some(error)),
+        }
+    }
+    damage.map_or(Ok(None), Err)
+}
+
+fn readable<B: Backend, R: Record<B>>(
+    path: PathBuf,
+    place: &Place<B>,
+) -> Result<(), RunFolderError> {
+    let read: Result<R, _> = CheckpointRecorder::default().load(path.clone(), &place.device);
+    read.map(drop).map_err(|error| RunFolderError::Damaged {
+        path,
+        message: error.to_string(),
+    })
+}
+
+/// The epochs after which the test split is measured, from `first_epoch` on.
+fn schedule(config: &Config, first_epoch: usize) -> Schedule {
+    Schedule::Every {
+        interval: config.training.validate_every,
+        first_epoch,
+        last_epoch: config.training.epochs,
+    }
+}
+
+/// Both splits and the sampler of the training batches.
+fn open_data(config: &Config) -> Result<(Splits, PairSampler), Error> {
+    let splits = data::open(&config.data)?;
+    let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed)?;
+    Ok((splits, sampler))
+}
+
+fn refuse_changes(
+    folder: &RunFolder,
+    before: &Config,
+    after: &Config,
+    overrides: &[String],
+) -> Result<(), Error> {
+    let mut allowed = before.clone();
+    allowed.training.epochs = after.training.epochs;
+    // They change speed, never the batches.
+    allowed.data.loading = after.data.loading.clone();
+    if allowed == *after {
+        return Ok(());
+    }
+    let key = overrides
+        .iter()
+        .filter_map(|text| text.split('=').next())
+        .find(|key| !["training.epochs", "data.workers", "data.prefetch"].contains(&key.trim()))
+        .unwrap_or("the configuration");
+    Err(RunFolderError::ResumedWithChange {
+        path: folder.path().to_path_buf(),
+        key: key.trim().to_string(),
+    }
+    .into())
+}
+
+/// All that Burn's Learner is given.
+struct Fit<'a, B: AutodiffBackend> {
+    config: &'a Config,
+    folder: RunFolder,
+    embedder: Embedder<B>,
+    splits: Splits,
+    sampler: PairSampler,
+    /// The epoch of the checkpoint to go on from.
+    resumed: Option<usize>,
+}
+
+impl<B: AutodiffBackend> Fit<'_, B> {
+    /// Trains from epoch `resumed + 1`, or 1, to the last.
+    fn run(self, context: &Context<B>) -> Result<Outcome, Error> {
+        let Self {
+            config,
+            folder,
+            embedder,
+            splits,
+            sampler,
+            resumed,
+        } = self;
+        let Context {
+            place,
+            display,
+            stop,
+        } = *context;
+        let device = &place.device;
+        let epochs = config.training.epochs;
+        let known = folder
+            .history()?
+            .into_iter()
+            .filter_map(|record| Some((record.epoch, record.recall?)));
+        let first_epoch = resumed.map_or(1, |epoch| epoch + 1);
+        let schedule = schedule(config, first_epoch);
+        let validation = Validation::new(config.evaluation.recall.clone(), schedule, known);
+        let failure = load_failure(stop);
+        let rate = StepDecay::new(&config.optimizer, sampler.batches_per_epoch());
+        let train_loader = TrainLoader::<B>::new(
+            Arc::new(splits.train),
+            sampler,
+            Transform::new(&config.data.transform)?,
+            first_epoch,
+            &config.data.loading,
+            failure.clone(),
+            device,
+        );
+        let valid_loader = split_loader(
+            config,
+            splits.test,
+            schedule,
+            failure.clone(),
+            device.inner(),
+        )?;
+
+        let mut training = SupervisedTraining::new(
+            folder.path(),
+            Arc::new(train_loader),
+            Arc::new(valid_loader),
+        )
+        .metric_train_numeric(AnchorLossMetric::new(stop.clone()))
+        .metric_train_numeric(StatisticMetric::new(Statistic::PositiveDistance))
+        .metric_train_numeric(StatisticMetric::new(Statistic::NegativeDistance))
+        .metric_train_numeric(StatisticMetric::new(Statistic::Active))
+        .metric_train_numeric(LearningRateMetric::new())
+        .with_metric_logger(EpochLog::new(
+            folder.clone(),
+            validation.clone(),
+            stop.clone(),
+            epochs,
+            display == Display::Lines,
+        ))
+        .with_file_checkpointer(CheckpointRecorder::default())
+        .with_checkpointing_strategy(LastAndBest::new(
+            validation.clone(),
+            stop.clone(),
+            folder
+                .checkpoints()
+                .into_iter()
+                .filter(|&epoch| epoch < first_epoch),
+        ))
+        .with_interrupter(stop.interrupter())
+        .with_application_logger(None)
+        .num_epochs(epochs);
+        for &k in &config.evaluation.recall {
+            training = training.metric_valid_numeric(RecallMetric::new(k, validation.clone()));
+        }
+        if let Some(patience) = config.training.early_stopping {
+            training = training.early_stopping(Patience::new(validation.clone(), patience));
+        }
+        if let Some(epoch) = resumed {
+            training = training.checkpoint(epoch);
+        }
+        if display == Display::Lines {
+            training = training.renderer(Silent);
+        }
+
+        let trainee = Trainee::new(embedder, Objective::new(config), validation.clone());
+        let result = training.launch(Learner::new(trainee, adam(&config.optimizer).init(), rate));
+        // Closes the dashboard, so that what follows is read.
+        drop(result);
+
+        if let Some(error) = failure.take() {
+            return Err(error.into());
+        }
+        if let Some(reason) = stop.take_reason() {
+            return Err(match reason {
+                Error::Interrupted { .. } => Error::Interrupted {
+                    run: Some(folder.path().to_path_buf()),
+                },
+                other => other,
+            });
+        }
+        let best = validation
+            .best_epoch()
+            .expect("the last epoch is always validated");
+        let recall = |epoch| validation.recall(epoch).expect("a measured epoch");
+        Ok(Outcome {
+            untrained: recall(0),
+            best: (best, recall(best)),
+            folder,
+        })
+    }
+}
+
+/// The place where the loaders leave an image that cannot be read; it stops the training.
+fn load_failure(stop: &Stop) -> LoadFailure {
+    let interrupter = stop.interrupter();
+    LoadFailure::with_callback(move |error| interrupter.stop(Some(&error.to_string())))
+}
+
+/// Adam as a configuration wants it: L2 weight decay added to the gradient.
+pub fn adam(config: &OptimizerConfig) -> AdamConfig {
+    AdamConfig::new()
+        .with_beta_1(config.beta_1 as f32)
+        .with_beta_2(config.beta_2 as f32)
+        .with_epsilon(config.epsilon as f32)
+        .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)))
+}
+
+fn announce(folder: &RunFolder, record: &RunRecord) {
+    eprintln!(
+        "run {}: {} train, {} test, {} parameters, {}",
+        folder.path().display(),
+        record.train,
+        record.test,
+        record.parameters,
+        record.backend
+    );
+}
+
+/// Burn's version, from the lock file that this program was built with.
+fn burn_version() -> String {
+    let lock: toml::Table = toml::from_str(include_str!("../../Cargo.lock")).unwrap_or_default();
+    lock.get("package")
+        .and_then(|packages| packages.as_array())
+        .into_iter()
+        .flatten()
+        .find(|package| package.get("name").and_then(|name| name.as_str()) == Some("burn"))
+        .and_then(|package| package.get("version")?.as_str().map(String::from))
+        .unwrap_or_else(|| "unknown".to_string())
+}

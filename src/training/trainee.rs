@@ -1,0 +1,132 @@
+//! The network with its objective: the step that Burn's Learner repeats.
+
+use burn::module::Module;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+use burn_train::metric::ItemLazy;
+use burn_train::{InferenceStep, TrainOutput, TrainStep};
+
+use super::validation::Validation;
+use crate::config::{Config, Reduction};
+use crate::data::ImageBatch;
+use crate::loss::{Loss, LossStatistics};
+use crate::model::Embedder;
+use crate::negatives::Negatives;
+
+/// What the network is trained towards.
+#[derive(Debug, Clone)]
+pub struct Objective {
+    negatives: Negatives,
+    loss: Loss,
+    reduction: Reduction,
+}
+
+impl Objective {
+    /// The objective of a configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            negatives: config.negatives.init(),
+            loss: config.loss.kind.init(),
+            reduction: config.loss.reduction,
+        }
+    }
+}
+
+/// An embedder in training. Its record is the embedder's, under the name `embedder`.
+#[derive(Module, Debug)]
+pub struct Trainee<B: Backend> {
+    /// The network.
+    pub embedder: Embedder<B>,
+    #[module(skip)]
+    objective: Objective,
+    #[module(skip)]
+    validation: Validation,
+}
+
+impl<B: Backend> Trainee<B> {
+    /// Puts a network, its objective and the place for its measurements together.
+    pub fn new(embedder: Embedder<B>, objective: Objective, validation: Validation) -> Self {
+        Self {
+            embedder,
+            objective,
+            validation,
+        }
+    }
+}
+
+/// What a training step leaves for the metrics, still on the device.
+pub struct StepOutput<B: AutodiffBackend> {
+    /// The loss's statistics, then the sum of all embeddings, which is not finite if one is not.
+    packed: Tensor<B::InnerBackend, 1>,
+}
+
+/// What a training step leaves for the metrics, on the host.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepStatistics {
+    /// The loss's statistics.
+    pub loss: LossStatistics,
+    /// Whether every embedding was finite. The loss alone does not tell: comparisons of numbers
+    /// that are none may give ordinary distances.
+    pub finite_embeddings: bool,
+}
+
+impl<B: AutodiffBackend> ItemLazy for StepOutput<B> {
+    type ItemSync = StepStatistics;
+
+    // Called in the metrics' thread: the training itself does not wait for the device.
+    fn sync(self) -> StepStatistics {
+        let [length] = self.packed.dims();
+        let packed = self.packed.into_data().convert::<f64>();
+        let values = packed.as_slice::<f64>().expect("just converted");
+        let (statistics, sum) = values.split_at(length - 1);
+        let statistics = TensorData::new(statistics.to_vec(), [length - 1]);
+        StepStatistics {
+            loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
+            finite_embeddings: sum[0].is_finite(),
+        }
+    }
+}
+
+/// Validation leaves its measurement in [`Validation`].
+pub struct Validated;
+
+impl ItemLazy for Validated {
+    type ItemSync = Self;
+
+    fn sync(self) -> Self {
+        self
+    }
+}
+
+impl<B: AutodiffBackend> TrainStep for Trainee<B> {
+    type Input = ImageBatch<B>;
+    type Output = StepOutput<B>;
+
+    fn step(&self, batch: ImageBatch<B>) -> TrainOutput<StepOutput<B>> {
+        let Objective {
+            negatives,
+            loss,
+            reduction,
+        } = &self.objective;
+        let embeddings = self.embedder.forward(batch.images);
+        let sum = embeddings.clone().inner().sum();
+        let comparisons = negatives.compare(embeddings, batch.labels);
+        let output = loss.forward(comparisons);
+        let packed = Tensor::cat(vec![output.statistics().inner(), sum], 0);
+        let value = match reduction {
+            Reduction::Sum => output.sum(),
+            Reduction::Mean => output.mean(),
+        };
+        TrainOutput::new(self, value.backward(), StepOutput { packed })
+    }
+}
+
+impl<B: Backend> InferenceStep for Trainee<B> {
+    type Input = ImageBatch<B>;
+    type Output = Validated;
+
+    fn step(&self, batch: ImageBatch<B>) -> Validated {
+        self.validation.step(&self.embedder, batch);
+        Validated
+    }
+}

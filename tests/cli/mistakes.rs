@@ -1,0 +1,251 @@
+//! Mistakes a user makes: each is one clear message and exit status 2, and nothing is left behind.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{draw_folder, evaluate, loop_dml, refusal, train_small};
+
+fn folder(root: &str) -> Vec<String> {
+    [
+        "train",
+        "--run",
+        "run",
+        "--set",
+        "data.dataset=folder",
+        "--set",
+    ]
+    .into_iter()
+    .map(String::from)
+    .chain([format!("data.root={root}")])
+    .collect()
+}
+
+fn refused_folder(directory: &Path, root: &str) -> String {
+    let arguments = folder(root);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let message = refusal(directory, &arguments);
+    assert!(
+        !directory.join("run").exists(),
+        "a refused training leaves no run folder"
+    );
+    message
+}
+
+#[test]
+fn misspelt_key_names_the_nearest_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["train", "--set", "training.epoch=3"]);
+    assert!(message.contains("`training.epoch`"), "{message}");
+    assert!(
+        message.contains("did you mean `training.epochs`?"),
+        "{message}"
+    );
+    assert!(!directory.path().join("artifacts").exists());
+}
+
+#[test]
+fn odd_k_names_key_value_and_mend() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(
+        directory.path(),
+        &["train", "--set", "batch.images_per_class=3"],
+    );
+    assert!(
+        message.contains("`batch.images_per_class = 3`"),
+        "{message}"
+    );
+}
+
+#[test]
+fn more_classes_per_batch_than_there_are_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["train", "--set", "batch.classes=1000"]);
+    assert!(message.contains("`batch.classes = 1000`"), "{message}");
+    assert!(message.contains("the training split has"), "{message}");
+}
+
+#[test]
+fn missing_configuration_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["train", "--config", "nowhere.toml"]);
+    assert!(message.contains("nowhere.toml"), "{message}");
+}
+
+#[test]
+fn configuration_that_is_not_toml_is_named_with_the_line() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("bad.toml"), "[training]\nepochs =\n").unwrap();
+    let output = loop_dml(directory.path())
+        .args(["train", "--config", "bad.toml"])
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("bad.toml") && message.contains("line 2"),
+        "{message}"
+    );
+}
+
+#[test]
+fn existing_run_folder_is_never_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("run")).unwrap();
+    fs::write(directory.path().join("run/thesis.txt"), "precious").unwrap();
+    let message = refusal(directory.path(), &["train", "--run", "run"]);
+    assert!(
+        message.contains("run") && message.contains("never overwritten"),
+        "{message}"
+    );
+    let kept = fs::read_to_string(directory.path().join("run/thesis.txt")).unwrap();
+    assert_eq!(kept, "precious");
+}
+
+#[test]
+fn missing_root_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refused_folder(directory.path(), "nowhere");
+    assert!(message.contains("nowhere"), "{message}");
+}
+
+#[test]
+fn empty_class_folder_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 4, 4);
+    fs::create_dir(directory.path().join("photos/class-99")).unwrap();
+    let message = refused_folder(directory.path(), "photos");
+    assert!(message.contains("class-99"), "{message}");
+}
+
+#[test]
+fn truncated_images_are_named() {
+    for name in ["class-01/0.png", "class-01/1.jpg"] {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("photos");
+        draw_folder(&root, 4, 4);
+        let bytes = fs::read(root.join(name)).unwrap();
+        fs::write(root.join(name), &bytes[..bytes.len() / 2]).unwrap();
+        let message = refused_folder(directory.path(), "photos");
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn evaluating_what_is_no_run_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["evaluate", "nowhere"]);
+    assert!(message.contains("nowhere is no run folder"), "{message}");
+}
+
+#[test]
+fn checkpoint_that_is_not_there_lists_those_that_are() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
+    let message = refusal(directory.path(), &["evaluate", "run", "--checkpoint", "7"]);
+    assert!(
+        message.contains("no checkpoint of epoch 7; it has those of epochs 1"),
+        "{message}"
+    );
+}
+
+#[test]
+fn damaged_checkpoint_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
+    evaluate(directory.path(), "run", &[]);
+    let model = directory.path().join("run/checkpoint/model-1.mpk");
+    let bytes = fs::read(&model).unwrap();
+    fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    let message = refusal(directory.path(), &["evaluate", "run"]);
+    assert!(message.contains("model-1"), "{message}");
+}
+
+#[test]
+fn resuming_with_another_configuration_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
+    let resume = ["train", "--resume", "--run", "run", "--set"];
+    let message = refusal(
+        directory.path(),
+        &[&resume[..], &["loss.margin=0.5"]].concat(),
+    );
+    assert!(message.contains("not loss.margin"), "{message}");
+    let message = refusal(directory.path(), &resume[..4]);
+    assert!(
+        message.contains("has trained all of its 1 epochs"),
+        "{message}"
+    );
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn backend_that_is_not_built_in_says_how_to_get_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["train", "--backend", "cuda"]);
+    assert!(message.contains("--features cuda"), "{message}");
+}
+
+#[test]
+fn run_is_not_measured_or_resumed_on_other_images() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 6, 4);
+    let train = [
+        "train",
+        "--run",
+        "run",
+        "--set",
+        "data.dataset=folder",
+        "--set",
+        "data.root=photos",
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "batch.classes=2",
+    ];
+    loop_dml(directory.path()).args(train).assert().success();
+    // Two more classes move the border between training and test.
+    draw_folder(&directory.path().join("photos"), 8, 4);
+    let message = refusal(directory.path(), &["evaluate", "run"]);
+    assert!(message.contains("was 12 images of 3 classes"), "{message}");
+    let resume = [
+        "train",
+        "--resume",
+        "--run",
+        "run",
+        "--set",
+        "training.epochs=2",
+    ];
+    let message = refusal(directory.path(), &resume);
+    assert!(message.contains("the training split was"), "{message}");
+}
+
+#[test]
+fn damaged_checkpoint_gives_way_to_the_one_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=3"]);
+    let damage = |name: &str| {
+        fs::write(directory.path().join("run/checkpoint").join(name), "cut").unwrap();
+    };
+    damage("optim-3.mpk");
+    let resume = [
+        "train",
+        "--resume",
+        "--run",
+        "run",
+        "--set",
+        "training.epochs=4",
+    ];
+    loop_dml(directory.path())
+        .args(resume)
+        .assert()
+        .success()
+        .stderr(predicates::str::contains("resumed after epoch 2"));
+}
+
+#[test]
+fn benchmark_of_half_a_class_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let message = refusal(directory.path(), &["bench", "loss", "--batch", "7"]);
+    assert!(message.contains("--batch = 7"), "{message}");
+}

@@ -1,0 +1,317 @@
+//! Training and evaluating through the command line.
+
+use std::fs;
+
+use crate::support::{SMALL, draw_folder, evaluate, loop_dml, metrics, train_small};
+use serde_json::Value;
+
+#[test]
+fn run_folder_describes_itself_and_can_be_evaluated() {
+    let directory = tempfile::tempdir().unwrap();
+    let printed = train_small(directory.path(), "run", &["--set", "training.epochs=2"]);
+    assert!(printed.contains("untrained"), "{printed}");
+    assert!(printed.contains("epoch 2/2"), "{printed}");
+
+    let run = directory.path().join("run");
+    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["train"]["images"], 32);
+    assert_eq!(record["test"]["classes"].as_array().unwrap().len(), 4);
+    assert!(record["burn"].as_str().unwrap().starts_with("0.21."));
+    let config = fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(
+        config.contains("embedding_dim = 16") && config.contains("weight_decay"),
+        "{config}"
+    );
+
+    let epochs = metrics(directory.path(), "run");
+    assert_eq!(epochs.len(), 3, "the untrained network and two epochs");
+    for epoch in &epochs[1..] {
+        for key in [
+            "loss",
+            "d_positive",
+            "d_negative",
+            "active",
+            "learning_rate",
+        ] {
+            assert!(epoch["training"][key].is_number(), "{key} in {epoch}");
+        }
+    }
+    let last = evaluate(directory.path(), "run", &["--checkpoint", "last"]);
+    assert_eq!(last, epochs[2]["recall"]["at"]);
+}
+
+#[test]
+fn evaluating_again_or_in_other_batches_gives_the_same_digits() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
+    let once = evaluate(directory.path(), "run", &[]);
+    assert_eq!(evaluate(directory.path(), "run", &[]), once);
+    for size in ["1", "7", "32"] {
+        assert_eq!(
+            evaluate(directory.path(), "run", &["--batch-size", size]),
+            once,
+            "batch {size}"
+        );
+    }
+}
+
+#[test]
+fn same_seed_gives_the_same_numbers_whatever_the_workers() {
+    let directory = tempfile::tempdir().unwrap();
+    let epochs = ["--set", "training.epochs=2"];
+    train_small(directory.path(), "a", &epochs);
+    train_small(
+        directory.path(),
+        "b",
+        &[&epochs[..], &["--set", "data.workers=1"]].concat(),
+    );
+    train_small(
+        directory.path(),
+        "c",
+        &[&epochs[..], &["--set", "training.seed=2"]].concat(),
+    );
+    assert_eq!(
+        metrics(directory.path(), "a"),
+        metrics(directory.path(), "b")
+    );
+    assert_ne!(
+        metrics(directory.path(), "a"),
+        metrics(directory.path(), "c")
+    );
+}
+
+#[test]
+fn resumed_run_ends_where_the_unbroken_one_does() {
+    let directory = tempfile::tempdir().unwrap();
+    // A decay between the parts: the schedule has to go on, too.
+    let decay = ["--set", "optimizer.decay_epochs=[1, 3]"];
+    let with = |epochs: &'static str| [&decay[..], &["--set", epochs]].concat();
+    train_small(directory.path(), "unbroken", &with("training.epochs=4"));
+    train_small(directory.path(), "broken", &with("training.epochs=2"));
+    loop_dml(directory.path())
+        .args([
+            "train",
+            "--resume",
+            "--run",
+            "broken",
+            "--set",
+            "training.epochs=4",
+        ])
+        .assert()
+        .success();
+    assert_eq!(
+        metrics(directory.path(), "broken"),
+        metrics(directory.path(), "unbroken")
+    );
+    let last = ["--checkpoint", "last"];
+    assert_eq!(
+        evaluate(directory.path(), "broken", &last),
+        evaluate(directory.path(), "unbroken", &last)
+    );
+}
+
+#[test]
+fn only_the_last_two_and_the_best_checkpoint_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=5"]);
+    let checkpoints = directory.path().join("run/checkpoint");
+    let files = fs::read_dir(checkpoints).unwrap().count();
+    // Three files for an epoch.
+    assert!(files == 6 || files == 9, "{files} files");
+}
+
+#[test]
+fn validation_comes_every_n_epochs_and_after_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let more = [
+        "--set",
+        "training.epochs=5",
+        "--set",
+        "training.validate_every=2",
+    ];
+    train_small(directory.path(), "run", &more);
+    let measured: Vec<bool> = metrics(directory.path(), "run")
+        .iter()
+        .map(|epoch| epoch["recall"].is_object())
+        .collect();
+    assert_eq!(measured, [true, false, true, false, true, true]);
+}
+
+#[test]
+fn early_stopping_ends_the_run_once_recall_no_longer_rises() {
+    let directory = tempfile::tempdir().unwrap();
+    // A learning rate this small changes no neighbour: the first epoch stays the best.
+    let more = [
+        "--set",
+        "training.epochs=9",
+        "--set",
+        "training.early_stopping=2",
+        "--set",
+        "optimizer.learning_rate=1e-12",
+        "--set",
+        "optimizer.weight_decay=0.0",
+    ];
+    train_small(directory.path(), "run", &more);
+    let epochs = metrics(directory.path(), "run").len() - 1;
+    assert!(epochs < 9, "{epochs} epochs");
+}
+
+#[test]
+fn negatives_none_soft_margin_and_sum_train_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let more = [
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "negatives.name=none",
+        "--set",
+        "loss.soft_margin=true",
+        "--set",
+        "loss.reduction=sum",
+        "--set",
+        "model.normalize=false",
+    ];
+    train_small(directory.path(), "run", &more);
+    evaluate(directory.path(), "run", &[]);
+}
+
+#[test]
+fn folder_of_images_trains_and_evaluates() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 6, 5);
+    loop_dml(directory.path())
+        .args(["train", "--run", "run", "--set", "data.dataset=folder"])
+        .args(["--set", "data.root=photos", "--set", "training.epochs=1"])
+        .args([
+            "--set",
+            "batch.classes=3",
+            "--set",
+            "batch.images_per_class=2",
+        ])
+        .assert()
+        .success();
+    let recall = evaluate(directory.path(), "run", &["--recall", "1,14"]);
+    // 15 test images: each finds its class among the 14 others.
+    assert_eq!(recall["14"], 1.0);
+}
+
+#[test]
+fn without_a_run_folder_the_next_free_one_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    for number in 1..=2 {
+        loop_dml(directory.path())
+            .arg("train")
+            .args(SMALL)
+            .args(["--set", "training.epochs=1"])
+            .assert()
+            .success();
+        let made = directory
+            .path()
+            .join(format!("artifacts/quickstart-{number}/config.toml"));
+        assert!(made.is_file());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_run_says_how_to_go_on_and_does() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("loop-dml"))
+        .current_dir(directory.path())
+        .args(["train", "--run", "run"])
+        .args(SMALL)
+        .args(["--set", "training.epochs=100000"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("epoch      3/") {
+        line.clear();
+        assert!(
+            lines.read_line(&mut line).unwrap() > 0,
+            "ended before epoch 3"
+        );
+    }
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(rest.contains("loop-dml train --resume --run run"), "{rest}");
+
+    let before = metrics(directory.path(), "run");
+    let done = before.last().unwrap()["epoch"].as_u64().unwrap();
+    let more = format!("training.epochs={}", done + 1);
+    loop_dml(directory.path())
+        .args(["train", "--resume", "--run", "run", "--set", &more])
+        .assert()
+        .success();
+    let after = metrics(directory.path(), "run");
+    assert_eq!(after.last().unwrap()["epoch"].as_u64().unwrap(), done + 1);
+}
+
+#[test]
+fn benchmarks_print_the_keys_that_scripts_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = |arguments: &[&str]| -> Vec<String> {
+        let output = loop_dml(directory.path())
+            .arg("bench")
+            .args(arguments)
+            .args(["--repeats", "1", "--json"])
+            .assert()
+            .success()
+            .get_output()
+            .clone();
+        let timing: serde_json::Map<String, Value> =
+            serde_json::from_slice(&output.stdout).unwrap();
+        assert!(timing.values().all(|value| value.as_f64().unwrap() > 0.0));
+        timing.keys().cloned().collect()
+    };
+    assert_eq!(
+        keys(&["loss", "--batch", "8", "--dim", "4"]),
+        ["milliseconds"]
+    );
+    assert_eq!(
+        keys(&[
+            "step",
+            "--backbone",
+            "conv4",
+            "--batch",
+            "4",
+            "--size",
+            "16"
+        ]),
+        ["forward_ms", "images_per_second", "step_ms"]
+    );
+}
+
+#[test]
+fn exploding_training_stops_and_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = loop_dml(directory.path())
+        .args(["train", "--run", "run"])
+        .args(SMALL)
+        .args([
+            "--set",
+            "optimizer.learning_rate=1e38",
+            "--set",
+            "model.normalize=false",
+        ])
+        .args(["--set", "negatives.name=none"])
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("became infinite or not a number at epoch"),
+        "{message}"
+    );
+}
