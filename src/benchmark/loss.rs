@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::median_ms;
 use crate::config::{LossKind, NegativesConfig};
 use crate::model::unit_length;
+use crate::negatives::Space;
 
 /// What is timed.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct LossBenchmark {
     pub loss: LossKind,
     /// Where its negatives are looked for.
     pub negatives: NegativesConfig,
+    /// Where the embeddings lie; on the sphere they are scaled to unit length as part of the work.
+    pub space: Space,
     /// Embeddings, a multiple of `images_per_class`.
     pub batch: usize,
     /// Images of each class, even.
@@ -51,7 +54,11 @@ impl LossBenchmark {
 
         let milliseconds = median_ms::<B>(device, self.repeats, || {
             let embeddings = embeddings.clone().require_grad();
-            let comparisons = negatives.compare(unit_length(embeddings.clone()), labels.clone());
+            let rows = match self.space {
+                Space::Sphere => unit_length(embeddings.clone()),
+                Space::Euclidean => embeddings.clone(),
+            };
+            let comparisons = negatives.compare(rows, labels.clone(), self.space, loss.measure());
             let gradients = loss.forward(comparisons).mean().backward();
             embeddings
                 .grad(&gradients)

@@ -105,7 +105,8 @@ fn loss(args: LossArgs) -> Result<(), Error> {
     ])?;
     let benchmark = LossBenchmark {
         loss: config.loss.kind,
-        negatives: config.negatives,
+        negatives: config.negatives.clone(),
+        space: config.model.space(),
         batch: config.batch.classes * config.batch.images_per_class,
         images_per_class: config.batch.images_per_class,
         dim: args.dim,

@@ -2,6 +2,8 @@
 
 use toml::Value;
 
+use crate::loss::Triplets;
+
 use super::{
     Backbone, Config, ConfigError, DatasetConfig, LossKind, NegativesConfig, TransformConfig,
 };
@@ -129,20 +131,34 @@ impl Config {
 
     fn check_loss(&self) -> Checked {
         match &self.loss.kind {
-            LossKind::HphnTriplet(loss) => {
-                finite("loss.margin", loss.margin)?;
+            LossKind::Triplet(loss) => {
                 not_negative("loss.margin", loss.margin)?;
+                if loss.soft_margin && loss.triplets == Triplets::All {
+                    return Err(ConfigError::value(
+                        "loss.soft_margin",
+                        true,
+                        "loss.triplets = \"all\" is summed with the hinge only; leave the soft \
+                         margin out, or take other triplets",
+                    ));
+                }
+            }
+            LossKind::HphnTriplet(loss) => not_negative("loss.margin", loss.margin)?,
+            LossKind::LiftedStructure(loss) => finite("loss.margin", loss.margin)?,
+            LossKind::NPair(loss) => not_negative("loss.l2_penalty", loss.l2_penalty)?,
+            LossKind::MultiSimilarity(loss) => {
+                positive("loss.alpha", loss.alpha)?;
+                positive("loss.beta", loss.beta)?;
+                finite("loss.base", loss.base)?;
+                finite("loss.epsilon", loss.epsilon)?;
             }
         }
-        if self.negatives == NegativesConfig::Loop && !self.model.normalize {
-            return Err(ConfigError::value(
-                "model.normalize",
-                false,
-                "negatives.name = \"loop\" looks along arcs of the unit sphere; set \
-                 model.normalize = true, or negatives.name = \"none\"",
-            ));
+        match &self.negatives {
+            NegativesConfig::EmbeddingExpansion(config) => {
+                at_least("negatives.points", config.points, 1)?;
+                at_most("negatives.points", config.points, 64)
+            }
+            NegativesConfig::None | NegativesConfig::Loop => Ok(()),
         }
-        Ok(())
     }
 
     fn check_optimizer(&self) -> Checked {
@@ -324,7 +340,6 @@ mod tests {
             ("evaluation.recall=[1, 4, 2]", "rising"),
             ("loss.margin=-0.1", "0 or more"),
             ("model.embedding_dim=1", "give 2 or more"),
-            ("model.normalize=false", "model.normalize = true"),
             ("data.classes=7", "give 6 or 8"),
         ] {
             let message = refused(&[set]);

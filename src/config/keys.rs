@@ -6,7 +6,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{
-    Config, ConfigError, DatasetConfig, FashionMnistConfig, FolderConfig, SyntheticConfig,
+    Config, ConfigError, DatasetConfig, FashionMnistConfig, FolderConfig, LossKind,
+    NegativesConfig, SyntheticConfig,
 };
 
 /// A key that selects which other keys of its section exist.
@@ -125,7 +126,7 @@ fn choice_of(table: &Table, choice: &str) -> Table {
     beside
 }
 
-fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+pub(super) fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     let (section, key) = path.split_once('.')?;
     table.get(section)?.get(key)
 }
@@ -179,15 +180,30 @@ fn known_keys() -> BTreeSet<String> {
         DatasetConfig::FashionMnist(FashionMnistConfig::default()),
         DatasetConfig::Folder(FolderConfig::default()),
     ];
+    let losses = [
+        LossKind::Triplet(Default::default()),
+        LossKind::HphnTriplet(Default::default()),
+        LossKind::LiftedStructure(Default::default()),
+        LossKind::NPair(Default::default()),
+        LossKind::MultiSimilarity(Default::default()),
+    ];
+    full.negatives = NegativesConfig::EmbeddingExpansion(Default::default());
     let mut keys = BTreeSet::new();
-    for source in sources {
-        full.data.source = source;
-        let table = Table::try_from(&full).expect("a configuration is a table");
+    let mut add = |full: &Config| {
+        let table = Table::try_from(full).expect("a configuration is a table");
         for (section, values) in &table {
             for key in values.as_table().into_iter().flat_map(Table::keys) {
                 keys.insert(format!("{section}.{key}"));
             }
         }
+    };
+    for source in sources {
+        full.data.source = source;
+        add(&full);
+    }
+    for loss in losses {
+        full.loss.kind = loss;
+        add(&full);
     }
     keys
 }

@@ -79,10 +79,15 @@ impl Config {
             keys::apply_override(&mut table, text)?;
         }
         keys::check_each(&table)?;
-        Self::deserialize(table).map_err(|error| ConfigError::Syntax {
+        let chosen = keys::lookup(&table, "model.normalize").is_some();
+        let mut config = Self::deserialize(table).map_err(|error| ConfigError::Syntax {
             origin: origin.to_string(),
             message: error.message().to_string(),
-        })
+        })?;
+        if !chosen {
+            config.model.normalize = config.loss.kind.normalizes();
+        }
+        Ok(config)
     }
 
     /// The same with the images' folder as an absolute path, so that a run can be evaluated from

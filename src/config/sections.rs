@@ -7,8 +7,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{HphnTripletLossConfig, Loss};
-use crate::negatives::Negatives;
+use crate::loss::{
+    HphnTripletLossConfig, LiftedStructureLossConfig, Loss, MultiSimilarityLossConfig,
+    NPairLossConfig, TripletLossConfig,
+};
+use crate::negatives::{Negatives, Space};
 
 /// `[model]`: the network that maps an image to an embedding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +25,8 @@ pub struct ModelConfig {
     pub weights: Option<PathBuf>,
     /// Length D of an embedding, at least 2 (512 in the published tables).
     pub embedding_dim: usize,
-    /// Whether embeddings are scaled to unit length, so that distances are those on the sphere.
+    /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
+    /// a file does not say, the loss decides ([`LossKind::normalizes`]).
     pub normalize: bool,
 }
 
@@ -33,6 +37,17 @@ impl Default for ModelConfig {
             weights: None,
             embedding_dim: 64,
             normalize: true,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Where its embeddings lie.
+    pub fn space(&self) -> Space {
+        if self.normalize {
+            Space::Sphere
+        } else {
+            Space::Euclidean
         }
     }
 }
@@ -245,16 +260,34 @@ impl Default for LossConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum LossKind {
+    /// Triplet.
+    Triplet(TripletLossConfig),
     /// Hard positive, hard negative triplet.
     HphnTriplet(HphnTripletLossConfig),
+    /// Lifted structure.
+    LiftedStructure(LiftedStructureLossConfig),
+    /// N-pair, which by default does without embeddings of unit length.
+    NPair(NPairLossConfig),
+    /// Multi-similarity.
+    MultiSimilarity(MultiSimilarityLossConfig),
 }
 
 impl LossKind {
     /// Initialises the loss.
     pub fn init(&self) -> Loss {
         match self {
+            Self::Triplet(config) => Loss::Triplet(config.init()),
             Self::HphnTriplet(config) => Loss::HphnTriplet(config.init()),
+            Self::LiftedStructure(config) => Loss::LiftedStructure(config.init()),
+            Self::NPair(config) => Loss::NPair(config.init()),
+            Self::MultiSimilarity(config) => Loss::MultiSimilarity(config.init()),
         }
+    }
+
+    /// Whether embeddings are scaled to unit length where `model.normalize` does not say: all losses
+    /// but N-pair are published so.
+    pub fn normalizes(&self) -> bool {
+        !matches!(self, Self::NPair(_))
     }
 }
 
@@ -274,6 +307,8 @@ pub enum Reduction {
 pub enum NegativesConfig {
     /// Among the images' own embeddings.
     None,
+    /// Embedding Expansion: also among points between two images of a class.
+    EmbeddingExpansion(EmbeddingExpansionConfig),
     /// LoOp: the closest approach of the curve between two images of a class and the curve between
     /// two images of another.
     #[default]
@@ -285,8 +320,25 @@ impl NegativesConfig {
     pub fn init(&self) -> Negatives {
         match self {
             Self::None => Negatives::None,
+            Self::EmbeddingExpansion(config) => Negatives::EmbeddingExpansion {
+                points: config.points,
+            },
             Self::Loop => Negatives::Loop,
         }
+    }
+}
+
+/// Keys of `name = "embedding-expansion"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmbeddingExpansionConfig {
+    /// n, the inner points between two images of a class, 1 to 64 (2 published).
+    pub points: usize,
+}
+
+impl Default for EmbeddingExpansionConfig {
+    fn default() -> Self {
+        Self { points: 2 }
     }
 }
 

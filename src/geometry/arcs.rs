@@ -17,9 +17,9 @@
 //! A = mᵢ·mⱼ,  B = mᵢ·tⱼ,  C = tᵢ·mⱼ,  D = tᵢ·tⱼ,
 //! ```
 //!
-//! and the distance of the arcs is √(2 − 2 max f) over the box |θ| ≤ hᵢ, |ψ| ≤ hⱼ. One [2P, D] by
-//! [D, 2P] matrix product of sums x₁ + x₂ and differences x₂ − x₁ gives every A, B, C, D, every
-//! length and the distances of the ends; the rest is O(P²).
+//! and the distance of the arcs is √(2 − 2 max f) over the box |θ| ≤ hᵢ, |ψ| ≤ hⱼ. The matrix
+//! products of all sums x₁ + x₂ and differences x₂ − x₁ give every A, B, C, D, every length and the
+//! distances of the ends; the rest is O(P²).
 //!
 //! **Maximum.** f is ½|(A+D, C−B)| cos(θ − ψ − u) + ½|(A−D, B+C)| cos(θ + ψ − v) with
 //! u = atan2(C − B, A + D), v = atan2(B + C, A − D): its maximum over all angles lies at
@@ -28,9 +28,9 @@
 //! which f = p cos ψ + q sin ψ: the nearest point is atan2(q, p) clamped to ±h, the box being
 //! symmetric about 0. No tolerance, no multiplier test, no sentinel.
 //!
-//! **Gradient.** The angles are found without gradient and kept as *fractions* θ/hᵢ, ψ/hⱼ; f is then
-//! evaluated with m, t and h as functions of the embeddings. By the envelope theorem this is the
-//! exact (first) derivative, in the interior and at the ends.
+//! **Gradient.** The angles are found without gradient and kept as *fractions* θ/hᵢ, ψ/hⱼ; the
+//! derivative is that of f with m, t and h as functions of the embeddings. By the envelope theorem it
+//! is exact, in the interior and at the ends ([`envelope`](super::envelope) says how it is carried).
 //!
 //! **Accuracy.** m and t come from sums and differences of embeddings, so an arc of any length down
 //! to the rounding of its ends has its frame at full precision, and nothing is divided by sin of a
@@ -46,199 +46,130 @@
 //!   preferred, so the arc counts as what all of them have in common: its two ends;
 //! - arcs that touch: distance 0, gradient 0.
 
-use burn::tensor::{Bool, FloatDType, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
-use super::lengths::{length_of_square, unit_rows, widen};
+use super::Measure;
+use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
+use super::frames::{FrameProducts, Frames};
+use super::lengths::length_of_square;
 
-/// The arcs of P pairs, from which distances are read.
-#[derive(Debug, Clone)]
-pub struct Arcs<B: Backend> {
-    /// Inner products of the sums and differences of the ends, \[2P, 2P\]: rows and columns
-    /// x₁ + x₂ of every pair, then x₂ − x₁ of every pair.
-    products: Tensor<B, 2>,
-    /// The float type of the embeddings, in which distances are given.
-    dtype: FloatDType,
+/// The smallest Euclidean distance, or the largest inner product, between every two arcs; arc i runs
+/// from the direction of row 2i of the embeddings to that of row 2i + 1.
+///
+/// # Shapes
+/// - embeddings: \[2P, D\], whose lengths do not count
+/// - output: \[P, P\], symmetric; distances 0 to 2, inner products −1 to 1
+///
+/// # Panics
+/// If the number of rows is odd.
+pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> Tensor<B, 2> {
+    approach(&Frames::of_neighbours(embeddings, true), measure)
+}
+
+/// [`arc_approach`] of the pairs of `frames`, which are those of unit rows.
+pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
+    let pairs = frames.pairs;
+    let arcs = Arcs::of(&frames.fixed);
+    let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
+    // The products are symmetric in i and j, so the edges at the ends of arc j are those at the ends
+    // of arc i, transposed.
+    let transposed = edges.clone().map(Tensor::transpose);
+    let [value, mm, mt, tm, tt, own_mm, own_tt] = in_row_chunks(pairs, pairs, |rows| {
+        let of_rows = |edge: &Tensor<B, 2>| edge.clone().slice([rows.clone()]);
+        let arcs = arcs.rows(rows.clone());
+        let (theta, psi) = arcs.nearest(
+            edges.each_ref().map(of_rows),
+            transposed.each_ref().map(of_rows),
+        );
+        arcs.derivative(theta, psi, measure)
+    });
+    let half = frames
+        .live
+        .clone()
+        .weighted_sum(FrameProducts { mm, mt, tm, tt });
+    let own = frames.live.own();
+    let half = half + own_mm * own.mm + own_tt * own.tt;
+    with_derivative(value, half.clone(), half, frames.dtype)
+}
+
+/// Some rows' arcs beside all arcs, without gradient. R rows, P arcs.
+struct Arcs<B: Backend> {
+    /// A = mᵢ·mⱼ, B = mᵢ·tⱼ, C = tᵢ·mⱼ, D = tᵢ·tⱼ of the frames scaled to unit length, \[R, P\].
+    products: FrameProducts<B>,
+    of_rows: Extents<B>,
+    of_columns: Extents<B>,
+}
+
+/// How far arcs reach, \[R, 1\] or \[1, P\].
+#[derive(Clone)]
+struct Extents<B: Backend> {
+    /// h, half the angle.
+    half_angle: Tensor<B, 2>,
+    /// 1/|m|; 0 where m has no direction.
+    per_m: Tensor<B, 2>,
+    /// 1/|t|; 0 where t has no direction.
+    per_t: Tensor<B, 2>,
+    /// ∂h/∂|m|.
+    turn_by_m: Tensor<B, 2>,
+    /// ∂h/∂|t|.
+    turn_by_t: Tensor<B, 2>,
+}
+
+impl<B: Backend> Extents<B> {
+    fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
+        Self {
+            half_angle: f(self.half_angle),
+            per_m: f(self.per_m),
+            per_t: f(self.per_t),
+            turn_by_m: f(self.turn_by_m),
+            turn_by_t: f(self.turn_by_t),
+        }
+    }
 }
 
 impl<B: Backend> Arcs<B> {
-    /// The arcs between the directions of rows 2i and 2i + 1 of `embeddings`, whose lengths do not
-    /// count.
-    ///
-    /// # Shapes
-    /// - embeddings: \[2P, D\]
-    ///
-    /// # Panics
-    /// If the number of rows is odd.
-    pub fn between_neighbours(embeddings: Tensor<B, 2>) -> Self {
-        let [rows, dim] = embeddings.dims();
-        assert!(
-            rows.is_multiple_of(2),
-            "rows 2i and 2i + 1 are the ends of an arc, but there are {rows}"
-        );
-        let pairs = rows / 2;
-        let dtype = embeddings.dtype().into();
-
-        let ends = unit_rows(widen(embeddings)).reshape([pairs, 2 * dim]);
-        let first = ends.clone().slice([0..pairs, 0..dim]);
-        let second = ends.slice([0..pairs, dim..2 * dim]);
-        let frames = Tensor::cat(vec![first.clone() + second.clone(), second - first], 0);
+    /// All arcs beside all arcs, from the inner products of their frames.
+    fn of(products: &FrameProducts<B>) -> Self {
+        let own = products.own();
+        let (m, t) = (length_of_square(own.mm), length_of_square(own.tt));
+        let per_square = reciprocal_or_zero(m.clone() * m.clone() + t.clone() * t.clone());
+        let extents = Extents {
+            half_angle: angle(t.clone(), m.clone()),
+            per_m: reciprocal_or_zero(m.clone()),
+            per_t: reciprocal_or_zero(t.clone()),
+            turn_by_m: t.neg() * per_square.clone(),
+            turn_by_t: m * per_square,
+        };
+        let transposed = extents.clone().map(Tensor::transpose);
         Self {
-            products: frames.clone().matmul(frames.transpose()),
-            dtype,
+            products: FrameProducts {
+                mm: products.mm.clone() * extents.per_m.clone() * transposed.per_m.clone(),
+                mt: products.mt.clone() * extents.per_m.clone() * transposed.per_t.clone(),
+                tm: products.tm.clone() * extents.per_t.clone() * transposed.per_m.clone(),
+                tt: products.tt.clone() * extents.per_t.clone() * transposed.per_t.clone(),
+            },
+            of_rows: extents,
+            of_columns: transposed,
         }
     }
 
-    /// The smallest Euclidean distance between every two arcs, 0 to 2.
-    ///
-    /// # Shapes
-    /// - output: \[P, P\], symmetric
-    pub fn distances(&self) -> Tensor<B, 2> {
-        let (half_angle, products) = self.normalized();
-        let (theta, psi) = products.detached().nearest(half_angle.clone().detach());
-        let theta = live_angle(theta, half_angle.clone());
-        let psi = live_angle(psi, half_angle.transpose());
-        let cosines = products.between(theta, psi);
-        length_of_square(squared_chord(cosines)).cast(self.dtype)
-    }
-
-    /// The squared Euclidean distance between every two ends, 0 to 4; rounding may leave one that is
-    /// 0 slightly negative.
-    ///
-    /// # Shapes
-    /// - output: \[2P, 2P\], symmetric; rows and columns are the first ends of all arcs, then the
-    ///   second ends of all arcs
-    pub fn squared_end_distances(&self) -> Tensor<B, 2> {
-        // x₁ = ((x₁ + x₂) − (x₂ − x₁))/2 and x₂ = ((x₁ + x₂) + (x₂ − x₁))/2.
-        let to_ends = |products: Tensor<B, 2>, side: usize| {
-            let halves = products.chunk(2, side);
-            let (sum, difference) = (halves[0].clone(), halves[1].clone());
-            let first = sum.clone() - difference.clone();
-            Tensor::cat(vec![first, sum + difference], side)
-        };
-        let products = to_ends(to_ends(self.products.clone(), 0), 1);
-        let cosines = products.mul_scalar(0.25);
-        squared_chord(cosines).cast(self.dtype)
-    }
-
-    /// Half the angles h of the arcs, \[P, 1\], and the inner products of their frames.
-    fn normalized(&self) -> (Tensor<B, 2>, FrameProducts<B>) {
-        let [rows, _] = self.products.dims();
-        let pairs = rows / 2;
-        let off_diagonal =
-            Tensor::<B, 2, Bool>::diag_mask([rows, rows], 0, &self.products.device());
-        let squares = self
-            .products
-            .clone()
-            .mask_fill(off_diagonal, 0.0)
-            .sum_dim(1);
-        let lengths = length_of_square(squares);
-        let half_angle = lengths
-            .clone()
-            .slice([pairs..rows, 0..1])
-            .atan2(lengths.clone().slice([0..pairs, 0..1]));
-
-        // A sum or difference of no length has no direction and stays as it is.
-        let none = lengths.clone().equal_elem(0.0);
-        let scale = lengths.mask_fill(none, 1.0).recip();
-        let products = self.products.clone() * scale.clone() * scale.transpose();
-        let (middle, along) = (0..pairs, pairs..rows);
-        let block = |rows: &std::ops::Range<usize>, columns: &std::ops::Range<usize>| {
-            products.clone().slice([rows.clone(), columns.clone()])
-        };
-        let frames = FrameProducts {
-            a: block(&middle, &middle),
-            b: block(&middle, &along),
-            c: block(&along, &middle),
-            d: block(&along, &along),
-        };
-        (half_angle, frames)
-    }
-}
-
-/// The squared distance 2 − 2f of unit vectors with inner product f.
-fn squared_chord<B: Backend>(cosine: Tensor<B, 2>) -> Tensor<B, 2> {
-    cosine.mul_scalar(-2.0).add_scalar(2.0)
-}
-
-/// `angle` as a constant fraction of the half angle, so that it moves with the arc's end.
-///
-/// # Shapes
-/// - angle: \[P, P\], detached
-/// - half_angle: \[P, 1\] or \[1, P\]
-fn live_angle<B: Backend>(angle: Tensor<B, 2>, half_angle: Tensor<B, 2>) -> Tensor<B, 2> {
-    // An arc that is a point has the only angle 0, whatever it is divided by.
-    let divisor = half_angle.clone().detach().clamp_min(f32::MIN_POSITIVE);
-    (angle / divisor) * half_angle
-}
-
-/// The inner products A, B, C, D of the frames of every two arcs, each \[P, P\].
-#[derive(Clone)]
-struct FrameProducts<B: Backend> {
-    a: Tensor<B, 2>,
-    b: Tensor<B, 2>,
-    c: Tensor<B, 2>,
-    d: Tensor<B, 2>,
-}
-
-impl<B: Backend> FrameProducts<B> {
-    fn detached(&self) -> Self {
+    fn rows(&self, rows: std::ops::Range<usize>) -> Self {
         Self {
-            a: self.a.clone().detach(),
-            b: self.b.clone().detach(),
-            c: self.c.clone().detach(),
-            d: self.d.clone().detach(),
+            products: self.products.rows(rows.clone()),
+            of_rows: self.of_rows.clone().map(|x| x.slice([rows.clone()])),
+            of_columns: self.of_columns.clone(),
         }
-    }
-
-    /// f(θ, ψ), the inner product of point θ of arc i and point ψ of arc j; all \[P, P\].
-    fn between(self, theta: Tensor<B, 2>, psi: Tensor<B, 2>) -> Tensor<B, 2> {
-        let (cos, sin) = (psi.clone().cos(), psi.sin());
-        let with_middle = self.a * cos.clone() + self.b * sin.clone();
-        let with_along = self.c * cos + self.d * sin;
-        with_middle * theta.clone().cos() + with_along * theta.sin()
-    }
-
-    /// The angles θ and ψ of the closest points of every two arcs, each \[P, P\], from half the
-    /// angles of the arcs \[P, 1\].
-    fn nearest(self, half_angle: Tensor<B, 2>) -> (Tensor<B, 2>, Tensor<B, 2>) {
-        let half_i = half_angle.clone();
-        let half_j = half_angle.transpose();
-
-        let (value, end, opposite) = self.nearest_to_ends(half_i.clone());
-        // The frames' products are symmetric in i and j, so the edges at the ends of arc j are
-        // those at the ends of arc i, transposed.
-        let at_end_of_i = value.clone().greater_equal(value.transpose());
-        let theta = opposite
-            .clone()
-            .transpose()
-            .mask_where(at_end_of_i.clone(), end.clone());
-        let psi = end.transpose().mask_where(at_end_of_i, opposite);
-
-        let u = angle(
-            self.c.clone() - self.b.clone(),
-            self.a.clone() + self.d.clone(),
-        );
-        let v = angle(self.b + self.c, self.a - self.d);
-        let free_theta = (v.clone() + u.clone()).mul_scalar(0.5);
-        let free_psi = (v - u).mul_scalar(0.5);
-        let inside = free_theta
-            .clone()
-            .abs()
-            .lower_equal(half_i)
-            .bool_and(free_psi.clone().abs().lower_equal(half_j));
-        (
-            theta.mask_where(inside.clone(), free_theta),
-            psi.mask_where(inside, free_psi),
-        )
     }
 
     /// For the nearer end of arc i and the point of arc j that is nearest to it: their inner
-    /// product and their angles θ = ±hᵢ and ψ, each \[P, P\].
-    fn nearest_to_ends(&self, half_i: Tensor<B, 2>) -> (Tensor<B, 2>, Tensor<B, 2>, Tensor<B, 2>) {
+    /// product and their angles θ = ±hᵢ and ψ, each \[R, P\].
+    fn nearest_to_ends(&self) -> [Tensor<B, 2>; 3] {
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let half_i = self.of_rows.half_angle.clone();
+        let half_j = self.of_columns.half_angle.clone();
         let (cos, sin) = (half_i.clone().cos(), half_i.clone().sin());
-        let half_j = half_i.clone().transpose();
-        let (p_middle, q_middle) = (self.a.clone() * cos.clone(), self.b.clone() * cos);
-        let (p_along, q_along) = (self.c.clone() * sin.clone(), self.d.clone() * sin);
+        let (p_middle, q_middle) = (mm * cos.clone(), mt * cos);
+        let (p_along, q_along) = (tm * sin.clone(), tt * sin);
         let nearest_to = |p: Tensor<B, 2>, q: Tensor<B, 2>| {
             let psi = angle(q.clone(), p.clone())
                 .min_pair(half_j.clone())
@@ -252,15 +183,112 @@ impl<B: Backend> FrameProducts<B> {
         let (other_value, other_psi) = nearest_to(p_middle - p_along, q_middle - q_along);
 
         let other_is_nearer = other_value.clone().greater(value.clone());
-        let theta = half_i.expand(value.shape()).mask_where(
-            other_is_nearer.clone(),
-            half_j.transpose().neg().expand(value.shape()),
-        );
-        (
+        let shape = value.shape();
+        let theta = half_i
+            .clone()
+            .expand(shape.clone())
+            .mask_where(other_is_nearer.clone(), half_i.neg().expand(shape));
+        [
             value.mask_where(other_is_nearer.clone(), other_value),
             theta,
             psi.mask_where(other_is_nearer, other_psi),
+        ]
+    }
+
+    /// The angles θ and ψ of the closest points, each \[R, P\], from the best of the edges at the
+    /// ends of arc i and at those of arc j: [`nearest_to_ends`](Self::nearest_to_ends) of (i, j) and
+    /// of (j, i).
+    fn nearest(
+        &self,
+        at_end_of_i: [Tensor<B, 2>; 3],
+        at_end_of_j: [Tensor<B, 2>; 3],
+    ) -> (Tensor<B, 2>, Tensor<B, 2>) {
+        let [value_i, theta_i, psi_i] = at_end_of_i;
+        let [value_j, psi_j, theta_j] = at_end_of_j;
+        let i_is_nearer = value_i.greater_equal(value_j);
+        let theta = theta_j.mask_where(i_is_nearer.clone(), theta_i);
+        let psi = psi_j.mask_where(i_is_nearer, psi_i);
+
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let u = angle(tm.clone() - mt.clone(), mm.clone() + tt.clone());
+        let v = angle(mt + tm, mm - tt);
+        let free_theta = (v.clone() + u.clone()).mul_scalar(0.5);
+        let free_psi = (v - u).mul_scalar(0.5);
+        let inside = free_theta
+            .clone()
+            .abs()
+            .lower_equal(self.of_rows.half_angle.clone())
+            .bool_and(
+                free_psi
+                    .clone()
+                    .abs()
+                    .lower_equal(self.of_columns.half_angle.clone()),
+            );
+        (
+            theta.mask_where(inside.clone(), free_theta),
+            psi.mask_where(inside, free_psi),
         )
+    }
+
+    /// The measure of the points θ and ψ, and row i's half of its derivative: the coefficients of
+    /// m·m, m·t, t·m, t·t of the unscaled frames, then those of |mᵢ|² and |tᵢ|² (as products of
+    /// which one factor is live); each \[R, P\].
+    fn derivative(
+        &self,
+        theta: Tensor<B, 2>,
+        psi: Tensor<B, 2>,
+        measure: Measure,
+    ) -> [Tensor<B, 2>; 7] {
+        let Extents {
+            half_angle,
+            per_m,
+            per_t,
+            turn_by_m,
+            turn_by_t,
+        } = self.of_rows.clone();
+        // θ moves with the end of its arc, as a constant fraction of h. An arc that is a point has
+        // the only angle 0, whatever it is divided by.
+        let fraction = theta.clone() / half_angle.clamp_min(f32::MIN_POSITIVE);
+        let (cos_i, sin_i) = (theta.clone().cos(), theta.sin());
+        let (cos_j, sin_j) = (psi.clone().cos(), psi.sin());
+
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let with_m = mm * cos_j.clone() + mt * sin_j.clone();
+        let with_t = tm * cos_j.clone() + tt * sin_j.clone();
+        let part_m = cos_i.clone() * with_m.clone();
+        let cosine = part_m.clone() + sin_i.clone() * with_t.clone();
+        let by_theta = cos_i.clone() * with_t.clone() - sin_i.clone() * with_m;
+        let part_t = sin_i.clone() * with_t;
+
+        let (value, by_m, by_t) = match measure {
+            Measure::InnerProduct => (cosine, per_m.clone(), per_t.clone()),
+            Measure::Distance => {
+                let distance = length_of_square(cosine.mul_scalar(-2.0).add_scalar(2.0));
+                let by_cosine = reciprocal_or_zero(distance.clone()).neg();
+                (
+                    distance,
+                    by_cosine.clone() * per_m.clone(),
+                    by_cosine * per_t.clone(),
+                )
+            }
+        };
+        let turn = fraction * by_theta;
+        let own_mm = by_m.clone() * (turn.clone() * turn_by_m - part_m * per_m);
+        let own_tt = by_t.clone() * (turn * turn_by_t - part_t * per_t);
+        let (to_m, to_t) = (by_m * cos_i, by_t * sin_i);
+        let (from_m, from_t) = (
+            cos_j * self.of_columns.per_m.clone(),
+            sin_j * self.of_columns.per_t.clone(),
+        );
+        [
+            value,
+            to_m.clone() * from_m.clone(),
+            to_m * from_t.clone(),
+            to_t.clone() * from_m,
+            to_t * from_t,
+            own_mm,
+            own_tt,
+        ]
     }
 }
 
@@ -272,12 +300,14 @@ fn angle<B: Backend>(y: Tensor<B, 2>, x: Tensor<B, 2>) -> Tensor<B, 2> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Bool;
+
     use super::*;
     use crate::geometry::oracle::*;
     use proptest::prelude::*;
 
     fn distances<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
-        Arcs::between_neighbours(rows).distances()
+        arc_approach(rows, Measure::Distance)
     }
 
     /// The distance of the first two arcs.
@@ -384,33 +414,6 @@ mod tests {
                     error <= 1e-3,
                     "{kind:?} in {dim} dimensions, seed {seed}: {error}"
                 );
-            }
-        }
-    }
-
-    #[test]
-    fn squared_end_distances_agree_with_plain_differences() {
-        for kind in Kind::ALL {
-            let rows = kind.rows(8, 64, 6);
-            let actual = values(
-                Arcs::between_neighbours(tensor::<TestBackend>(&rows)).squared_end_distances(),
-            );
-            let rows = widened(&rows);
-            let end = |k: usize| {
-                if k < 8 {
-                    &rows[2 * k]
-                } else {
-                    &rows[2 * (k - 8) + 1]
-                }
-            };
-            for k in 0..16 {
-                for l in 0..16 {
-                    let expected = point_distance(end(k), end(l)).powi(2);
-                    assert!(
-                        (actual[16 * k + l] - expected).abs() < 3e-7,
-                        "{kind:?}, {k}, {l}"
-                    );
-                }
             }
         }
     }

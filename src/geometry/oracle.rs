@@ -114,6 +114,17 @@ pub(crate) fn arc_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
     })
 }
 
+/// The smallest distance between the segments x₁x₂ and y₁y₂, in the same way.
+pub(crate) fn segment_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
+    let at = |ends: [&[f64]; 2], fraction: f64| {
+        plus(&scaled(ends[0], 1.0 - fraction), fraction, ends[1])
+    };
+    smallest_on_unit_interval(|lambda| {
+        let p = at(x, lambda);
+        smallest_on_unit_interval(|mu| point_distance(&p, &at(y, mu)))
+    })
+}
+
 /// The smallest value of `f` between 0 and 1: the lowest local minima of a dense grid, each refined
 /// on ever finer grids.
 fn smallest_on_unit_interval(f: impl Fn(f64) -> f64) -> f64 {

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Bool, Tensor, backend::Backend};
 
+use super::envelope::{reciprocal_or_zero, with_derivative};
 use super::lengths::{length_of_square, widen};
 
 /// The Euclidean distance of every row to every other: √(|x|² + |y|² − 2 x·y).
@@ -14,15 +15,21 @@ use super::lengths::{length_of_square, widen};
 /// - points: \[N, D\], of any length
 /// - output: \[N, N\], symmetric, diagonal 0
 pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
-    let dtype = points.dtype();
+    let dtype = points.dtype().into();
     let count = points.dims()[0];
     let points = widen(points);
 
-    let products = points.clone().matmul(points.transpose());
-    let off_diagonal = Tensor::<B, 2, Bool>::diag_mask([count, count], 0, &products.device());
-    let squares = products.clone().mask_fill(off_diagonal, 0.0).sum_dim(1);
-    let squared = squares.clone() + squares.transpose() - products.mul_scalar(2.0);
-    length_of_square(squared).cast(dtype)
+    // Live in the row's point: row i's half of d|x − y| is (x − y)·dx/|x − y|.
+    let products = points.clone().matmul(points.detach().transpose());
+    let others = Tensor::<B, 2, Bool>::diag_mask([count, count], 0, &products.device());
+    let own = products.clone().mask_fill(others, 0.0).sum_dim(1);
+    let half_square = own - products;
+    let value = {
+        let half_square = half_square.clone().detach();
+        length_of_square(half_square.clone() + half_square.transpose())
+    };
+    let half = half_square * reciprocal_or_zero(value.clone());
+    with_derivative(value, half.clone(), half, dtype)
 }
 
 #[cfg(test)]

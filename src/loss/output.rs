@@ -2,6 +2,8 @@
 
 use burn::tensor::{Bool, DataError, FloatDType, Tensor, TensorData, backend::Backend};
 
+use super::hardest::Hardest;
+
 /// The loss of each of A anchors, and what is worth knowing about the batch.
 #[derive(Debug, Clone)]
 pub struct LossOutput<B: Backend> {
@@ -9,17 +11,40 @@ pub struct LossOutput<B: Backend> {
     pub losses: Tensor<B, 1>,
     /// True for the anchors that have a positive and a negative, \[A\].
     pub counted: Tensor<B, 1, Bool>,
-    /// True for the counted anchors that the loss still pushes, as the loss defines it, \[A\].
+    /// True for the counted anchors with a loss above 0, \[A\]: those that it still pushes.
     pub active: Tensor<B, 1, Bool>,
-    /// The distance of each anchor to the positive that the loss looks at, \[A\], 0 where not
+    /// How many of each anchor's positives and negatives have a gradient, \[A\], 0 where not
     /// counted.
+    pub mined: Tensor<B, 1>,
+    /// Each anchor's hardest positive, \[A\], 0 where not counted: its largest distance or smallest
+    /// inner product.
     pub positive: Tensor<B, 1>,
-    /// The distance of each anchor to the negative that the loss looks at, \[A\], 0 where not
-    /// counted.
+    /// Each anchor's hardest negative, \[A\], 0 where not counted: its smallest distance or largest
+    /// inner product.
     pub negative: Tensor<B, 1>,
 }
 
 impl<B: Backend> LossOutput<B> {
+    /// From each anchor's loss, whatever it is where the anchor is not counted, and its number of
+    /// mined comparisons, both \[A, 1\].
+    pub(super) fn new(losses: Tensor<B, 2>, mined: Tensor<B, 2>, hardest: Hardest<B>) -> Self {
+        let not_counted = hardest.counted.clone().bool_not();
+        let masked = |values: Tensor<B, 2>| {
+            values
+                .mask_fill(not_counted.clone(), 0.0)
+                .squeeze_dim::<1>(1)
+        };
+        let losses = masked(losses);
+        Self {
+            active: losses.clone().detach().greater_elem(0.0),
+            losses,
+            mined: masked(mined.detach()),
+            positive: masked(hardest.positive.detach()),
+            negative: masked(hardest.negative.detach()),
+            counted: hardest.counted.squeeze_dim(1),
+        }
+    }
+
     /// Sum of the losses over the anchors, \[1\].
     pub fn sum(&self) -> Tensor<B, 1> {
         self.losses.clone().sum()
@@ -31,7 +56,7 @@ impl<B: Backend> LossOutput<B> {
         self.sum() / anchors.clamp_min(1.0)
     }
 
-    /// The batch's statistics as one tensor \[5\] without gradient, for a single read by
+    /// The batch's statistics as one tensor \[6\] without gradient, for a single read by
     /// [`LossStatistics::from_data`].
     pub fn statistics(&self) -> Tensor<B, 1> {
         let dtype = self.losses.dtype().into();
@@ -40,6 +65,7 @@ impl<B: Backend> LossOutput<B> {
                 self.sum().detach(),
                 count(self.counted.clone(), dtype),
                 count(self.active.clone(), dtype),
+                self.mined.clone().sum(),
                 self.positive.clone().detach().sum(),
                 self.negative.clone().detach().sum(),
             ],
@@ -62,10 +88,12 @@ pub struct LossStatistics {
     pub mean: f64,
     /// Number of counted anchors: those that have a positive and a negative.
     pub anchors: usize,
-    /// Number of counted anchors that the loss still pushes.
+    /// Number of counted anchors with a loss above 0.
     pub active: usize,
-    /// Mean distance of the counted anchors to the positive that the loss looks at; 0 where none is
-    /// counted.
+    /// Number of positives and negatives that have a gradient, over all anchors.
+    pub mined: usize,
+    /// Mean over the counted anchors of the distance to, or inner product with, the hardest positive;
+    /// 0 where none is counted.
     pub mean_positive: f64,
     /// The same for negatives.
     pub mean_negative: f64,
@@ -81,9 +109,9 @@ impl LossStatistics {
     /// If the vector is not that of [`LossOutput::statistics`].
     pub fn from_data(data: TensorData) -> Result<Self, DataError> {
         let packed = data.convert::<f64>().into_vec::<f64>()?;
-        let [sum, anchors, active, positive, negative] = packed[..] else {
+        let [sum, anchors, active, mined, positive, negative] = packed[..] else {
             panic!(
-                "the statistics of a loss are 5 numbers, not {}",
+                "the statistics of a loss are 6 numbers, not {}",
                 packed.len()
             );
         };
@@ -93,6 +121,7 @@ impl LossStatistics {
             mean: mean(sum),
             anchors: anchors as usize,
             active: active as usize,
+            mined: mined as usize,
             mean_positive: mean(positive),
             mean_negative: mean(negative),
         })

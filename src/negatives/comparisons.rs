@@ -2,20 +2,46 @@
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-/// The comparisons of A anchors with their positives and negatives, as Euclidean distances.
+use crate::geometry::Measure;
+
+/// The comparisons of A anchors with their positives and negatives.
 ///
 /// Values where a mask is false mean nothing but are finite. An anchor may have no positive or no
-/// negative at all.
+/// negative at all. Where Kp = A, column j of the positives belongs to anchor j; column j of the
+/// negatives always does (Kn = A).
 #[derive(Debug, Clone)]
 pub struct Comparisons<B: Backend> {
-    /// Distances to positives, \[A, Kp\].
+    /// What the values are: Euclidean distances or inner products.
+    pub measure: Measure,
+    /// Distances to, or inner products with, positives, \[A, Kp\].
     pub positives: Tensor<B, 2>,
     /// True where `positives` holds a positive, \[A, Kp\].
     pub positive_mask: Tensor<B, 2, Bool>,
-    /// Distances to negatives, \[A, Kn\].
+    /// Distances to, or inner products with, negatives, \[A, Kn\].
     pub negatives: Tensor<B, 2>,
     /// True where `negatives` holds a negative, \[A, Kn\].
     pub negative_mask: Tensor<B, 2, Bool>,
+    /// Mean squared length of each anchor's own embeddings, \[A, 1\]: those of its image, or of
+    /// both images of its pair.
+    pub squared_lengths: Tensor<B, 2>,
+}
+
+impl<B: Backend> Comparisons<B> {
+    /// Makes sure that the values are what a loss is defined on.
+    ///
+    /// # Panics
+    /// If they are not.
+    pub(crate) fn expect(&self, measure: Measure) {
+        assert_eq!(
+            self.measure, measure,
+            "the loss and the comparisons must be of one measure: pass `loss.measure()` on"
+        );
+    }
+}
+
+/// |x|² of every row, \[N, 1\].
+pub(super) fn squared_lengths<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
+    rows.square().sum_dim(1)
 }
 
 /// True where row i and row j are of the same class, \[N, N\], from labels \[N\].
@@ -31,4 +57,13 @@ pub(super) fn others_of_class<B: Backend>(same_class: Tensor<B, 2, Bool>) -> Ten
     let device = same_class.device();
     let off_diagonal = Tensor::diag_mask(same_class.shape(), 0, &device);
     same_class.bool_and(off_diagonal)
+}
+
+/// True where the flag of row i and that of row j are, \[N, N\], from \[N, 1\].
+pub(super) fn both<B: Backend>(flags: Tensor<B, 2, Bool>) -> Tensor<B, 2, Bool> {
+    let [rows, _] = flags.dims();
+    flags
+        .clone()
+        .expand([rows, rows])
+        .bool_and(flags.transpose().expand([rows, rows]))
 }

@@ -1,53 +1,95 @@
-//! LoOp: optimal hard negatives on the arcs between the images of a class (arXiv 2108.09335).
+//! LoOp: optimal hard negatives on the curves between the images of a class (arXiv 2108.09335).
 
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-use super::comparisons::{Comparisons, others_of_class, same_class};
-use super::masked::largest;
-use crate::geometry::{Arcs, length_of_square};
+use super::Space;
+use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
+use crate::geometry::frames::Frames;
+use crate::geometry::{Measure, arcs, corner_products, length_of_square, segments};
 
 /// Every pair of rows 2i and 2i + 1 is an anchor (A = P = N/2).
 ///
-/// Its one positive distance (Kp = 1) is the largest from either member to any other image of its
-/// class; its negative distances (Kn = P) are those between its arc and the arcs of the pairs of
-/// other classes. Rows that differ in class are no pair: as an anchor they have neither positive nor
-/// negative, and they are nobody's negative.
+/// Its one positive (Kp = 1) is the farthest that either member has to any other image of its class;
+/// its negatives (Kn = P) are the pairs of other classes, by the closest approach of the two curves.
+/// Rows that differ in class are no pair: as an anchor they have neither positive nor negative, and
+/// they are nobody's negative.
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
+    space: Space,
+    measure: Measure,
 ) -> Comparisons<B> {
     let pairs = labels.dims()[0] / 2;
     let members = labels.reshape([pairs, 2]);
     let first = members.clone().slice([0..pairs, 0..1]);
     let second = members.slice([0..pairs, 1..2]);
     let is_pair = first.clone().equal(second.clone());
-
-    let arcs = Arcs::between_neighbours(embeddings);
     let label_of_end = Tensor::cat(vec![first.clone(), second], 0).squeeze_dim::<1>(1);
-    let (squared_farthest, _) = largest(
-        arcs.squared_end_distances(),
-        others_of_class(same_class(label_of_end)),
-    );
 
-    let both_are_pairs = is_pair
-        .clone()
-        .expand([pairs, pairs])
-        .bool_and(is_pair.clone().transpose().expand([pairs, pairs]));
+    let frames = Frames::of_neighbours(embeddings.clone(), space == Space::Sphere);
+    let others = others_of_class(same_class(label_of_end));
+    let (one, other) = farthest_of_class(frames.end_products(), others, measure);
+    let (one, other) = (
+        embeddings.clone().select(0, row_of_end(one, pairs)),
+        embeddings.clone().select(0, row_of_end(other, pairs)),
+    );
     Comparisons {
-        positives: length_of_square(
-            squared_farthest
-                .reshape([2, pairs])
-                .max_dim(0)
-                .reshape([pairs, 1]),
-        ),
+        measure,
+        positives: match measure {
+            // Of two rows their difference is exact, however near they are.
+            Measure::Distance => length_of_square(squared_lengths(one - other)),
+            Measure::InnerProduct => (one * other).sum_dim(1),
+        },
         // The members of a pair are each other's positive, so there is one.
-        positive_mask: is_pair,
-        negatives: arcs.distances(),
+        positive_mask: is_pair.clone(),
+        negatives: match (space, measure) {
+            (Space::Sphere, _) => arcs::approach(&frames, measure),
+            (Space::Euclidean, Measure::Distance) => segments::distances(&frames),
+            (Space::Euclidean, Measure::InnerProduct) => corner_products(embeddings.clone()),
+        },
         negative_mask: first
             .clone()
             .not_equal(first.transpose())
-            .bool_and(both_are_pairs),
+            .bool_and(both(is_pair)),
+        squared_lengths: squared_lengths(embeddings).reshape([pairs, 2]).mean_dim(1),
     }
+}
+
+/// For every pair the two images of its class that lie farthest apart, of which one is a member: as
+/// numbers of ends, each \[P\]. Any two where there are none.
+///
+/// # Shapes
+/// - end_products: \[2P, 2P\], inner products of the first ends, then the second ends, of all pairs
+/// - others: \[2P, 2P\], true where two ends are different images of one class
+fn farthest_of_class<B: Backend>(
+    end_products: Tensor<B, 2>,
+    others: Tensor<B, 2, Bool>,
+    measure: Measure,
+) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
+    let ends = end_products.dims()[0];
+    let pairs = ends / 2;
+    let apart = match measure {
+        Measure::InnerProduct => end_products.neg(),
+        Measure::Distance => {
+            let off_diagonal = Tensor::diag_mask([ends, ends], 0, &end_products.device());
+            let squares = end_products.clone().mask_fill(off_diagonal, 0.0).sum_dim(1);
+            squares.clone() + squares.transpose() - end_products.mul_scalar(2.0)
+        }
+    };
+    let (farthest, other) = apart
+        .mask_fill(others.bool_not(), f32::MIN)
+        .max_dim_with_indices(1);
+    let (_, side) = farthest.reshape([2, pairs]).max_dim_with_indices(0);
+    let other = other.reshape([2, pairs]).gather(0, side.clone());
+    let pair = Tensor::arange(0..pairs as i64, &side.device());
+    let member = side.squeeze_dim::<1>(0).mul_scalar(pairs as i64) + pair;
+    (member, other.squeeze_dim(0))
+}
+
+/// The rows of ends numbered as in [`Frames::end_products`].
+fn row_of_end<B: Backend>(end: Tensor<B, 1, Int>, pairs: usize) -> Tensor<B, 1, Int> {
+    let second = end.clone().greater_equal_elem(pairs as i64).int();
+    (end - second.clone().mul_scalar(pairs as i64)).mul_scalar(2) + second
 }
 
 #[cfg(test)]
@@ -59,7 +101,12 @@ mod tests {
         let rows = Kind::Random.rows(labels.len() / 2, 8, 7);
         let labels = Tensor::from_data(labels, &Default::default());
         (
-            compare(tensor::<TestBackend>(&rows), labels),
+            compare(
+                tensor::<TestBackend>(&rows),
+                labels,
+                Space::Sphere,
+                Measure::Distance,
+            ),
             widened(&rows),
         )
     }

@@ -2,22 +2,29 @@
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 
-use super::comparisons::{Comparisons, others_of_class, same_class};
-use crate::geometry::point_distances;
+use super::comparisons::{Comparisons, others_of_class, same_class, squared_lengths};
+use crate::geometry::{Measure, point_distances};
 
 /// Every image is an anchor (A = N); its positives are the other images of its class, its negatives
 /// the images of other classes (Kp = Kn = N).
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
+    measure: Measure,
 ) -> Comparisons<B> {
-    let distances = point_distances(embeddings);
+    let squared_lengths = squared_lengths(embeddings.clone());
+    let values = match measure {
+        Measure::Distance => point_distances(embeddings),
+        Measure::InnerProduct => embeddings.clone().matmul(embeddings.transpose()),
+    };
     let same_class = same_class(labels);
     Comparisons {
-        positives: distances.clone(),
+        measure,
+        positives: values.clone(),
         positive_mask: others_of_class(same_class.clone()),
-        negatives: distances,
+        negatives: values,
         negative_mask: same_class.bool_not(),
+        squared_lengths,
     }
 }
 
@@ -30,7 +37,7 @@ mod tests {
     fn image_is_neither_its_own_positive_nor_its_negative() {
         let rows = Kind::Random.rows(2, 8, 7);
         let labels = Tensor::from_data([0, 0, 1, 2], &Default::default());
-        let comparisons = compare(tensor::<TestBackend>(&rows), labels);
+        let comparisons = compare(tensor::<TestBackend>(&rows), labels, Measure::Distance);
         #[rustfmt::skip]
         let positives = [
             false, true, false, false,

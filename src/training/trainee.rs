@@ -11,12 +11,13 @@ use crate::config::{Config, Reduction};
 use crate::data::ImageBatch;
 use crate::loss::{Loss, LossStatistics};
 use crate::model::Embedder;
-use crate::negatives::Negatives;
+use crate::negatives::{Negatives, Space};
 
 /// What the network is trained towards.
 #[derive(Debug, Clone)]
 pub struct Objective {
     negatives: Negatives,
+    space: Space,
     loss: Loss,
     reduction: Reduction,
 }
@@ -26,6 +27,7 @@ impl Objective {
     pub fn new(config: &Config) -> Self {
         Self {
             negatives: config.negatives.init(),
+            space: config.model.space(),
             loss: config.loss.kind.init(),
             reduction: config.loss.reduction,
         }
@@ -105,12 +107,13 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
     fn step(&self, batch: ImageBatch<B>) -> TrainOutput<StepOutput<B>> {
         let Objective {
             negatives,
+            space,
             loss,
             reduction,
         } = &self.objective;
         let embeddings = self.embedder.forward(batch.images);
         let sum = embeddings.clone().inner().sum();
-        let comparisons = negatives.compare(embeddings, batch.labels);
+        let comparisons = negatives.compare(embeddings, batch.labels, *space, loss.measure());
         let output = loss.forward(comparisons);
         let packed = Tensor::cat(vec![output.statistics().inner(), sum], 0);
         let value = match reduction {

@@ -1,0 +1,270 @@
+//! Nearest points of a grid on the segments between neighbouring embeddings (Embedding Expansion,
+//! arXiv 2003.02546, section 3.1).
+//!
+//! Letters: between the images x₁, x₂ of pair i lie n inner points; with both images these are
+//! p = m + τ t for τ = −1 + 2k/(n + 1), k = 0 … n + 1, where m = (x₁ + x₂)/2 and t = (x₂ − x₁)/2,
+//! scaled to unit length when embeddings are. q with σ is the same of pair j. An image owns itself and
+//! the n inner points, not the other image.
+//!
+//! p·q and |p|² are made of the inner products of the frames, so that no point is ever built and
+//! memory does not grow with n. **Gradient**: that of the chosen two points (0 where they coincide).
+//! A point without a direction, the middle of two opposite images, is left out.
+
+use burn::tensor::{Tensor, backend::Backend};
+
+use super::Measure;
+use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
+use super::frames::{FrameProducts, Frames};
+use super::lengths::length_of_square;
+
+/// For every two images the smallest distance, or the largest inner product, between a point that
+/// one owns and a point that the other owns: the image itself, or one of the `points` inner points
+/// between it and its neighbour (rows 2i and 2i + 1).
+///
+/// It takes (n + 2)² evaluations of \[N/2, N/2\] matrices and memory that does not depend on n.
+///
+/// # Shapes
+/// - embeddings: \[N, D\], scaled to unit length first where `normalized`, and the inner points too
+/// - output: \[N, N\], symmetric; what stands between an image and itself or its neighbour means
+///   nothing
+///
+/// # Panics
+/// If the number of rows is odd.
+pub fn inner_point_approach<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    points: usize,
+    normalized: bool,
+    measure: Measure,
+) -> Tensor<B, 2> {
+    let frames = Frames::of_neighbours(embeddings, normalized);
+    let pairs = frames.pairs;
+    let grid = Grid {
+        products: frames.fixed.clone(),
+        of_rows: frames.fixed.own(),
+        of_columns: frames.fixed.own().map(Tensor::transpose),
+        points,
+        normalized,
+        measure,
+    };
+    // Of the images x₁x₁, x₁x₂, x₂x₁, x₂x₂ of the two pairs.
+    let found: [Tensor<B, 2>; 4 * DERIVATIVE] = in_row_chunks(pairs, pairs, |rows| {
+        let grid = grid.rows(rows);
+        let found = grid
+            .nearest()
+            .into_iter()
+            .flat_map(|best| grid.derivative(best));
+        let found: Vec<_> = found.collect();
+        found.try_into().expect("four times as many matrices")
+    });
+    let own = frames.live.own();
+    let mut found = found.into_iter();
+    let mut next = || found.next().expect("counted");
+    let approaches: Vec<_> = (0..4)
+        .map(|_| {
+            let value = next();
+            let across = FrameProducts {
+                mm: next(),
+                mt: next(),
+                tm: next(),
+                tt: next(),
+            };
+            let half = frames.live.clone().weighted_sum(across)
+                + next() * own.mm.clone()
+                + next() * (own.mt.clone() + own.tm.clone())
+                + next() * own.tt.clone();
+            (value, half)
+        })
+        .collect();
+    let between = |x: usize, y: usize| {
+        let (value, half) = approaches[2 * x + y].clone();
+        let (_, other_half) = approaches[2 * y + x].clone();
+        with_derivative(value, half, other_half, frames.dtype)
+    };
+    let rows_of = |x: usize| {
+        Tensor::stack::<3>(vec![between(x, 0), between(x, 1)], 2).reshape([pairs, 2 * pairs])
+    };
+    Tensor::stack::<3>(vec![rows_of(0), rows_of(1)], 1).reshape([2 * pairs, 2 * pairs])
+}
+
+/// Matrices that [`Grid::derivative`] gives.
+const DERIVATIVE: usize = 8;
+
+/// Some rows' points beside all points, without gradient. R rows, P pairs.
+struct Grid<B: Backend> {
+    /// Products of the frames, \[R, P\].
+    products: FrameProducts<B>,
+    /// Products of each row's frame with itself, \[R, 1\].
+    of_rows: FrameProducts<B>,
+    /// The same of the columns, \[1, P\].
+    of_columns: FrameProducts<B>,
+    /// n.
+    points: usize,
+    normalized: bool,
+    measure: Measure,
+}
+
+/// The best two points so far, each \[R, P\]: the larger the score the nearer.
+#[derive(Clone)]
+struct Best<B: Backend> {
+    score: Tensor<B, 2>,
+    tau: Tensor<B, 2>,
+    sigma: Tensor<B, 2>,
+}
+
+impl<B: Backend> Best<B> {
+    fn or(self, other: Self) -> Self {
+        let better = other.score.clone().greater(self.score.clone());
+        Self {
+            score: self.score.mask_where(better.clone(), other.score),
+            tau: self.tau.mask_where(better.clone(), other.tau),
+            sigma: self.sigma.mask_where(better, other.sigma),
+        }
+    }
+}
+
+/// The points of one side at one place of the grid.
+struct Place<B: Backend> {
+    at: f64,
+    /// What the point is divided by, as a factor; 0 where it has no direction.
+    scale: Tensor<B, 2>,
+    /// What its length takes off the score.
+    penalty: Tensor<B, 2>,
+}
+
+impl<B: Backend> Grid<B> {
+    fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+        Self {
+            products: self.products.rows(rows.clone()),
+            of_rows: self.of_rows.rows(rows),
+            of_columns: self.of_columns.clone(),
+            ..*self
+        }
+    }
+
+    /// The nearest points of every two images: x₁x₁, x₁x₂, x₂x₁, x₂x₂.
+    fn nearest(&self) -> [Best<B>; 4] {
+        let places = |own: &FrameProducts<B>| -> Vec<Place<B>> {
+            (0..self.points + 2)
+                .map(|k| -1.0 + 2.0 * k as f64 / (self.points + 1) as f64)
+                .map(|at| self.place(own, at))
+                .collect()
+        };
+        let (of_rows, of_columns) = (places(&self.of_rows), places(&self.of_columns));
+        // q·m and q·t of the rows' frames, for every place of the columns.
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let seen: Vec<_> = of_columns
+            .iter()
+            .map(|q| {
+                (
+                    (mm.clone() + mt.clone().mul_scalar(q.at)) * q.scale.clone(),
+                    (tm.clone() + tt.clone().mul_scalar(q.at)) * q.scale.clone(),
+                )
+            })
+            .collect();
+        let pair = |k: usize, l: usize| {
+            let (p, q, (by_m, by_t)) = (&of_rows[k], &of_columns[l], &seen[l]);
+            let product = (by_m.clone() + by_t.clone().mul_scalar(p.at)) * p.scale.clone();
+            let score = product - p.penalty.clone() - q.penalty.clone();
+            Best {
+                tau: score.ones_like().mul_scalar(p.at),
+                sigma: score.ones_like().mul_scalar(q.at),
+                score,
+            }
+        };
+        let best = |rows: &[usize], columns: &[usize]| {
+            let all = rows
+                .iter()
+                .flat_map(|&k| columns.iter().map(move |&l| (k, l)));
+            all.map(|(k, l)| pair(k, l))
+                .reduce(Best::or)
+                .expect("an image owns a point")
+        };
+        let inner: Vec<usize> = (1..=self.points).collect();
+        let ends = [[0], [self.points + 1]];
+        let between_inner = best(&inner, &inner);
+        let from_end = ends.map(|end| best(&end, &inner));
+        let to_end = ends.map(|end| best(&inner, &end));
+        let images = [(0, 0), (0, 1), (1, 0), (1, 1)];
+        images.map(|(x, y)| {
+            best(&ends[x], &ends[y])
+                .or(from_end[x].clone())
+                .or(to_end[y].clone())
+                .or(between_inner.clone())
+        })
+    }
+
+    fn place(&self, own: &FrameProducts<B>, at: f64) -> Place<B> {
+        let square = square_at(own, own.mm.ones_like().mul_scalar(at));
+        let (scale, penalty) = if self.normalized {
+            let scale = reciprocal_or_zero(length_of_square(square));
+            // Below every cosine.
+            let penalty = scale
+                .zeros_like()
+                .mask_fill(scale.clone().equal_elem(0.0), 4.0);
+            (scale, penalty)
+        } else {
+            let penalty = match self.measure {
+                // p·q − ½|p|² − ½|q|² is −½|p − q|².
+                Measure::Distance => square.mul_scalar(0.5),
+                Measure::InnerProduct => square.zeros_like(),
+            };
+            (penalty.ones_like(), penalty)
+        };
+        Place { at, scale, penalty }
+    }
+
+    /// The measure of two points, and row i's half of its derivative: the coefficients of m·m, m·t,
+    /// t·m, t·t, then those of m·m, m·t + t·m and t·t of row i with itself, one factor of each being
+    /// live; each \[R, P\].
+    fn derivative(&self, best: Best<B>) -> [Tensor<B, 2>; DERIVATIVE] {
+        let Best { tau, sigma, .. } = best;
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let product = mm + sigma.clone() * mt + tau.clone() * (tm + sigma.clone() * tt);
+        let square_p = square_at(&self.of_rows, tau.clone());
+        let square_q = square_at(&self.of_columns, sigma.clone());
+        let (value, to_q, to_p) = if self.normalized {
+            let per_p = reciprocal_or_zero(length_of_square(square_p));
+            let scale = per_p.clone() * reciprocal_or_zero(length_of_square(square_q));
+            let cosine = product * scale.clone();
+            let from_p = cosine.clone() * per_p.clone() * per_p;
+            match self.measure {
+                Measure::InnerProduct => (cosine, scale, from_p.neg()),
+                Measure::Distance => {
+                    let value = length_of_square(cosine.mul_scalar(-2.0).add_scalar(2.0));
+                    let by = reciprocal_or_zero(value.clone());
+                    (value, scale * by.clone().neg(), from_p * by)
+                }
+            }
+        } else {
+            match self.measure {
+                Measure::InnerProduct => {
+                    let (ones, zeros) = (product.ones_like(), product.zeros_like());
+                    (product, ones, zeros)
+                }
+                Measure::Distance => {
+                    let square = square_p + square_q - product.mul_scalar(2.0);
+                    let value = length_of_square(square);
+                    let by = reciprocal_or_zero(value.clone());
+                    (value, by.clone().neg(), by)
+                }
+            }
+        };
+        // dp = dm + τ dt times to_q q + to_p p.
+        let (t_to_q, t_to_p) = (to_q.clone() * tau.clone(), to_p.clone() * tau.clone());
+        [
+            value,
+            to_q.clone(),
+            to_q * sigma.clone(),
+            t_to_q.clone(),
+            t_to_q * sigma,
+            to_p,
+            t_to_p.clone(),
+            t_to_p * tau,
+        ]
+    }
+}
+
+/// |m + τ t|² from the products of a frame with itself.
+fn square_at<B: Backend>(own: &FrameProducts<B>, tau: Tensor<B, 2>) -> Tensor<B, 2> {
+    own.mm.clone() + tau.clone() * (own.mt.clone().mul_scalar(2.0) + tau * own.tt.clone())
+}

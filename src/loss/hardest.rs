@@ -1,0 +1,51 @@
+//! The hardest positive and the hardest negative of every anchor.
+
+use burn::tensor::{Bool, Tensor, backend::Backend};
+
+use crate::negatives::{
+    Comparisons, Measure,
+    masked::{largest, smallest},
+};
+
+/// The hardest comparisons of A anchors, each \[A, 1\].
+#[derive(Debug, Clone)]
+pub(super) struct Hardest<B: Backend> {
+    /// The largest distance to, or smallest inner product with, a positive; 0 where there is none.
+    pub(super) positive: Tensor<B, 2>,
+    /// The smallest distance to, or largest inner product with, a negative; 0 where there is none.
+    pub(super) negative: Tensor<B, 2>,
+    /// Whether the anchor has both.
+    pub(super) counted: Tensor<B, 2, Bool>,
+}
+
+impl<B: Backend> Hardest<B> {
+    pub(super) fn of(comparisons: &Comparisons<B>) -> Self {
+        let (positives, negatives) = (comparisons.positives.clone(), comparisons.negatives.clone());
+        let positive_mask = comparisons.positive_mask.clone();
+        let negative_mask = comparisons.negative_mask.clone();
+        let ((positive, has_positive), (negative, has_negative)) = match comparisons.measure {
+            Measure::Distance => (
+                largest(positives, positive_mask),
+                smallest(negatives, negative_mask),
+            ),
+            Measure::InnerProduct => (
+                smallest(positives, positive_mask),
+                largest(negatives, negative_mask),
+            ),
+        };
+        Self {
+            positive,
+            negative,
+            counted: has_positive.bool_and(has_negative),
+        }
+    }
+
+    /// Without gradient, for statistics only.
+    pub(super) fn detached_of(comparisons: &Comparisons<B>) -> Self {
+        Self::of(&Comparisons {
+            positives: comparisons.positives.clone().detach(),
+            negatives: comparisons.negatives.clone().detach(),
+            ..comparisons.clone()
+        })
+    }
+}

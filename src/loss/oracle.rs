@@ -1,0 +1,257 @@
+//! The losses from their formulas: plain loops in `f64` over plain embeddings, which share nothing
+//! with the code under test.
+
+use super::{
+    HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss, TripletLoss,
+    Triplets,
+};
+use crate::geometry::oracle::*;
+use crate::negatives::{Measure, Negatives, Space};
+
+/// An anchor with what it is compared with.
+pub(super) struct Anchor {
+    /// Values and the number of the anchor that the positive is, where it is one.
+    pub(super) positives: Vec<(f64, Option<usize>)>,
+    /// Values and the number of the anchor that the negative is.
+    pub(super) negatives: Vec<(f64, usize)>,
+    squared_length: f64,
+}
+
+impl Anchor {
+    pub(super) fn is_counted(&self) -> bool {
+        !self.positives.is_empty() && !self.negatives.is_empty()
+    }
+
+    fn positive_values(&self) -> Vec<f64> {
+        self.positives.iter().map(|(value, _)| *value).collect()
+    }
+
+    fn negative_values(&self) -> Vec<f64> {
+        self.negatives.iter().map(|(value, _)| *value).collect()
+    }
+}
+
+fn value(measure: Measure, x: &[f64], y: &[f64]) -> f64 {
+    match measure {
+        Measure::Distance => point_distance(x, y),
+        Measure::InnerProduct => dot(x, y),
+    }
+}
+
+/// The most alike of some values.
+fn nearest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
+    match measure {
+        Measure::Distance => values.fold(f64::INFINITY, f64::min),
+        Measure::InnerProduct => values.fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
+/// The least alike of some values.
+fn farthest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
+    match measure {
+        Measure::Distance => values.fold(f64::NEG_INFINITY, f64::max),
+        Measure::InnerProduct => values.fold(f64::INFINITY, f64::min),
+    }
+}
+
+/// The anchors of a batch whose classes come in pairs of rows; `rows` are of unit length on the
+/// sphere.
+pub(super) fn anchors(
+    way: Negatives,
+    rows: &[Vec<f64>],
+    labels: &[i64],
+    space: Space,
+    measure: Measure,
+) -> Vec<Anchor> {
+    let images = 0..rows.len();
+    let of_images = |points: Option<usize>| {
+        let owned = |i: usize| owned_points(rows, i, points.unwrap_or(0), space);
+        let own: Vec<_> = images.clone().map(owned).collect();
+        images
+            .clone()
+            .map(|i| Anchor {
+                positives: images
+                    .clone()
+                    .filter(|&j| j != i && labels[j] == labels[i])
+                    .map(|j| (value(measure, &rows[i], &rows[j]), Some(j)))
+                    .collect(),
+                negatives: images
+                    .clone()
+                    .filter(|&j| labels[j] != labels[i])
+                    .map(|j| {
+                        let pairs = own[i]
+                            .iter()
+                            .flat_map(|p| own[j].iter().map(move |q| value(measure, p, q)));
+                        (nearest(measure, pairs), j)
+                    })
+                    .collect(),
+                squared_length: dot(&rows[i], &rows[i]),
+            })
+            .collect()
+    };
+    match way {
+        Negatives::None => of_images(None),
+        Negatives::EmbeddingExpansion { points } => of_images(Some(points)),
+        Negatives::Loop => (0..rows.len() / 2)
+            .map(|i| {
+                let members = [2 * i, 2 * i + 1];
+                let of_class = members.iter().flat_map(|&member| {
+                    images
+                        .clone()
+                        .filter(move |&j| j != member && labels[j] == labels[member])
+                        .map(move |j| value(measure, &rows[member], &rows[j]))
+                });
+                let pair = |i: usize| [&rows[2 * i][..], &rows[2 * i + 1][..]];
+                Anchor {
+                    positives: vec![(farthest(measure, of_class), None)],
+                    negatives: (0..rows.len() / 2)
+                        .filter(|&j| labels[2 * j] != labels[2 * i])
+                        .map(|j| (curves(pair(i), pair(j), space, measure), j))
+                        .collect(),
+                    squared_length: members.map(|m| dot(&rows[m], &rows[m])).iter().sum::<f64>()
+                        / 2.0,
+                }
+            })
+            .collect(),
+    }
+}
+
+/// The image and the inner points grown from it: (k x₂ + (n + 1 − k) x₁)/(n + 1).
+fn owned_points(rows: &[Vec<f64>], image: usize, points: usize, space: Space) -> Vec<Vec<f64>> {
+    let (x, other) = (&rows[image], &rows[image ^ 1]);
+    let whole = (points + 1) as f64;
+    (0..=points)
+        .map(|k| {
+            let k = k as f64;
+            let blend = x.iter().zip(other);
+            let point: Vec<f64> = blend
+                .map(|(x, other)| (k * other + (whole - k) * x) / whole)
+                .collect();
+            match space {
+                Space::Sphere => unit(&point),
+                Space::Euclidean => point,
+            }
+        })
+        .collect()
+}
+
+/// The closest approach of the curves of two pairs.
+fn curves(x: [&[f64]; 2], y: [&[f64]; 2], space: Space, measure: Measure) -> f64 {
+    match (space, measure) {
+        (Space::Sphere, Measure::Distance) => arc_distance(x, y),
+        (Space::Sphere, Measure::InnerProduct) => 1.0 - arc_distance(x, y).powi(2) / 2.0,
+        (Space::Euclidean, Measure::Distance) => segment_distance(x, y),
+        (Space::Euclidean, Measure::InnerProduct) => {
+            let ends = x.iter().flat_map(|p| y.iter().map(move |q| dot(p, q)));
+            ends.fold(f64::NEG_INFINITY, f64::max)
+        }
+    }
+}
+
+/// The loss of anchor `i`.
+pub(super) fn loss(loss: &Loss, anchors: &[Anchor], i: usize) -> f64 {
+    let anchor = &anchors[i];
+    match loss {
+        Loss::Triplet(loss) => triplet(loss, anchors, i),
+        Loss::HphnTriplet(HphnTripletLoss {
+            margin,
+            soft_margin,
+        }) => {
+            let positive = farthest(Measure::Distance, anchor.positive_values().into_iter());
+            let negative = nearest(Measure::Distance, anchor.negative_values().into_iter());
+            hinge(positive - negative, *margin, *soft_margin)
+        }
+        Loss::LiftedStructure(loss) => lifted_structure(loss, anchors, i),
+        Loss::NPair(NPairLoss { l2_penalty }) => {
+            let of_positive = |positive: &f64| {
+                let terms = anchor.negative_values();
+                let terms = terms.iter().map(|negative| (negative - positive).exp());
+                (1.0 + terms.sum::<f64>()).ln()
+            };
+            mean(anchor.positive_values().iter().map(of_positive))
+                + l2_penalty * anchor.squared_length
+        }
+        Loss::MultiSimilarity(loss) => multi_similarity(loss, anchor),
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn hinge(excess: f64, margin: f64, soft_margin: bool) -> f64 {
+    if soft_margin {
+        excess.exp().ln_1p()
+    } else {
+        (excess + margin).max(0.0)
+    }
+}
+
+fn triplet(loss: &TripletLoss, anchors: &[Anchor], i: usize) -> f64 {
+    let negatives = anchors[i].negative_values();
+    let of_positive = |positive: f64| {
+        let chosen = match loss.triplets {
+            Triplets::Hardest => vec![nearest(Measure::Distance, negatives.iter().copied())],
+            Triplets::SemiHard => {
+                let beyond = negatives.iter().copied().filter(|&d| d >= positive);
+                let next = nearest(Measure::Distance, beyond);
+                let all = negatives.iter().copied();
+                vec![if next.is_finite() {
+                    next
+                } else {
+                    farthest(Measure::Distance, all)
+                }]
+            }
+            Triplets::All => negatives.clone(),
+            Triplets::Drawn => {
+                let opposite = (i + anchors.len() / 2) % anchors.len();
+                let drawn = anchors[i].negatives.iter().filter(|(_, j)| *j == opposite);
+                drawn.map(|(value, _)| *value).collect()
+            }
+        };
+        mean(
+            chosen
+                .into_iter()
+                .map(|negative| hinge(positive - negative, loss.margin, loss.soft_margin)),
+        )
+    };
+    mean(anchors[i].positive_values().into_iter().map(of_positive))
+}
+
+fn lifted_structure(loss: &LiftedStructureLoss, anchors: &[Anchor], i: usize) -> f64 {
+    let sum = |k: usize| -> f64 {
+        let terms = anchors[k].negative_values();
+        terms.iter().map(|distance| (-distance).exp()).sum()
+    };
+    let of_positive = |(distance, other): &(f64, Option<usize>)| {
+        let both = match other {
+            Some(other) if loss.both_sides => sum(i) + sum(*other),
+            _ => sum(i),
+        };
+        let excess = (both.ln() + distance + loss.margin).max(0.0);
+        if loss.squared_hinge {
+            excess * excess / 2.0
+        } else {
+            excess
+        }
+    };
+    mean(anchors[i].positives.iter().map(of_positive))
+}
+
+fn multi_similarity(loss: &MultiSimilarityLoss, anchor: &Anchor) -> f64 {
+    let (positives, negatives) = (anchor.positive_values(), anchor.negative_values());
+    let hardest_positive = farthest(Measure::InnerProduct, positives.iter().copied());
+    let hardest_negative = nearest(Measure::InnerProduct, negatives.iter().copied());
+    let pull: f64 = positives
+        .iter()
+        .filter(|&&s| s < hardest_negative + loss.epsilon)
+        .map(|s| (-loss.alpha * (s - loss.base)).exp())
+        .sum();
+    let push: f64 = negatives
+        .iter()
+        .filter(|&&s| s > hardest_positive - loss.epsilon)
+        .map(|s| (loss.beta * (s - loss.base)).exp())
+        .sum();
+    pull.ln_1p() / loss.alpha + push.ln_1p() / loss.beta
+}
