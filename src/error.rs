@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::config::ConfigError;
-use crate::data::DataError;
+use crate::data::{DataError, EmbeddingFileError};
 use crate::model::WeightsError;
 use crate::training::RunFolderError;
 
@@ -18,6 +18,19 @@ pub enum Error {
     /// The images are at fault.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A file of embeddings is at fault.
+    #[error(transparent)]
+    EmbeddingFile(#[from] EmbeddingFileError),
+    /// Embeddings from a file are too large for the loss.
+    #[error(
+        "the loss of {} is infinite or not a number: its embeddings are too long for single \
+         precision; scale them down",
+        embeddings.display()
+    )]
+    LossNotFinite {
+        /// The file.
+        embeddings: PathBuf,
+    },
     /// The pretrained weights are at fault.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -88,8 +101,11 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
+            Self::EmbeddingFile(EmbeddingFileError::Unwritable { .. }) => 1,
             Self::Config(_)
             | Self::Data(_)
+            | Self::EmbeddingFile(_)
+            | Self::LossNotFinite { .. }
             | Self::Weights(_)
             | Self::RunFolder(_)
             | Self::NoBackend { .. }

@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Tensors of some 100 KB are allocated and freed thousands of times a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match loop_dml::cli::run(loop_dml::cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

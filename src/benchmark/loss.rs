@@ -5,6 +5,7 @@ use burn::tensor::{Distribution, Int, Tensor};
 use serde::Serialize;
 
 use super::median_ms;
+use super::memory::{peak_mib, reset_peak};
 use crate::config::{LossKind, NegativesConfig};
 use crate::model::unit_length;
 use crate::negatives::Space;
@@ -33,9 +34,30 @@ pub struct LossBenchmark {
 pub struct LossTiming {
     /// Median time of one forward and backward pass.
     pub milliseconds: f64,
+    /// The most memory that the process held meanwhile, in MiB, the program itself included; not
+    /// known where the system does not say. It is the host's, not a GPU's.
+    pub peak_mib: Option<f64>,
 }
 
 impl LossBenchmark {
+    /// Every loss with every way of looking for negatives, each with its defaults, in batches of two
+    /// images a class.
+    pub fn all(batch: usize, dim: usize, repeats: usize) -> Vec<Self> {
+        let losses = LossKind::all();
+        let with_loss = |loss: LossKind| {
+            NegativesConfig::all().map(|negatives| Self {
+                space: loss.space(),
+                loss: loss.clone(),
+                negatives,
+                batch,
+                images_per_class: 2,
+                dim,
+                repeats,
+            })
+        };
+        losses.into_iter().flat_map(with_loss).collect()
+    }
+
     /// Times one forward and backward pass over embeddings that scatter around their classes'
     /// centres with a standard deviation of 0.8 of the centres' own.
     pub fn run<B: AutodiffBackend>(&self, device: &B::Device) -> LossTiming {
@@ -52,6 +74,7 @@ impl LossBenchmark {
         let negatives = self.negatives.init();
         let loss = self.loss.init();
 
+        reset_peak();
         let milliseconds = median_ms::<B>(device, self.repeats, || {
             let embeddings = embeddings.clone().require_grad();
             let rows = match self.space {
@@ -64,6 +87,9 @@ impl LossBenchmark {
                 .grad(&gradients)
                 .expect("the loss depends on the embeddings");
         });
-        LossTiming { milliseconds }
+        LossTiming {
+            milliseconds,
+            peak_mib: peak_mib(),
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! synchronised before and after each.
 
 mod loss;
+mod memory;
 mod step;
 
 use std::time::Instant;

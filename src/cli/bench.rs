@@ -13,6 +13,7 @@ use crate::error::Error;
 const EXAMPLES: &str = "\
 Examples:
   loop-dml bench loss --negatives loop --batch 128 --dim 512
+  loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json";
 
 #[derive(Debug, Args)]
@@ -32,12 +33,15 @@ enum What {
 
 #[derive(Debug, Args)]
 struct LossArgs {
-    /// The loss, by its name in the configuration.
+    /// The loss: triplet, hphn-triplet, lifted-structure, n-pair or multi-similarity.
     #[arg(long, value_name = "NAME", default_value = "hphn-triplet")]
     loss: String,
-    /// Where negatives are looked for: none or loop.
+    /// Where negatives are looked for: none, embedding-expansion or loop.
     #[arg(long, value_name = "NAME", default_value = "loop")]
     negatives: String,
+    /// Every loss with every way of looking for negatives.
+    #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
+    all: bool,
     /// Embeddings in the batch, even.
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
@@ -103,27 +107,67 @@ fn loss(args: LossArgs) -> Result<(), Error> {
             args.batch / args.images_per_class.max(1)
         ),
     ])?;
-    let benchmark = LossBenchmark {
-        loss: config.loss.kind,
-        negatives: config.negatives.clone(),
-        space: config.model.space(),
-        batch: config.batch.classes * config.batch.images_per_class,
-        images_per_class: config.batch.images_per_class,
-        dim: args.dim,
-        repeats: usize::from(args.repeats),
+    let repeats = usize::from(args.repeats);
+    let benchmarks = if args.all {
+        LossBenchmark::all(args.batch, args.dim, repeats)
+    } else {
+        vec![LossBenchmark {
+            space: config.model.space(),
+            loss: config.loss.kind,
+            negatives: config.negatives,
+            batch: args.batch,
+            images_per_class: args.images_per_class,
+            dim: args.dim,
+            repeats,
+        }]
     };
-    let timing = backend::run(
-        args.output.device.backend,
-        args.output.device.device,
-        LossJob(benchmark),
-    )?;
-    print(&args.output, &timing, || {
-        format!(
-            "{} with negatives {}, {} x {}: {:.3} ms forward and backward",
-            args.loss, args.negatives, args.batch, args.dim, timing.milliseconds
-        )
-    });
+    let mut timings = Vec::new();
+    for benchmark in benchmarks {
+        let device = &args.output.device;
+        let job = LossJob(benchmark.clone());
+        let timing = backend::run(device.backend, device.device, job)?;
+        if args.output.json {
+            timings.push(LossRecord {
+                loss: benchmark.loss.name(),
+                negatives: benchmark.negatives.name(),
+                timing,
+            });
+        } else {
+            println!("{}", line(&benchmark, &timing));
+        }
+    }
+    if args.output.json {
+        match timings.as_slice() {
+            [one] if !args.all => println!("{}", serde_json::json!(one)),
+            all => println!("{}", serde_json::json!({ "timings": all })),
+        }
+    }
     Ok(())
+}
+
+/// One loss's timing as JSON.
+#[derive(Serialize)]
+struct LossRecord {
+    loss: &'static str,
+    negatives: &'static str,
+    #[serde(flatten)]
+    timing: LossTiming,
+}
+
+/// One loss's timing as a line.
+fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
+    let memory = match timing.peak_mib {
+        Some(peak) => format!(", at most {peak:.0} MiB in the process"),
+        None => String::new(),
+    };
+    format!(
+        "{:16} {:19} {:>5} x {:<4} {:9.3} ms forward and backward{memory}",
+        benchmark.loss.name(),
+        benchmark.negatives.name(),
+        benchmark.batch,
+        benchmark.dim,
+        timing.milliseconds
+    )
 }
 
 fn step(args: StepArgs) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod evaluate;
+mod loss;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
@@ -22,7 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   loop-dml train                                    the quickstart: no file, no network, a minute
   loop-dml train --config configs/folder.toml --set data.root=photos
-  loop-dml evaluate artifacts/quickstart-1 --json";
+  loop-dml evaluate artifacts/quickstart-1 --json
+  loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -30,6 +32,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure a run's retrieval on its test split.
     Evaluate(evaluate::EvaluateArgs),
+    /// Compute a loss and its gradient on embeddings from a file.
+    Loss(loss::LossArgs),
     /// Time parts of the training on this machine.
     Bench(bench::BenchArgs),
 }
@@ -54,6 +58,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

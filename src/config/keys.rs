@@ -180,13 +180,6 @@ fn known_keys() -> BTreeSet<String> {
         DatasetConfig::FashionMnist(FashionMnistConfig::default()),
         DatasetConfig::Folder(FolderConfig::default()),
     ];
-    let losses = [
-        LossKind::Triplet(Default::default()),
-        LossKind::HphnTriplet(Default::default()),
-        LossKind::LiftedStructure(Default::default()),
-        LossKind::NPair(Default::default()),
-        LossKind::MultiSimilarity(Default::default()),
-    ];
     full.negatives = NegativesConfig::EmbeddingExpansion(Default::default());
     let mut keys = BTreeSet::new();
     let mut add = |full: &Config| {
@@ -201,7 +194,7 @@ fn known_keys() -> BTreeSet<String> {
         full.data.source = source;
         add(&full);
     }
-    for loss in losses {
+    for loss in LossKind::all() {
         full.loss.kind = loss;
         add(&full);
     }

@@ -13,6 +13,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::negatives::Space;
+
 pub use error::ConfigError;
 pub use sections::*;
 
@@ -85,7 +87,7 @@ impl Config {
             message: error.message().to_string(),
         })?;
         if !chosen {
-            config.model.normalize = config.loss.kind.normalizes();
+            config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
         Ok(config)
     }

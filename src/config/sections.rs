@@ -26,7 +26,7 @@ pub struct ModelConfig {
     /// Length D of an embedding, at least 2 (512 in the published tables).
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
-    /// a file does not say, the loss decides ([`LossKind::normalizes`]).
+    /// a file does not say, the loss decides ([`LossKind::space`]).
     pub normalize: bool,
 }
 
@@ -284,10 +284,35 @@ impl LossKind {
         }
     }
 
-    /// Whether embeddings are scaled to unit length where `model.normalize` does not say: all losses
-    /// but N-pair are published so.
-    pub fn normalizes(&self) -> bool {
-        !matches!(self, Self::NPair(_))
+    /// Every loss with its defaults.
+    pub fn all() -> [Self; 5] {
+        [
+            Self::Triplet(Default::default()),
+            Self::HphnTriplet(Default::default()),
+            Self::LiftedStructure(Default::default()),
+            Self::NPair(Default::default()),
+            Self::MultiSimilarity(Default::default()),
+        ]
+    }
+
+    /// The name in the configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Triplet(_) => "triplet",
+            Self::HphnTriplet(_) => "hphn-triplet",
+            Self::LiftedStructure(_) => "lifted-structure",
+            Self::NPair(_) => "n-pair",
+            Self::MultiSimilarity(_) => "multi-similarity",
+        }
+    }
+
+    /// Where embeddings lie unless `model.normalize` says otherwise: all losses but N-pair are
+    /// published on the sphere.
+    pub fn space(&self) -> Space {
+        match self {
+            Self::NPair(_) => Space::Euclidean,
+            _ => Space::Sphere,
+        }
     }
 }
 
@@ -316,6 +341,24 @@ pub enum NegativesConfig {
 }
 
 impl NegativesConfig {
+    /// Every way with its defaults.
+    pub fn all() -> [Self; 3] {
+        [
+            Self::None,
+            Self::EmbeddingExpansion(Default::default()),
+            Self::Loop,
+        ]
+    }
+
+    /// The name in the configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::EmbeddingExpansion(_) => "embedding-expansion",
+            Self::Loop => "loop",
+        }
+    }
+
     /// Initialises the way of looking for negatives.
     pub fn init(&self) -> Negatives {
         match self {

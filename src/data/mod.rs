@@ -5,6 +5,7 @@
 //! [`SplitLoader`] walks a split in order. What a user can get wrong is a [`DataError`].
 
 mod batches;
+mod embedding_file;
 mod error;
 mod fashion_mnist;
 mod folder;
@@ -20,6 +21,7 @@ mod synthetic;
 mod transform;
 
 pub use batches::ImageBatch;
+pub use embedding_file::{EmbeddingFileError, Embeddings, refuse_existing, write_matrix};
 pub use error::DataError;
 pub use image_file::{check_image_file, read_image_file};
 pub use load_failure::LoadFailure;

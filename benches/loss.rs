@@ -1,0 +1,43 @@
+//! Every loss with every way of looking for negatives at 128 × 512 and at 1,024 × 512 on the CPU:
+//! `cargo bench`. A line each: the median time of a forward and backward pass, and the most memory
+//! that the process held meanwhile.
+
+use loop_dml::Error;
+use loop_dml::backend::{self, BackendName, Job, Place};
+use loop_dml::benchmark::{LossBenchmark, LossTiming};
+
+use burn::tensor::backend::AutodiffBackend;
+
+/// Embeddings in a batch, with the repetitions that count.
+const SIZES: [(usize, usize); 2] = [(128, 20), (1024, 3)];
+const DIM: usize = 512;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct Timed(LossBenchmark);
+
+impl Job for Timed {
+    type Output = LossTiming;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LossTiming, Error> {
+        Ok(self.0.run::<B>(&place.device))
+    }
+}
+
+fn main() -> Result<(), Error> {
+    for (batch, repeats) in SIZES {
+        for benchmark in LossBenchmark::all(batch, DIM, repeats) {
+            let job = Timed(benchmark.clone());
+            let timing = backend::run(Some(BackendName::Cpu), 0, job)?;
+            println!(
+                "{:16} {:19} {batch:>5} x {DIM} {:9.3} ms {:6.0} MiB",
+                benchmark.loss.name(),
+                benchmark.negatives.name(),
+                timing.milliseconds,
+                timing.peak_mib.unwrap_or(f64::NAN),
+            );
+        }
+    }
+    Ok(())
+}
