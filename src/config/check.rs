@@ -157,7 +157,7 @@ impl Config {
                 at_least("negatives.points", config.points, 1)?;
                 at_most("negatives.points", config.points, 64)
             }
-            NegativesConfig::None | NegativesConfig::Loop => Ok(()),
+            NegativesConfig::None {} | NegativesConfig::Loop {} => Ok(()),
         }
     }
 
@@ -314,6 +314,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_key_value_and_mend() {
+        let beside = |set: &str| match set.split('=').next() {
+            Some("negatives.points") => "negatives.name=embedding-expansion",
+            Some("loss.beta") => "loss.name=multi-similarity",
+            Some("loss.l2_penalty") => "loss.name=n-pair",
+            _ => "training.seed=1",
+        };
         for (set, mend) in [
             ("batch.images_per_class=3", "give 2 or 4"),
             ("batch.images_per_class=1", "give 2 or more"),
@@ -339,10 +345,14 @@ mod tests {
             ("evaluation.recall=[2, 4]", "begin with 1"),
             ("evaluation.recall=[1, 4, 2]", "rising"),
             ("loss.margin=-0.1", "0 or more"),
+            ("negatives.points=0", "give 1 or more"),
+            ("negatives.points=65", "give 64 or less"),
+            ("loss.beta=0", "above 0"),
+            ("loss.l2_penalty=-1.0", "0 or more"),
             ("model.embedding_dim=1", "give 2 or more"),
             ("data.classes=7", "give 6 or 8"),
         ] {
-            let message = refused(&[set]);
+            let message = refused(&[beside(set), set]);
             let key = set.split('=').next().unwrap();
             assert!(
                 message.starts_with(&format!("`{key} = ")),
@@ -350,6 +360,33 @@ mod tests {
             );
             assert!(message.contains(mend), "{set}: {message}");
         }
+    }
+
+    #[test]
+    fn all_triplets_with_the_soft_margin_are_refused() {
+        let message = refused(&[
+            "loss.name=triplet",
+            "loss.triplets=all",
+            "loss.soft_margin=true",
+        ]);
+        assert!(
+            message.starts_with("`loss.soft_margin = true`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn embeddings_lie_where_the_loss_is_published_unless_the_file_says_otherwise() {
+        let normalize = |overrides: &[&str]| {
+            let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+            let config = Config::parse("", "test", &overrides).unwrap();
+            config.check().unwrap();
+            config.model.normalize
+        };
+        assert!(normalize(&["loss.name=multi-similarity"]));
+        assert!(!normalize(&["loss.name=n-pair"]));
+        assert!(normalize(&["loss.name=n-pair", "model.normalize=true"]));
+        assert!(!normalize(&["model.normalize=false"]));
     }
 
     #[test]

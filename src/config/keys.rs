@@ -238,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn key_of_another_way_of_looking_for_negatives_is_refused() {
+        let message = message("[negatives]\nname = \"loop\"\npoints = 2\n", &[]);
+        assert!(
+            message
+                .starts_with("`negatives.points` has no effect with `negatives.name = \"loop\"`"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn value_of_the_wrong_type_is_refused_with_key_and_value() {
         let message = message("[training]\nepochs = \"many\"\n", &[]);
         assert!(

@@ -327,46 +327,52 @@ pub enum Reduction {
 }
 
 /// `[negatives]`: where negatives are looked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NegativesConfig {
+    // Variants with braces, without which serde would let any key pass.
     /// Among the images' own embeddings.
-    None,
+    None {},
     /// Embedding Expansion: also among points between two images of a class.
     EmbeddingExpansion(EmbeddingExpansionConfig),
     /// LoOp: the closest approach of the curve between two images of a class and the curve between
     /// two images of another.
-    #[default]
-    Loop,
+    Loop {},
+}
+
+impl Default for NegativesConfig {
+    fn default() -> Self {
+        Self::Loop {}
+    }
 }
 
 impl NegativesConfig {
     /// Every way with its defaults.
     pub fn all() -> [Self; 3] {
         [
-            Self::None,
+            Self::None {},
             Self::EmbeddingExpansion(Default::default()),
-            Self::Loop,
+            Self::Loop {},
         ]
     }
 
     /// The name in the configuration.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::None => "none",
+            Self::None {} => "none",
             Self::EmbeddingExpansion(_) => "embedding-expansion",
-            Self::Loop => "loop",
+            Self::Loop {} => "loop",
         }
     }
 
     /// Initialises the way of looking for negatives.
     pub fn init(&self) -> Negatives {
         match self {
-            Self::None => Negatives::None,
+            Self::None {} => Negatives::None,
             Self::EmbeddingExpansion(config) => Negatives::EmbeddingExpansion {
                 points: config.points,
             },
-            Self::Loop => Negatives::Loop,
+            Self::Loop {} => Negatives::Loop,
         }
     }
 }

@@ -23,10 +23,12 @@
 //!
 //! **Maximum.** f is ½|(A+D, C−B)| cos(θ − ψ − u) + ½|(A−D, B+C)| cos(θ + ψ − v) with
 //! u = atan2(C − B, A + D), v = atan2(B + C, A − D): its maximum over all angles lies at
-//! θ = (v + u)/2, ψ = (v − u)/2 (and at both shifted by π, which never is in the box when this one
-//! is not, as h ≤ π/2). Where that is outside the box, the maximum is on one of the four edges, on
-//! which f = p cos ψ + q sin ψ: the nearest point is atan2(q, p) clamped to ±h, the box being
-//! symmetric about 0. No tolerance, no multiplier test, no sentinel.
+//! θ = (v + u)/2, ψ = (v − u)/2, and at both shifted by π; at one of them shifted it has its minimum.
+//! As h ≤ π/2, only the shift with cos θ, cos ψ ≥ 0 can be in the box. Where it is outside, the
+//! maximum is on one of the four edges, on which f = p cos ψ + q sin ψ: the nearest point is
+//! atan2(q, p) clamped to ±h, the box being symmetric about 0. Angles are kept as cosines and sines,
+//! so that all of this is square roots: quicker than trigonometry, and on GPUs more exact. No
+//! tolerance, no multiplier test, no sentinel.
 //!
 //! **Gradient.** The angles are found without gradient and kept as *fractions* θ/hᵢ, ψ/hⱼ; the
 //! derivative is that of f with m, t and h as functions of the embeddings. By the envelope theorem it
@@ -46,7 +48,9 @@
 //!   preferred, so the arc counts as what all of them have in common: its two ends;
 //! - arcs that touch: distance 0, gradient 0.
 
-use burn::tensor::{Tensor, backend::Backend};
+use std::ops::Range;
+
+use burn::tensor::{Bool, Tensor, backend::Backend};
 
 use super::Measure;
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
@@ -77,11 +81,11 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
     let [value, mm, mt, tm, tt, own_mm, own_tt] = in_row_chunks(pairs, pairs, |rows| {
         let of_rows = |edge: &Tensor<B, 2>| edge.clone().slice([rows.clone()]);
         let arcs = arcs.rows(rows.clone());
-        let (theta, psi) = arcs.nearest(
+        let points = arcs.nearest(
             edges.each_ref().map(of_rows),
             transposed.each_ref().map(of_rows),
         );
-        arcs.derivative(theta, psi, measure)
+        arcs.derivative(points, measure)
     });
     let half = frames
         .live
@@ -94,7 +98,7 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
 
 /// Some rows' arcs beside all arcs, without gradient. R rows, P arcs.
 struct Arcs<B: Backend> {
-    /// A = mᵢ·mⱼ, B = mᵢ·tⱼ, C = tᵢ·mⱼ, D = tᵢ·tⱼ of the frames scaled to unit length, \[R, P\].
+    /// A, B, C, D as m·m, m·t, t·m, t·t of the frames scaled to unit length, \[R, P\].
     products: FrameProducts<B>,
     of_rows: Extents<B>,
     of_columns: Extents<B>,
@@ -103,27 +107,40 @@ struct Arcs<B: Backend> {
 /// How far arcs reach, \[R, 1\] or \[1, P\].
 #[derive(Clone)]
 struct Extents<B: Backend> {
-    /// h, half the angle.
-    half_angle: Tensor<B, 2>,
-    /// 1/|m|; 0 where m has no direction.
-    per_m: Tensor<B, 2>,
-    /// 1/|t|; 0 where t has no direction.
-    per_t: Tensor<B, 2>,
-    /// ∂h/∂|m|.
-    turn_by_m: Tensor<B, 2>,
-    /// ∂h/∂|t|.
-    turn_by_t: Tensor<B, 2>,
+    /// cos h, which is |x₁ + x₂|/2.
+    cos: Tensor<B, 2>,
+    /// sin h, which is |x₂ − x₁|/2.
+    sin: Tensor<B, 2>,
+    /// 1/cos h; 0 where m has no direction.
+    per_cos: Tensor<B, 2>,
+    /// 1/sin h; 0 where t has no direction.
+    per_sin: Tensor<B, 2>,
+}
+
+/// A point of each of two arcs, by the cosines and sines of its angle, each \[R, P\].
+struct Points<B: Backend> {
+    cos_theta: Tensor<B, 2>,
+    sin_theta: Tensor<B, 2>,
+    cos_psi: Tensor<B, 2>,
+    sin_psi: Tensor<B, 2>,
 }
 
 impl<B: Backend> Extents<B> {
     fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
-            half_angle: f(self.half_angle),
-            per_m: f(self.per_m),
-            per_t: f(self.per_t),
-            turn_by_m: f(self.turn_by_m),
-            turn_by_t: f(self.turn_by_t),
+            cos: f(self.cos),
+            sin: f(self.sin),
+            per_cos: f(self.per_cos),
+            per_sin: f(self.per_sin),
         }
+    }
+
+    /// Whether an angle with 0 < cos is no larger than h: sin(h − |angle|) ≥ 0, which unlike a
+    /// comparison of angles or cosines is as exact for short arcs as for half circles.
+    fn contain(&self, cos: Tensor<B, 2>, sin: Tensor<B, 2>) -> Tensor<B, 2, Bool> {
+        let ahead = cos.clone().greater_elem(0.0);
+        let within = (cos * self.sin.clone()).greater_equal(sin.abs() * self.cos.clone());
+        ahead.bool_and(within)
     }
 }
 
@@ -131,29 +148,30 @@ impl<B: Backend> Arcs<B> {
     /// All arcs beside all arcs, from the inner products of their frames.
     fn of(products: &FrameProducts<B>) -> Self {
         let own = products.own();
-        let (m, t) = (length_of_square(own.mm), length_of_square(own.tt));
-        let per_square = reciprocal_or_zero(m.clone() * m.clone() + t.clone() * t.clone());
+        let (cos, sin) = (length_of_square(own.mm), length_of_square(own.tt));
         let extents = Extents {
-            half_angle: angle(t.clone(), m.clone()),
-            per_m: reciprocal_or_zero(m.clone()),
-            per_t: reciprocal_or_zero(t.clone()),
-            turn_by_m: t.neg() * per_square.clone(),
-            turn_by_t: m * per_square,
+            per_cos: reciprocal_or_zero(cos.clone()),
+            per_sin: reciprocal_or_zero(sin.clone()),
+            cos,
+            sin,
         };
         let transposed = extents.clone().map(Tensor::transpose);
+        let scaled = |products: &Tensor<B, 2>, i: &Tensor<B, 2>, j: &Tensor<B, 2>| {
+            products.clone() * i.clone() * j.clone()
+        };
         Self {
             products: FrameProducts {
-                mm: products.mm.clone() * extents.per_m.clone() * transposed.per_m.clone(),
-                mt: products.mt.clone() * extents.per_m.clone() * transposed.per_t.clone(),
-                tm: products.tm.clone() * extents.per_t.clone() * transposed.per_m.clone(),
-                tt: products.tt.clone() * extents.per_t.clone() * transposed.per_t.clone(),
+                mm: scaled(&products.mm, &extents.per_cos, &transposed.per_cos),
+                mt: scaled(&products.mt, &extents.per_cos, &transposed.per_sin),
+                tm: scaled(&products.tm, &extents.per_sin, &transposed.per_cos),
+                tt: scaled(&products.tt, &extents.per_sin, &transposed.per_sin),
             },
             of_rows: extents,
             of_columns: transposed,
         }
     }
 
-    fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+    fn rows(&self, rows: Range<usize>) -> Self {
         Self {
             products: self.products.rows(rows.clone()),
             of_rows: self.of_rows.clone().map(|x| x.slice([rows.clone()])),
@@ -162,146 +180,191 @@ impl<B: Backend> Arcs<B> {
     }
 
     /// For the nearer end of arc i and the point of arc j that is nearest to it: their inner
-    /// product and their angles θ = ±hᵢ and ψ, each \[R, P\].
-    fn nearest_to_ends(&self) -> [Tensor<B, 2>; 3] {
+    /// product, sin θ of the end (θ = ±hᵢ), cos ψ and sin ψ; each \[R, P\].
+    fn nearest_to_ends(&self) -> [Tensor<B, 2>; 4] {
         let FrameProducts { mm, mt, tm, tt } = self.products.clone();
-        let half_i = self.of_rows.half_angle.clone();
-        let half_j = self.of_columns.half_angle.clone();
-        let (cos, sin) = (half_i.clone().cos(), half_i.clone().sin());
+        let (cos, sin) = (self.of_rows.cos.clone(), self.of_rows.sin.clone());
         let (p_middle, q_middle) = (mm * cos.clone(), mt * cos);
-        let (p_along, q_along) = (tm * sin.clone(), tt * sin);
-        let nearest_to = |p: Tensor<B, 2>, q: Tensor<B, 2>| {
-            let psi = angle(q.clone(), p.clone())
-                .min_pair(half_j.clone())
-                .max_pair(half_j.clone().neg());
-            (p * psi.clone().cos() + q * psi.clone().sin(), psi)
-        };
-        let (value, psi) = nearest_to(
+        let (p_along, q_along) = (tm * sin.clone(), tt * sin.clone());
+        let [value, cos_psi, sin_psi] = self.nearest_to_point(
             p_middle.clone() + p_along.clone(),
             q_middle.clone() + q_along.clone(),
         );
-        let (other_value, other_psi) = nearest_to(p_middle - p_along, q_middle - q_along);
+        let other = self.nearest_to_point(p_middle - p_along, q_middle - q_along);
 
-        let other_is_nearer = other_value.clone().greater(value.clone());
+        let other_is_nearer = other[0].clone().greater(value.clone());
         let shape = value.shape();
-        let theta = half_i
+        let sin_theta = sin
             .clone()
             .expand(shape.clone())
-            .mask_where(other_is_nearer.clone(), half_i.neg().expand(shape));
+            .mask_where(other_is_nearer.clone(), sin.neg().expand(shape));
+        let [other_value, other_cos, other_sin] = other;
         [
             value.mask_where(other_is_nearer.clone(), other_value),
-            theta,
-            psi.mask_where(other_is_nearer, other_psi),
+            sin_theta,
+            cos_psi.mask_where(other_is_nearer.clone(), other_cos),
+            sin_psi.mask_where(other_is_nearer, other_sin),
         ]
     }
 
-    /// The angles θ and ψ of the closest points, each \[R, P\], from the best of the edges at the
-    /// ends of arc i and at those of arc j: [`nearest_to_ends`](Self::nearest_to_ends) of (i, j) and
-    /// of (j, i).
-    fn nearest(
-        &self,
-        at_end_of_i: [Tensor<B, 2>; 3],
-        at_end_of_j: [Tensor<B, 2>; 3],
-    ) -> (Tensor<B, 2>, Tensor<B, 2>) {
-        let [value_i, theta_i, psi_i] = at_end_of_i;
-        let [value_j, psi_j, theta_j] = at_end_of_j;
-        let i_is_nearer = value_i.greater_equal(value_j);
-        let theta = theta_j.mask_where(i_is_nearer.clone(), theta_i);
-        let psi = psi_j.mask_where(i_is_nearer, psi_i);
-
-        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
-        let u = angle(tm.clone() - mt.clone(), mm.clone() + tt.clone());
-        let v = angle(mt + tm, mm - tt);
-        let free_theta = (v.clone() + u.clone()).mul_scalar(0.5);
-        let free_psi = (v - u).mul_scalar(0.5);
-        let inside = free_theta
+    /// The largest p cos ψ + q sin ψ on arc j: its value, cos ψ and sin ψ.
+    fn nearest_to_point(&self, p: Tensor<B, 2>, q: Tensor<B, 2>) -> [Tensor<B, 2>; 3] {
+        let Extents { cos, sin, .. } = self.of_columns.clone();
+        let shape = p.shape();
+        let length = (p.clone() * p.clone() + q.clone() * q.clone()).sqrt();
+        let per_length = reciprocal_or_zero(length.clone());
+        let inside = self.of_columns.contain(p.clone(), q.clone());
+        let at_end = p.clone() * cos.clone() + q.clone().abs() * sin.clone();
+        let sin_of_end = sin
             .clone()
-            .abs()
-            .lower_equal(self.of_rows.half_angle.clone())
-            .bool_and(
-                free_psi
-                    .clone()
-                    .abs()
-                    .lower_equal(self.of_columns.half_angle.clone()),
-            );
-        (
-            theta.mask_where(inside.clone(), free_theta),
-            psi.mask_where(inside, free_psi),
-        )
+            .expand(shape.clone())
+            .mask_where(q.clone().lower_elem(0.0), sin.neg().expand(shape.clone()));
+        [
+            at_end.mask_where(inside.clone(), length),
+            cos.expand(shape)
+                .mask_where(inside.clone(), p * per_length.clone()),
+            sin_of_end.mask_where(inside, q * per_length),
+        ]
     }
 
-    /// The measure of the points θ and ψ, and row i's half of its derivative: the coefficients of
-    /// m·m, m·t, t·m, t·t of the unscaled frames, then those of |mᵢ|² and |tᵢ|² (as products of
-    /// which one factor is live); each \[R, P\].
-    fn derivative(
-        &self,
-        theta: Tensor<B, 2>,
-        psi: Tensor<B, 2>,
-        measure: Measure,
-    ) -> [Tensor<B, 2>; 7] {
-        let Extents {
-            half_angle,
-            per_m,
-            per_t,
-            turn_by_m,
-            turn_by_t,
-        } = self.of_rows.clone();
-        // θ moves with the end of its arc, as a constant fraction of h. An arc that is a point has
-        // the only angle 0, whatever it is divided by.
-        let fraction = theta.clone() / half_angle.clamp_min(f32::MIN_POSITIVE);
-        let (cos_i, sin_i) = (theta.clone().cos(), theta.sin());
-        let (cos_j, sin_j) = (psi.clone().cos(), psi.sin());
+    /// The closest points, from the best of the edges at the ends of arc i and at those of arc j:
+    /// [`nearest_to_ends`](Self::nearest_to_ends) of (i, j) and of (j, i).
+    fn nearest(&self, at_end_of_i: [Tensor<B, 2>; 4], at_end_of_j: [Tensor<B, 2>; 4]) -> Points<B> {
+        let [value_i, sin_theta_i, cos_psi_i, sin_psi_i] = at_end_of_i;
+        let [value_j, sin_psi_j, cos_theta_j, sin_theta_j] = at_end_of_j;
+        let shape = value_i.shape();
+        let at_i = value_i.clone().greater_equal(value_j.clone());
+        let best = value_j.mask_where(at_i.clone(), value_i);
+        let cos_theta_i = self.of_rows.cos.clone().expand(shape.clone());
+        let cos_psi_j = self.of_columns.cos.clone().expand(shape);
 
+        let free = self.unbounded();
+        let inside = self
+            .of_rows
+            .contain(free.cos_theta.clone(), free.sin_theta.clone())
+            .bool_and(
+                self.of_columns
+                    .contain(free.cos_psi.clone(), free.sin_psi.clone()),
+            )
+            .bool_and(self.cosine(&free).greater_equal(best));
+        let choose = |at_end_of_i: Tensor<B, 2>, at_end_of_j: Tensor<B, 2>, free| {
+            at_end_of_j
+                .mask_where(at_i.clone(), at_end_of_i)
+                .mask_where(inside.clone(), free)
+        };
+        Points {
+            cos_theta: choose(cos_theta_i, cos_theta_j, free.cos_theta),
+            sin_theta: choose(sin_theta_i, sin_theta_j, free.sin_theta),
+            cos_psi: choose(cos_psi_i, cos_psi_j, free.cos_psi),
+            sin_psi: choose(sin_psi_i, sin_psi_j, free.sin_psi),
+        }
+    }
+
+    /// The only stationary points with cos θ, cos ψ > 0, a maximum or a minimum of f; 0 where there
+    /// are none.
+    fn unbounded(&self) -> Points<B> {
         let FrameProducts { mm, mt, tm, tt } = self.products.clone();
-        let with_m = mm * cos_j.clone() + mt * sin_j.clone();
-        let with_t = tm * cos_j.clone() + tt * sin_j.clone();
-        let part_m = cos_i.clone() * with_m.clone();
-        let cosine = part_m.clone() + sin_i.clone() * with_t.clone();
-        let by_theta = cos_i.clone() * with_t.clone() - sin_i.clone() * with_m;
-        let part_t = sin_i.clone() * with_t;
+        // As complex numbers e^iu and e^iv times their lengths.
+        let (u_re, u_im) = (mm.clone() + tt.clone(), tm.clone() - mt.clone());
+        let (v_re, v_im) = (mm - tt, mt + tm);
+        let (re_re, im_im) = (u_re.clone() * v_re.clone(), u_im.clone() * v_im.clone());
+        let (re_im, im_re) = (u_re * v_im, u_im * v_re);
+        // Twice θ is v + u, the angle of their product; twice ψ is v − u.
+        let (double_theta_re, double_theta_im) =
+            (re_re.clone() - im_im.clone(), re_im.clone() + im_re.clone());
+        let (double_psi_re, double_psi_im) = (re_re + im_im, re_im - im_re);
+        let length = (double_theta_re.clone() * double_theta_re.clone()
+            + double_theta_im.clone() * double_theta_im.clone())
+        .sqrt();
+        // Half the angle of z is that of |z| + z.
+        let half = |re: Tensor<B, 2>, im: Tensor<B, 2>| {
+            let re = re + length.clone();
+            let per_length =
+                reciprocal_or_zero((re.clone() * re.clone() + im.clone() * im.clone()).sqrt());
+            (re * per_length.clone(), im * per_length)
+        };
+        let (cos_theta, sin_theta) = half(double_theta_re, double_theta_im);
+        let (cos_psi, sin_psi) = half(double_psi_re, double_psi_im);
+        Points {
+            cos_theta,
+            sin_theta,
+            cos_psi,
+            sin_psi,
+        }
+    }
+
+    /// f at the points, in parts: m·q and t·q for the point q of arc j.
+    fn seen_from_frame(&self, points: &Points<B>) -> (Tensor<B, 2>, Tensor<B, 2>) {
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let (cos, sin) = (points.cos_psi.clone(), points.sin_psi.clone());
+        (mm * cos.clone() + mt * sin.clone(), tm * cos + tt * sin)
+    }
+
+    /// f at the points.
+    fn cosine(&self, points: &Points<B>) -> Tensor<B, 2> {
+        let (from_m, from_t) = self.seen_from_frame(points);
+        from_m * points.cos_theta.clone() + from_t * points.sin_theta.clone()
+    }
+
+    /// The measure of the points, and row i's half of its derivative: the coefficients of m·m, m·t,
+    /// t·m, t·t of the unscaled frames, then those of |mᵢ|² and |tᵢ|² (as products of which one
+    /// factor is live); each \[R, P\].
+    fn derivative(&self, points: Points<B>, measure: Measure) -> [Tensor<B, 2>; 7] {
+        let Extents {
+            cos,
+            sin,
+            per_cos,
+            per_sin,
+        } = self.of_rows.clone();
+        let (from_m, from_t) = self.seen_from_frame(&points);
+        let Points {
+            cos_theta,
+            sin_theta,
+            cos_psi,
+            sin_psi,
+        } = points;
+        let part_m = cos_theta.clone() * from_m.clone();
+        let part_t = sin_theta.clone() * from_t.clone();
+        let cosine = part_m.clone() + part_t.clone();
+        // An end θ = ±h moves with h; at any other best θ, ∂f/∂θ is 0 and the factor does not
+        // matter.
+        let side = sin_theta.clone() * per_sin.clone();
+        let turn = side * (cos_theta.clone() * from_t - sin_theta.clone() * from_m);
 
         let (value, by_m, by_t) = match measure {
-            Measure::InnerProduct => (cosine, per_m.clone(), per_t.clone()),
+            Measure::InnerProduct => (cosine, per_cos.clone(), per_sin.clone()),
             Measure::Distance => {
                 let distance = length_of_square(cosine.mul_scalar(-2.0).add_scalar(2.0));
                 let by_cosine = reciprocal_or_zero(distance.clone()).neg();
                 (
                     distance,
-                    by_cosine.clone() * per_m.clone(),
-                    by_cosine * per_t.clone(),
+                    by_cosine.clone() * per_cos.clone(),
+                    by_cosine * per_sin.clone(),
                 )
             }
         };
-        let turn = fraction * by_theta;
-        let own_mm = by_m.clone() * (turn.clone() * turn_by_m - part_m * per_m);
-        let own_tt = by_t.clone() * (turn * turn_by_t - part_t * per_t);
-        let (to_m, to_t) = (by_m * cos_i, by_t * sin_i);
-        let (from_m, from_t) = (
-            cos_j * self.of_columns.per_m.clone(),
-            sin_j * self.of_columns.per_t.clone(),
+        // ∂h/∂|m| = −sin h and ∂h/∂|t| = cos h.
+        let own_mm = by_m.clone() * (turn.clone() * sin + part_m * per_cos).neg();
+        let own_tt = by_t.clone() * (turn * cos - part_t * per_sin);
+        let (to_m, to_t) = (by_m * cos_theta, by_t * sin_theta);
+        let (of_m, of_t) = (
+            cos_psi * self.of_columns.per_cos.clone(),
+            sin_psi * self.of_columns.per_sin.clone(),
         );
         [
             value,
-            to_m.clone() * from_m.clone(),
-            to_m * from_t.clone(),
-            to_t.clone() * from_m,
-            to_t * from_t,
+            to_m.clone() * of_m.clone(),
+            to_m * of_t.clone(),
+            to_t.clone() * of_m,
+            to_t * of_t,
             own_mm,
             own_tt,
         ]
     }
 }
 
-/// atan2(y, x), defined at (0, 0) on every device.
-fn angle<B: Backend>(y: Tensor<B, 2>, x: Tensor<B, 2>) -> Tensor<B, 2> {
-    // WGSL leaves atan2(0, 0) open; this changes no x but 0.
-    y.atan2(x.add_scalar(f32::MIN_POSITIVE))
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Bool;
-
     use super::*;
     use crate::geometry::oracle::*;
     use proptest::prelude::*;

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Bool, FloatDType, Tensor, backend::Backend};
+use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::lengths::{unit_rows, widen};
+use super::lengths::{diagonal, unit_rows, widen};
 
 /// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
 /// widest float of the device. A point of the pair's line is m + τ t with −1 ≤ τ ≤ 1.
@@ -117,10 +117,7 @@ impl<B: Backend> FrameProducts<B> {
 
     /// Those of every pair with itself, each \[P, 1\].
     pub(super) fn own(&self) -> Self {
-        let shape = self.mm.shape();
-        let others = Tensor::<B, 2, Bool>::diag_mask(shape, 0, &self.mm.device());
-        self.clone()
-            .map(|products| products.mask_fill(others.clone(), 0.0).sum_dim(1))
+        self.clone().map(diagonal)
     }
 
     /// Σ over the four of `self` ⊙ `coefficients`.

@@ -9,6 +9,9 @@
 //! p·q and |p|² are made of the inner products of the frames, so that no point is ever built and
 //! memory does not grow with n. **Gradient**: that of the chosen two points (0 where they coincide).
 //! A point without a direction, the middle of two opposite images, is left out.
+//!
+//! **Accuracy**: distances as those of [arcs](super::arcs). The gradient is rounded to the caller's
+//! float type, by 1e-7/d of its length for points at distance d.
 
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -53,10 +56,15 @@ pub fn inner_point_approach<B: Backend>(
             .nearest()
             .into_iter()
             .flat_map(|best| grid.derivative(best));
-        let found: Vec<_> = found.collect();
+        // In the caller's float type: these are sixteen times as many numbers as the products.
+        let found: Vec<_> = found.map(|matrix| matrix.cast(frames.dtype)).collect();
         found.try_into().expect("four times as many matrices")
     });
-    let own = frames.live.own();
+    let live = frames
+        .live
+        .clone()
+        .map(|products| products.cast(frames.dtype));
+    let own = live.own();
     let mut found = found.into_iter();
     let mut next = || found.next().expect("counted");
     let approaches: Vec<_> = (0..4)
@@ -68,7 +76,7 @@ pub fn inner_point_approach<B: Backend>(
                 tm: next(),
                 tt: next(),
             };
-            let half = frames.live.clone().weighted_sum(across)
+            let half = live.clone().weighted_sum(across)
                 + next() * own.mm.clone()
                 + next() * (own.mt.clone() + own.tm.clone())
                 + next() * own.tt.clone();

@@ -1,6 +1,6 @@
 //! Lengths without cancellation and without infinite gradients: what points and arcs share.
 
-use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
+use burn::tensor::{DType, FloatDType, Int, Tensor, backend::Backend};
 
 /// Lengths up to this count as zero: the rounding of unit-length `f32` embeddings. Below it the
 /// direction of a difference is noise.
@@ -42,4 +42,19 @@ pub(crate) fn unit_rows<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
     let square = (rows.clone() * rows.clone()).sum_dim(1);
     let negligible = square.clone().lower_equal_elem(NEGLIGIBLE * NEGLIGIBLE);
     rows * square.mask_fill(negligible, 1.0).sqrt().recip()
+}
+
+/// The diagonal of a square matrix as a column.
+///
+/// # Shapes
+/// - matrix: \[N, N\]
+/// - output: \[N, 1\]
+pub(crate) fn diagonal<B: Backend>(matrix: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [rows, _] = matrix.dims();
+    let (all, step) = ((rows * rows) as i64, rows + 1);
+    let places = Tensor::<B, 1, Int>::arange_step(0..all, step, &matrix.device());
+    matrix
+        .reshape([rows * rows])
+        .select(0, places)
+        .reshape([rows, 1])
 }

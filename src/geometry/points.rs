@@ -1,9 +1,9 @@
 //! Euclidean distances between the rows of a matrix.
 
-use burn::tensor::{Bool, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{reciprocal_or_zero, with_derivative};
-use super::lengths::{length_of_square, widen};
+use super::lengths::{diagonal, length_of_square, widen};
 
 /// The Euclidean distance of every row to every other: √(|x|² + |y|² − 2 x·y).
 ///
@@ -16,14 +16,11 @@ use super::lengths::{length_of_square, widen};
 /// - output: \[N, N\], symmetric, diagonal 0
 pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
     let dtype = points.dtype().into();
-    let count = points.dims()[0];
     let points = widen(points);
 
     // Live in the row's point: row i's half of d|x − y| is (x − y)·dx/|x − y|.
     let products = points.clone().matmul(points.detach().transpose());
-    let others = Tensor::<B, 2, Bool>::diag_mask([count, count], 0, &products.device());
-    let own = products.clone().mask_fill(others, 0.0).sum_dim(1);
-    let half_square = own - products;
+    let half_square = diagonal(products.clone()) - products;
     let value = {
         let half_square = half_square.clone().detach();
         length_of_square(half_square.clone() + half_square.transpose())

@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use super::Space;
 use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
 use crate::geometry::frames::Frames;
-use crate::geometry::{Measure, arcs, corner_products, length_of_square, segments};
+use crate::geometry::{Measure, arcs, corner_products, diagonal, length_of_square, segments};
 
 /// Every pair of rows 2i and 2i + 1 is an anchor (A = P = N/2).
 ///
@@ -71,8 +71,7 @@ fn farthest_of_class<B: Backend>(
     let apart = match measure {
         Measure::InnerProduct => end_products.neg(),
         Measure::Distance => {
-            let off_diagonal = Tensor::diag_mask([ends, ends], 0, &end_products.device());
-            let squares = end_products.clone().mask_fill(off_diagonal, 0.0).sum_dim(1);
+            let squares = diagonal(end_products.clone());
             squares.clone() + squares.transpose() - end_products.mul_scalar(2.0)
         }
     };
