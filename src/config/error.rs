@@ -55,9 +55,37 @@ pub enum ConfigError {
         /// Why not, and what to give instead.
         reason: String,
     },
+    /// What a configuration extends is not there, or cannot be extended.
+    #[error("`extends = {value}` in {origin}: {reason}")]
+    Extends {
+        /// The file that extends, or what else the text came from.
+        origin: String,
+        /// The path at fault, or the whole value, as TOML.
+        value: String,
+        /// Why not, and what to give instead.
+        reason: String,
+    },
+    /// A mistake in a key that stands in a file.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file, which may be one that another extends.
+        path: PathBuf,
+        /// The mistake.
+        source: Box<ConfigError>,
+    },
 }
 
 impl ConfigError {
+    /// The dotted key, or the section, that is at fault.
+    pub(crate) fn key(&self) -> Option<&str> {
+        match self {
+            Self::UnknownKey { key, .. }
+            | Self::NotApplicable { key, .. }
+            | Self::Value { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
     /// A value that `key` cannot take, for `reason`, which says what to give instead.
     pub(crate) fn value(
         key: &str,

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// A key that selects which other keys of its section exist.
-const CHOICES: [&str; 3] = ["data.dataset", "loss.name", "negatives.name"];
+pub(super) const CHOICES: [&str; 3] = ["data.dataset", "loss.name", "negatives.name"];
 
 /// Keys whose value is a path, so that a folder may be called `2024`.
 const PATHS: [&str; 2] = ["data.root", "model.weights"];
@@ -47,6 +47,11 @@ pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), Config
         }
         _ => Err(malformed()),
     }
+}
+
+/// The dotted key that an override sets.
+pub(super) fn overridden(text: &str) -> &str {
+    text.split_once('=').map_or(text, |(path, _)| path).trim()
 }
 
 /// Tries each key of `table` by itself, beside the choices it depends on, so that a mistake is
@@ -126,6 +131,7 @@ fn choice_of(table: &Table, choice: &str) -> Table {
     beside
 }
 
+/// The value of the dotted key `path`.
 pub(super) fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     let (section, key) = path.split_once('.')?;
     table.get(section)?.get(key)
@@ -171,7 +177,7 @@ fn unknown(key: &str) -> ConfigError {
 }
 
 /// Every dotted key that some configuration has.
-fn known_keys() -> BTreeSet<String> {
+pub(super) fn known_keys() -> BTreeSet<String> {
     let mut full = Config::default();
     full.model.weights = Some("weights.pth".into());
     full.training.early_stopping = Some(1);

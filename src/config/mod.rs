@@ -1,11 +1,12 @@
-//! The typed configuration: a TOML file with one section per subject, changed by dotted
-//! `--set KEY=VALUE`, checked before anything starts.
+//! The typed configuration: a TOML file with one section per subject, which may extend others,
+//! changed by dotted `--set KEY=VALUE`, checked before anything starts.
 //!
 //! [`sections`](self) says what each key means and what its default is; [`Config::load`] reads;
 //! [`Config::check`] refuses nonsense.
 
 mod check;
 mod error;
+mod inherit;
 mod keys;
 mod sections;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::negatives::Space;
 
 pub use error::ConfigError;
+use inherit::Inherited;
 pub use sections::*;
 
 /// A whole configuration, one field per TOML section. A key that is absent takes its default.
@@ -44,18 +46,23 @@ pub struct Config {
 pub const QUICKSTART: &str = include_str!("../../configs/quickstart.toml");
 
 impl Config {
-    /// Reads a configuration file and applies `overrides` (`section.key=value`) in order.
+    /// Reads a configuration file and all that it extends, applies `overrides`
+    /// (`section.key=value`) in order, and checks the whole.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is not TOML, or holds an unknown key or a value of the wrong
-    /// type; when an override does. Each names the key and the mend.
+    /// When a file cannot be read or is not TOML; when `extends` does not lead to files; when a file
+    /// or an override holds an unknown key or a value of the wrong type; as [`Config::check`]. Each
+    /// names the key, the file where it stands, and the mend.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::parse(&text, &path.display().to_string(), overrides)
+        let mut inherited = Inherited::read(path)?;
+        for text in overrides {
+            inherited.forget(keys::overridden(text));
+        }
+        let table = inherited.table.clone();
+        Self::resolve(table, &path.display().to_string(), overrides)
+            .and_then(|config| config.check().map(|()| config))
+            .map_err(|error| inherited.locate(error))
     }
 
     /// The quickstart's configuration with `overrides` applied.
@@ -67,16 +74,24 @@ impl Config {
         Self::parse(QUICKSTART, "the quickstart configuration", overrides)
     }
 
-    /// Parses the TOML `text` of `origin` (named in messages) and applies `overrides`.
+    /// Parses the TOML `text` of `origin` (named in messages) and applies `overrides`. The text has
+    /// to be whole: it cannot extend a file.
     ///
     /// # Errors
     ///
-    /// As [`Config::load`].
+    /// When the text is not TOML or extends a file; when it or an override holds an unknown key or a
+    /// value of the wrong type.
     pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut table: toml::Table = toml::from_str(text).map_err(|error| ConfigError::Syntax {
-            origin: origin.to_string(),
-            message: error.to_string().trim_end().to_string(),
-        })?;
+        let table = inherit::parse(text, origin)?;
+        inherit::refuse_extends(&table, origin)?;
+        Self::resolve(table, origin, overrides)
+    }
+
+    fn resolve(
+        mut table: toml::Table,
+        origin: &str,
+        overrides: &[String],
+    ) -> Result<Self, ConfigError> {
         for text in overrides {
             keys::apply_override(&mut table, text)?;
         }

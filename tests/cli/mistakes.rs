@@ -72,6 +72,21 @@ fn missing_configuration_is_named() {
 }
 
 #[test]
+fn missing_base_of_a_configuration_is_named_with_the_file_that_extends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("mine.toml"),
+        "extends = \"no.toml\"\n",
+    )
+    .unwrap();
+    let message = refusal(directory.path(), &["train", "--config", "mine.toml"]);
+    assert!(
+        message.contains("`extends = \"no.toml\"` in mine.toml: cannot read no.toml"),
+        "{message}"
+    );
+}
+
+#[test]
 fn configuration_that_is_not_toml_is_named_with_the_line() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("bad.toml"), "[training]\nepochs =\n").unwrap();

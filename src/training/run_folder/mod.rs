@@ -135,7 +135,9 @@ impl RunFolder {
     /// When the file is missing, damaged, or of a version with other keys.
     pub fn config(&self, overrides: &[String]) -> Result<Config, RunFolderError> {
         let path = self.path.join(CONFIG);
-        Config::load(&path, overrides).map_err(|source| RunFolderError::Config { path, source })
+        let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+        Config::parse(&text, CONFIG, overrides)
+            .map_err(|source| RunFolderError::Config { path, source })
     }
 
     /// Writes the configuration anew, for a run that goes on for more epochs.

@@ -1,0 +1,278 @@
+//! What a file takes over from those that it extends, and what is refused.
+
+use std::fs;
+
+use super::*;
+use crate::config::{DatasetConfig, NegativesConfig};
+
+/// Files by name, in a folder of their own.
+fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// The first of `files`, loaded.
+fn loaded(files: &[(&str, &str)], overrides: &[&str]) -> Result<Config, String> {
+    let folder = written(files);
+    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+    Config::load(&folder.path().join(files[0].0), &overrides)
+        // The folder's name is another each time.
+        .map_err(|error| {
+            error
+                .to_string()
+                .replace(&format!("{}/", folder.path().display()), "")
+        })
+}
+
+#[test]
+fn later_bases_override_earlier_ones_and_the_file_overrides_all() {
+    let config = loaded(
+        &[
+            (
+                "run.toml",
+                "extends = [\"a.toml\", \"b.toml\"]\n[training]\nseed = 3\n",
+            ),
+            (
+                "a.toml",
+                "[training]\nepochs = 11\nvalidate_every = 11\nseed = 1\n",
+            ),
+            ("b.toml", "[training]\nvalidate_every = 2\nseed = 2\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    let t = config.training;
+    assert_eq!((t.epochs, t.validate_every, t.seed), (11, 2, 3));
+}
+
+#[test]
+fn overrides_come_after_everything_that_is_inherited() {
+    let files = [
+        ("run.toml", "extends = \"base.toml\"\n"),
+        ("base.toml", "[training]\nepochs = 11\n"),
+    ];
+    let config = loaded(&files, &["training.epochs=12"]).unwrap();
+    assert_eq!(config.training.epochs, 12);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_that_says_them() {
+    let config = loaded(
+        &[
+            ("cars/run.toml", "extends = \"../base/cars.toml\"\n"),
+            (
+                "base/cars.toml",
+                "extends = [\"net.toml\"]\n[training]\nepochs = 7\n",
+            ),
+            (
+                "base/net.toml",
+                "[training]\nepochs = 5\n[batch]\nclasses = 9\n",
+            ),
+            ("net.toml", "[batch]\nclasses = 10\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!((config.training.epochs, config.batch.classes), (7, 9));
+}
+
+#[test]
+fn file_that_two_bases_share_is_no_cycle() {
+    let config = loaded(
+        &[
+            ("run.toml", "extends = [\"a.toml\", \"b.toml\"]\n"),
+            ("a.toml", "extends = \"net.toml\"\n"),
+            ("b.toml", "extends = \"net.toml\"\n"),
+            ("net.toml", "[batch]\nclasses = 9\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.batch.classes, 9);
+}
+
+#[test]
+fn cycle_is_refused_where_it_closes() {
+    let message = loaded(
+        &[
+            ("a.toml", "extends = \"sub/b.toml\"\n"),
+            ("sub/b.toml", "extends = \"../a.toml\"\n"),
+        ],
+        &[],
+    )
+    .unwrap_err();
+    assert!(
+        message.starts_with("`extends = \"../a.toml\"` in sub/b.toml: "),
+        "{message}"
+    );
+    assert!(message.contains("extend itself"), "{message}");
+    let message = loaded(&[("a.toml", "extends = \"a.toml\"\n")], &[]).unwrap_err();
+    assert!(message.contains("extend itself"), "{message}");
+}
+
+#[test]
+fn missing_base_is_named_with_the_file_that_extends_it() {
+    let files = [
+        ("run.toml", "extends = \"base/a.toml\"\n"),
+        ("base/a.toml", "extends = \"b.toml\"\n"),
+    ];
+    let message = loaded(&files, &[]).unwrap_err();
+    assert!(
+        message.starts_with("`extends = \"b.toml\"` in base/a.toml: cannot read base/b.toml: "),
+        "{message}"
+    );
+}
+
+#[test]
+fn base_that_is_not_toml_is_named_with_the_line() {
+    let files = [
+        ("run.toml", "extends = \"base.toml\"\n"),
+        ("base.toml", "[training]\nepochs =\n"),
+    ];
+    let message = loaded(&files, &[]).unwrap_err();
+    assert!(
+        message.starts_with("base.toml is not") && message.contains("line 2"),
+        "{message}"
+    );
+}
+
+#[test]
+fn extends_that_is_no_path_is_refused_with_an_example() {
+    for value in ["3", "[\"run.toml\", 3]", "{ base = \"a.toml\" }"] {
+        let text = format!("extends = {value}\n");
+        let message = loaded(&[("run.toml", &text)], &[]).unwrap_err();
+        assert!(message.contains("in run.toml: give a path"), "{message}");
+    }
+}
+
+#[test]
+fn text_without_a_folder_cannot_extend() {
+    let message = Config::parse("extends = \"base.toml\"\n", "the quickstart", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.starts_with("`extends = \"base.toml\"` in the quickstart: only a file"),
+        "{message}"
+    );
+}
+
+#[test]
+fn resolved_configuration_does_not_extend() {
+    let files = [
+        ("run.toml", "extends = \"base.toml\"\n"),
+        ("base.toml", "[training]\nepochs = 11\n"),
+    ];
+    let config = loaded(&files, &[]).unwrap();
+    assert!(!config.to_toml().contains(EXTENDS));
+    assert_eq!(
+        Config::parse(&config.to_toml(), "config.toml", &[]).unwrap(),
+        config
+    );
+}
+
+#[test]
+fn another_dataset_drops_the_keys_of_the_first_and_keeps_the_transform() {
+    let config = loaded(
+        &[
+            (
+                "run.toml",
+                "extends = \"base.toml\"\n[data]\ndataset = \"synthetic\"\n",
+            ),
+            (
+                "base.toml",
+                "[data]\ndataset = \"folder\"\nroot = \"photos\"\nresize = 40\nprefetch = 7\n",
+            ),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert!(matches!(config.data.source, DatasetConfig::Synthetic(_)));
+    assert_eq!(config.data.transform.resize, 40);
+    assert_eq!(config.data.loading.prefetch, 7);
+}
+
+#[test]
+fn same_choice_again_keeps_the_keys_of_the_base() {
+    let config = loaded(
+        &[
+            (
+                "run.toml",
+                "extends = \"base.toml\"\n[data]\ndataset = \"synthetic\"\n[loss]\nname = \
+                 \"hphn-triplet\"\n",
+            ),
+            // Both choices by default, as in the file that extends.
+            ("base.toml", "[data]\nclasses = 8\n[loss]\nmargin = 0.25\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert!(config.to_toml().contains("margin = 0.25"));
+    assert!(config.to_toml().contains("classes = 8"));
+}
+
+#[test]
+fn another_loss_or_way_drops_the_section_but_the_reduction() {
+    let mut inherited = Inherited::of(
+        Path::new("base.toml"),
+        toml::from_str("[loss]\nname = \"first\"\nmargin = 0.5\nreduction = \"mean\"\n").unwrap(),
+    );
+    let over = toml::from_str("[loss]\nname = \"second\"\n[negatives]\nname = \"none\"\n");
+    inherited.lay_over(Inherited::of(Path::new("run.toml"), over.unwrap()));
+    let expected: Table = toml::from_str(
+        "[loss]\nname = \"second\"\nreduction = \"mean\"\n[negatives]\nname = \"none\"\n",
+    )
+    .unwrap();
+    assert_eq!(inherited.table, expected);
+}
+
+#[test]
+fn choice_of_a_base_can_be_changed_by_a_later_one() {
+    let config = loaded(
+        &[
+            ("run.toml", "extends = [\"a.toml\", \"b.toml\"]\n"),
+            ("a.toml", "[negatives]\nname = \"loop\"\n"),
+            ("b.toml", "[negatives]\nname = \"none\"\n"),
+        ],
+        &[],
+    )
+    .unwrap();
+    assert_eq!(config.negatives, NegativesConfig::None);
+}
+
+#[test]
+fn mistake_is_reported_with_the_file_in_which_the_key_stands() {
+    for (base, mistake) in [
+        (
+            "[training]\nepoch = 3\n",
+            "base.toml: unknown key `training.epoch`; did you mean `training.epochs`?",
+        ),
+        (
+            "[optimiser]\nlearning_rate = 1.0\n",
+            "base.toml: unknown key `optimiser`; did you mean `optimizer`?",
+        ),
+        (
+            "[data]\ndataset = \"folder\"\nrot = 3\n",
+            "base.toml: unknown key `data.rot`; did you mean `data.root`?",
+        ),
+        (
+            "[training]\nepochs = 0\n",
+            "base.toml: `training.epochs = 0`: give 1 or more",
+        ),
+    ] {
+        let run = "extends = \"base.toml\"\n[data]\ndataset = \"synthetic\"\n";
+        let message = loaded(&[("run.toml", run), ("base.toml", base)], &[]).unwrap_err();
+        assert_eq!(message, mistake);
+    }
+}
+
+#[test]
+fn mistake_in_an_override_is_not_blamed_on_a_file() {
+    let files = [("run.toml", "[training]\nepochs = 3\n")];
+    let message = loaded(&files, &["training.epochs=0"]).unwrap_err();
+    assert_eq!(message, "`training.epochs = 0`: give 1 or more");
+}
