@@ -8,6 +8,8 @@ mod check;
 mod error;
 mod inherit;
 mod keys;
+#[cfg(test)]
+mod recipe_tests;
 mod sections;
 
 use std::path::Path;
@@ -170,36 +172,5 @@ mod tests {
             config.data.source,
             DatasetConfig::Folder(FolderConfig { root: "a b".into() })
         );
-    }
-
-    #[test]
-    fn shipped_configurations_are_valid() {
-        for (origin, text) in [
-            ("quickstart.toml", QUICKSTART),
-            (
-                "fashion-mnist.toml",
-                include_str!("../../configs/fashion-mnist.toml"),
-            ),
-            ("folder.toml", include_str!("../../configs/folder.toml")),
-            (
-                "cars196/hphn-loop.toml",
-                include_str!("../../configs/cars196/hphn-loop.toml"),
-            ),
-        ] {
-            let config =
-                Config::parse(text, origin, &[]).unwrap_or_else(|e| panic!("{origin}: {e}"));
-            config.check().unwrap_or_else(|e| panic!("{origin}: {e}"));
-        }
-    }
-
-    #[test]
-    fn the_published_recipe_says_what_was_published() {
-        let config = parsed(include_str!("../../configs/cars196/hphn-loop.toml"), &[]).unwrap();
-        assert_eq!(config.batch.classes * config.batch.images_per_class, 128);
-        assert_eq!(config.batch.images_per_class, 32);
-        assert_eq!(config.training.epochs, 4000);
-        assert_eq!(config.optimizer.decay_epochs, [400, 800, 1200, 1600]);
-        assert_eq!(config.data.transform.image_size, 227);
-        assert_eq!(config.loss.reduction, Reduction::Sum);
     }
 }

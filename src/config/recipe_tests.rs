@@ -1,0 +1,182 @@
+//! The files of `configs/`: that each can be trained with, and says what was published.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::inherit::Inherited;
+use super::keys::lookup;
+use super::*;
+
+const DATASETS: [&str; 3] = ["cars196", "cub200", "sop"];
+
+/// How a recipe's file name and its configuration call the losses.
+const LOSSES: [(&str, &str); 5] = [
+    ("triplet", "triplet"),
+    ("hphn", "hphn-triplet"),
+    ("lifted", "lifted-structure"),
+    ("n-pair", "n-pair"),
+    ("ms", "multi-similarity"),
+];
+
+/// How they call the ways of looking for negatives.
+const WAYS: [(&str, &str); 3] = [
+    ("none", "none"),
+    ("ee", "embedding-expansion"),
+    ("loop", "loop"),
+];
+
+/// The TOML files in `folder` and below.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("tests run in the package's root") {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn recipe(dataset: &str, loss: &str, way: &str) -> PathBuf {
+    Path::new("configs").join(format!("{dataset}/{loss}-{way}.toml"))
+}
+
+/// The keys of a file and its bases, before they are checked.
+fn inherited(path: &Path) -> Table {
+    Inherited::read(path)
+        .unwrap_or_else(|error| panic!("{error}"))
+        .table
+}
+
+fn value<'a>(table: &'a Table, key: &str) -> &'a Value {
+    lookup(table, key).unwrap_or_else(|| panic!("no {key}"))
+}
+
+fn loaded(path: &Path) -> Config {
+    Config::load(path, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn shipped_configurations_are_valid() {
+    let shipped: Vec<_> = files(Path::new("configs"))
+        .into_iter()
+        .filter(|path| !path.starts_with("configs/base"))
+        .collect();
+    assert!(shipped.len() >= 48, "{shipped:?}");
+    for path in shipped {
+        loaded(&path);
+    }
+    Config::quickstart(&[]).unwrap().check().unwrap();
+}
+
+#[test]
+fn every_dataset_has_a_recipe_for_every_loss_with_every_way() {
+    for dataset in DATASETS {
+        for (loss, loss_name) in LOSSES {
+            for (way, way_name) in WAYS {
+                let path = recipe(dataset, loss, way);
+                let table = inherited(&path);
+                let text = |key| value(&table, key).as_str();
+                let number = |key| value(&table, key).as_integer().unwrap();
+                assert_eq!(text("loss.name"), Some(loss_name), "{path:?}");
+                assert_eq!(text("negatives.name"), Some(way_name), "{path:?}");
+                assert_eq!(text("data.root"), Some(dataset), "{path:?}");
+                assert_eq!(text("model.backbone"), Some("googlenet"), "{path:?}");
+                let batch = number("batch.classes") * number("batch.images_per_class");
+                assert_eq!(batch, 128, "{path:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ways_differ_in_their_negatives_alone() {
+    for dataset in DATASETS {
+        for (loss, _) in LOSSES {
+            let [none, ee, looped] = WAYS.map(|(way, _)| {
+                let mut table = inherited(&recipe(dataset, loss, way));
+                table.remove("negatives").unwrap();
+                table
+            });
+            assert!(none == ee && none == looped, "{dataset}/{loss}");
+        }
+    }
+}
+
+#[test]
+fn every_base_is_built_on() {
+    let mut texts = String::new();
+    for path in files(Path::new("configs")) {
+        texts.push_str(&fs::read_to_string(path).unwrap());
+    }
+    for path in files(Path::new("configs/base")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let extended =
+            texts.contains(&format!("/{name}\"")) || texts.contains(&format!("\"{name}\""));
+        assert!(extended, "nothing extends {name}");
+    }
+}
+
+#[test]
+fn the_published_recipe_says_what_was_published() {
+    let config = loaded(&recipe("cars196", "hphn", "loop"));
+    assert_eq!(config.batch.classes * config.batch.images_per_class, 128);
+    assert_eq!(config.batch.images_per_class, 32);
+    assert_eq!(config.training.epochs, 4000);
+    assert_eq!(config.optimizer.decay_epochs, [400, 800, 1200, 1600]);
+    assert_eq!(config.optimizer.learning_rate, 1e-4);
+    assert_eq!(config.optimizer.weight_decay, 5e-4);
+    assert_eq!(config.data.transform.image_size, 227);
+    assert_eq!(config.data.transform.resize, 255);
+    assert_eq!(config.model.embedding_dim, 512);
+    assert_eq!(config.loss.reduction, Reduction::Sum);
+}
+
+#[test]
+fn losses_have_the_published_values() {
+    for (loss, key, published) in [
+        ("triplet", "loss.margin", Value::Float(0.1)),
+        ("hphn", "loss.margin", Value::Float(1e-5)),
+        ("lifted", "loss.margin", Value::Float(0.2)),
+        ("triplet", "batch.images_per_class", Value::Integer(2)),
+        ("n-pair", "batch.images_per_class", Value::Integer(2)),
+        ("hphn", "batch.images_per_class", Value::Integer(32)),
+    ] {
+        let table = inherited(&recipe("cars196", loss, "loop"));
+        assert_eq!(*value(&table, key), published, "{loss}");
+    }
+    let expansion = inherited(&recipe("cub200", "ms", "ee"));
+    assert_eq!(*value(&expansion, "negatives.points"), Value::Integer(2));
+}
+
+#[test]
+fn recall_is_measured_where_the_datasets_tables_give_it() {
+    for (dataset, published) in [
+        ("cars196", [1, 2, 4, 8]),
+        ("cub200", [1, 2, 4, 8]),
+        ("sop", [1, 10, 100, 1000]),
+    ] {
+        for (loss, _) in LOSSES {
+            let table = inherited(&recipe(dataset, loss, "none"));
+            let expected = Value::Array(published.into_iter().map(Value::Integer).collect());
+            assert_eq!(*value(&table, "evaluation.recall"), expected, "{dataset}");
+        }
+    }
+}
+
+#[test]
+fn products_come_in_pairs_whatever_the_loss() {
+    for (loss, _) in LOSSES {
+        let table = inherited(&recipe("sop", loss, "loop"));
+        let count = value(&table, "batch.images_per_class");
+        assert_eq!(*count, Value::Integer(2), "{loss}");
+    }
+}
