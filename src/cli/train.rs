@@ -22,6 +22,7 @@ Examples:
   loop-dml train --resume --run artifacts/short --set training.epochs=6
 
 Sections of a configuration: model, data, batch, loss, negatives, optimizer, training, evaluation.
+A file builds on others with extends = \"base.toml\" or a list of files, relative to its own folder.
 A run's folder shows all of its keys in config.toml.";
 
 #[derive(Debug, Args)]
