@@ -78,7 +78,7 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
     // The products are symmetric in i and j, so the edges at the ends of arc j are those at the ends
     // of arc i, transposed.
     let transposed = edges.clone().map(Tensor::transpose);
-    let [value, mm, mt, tm, tt, own_mm, own_tt] = in_row_chunks(pairs, pairs, |rows| {
+    let [value, mm, mt, tm, tt, own_mm, own_mt, own_tt] = in_row_chunks(pairs, pairs, |rows| {
         let of_rows = |edge: &Tensor<B, 2>| edge.clone().slice([rows.clone()]);
         let arcs = arcs.rows(rows.clone());
         let points = arcs.nearest(
@@ -92,7 +92,7 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
         .clone()
         .weighted_sum(FrameProducts { mm, mt, tm, tt });
     let own = frames.live.own();
-    let half = half + own_mm * own.mm + own_tt * own.tt;
+    let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
 }
 
@@ -307,9 +307,9 @@ impl<B: Backend> Arcs<B> {
     }
 
     /// The measure of the points, and row i's half of its derivative: the coefficients of m·m, m·t,
-    /// t·m, t·t of the unscaled frames, then those of |mᵢ|² and |tᵢ|² (as products of which one
-    /// factor is live); each \[R, P\].
-    fn derivative(&self, points: Points<B>, measure: Measure) -> [Tensor<B, 2>; 7] {
+    /// t·m, t·t of the unscaled frames, then those of m·m, m·t + t·m and t·t of row i with itself, one
+    /// factor of each being live; each \[R, P\].
+    fn derivative(&self, points: Points<B>, measure: Measure) -> [Tensor<B, 2>; 8] {
         let Extents {
             cos,
             sin,
@@ -329,7 +329,7 @@ impl<B: Backend> Arcs<B> {
         // An end θ = ±h moves with h; at any other best θ, ∂f/∂θ is 0 and the factor does not
         // matter.
         let side = sin_theta.clone() * per_sin.clone();
-        let turn = side * (cos_theta.clone() * from_t - sin_theta.clone() * from_m);
+        let turn = side * (cos_theta.clone() * from_t.clone() - sin_theta.clone() * from_m.clone());
 
         let (value, by_m, by_t) = match measure {
             Measure::InnerProduct => (cosine, per_cos.clone(), per_sin.clone()),
@@ -344,9 +344,12 @@ impl<B: Backend> Arcs<B> {
             }
         };
         // ∂h/∂|m| = −sin h and ∂h/∂|t| = cos h.
-        let own_mm = by_m.clone() * (turn.clone() * sin + part_m * per_cos).neg();
-        let own_tt = by_t.clone() * (turn * cos - part_t * per_sin);
+        let own_mm = by_m.clone() * (turn.clone() * sin.clone() + part_m * per_cos).neg();
+        let own_tt = by_t.clone() * (turn * cos.clone() - part_t * per_sin);
         let (to_m, to_t) = (by_m * cos_theta, by_t * sin_theta);
+        // Of the parts along the rows themselves (see `Frames`), E is 0 for what depends on the
+        // directions of m and t and on h alone.
+        let own_mt = (to_m.clone() * from_t * sin + to_t.clone() * from_m * cos).neg();
         let (of_m, of_t) = (
             cos_psi * self.of_columns.per_cos.clone(),
             sin_psi * self.of_columns.per_sin.clone(),
@@ -358,6 +361,7 @@ impl<B: Backend> Arcs<B> {
             to_t.clone() * of_m,
             to_t * of_t,
             own_mm,
+            own_mt,
             own_tt,
         ]
     }

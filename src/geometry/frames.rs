@@ -5,10 +5,16 @@ use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::lengths::{diagonal, unit_rows, widen};
+use super::lengths::{diagonal, reciprocal_lengths, widen};
 
 /// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
 /// widest float of the device. A point of the pair's line is m + τ t with −1 ≤ τ ≤ 1.
+///
+/// # Scaled rows
+/// With a = ∂/∂m and b = ∂/∂t of some expression, the derivative in x₁ is (a − b)/2 and that in x₂ is
+/// (a + b)/2. Their parts along unit vectors x₁ and x₂ vanish after subtracting E(|m|² + |t|²) + 2F m·t
+/// as products of which one factor is live, where E = a·m + b·t and F = a·t + b·m. It is cheaper than
+/// to derive the scaling of 2P vectors of length D.
 #[derive(Debug, Clone)]
 pub(crate) struct Frames<B: Backend> {
     /// Inner products with a gradient in the row's pair.
@@ -37,6 +43,10 @@ pub(super) struct FrameProducts<B: Backend> {
 impl<B: Backend> Frames<B> {
     /// The pairs of rows 2i and 2i + 1, scaled to unit length first where `normalized`.
     ///
+    /// The factors that scale are constants to `live`. A derivative that is to be one in the
+    /// directions of the rows has to be made free of the rows' own directions, which takes
+    /// [inner products alone](Self#scaled-rows).
+    ///
     /// # Shapes
     /// - embeddings: \[2P, D\]
     ///
@@ -52,8 +62,12 @@ impl<B: Backend> Frames<B> {
         let dtype = embeddings.dtype().into();
 
         let ends = widen(embeddings);
-        let ends = if normalized { unit_rows(ends) } else { ends };
-        let ends = ends.mul_scalar(0.5).reshape([pairs, 2 * dim]);
+        let ends = if normalized {
+            ends.clone() * reciprocal_lengths(ends).mul_scalar(0.5)
+        } else {
+            ends.mul_scalar(0.5)
+        };
+        let ends = ends.reshape([pairs, 2 * dim]);
         let first = ends.clone().slice([0..pairs, 0..dim]);
         let second = ends.slice([0..pairs, dim..2 * dim]);
         let (m, t) = (first.clone() + second.clone(), second - first);

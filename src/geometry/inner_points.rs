@@ -227,7 +227,8 @@ impl<B: Backend> Grid<B> {
     fn derivative(&self, best: Best<B>) -> [Tensor<B, 2>; DERIVATIVE] {
         let Best { tau, sigma, .. } = best;
         let FrameProducts { mm, mt, tm, tt } = self.products.clone();
-        let product = mm + sigma.clone() * mt + tau.clone() * (tm + sigma.clone() * tt);
+        let q_along_t = tm + sigma.clone() * tt;
+        let product = mm + sigma.clone() * mt + tau.clone() * q_along_t.clone();
         let square_p = square_at(&self.of_rows, tau.clone());
         let square_q = square_at(&self.of_columns, sigma.clone());
         let (value, to_q, to_p) = if self.normalized {
@@ -259,6 +260,17 @@ impl<B: Backend> Grid<B> {
         };
         // dp = dm + τ dt times to_q q + to_p p.
         let (t_to_q, t_to_p) = (to_q.clone() * tau.clone(), to_p.clone() * tau.clone());
+        let own_mt = if self.normalized {
+            // Of the parts along the rows themselves (see `Frames`), E is 0, for the derivative has
+            // no part along p.
+            let own = &self.of_rows;
+            let p_along_t = own.tm.clone() + tau.clone() * own.tt.clone();
+            let along_t = to_q.clone() * q_along_t + to_p.clone() * p_along_t;
+            let ends = (tau.clone() * tau.clone()).neg().add_scalar(1.0);
+            t_to_p.clone() - ends * along_t
+        } else {
+            t_to_p.clone()
+        };
         [
             value,
             to_q.clone(),
@@ -266,7 +278,7 @@ impl<B: Backend> Grid<B> {
             t_to_q.clone(),
             t_to_q * sigma,
             to_p,
-            t_to_p.clone(),
+            own_mt,
             t_to_p * tau,
         ]
     }

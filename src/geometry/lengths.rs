@@ -33,15 +33,20 @@ pub(crate) fn length_of_square<B: Backend, const D: usize>(square: Tensor<B, D>)
         .mask_fill(negligible, 0.0)
 }
 
-/// Rows scaled to unit length; a row of [negligible](NEGLIGIBLE) length has no direction and stays
-/// as it is.
+/// 1/|x| of every row x, without gradient; 1 where |x| is [negligible](NEGLIGIBLE), which leaves a row
+/// without a direction as it is.
 ///
 /// # Shapes
-/// - rows, output: \[N, D\]
-pub(crate) fn unit_rows<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
-    let square = (rows.clone() * rows.clone()).sum_dim(1);
+/// - rows: \[N, D\]
+/// - output: \[N, 1\]
+pub(crate) fn reciprocal_lengths<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
+    let rows = rows.detach();
+    let [_, dim] = rows.dims();
+    // Sums along rows are quicker as a matrix product, in `f64` six times on a processor.
+    let ones = Tensor::ones([dim, 1], (&rows.device(), rows.dtype()));
+    let square = (rows.clone() * rows).matmul(ones);
     let negligible = square.clone().lower_equal_elem(NEGLIGIBLE * NEGLIGIBLE);
-    rows * square.mask_fill(negligible, 1.0).sqrt().recip()
+    square.mask_fill(negligible, 1.0).sqrt().recip()
 }
 
 /// The diagonal of a square matrix as a column.

@@ -241,7 +241,7 @@ fn choice_of_a_base_can_be_changed_by_a_later_one() {
         &[],
     )
     .unwrap();
-    assert_eq!(config.negatives, NegativesConfig::None);
+    assert_eq!(config.negatives, NegativesConfig::None {});
 }
 
 #[test]
