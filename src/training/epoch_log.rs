@@ -13,6 +13,7 @@ use super::run_folder::{EpochRecord, RunFolder};
 use super::stop::Stop;
 use super::validation::Validation;
 use crate::error::Error;
+use crate::negatives::Measure;
 
 /// Collects what Burn's metrics send and writes it down at the end of each epoch.
 pub struct EpochLog {
@@ -58,14 +59,16 @@ impl EpochLog {
             return;
         }
         let learning_rate = LearningRateMetric::new().name();
+        let statistics = [Measure::Distance, Measure::InnerProduct]
+            .into_iter()
+            .flat_map(Statistic::all)
+            .map(|statistic| (statistic.name(), statistic.key()));
         let training: BTreeMap<String, f64> = [
             (AnchorLossMetric::NAME, "loss"),
-            (Statistic::PositiveDistance.name(), "d_positive"),
-            (Statistic::NegativeDistance.name(), "d_negative"),
-            (Statistic::Active.name(), "active"),
             (learning_rate.as_str(), "learning_rate"),
         ]
         .into_iter()
+        .chain(statistics)
         .filter_map(|(name, key)| {
             let mean = self.means.get(&(name.to_string(), Split::Train, epoch))?;
             Some((key.to_string(), *mean))
@@ -159,8 +162,11 @@ pub fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
     if let Some(loss) = training("loss") {
         line += &format!("  loss {loss:.4}");
     }
-    if let (Some(positive), Some(negative)) = (training("d_positive"), training("d_negative")) {
-        line += &format!("  d+ {positive:.3}  d- {negative:.3}");
+    for name in ["d", "s"] {
+        let hardest = |kind: &str| training(&format!("{name}_{kind}"));
+        if let (Some(positive), Some(negative)) = (hardest("positive"), hardest("negative")) {
+            line += &format!("  {name}+ {positive:.3}  {name}- {negative:.3}");
+        }
     }
     if let Some(active) = training("active") {
         line += &format!("  active {active:5.1} %");

@@ -12,6 +12,7 @@ use super::stop::Stop;
 use super::trainee::{StepStatistics, Validated};
 use super::validation::Validation;
 use crate::error::Error;
+use crate::negatives::Measure;
 
 /// One of the loss's statistics, averaged over anchors.
 #[derive(Clone)]
@@ -23,21 +24,53 @@ pub struct StatisticMetric {
 /// The statistics of a training step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
-    /// Mean of d⁺, the distance to the hardest positive.
-    PositiveDistance,
-    /// Mean of d⁻, the distance to the hardest negative.
-    NegativeDistance,
-    /// Share of anchors that have a gradient, in per cent.
+    /// Mean over anchors of the distance to, or inner product with, the hardest positive.
+    Positive(Measure),
+    /// Mean over anchors of the distance to, or inner product with, the hardest negative.
+    Negative(Measure),
+    /// Share of anchors with a loss above 0, in per cent.
     Active,
+    /// Mean over anchors of the number of positives and negatives that have a gradient.
+    Mined,
+    /// Mean over batches of the number of anchors that have a positive and a negative.
+    Anchors,
 }
 
 impl Statistic {
+    /// What is shown of a loss that compares by `measure`.
+    pub const fn all(measure: Measure) -> [Self; 5] {
+        [
+            Self::Positive(measure),
+            Self::Negative(measure),
+            Self::Active,
+            Self::Mined,
+            Self::Anchors,
+        ]
+    }
+
     /// The name in the dashboard.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::PositiveDistance => "d+",
-            Self::NegativeDistance => "d-",
+            Self::Positive(Measure::Distance) => "d+",
+            Self::Negative(Measure::Distance) => "d-",
+            Self::Positive(Measure::InnerProduct) => "s+",
+            Self::Negative(Measure::InnerProduct) => "s-",
             Self::Active => "Active",
+            Self::Mined => "Mined",
+            Self::Anchors => "Anchors",
+        }
+    }
+
+    /// The key in a run's `metrics.jsonl`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Positive(Measure::Distance) => "d_positive",
+            Self::Negative(Measure::Distance) => "d_negative",
+            Self::Positive(Measure::InnerProduct) => "s_positive",
+            Self::Negative(Measure::InnerProduct) => "s_negative",
+            Self::Active => "active",
+            Self::Mined => "mined",
+            Self::Anchors => "anchors",
         }
     }
 }
@@ -65,13 +98,16 @@ impl Metric for StatisticMetric {
 
     fn update(&mut self, item: &StepStatistics, _: &MetricMetadata) -> SerializedEntry {
         let loss = &item.loss;
-        let value = match self.statistic {
-            Statistic::PositiveDistance => loss.mean_positive,
-            Statistic::NegativeDistance => loss.mean_negative,
-            Statistic::Active => 100.0 * loss.active as f64 / loss.anchors.max(1) as f64,
+        let per_anchor = |count: usize| count as f64 / loss.anchors.max(1) as f64;
+        let (value, weight) = match self.statistic {
+            Statistic::Positive(_) => (loss.mean_positive, loss.anchors),
+            Statistic::Negative(_) => (loss.mean_negative, loss.anchors),
+            Statistic::Active => (100.0 * per_anchor(loss.active), loss.anchors),
+            Statistic::Mined => (per_anchor(loss.mined), loss.anchors),
+            Statistic::Anchors => (loss.anchors as f64, 1),
         };
         let format = FormatOptions::new(self.name()).precision(3);
-        self.state.update(value, loss.anchors, format)
+        self.state.update(value, weight, format)
     }
 
     fn clear(&mut self) {

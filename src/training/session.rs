@@ -345,30 +345,31 @@ impl<B: AutodiffBackend> Fit<'_, B> {
             Arc::new(train_loader),
             Arc::new(valid_loader),
         )
-        .metric_train_numeric(AnchorLossMetric::new(stop.clone()))
-        .metric_train_numeric(StatisticMetric::new(Statistic::PositiveDistance))
-        .metric_train_numeric(StatisticMetric::new(Statistic::NegativeDistance))
-        .metric_train_numeric(StatisticMetric::new(Statistic::Active))
-        .metric_train_numeric(LearningRateMetric::new())
-        .with_metric_logger(EpochLog::new(
-            folder.clone(),
-            validation.clone(),
-            stop.clone(),
-            epochs,
-            display == Display::Lines,
-        ))
-        .with_file_checkpointer(CheckpointRecorder::default())
-        .with_checkpointing_strategy(LastAndBest::new(
-            validation.clone(),
-            stop.clone(),
-            folder
-                .checkpoints()
-                .into_iter()
-                .filter(|&epoch| epoch < first_epoch),
-        ))
-        .with_interrupter(stop.interrupter())
-        .with_application_logger(None)
-        .num_epochs(epochs);
+        .metric_train_numeric(AnchorLossMetric::new(stop.clone()));
+        for statistic in Statistic::all(config.loss.kind.init().measure()) {
+            training = training.metric_train_numeric(StatisticMetric::new(statistic));
+        }
+        training = training
+            .metric_train_numeric(LearningRateMetric::new())
+            .with_metric_logger(EpochLog::new(
+                folder.clone(),
+                validation.clone(),
+                stop.clone(),
+                epochs,
+                display == Display::Lines,
+            ))
+            .with_file_checkpointer(CheckpointRecorder::default())
+            .with_checkpointing_strategy(LastAndBest::new(
+                validation.clone(),
+                stop.clone(),
+                folder
+                    .checkpoints()
+                    .into_iter()
+                    .filter(|&epoch| epoch < first_epoch),
+            ))
+            .with_interrupter(stop.interrupter())
+            .with_application_logger(None)
+            .num_epochs(epochs);
         for &k in &config.evaluation.recall {
             training = training.metric_valid_numeric(RecallMetric::new(k, validation.clone()));
         }

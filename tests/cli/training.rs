@@ -31,6 +31,8 @@ fn run_folder_describes_itself_and_can_be_evaluated() {
             "d_positive",
             "d_negative",
             "active",
+            "mined",
+            "anchors",
             "learning_rate",
         ] {
             assert!(epoch["training"][key].is_number(), "{key} in {epoch}");
@@ -38,6 +40,45 @@ fn run_folder_describes_itself_and_can_be_evaluated() {
     }
     let last = evaluate(directory.path(), "run", &["--checkpoint", "last"]);
     assert_eq!(last, epochs[2]["recall"]["at"]);
+}
+
+#[test]
+fn every_loss_trains_with_every_way_of_looking_for_negatives() {
+    let directory = tempfile::tempdir().unwrap();
+    for loss in [
+        "triplet",
+        "hphn-triplet",
+        "lifted-structure",
+        "n-pair",
+        "multi-similarity",
+    ] {
+        for negatives in ["none", "embedding-expansion", "loop"] {
+            let run = format!("{loss}-{negatives}");
+            fs::write(
+                directory.path().join("recipe.toml"),
+                format!("[loss]\nname = \"{loss}\"\n[negatives]\nname = \"{negatives}\"\n"),
+            )
+            .unwrap();
+            let more = ["--config", "recipe.toml", "--set", "training.epochs=1"];
+            train_small(directory.path(), &run, &more);
+            let epochs = metrics(directory.path(), &run);
+            let training = &epochs[1]["training"];
+            assert!(
+                training["loss"].as_f64().unwrap() > 0.0,
+                "{run}: {training}"
+            );
+            let inner_products = ["n-pair", "multi-similarity"].contains(&loss);
+            let key = if inner_products {
+                "s_negative"
+            } else {
+                "d_negative"
+            };
+            assert!(training[key].is_number(), "{run}: {training}");
+            // 2 classes of 4 images, or their pairs.
+            let anchors = if negatives == "loop" { 4.0 } else { 8.0 };
+            assert_eq!(training["anchors"], anchors, "{run}: {training}");
+        }
+    }
 }
 
 #[test]

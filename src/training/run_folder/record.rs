@@ -62,8 +62,8 @@ impl fmt::Display for SplitSummary {
 pub struct EpochRecord {
     /// The epoch, from 1; 0 is the untrained network.
     pub epoch: usize,
-    /// Training measures by name (`loss`, `d_positive`, `d_negative`, `active`, `learning_rate`),
-    /// each the mean over the epoch's anchors or steps. Empty for epoch 0.
+    /// Training measures by name (`loss`, `learning_rate`, and the keys of
+    /// [`Statistic`](crate::training::Statistic)), each the mean over the epoch's anchors or steps. Empty for epoch 0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub training: BTreeMap<String, f64>,
     /// Recall on the test split, where the epoch was validated.
