@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod combinations;
+#[cfg(test)]
+mod golden;
 mod hardest;
 mod hphn_triplet;
 mod lifted_structure;
