@@ -208,6 +208,56 @@ pub(crate) fn numeric_gradient(
     gradient
 }
 
+/// Σ wᵢⱼ dᵢⱼ of a matrix d of the rows with [weights](weight) of both signs, and its gradient.
+pub(crate) fn weighted_sum(
+    matrix: impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
+    rows: &Rows,
+) -> (f64, Vec<f64>) {
+    let leaf = tensor::<TestAutodiff>(rows).require_grad();
+    let matrix = matrix(leaf.clone());
+    let [height, width] = matrix.dims();
+    let weights: Vec<f32> = (0..height * width)
+        .map(|k| weight(k / width, k % width) as f32)
+        .collect();
+    let weights = Tensor::<TestAutodiff, 1>::from_floats(&weights[..], &Default::default());
+    let sum = (matrix * weights.reshape([height, width])).sum();
+    let gradient = leaf.grad(&sum.backward()).unwrap();
+    (sum.into_scalar().into(), values(gradient))
+}
+
+fn weight(i: usize, j: usize) -> f64 {
+    if i == j {
+        0.0
+    } else {
+        ((7 * i + 3 * j) % 5) as f64 - 1.5
+    }
+}
+
+/// [`weighted_sum`] of the distances between pairs of rows, each by `distance`.
+pub(crate) fn expected_sum(
+    distance: impl Fn([&[f64]; 2], [&[f64]; 2]) -> f64,
+    rows: &[Vec<f64>],
+) -> f64 {
+    let pair = |i: usize| -> [&[f64]; 2] { [&rows[2 * i], &rows[2 * i + 1]] };
+    (0..rows.len() / 2)
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .map(|(i, j)| (weight(i, j) + weight(j, i)) * distance(pair(i), pair(j)))
+        .sum()
+}
+
+/// The rows after a rotation, which turns every plane of two neighbouring axes in turn.
+pub(crate) fn turned(rows: &Rows, angle: f64) -> Rows {
+    let turned = |mut row: Vec<f64>| -> Vec<f32> {
+        for k in 1..row.len() {
+            let (x, y) = (row[k - 1], row[k]);
+            row[k - 1] = angle.cos() * x - angle.sin() * y;
+            row[k] = angle.sin() * x + angle.cos() * y;
+        }
+        row.into_iter().map(|x| x as f32).collect()
+    };
+    widened(rows).into_iter().map(turned).collect()
+}
+
 /// |actual − expected| / |expected| of two vectors.
 pub(crate) fn relative_error(actual: &[f64], expected: &[f64]) -> f64 {
     point_distance(actual, expected) / length(expected)
@@ -329,5 +379,21 @@ impl Kind {
         }
         let narrow = |row: Vec<f64>| row.into_iter().map(|x| x as f32).collect();
         rows.into_iter().map(narrow).collect()
+    }
+
+    /// The same, drawn out to lengths of 0.3 to 3: by turns of the seed one length for all rows, one
+    /// for each pair, or one for each row.
+    pub(crate) fn stretched_rows(self, pairs: usize, dim: usize, seed: u64) -> Rows {
+        let mut rows = self.rows(pairs, dim, seed);
+        let mut draws = Draws::new(seed);
+        let mut length = 1.0;
+        for (k, row) in rows.iter_mut().enumerate() {
+            let shared_by = [usize::MAX, 2, 1][seed as usize % 3];
+            if k % shared_by == 0 {
+                length = draws.uniform(0.3, 3.0) as f32;
+            }
+            row.iter_mut().for_each(|x| *x *= length);
+        }
+        rows
     }
 }
