@@ -58,3 +58,89 @@ pub(super) fn reciprocal_or_zero<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     let zero = x.clone().equal_elem(0.0);
     x.mask_fill(zero.clone(), 1.0).recip().mask_fill(zero, 0.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::geometry::oracle::*;
+    use crate::geometry::{Measure, arc_approach, inner_point_approach, segment_distances};
+
+    /// More than fit into one chunk of rows.
+    const PAIRS: usize = 300;
+
+    #[test]
+    fn chunks_cover_every_row_once_and_are_joined_in_order() {
+        let matrix = tensor::<TestBackend>(&Kind::Random.rows(PAIRS / 2, PAIRS, 1));
+        let chunks = RefCell::new(Vec::new());
+        let [doubled, squared] = in_row_chunks(PAIRS, PAIRS, |rows| {
+            chunks.borrow_mut().push(rows.clone());
+            let part = matrix.clone().slice([rows]);
+            [part.clone().mul_scalar(2.0), part.square()]
+        });
+        assert_eq!(chunks.into_inner(), [0..218, 218..300]);
+        assert_eq!(values(doubled), values(matrix.clone().mul_scalar(2.0)));
+        assert_eq!(values(squared), values(matrix.square()));
+    }
+
+    /// The entries between two thirds of the matrix, and the gradient of their sum.
+    fn between(
+        approach: &impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
+        rows: &[Vec<f32>],
+        [first, second]: [Range<usize>; 2],
+    ) -> (Vec<f64>, Vec<f64>) {
+        let leaf = tensor::<TestAutodiff>(&rows.to_vec()).require_grad();
+        let entries = approach(leaf.clone()).slice([first, second]);
+        let gradient = leaf.grad(&entries.clone().sum().backward()).unwrap();
+        (values(entries), values(gradient))
+    }
+
+    /// That the matrix of all pairs consists of those of parts which fit into one chunk.
+    /// `images` is the number of rows of the matrix for each pair.
+    fn assert_parts_agree(
+        images: usize,
+        approach: impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
+    ) {
+        const DIM: usize = 8;
+        let third = PAIRS / 3;
+        let rows = Kind::Random.rows(PAIRS, DIM, 2);
+        let ends = |k: usize| 2 * third * k..2 * third * (k + 1);
+        let entries = |k: usize| images * third * k..images * third * (k + 1);
+        for (a, b) in [(0, 1), (0, 2), (1, 2), (2, 0)] {
+            let (whole, gradient) = between(&approach, &rows, [entries(a), entries(b)]);
+            let part = [&rows[ends(a)], &rows[ends(b)]].concat();
+            let (expected, gradient_of_part) = between(&approach, &part, [entries(0), entries(1)]);
+            let difference = whole.iter().zip(&expected).map(|(x, y)| (x - y).abs());
+            // Other blocks of the same matrix product, to the rounding of `f32`.
+            assert!(difference.fold(0.0, f64::max) <= 3e-7, "{a}, {b}");
+            let (of_a, of_b) = gradient_of_part.split_at(2 * third * DIM);
+            let mut expected = vec![0.0; gradient.len()];
+            for (k, of_part) in [(a, of_a), (b, of_b)] {
+                let ends = ends(k);
+                expected[DIM * ends.start..DIM * ends.end].copy_from_slice(of_part);
+            }
+            assert!(
+                relative_error(&gradient, &expected) <= 1e-5,
+                "gradient of {a}, {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn arcs_of_many_pairs_are_as_far_apart_as_those_of_few() {
+        assert_parts_agree(1, |rows| arc_approach(rows, Measure::Distance));
+    }
+
+    #[test]
+    fn segments_of_many_pairs_are_as_far_apart_as_those_of_few() {
+        assert_parts_agree(1, segment_distances);
+    }
+
+    #[test]
+    fn inner_points_of_many_pairs_are_as_far_apart_as_those_of_few() {
+        assert_parts_agree(2, |rows| {
+            inner_point_approach(rows, 2, true, Measure::Distance)
+        });
+    }
+}
