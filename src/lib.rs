@@ -20,7 +20,59 @@
 //! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line.
 //!
 //! `geometry`, `negatives`, `loss` and `evaluation` know nothing of files, configurations of runs
-//! or the Learner, and serve in a training loop of your own.
+//! or the Learner, and serve in a training loop of your own:
+//!
+//! ```
+//! use burn::backend::Autodiff;
+//! use burn::module::Module;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+//! use burn::tensor::backend::Backend;
+//! use burn::tensor::{Distribution, Int, Tensor};
+//! use loop_dml::loss::HphnTripletLossConfig;
+//! use loop_dml::model::unit_length;
+//! use loop_dml::negatives::{Measure, Negatives, Space};
+//!
+//! /// A network of your own.
+//! #[derive(Module, Debug)]
+//! struct Network<B: Backend> {
+//!     head: Linear<B>,
+//! }
+//!
+//! impl<B: Backend> Network<B> {
+//!     fn forward(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+//!         unit_length(self.head.forward(features))
+//!     }
+//! }
+//!
+//! fn main() {
+//!     type B = Autodiff<burn_flex::Flex>;
+//!     let device = Default::default();
+//!     B::seed(&device, 1);
+//!     let head = LinearConfig::new(16, 8).init(&device);
+//!     let mut network = Network::<B> { head };
+//!     let mut optimizer = AdamConfig::new().init();
+//!     let loss = HphnTripletLossConfig::new().with_margin(0.2).init();
+//!
+//!     // Rows of one class are adjacent and an even number: LoOp takes them in pairs.
+//!     let features = Tensor::<B, 2>::random([8, 16], Distribution::Default, &device);
+//!     let labels = Tensor::<B, 1, Int>::from_data([0, 0, 1, 1, 2, 2, 3, 3], &device);
+//!     let mut means = Vec::new();
+//!     for _ in 0..30 {
+//!         let embeddings = network.forward(features.clone());
+//!         let comparisons =
+//!             Negatives::Loop.compare(embeddings, labels.clone(), Space::Sphere, Measure::Distance);
+//!         let mean = loss.forward(comparisons).mean();
+//!         means.push(mean.clone().into_scalar());
+//!         let gradients = GradientsParams::from_grads(mean.backward(), &network);
+//!         network = optimizer.step(1e-2, network, gradients);
+//!     }
+//!     assert!(means[29] < means[0]);
+//! }
+//! ```
+//!
+//! `examples/own_training_loop.rs` is a complete program, with a measurement on classes that it was
+//! not trained on.
 
 pub mod backend;
 pub mod benchmark;

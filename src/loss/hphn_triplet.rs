@@ -14,6 +14,29 @@ use crate::negatives::{
 ///
 /// It is Burn's `Config` by hand, because the derive can neither fill missing keys with defaults nor
 /// refuse unknown ones, and this is also a section of the configuration file.
+///
+/// ```
+/// use burn::backend::Autodiff;
+/// use burn::tensor::{Int, Tensor};
+/// use loop_dml::loss::HphnTripletLossConfig;
+/// use loop_dml::negatives::{Measure, Negatives, Space};
+///
+/// type B = Autodiff<burn_flex::Flex>;
+/// let device = Default::default();
+/// // Two arcs of 0.64 rad on the unit circle, 0.28 rad apart.
+/// let rows = [[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]];
+/// let embeddings = Tensor::<B, 2>::from_data(rows, &device).require_grad();
+/// let labels = Tensor::<B, 1, Int>::from_data([0, 0, 1, 1], &device);
+///
+/// let loss = HphnTripletLossConfig::new().with_margin(0.2).init();
+/// let comparisons =
+///     Negatives::Loop.compare(embeddings.clone(), labels, Space::Sphere, Measure::Distance);
+/// let mean = loss.forward(comparisons).mean();
+/// assert!((mean.clone().into_scalar() - (0.6325 - 0.2828 + 0.2)).abs() < 1e-3);
+/// // The step that brings the rows of a class together and the classes apart is against this.
+/// let gradient = embeddings.grad(&mean.backward());
+/// assert_eq!(gradient.unwrap().dims(), [4, 2]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HphnTripletLossConfig {

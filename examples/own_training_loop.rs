@@ -1,0 +1,133 @@
+//! loop-dml as a library: LoOp in a training loop of your own, without the command line, the
+//! configuration files and Burn's Learner.
+//!
+//! ```text
+//! cargo run --release --example own_training_loop
+//! ```
+//!
+//! The network has two layers and embeds made-up vectors. What tells their classes apart lies in 8
+//! directions, hidden among 24 others that mean nothing and are as loud; the network learns from one
+//! half of the classes to hear the 8, and is measured on the other half.
+
+use burn::backend::Autodiff;
+use burn::module::{AutodiffModule, Module};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::tensor::activation::relu;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Distribution, Int, Tensor};
+use loop_dml::evaluation::{Recall, nearest_positive_ranks};
+use loop_dml::loss::HphnTripletLossConfig;
+use loop_dml::model::unit_length;
+use loop_dml::negatives::{Measure, Negatives, Space};
+
+const CLASSES: usize = 16;
+/// The first of them train, the others test.
+const TRAINING_CLASSES: usize = 8;
+const VECTORS_PER_CLASS: usize = 32;
+/// Directions in which classes differ.
+const MEANING: usize = 8;
+/// Directions in which they do not.
+const NOISE: usize = 24;
+
+const STEPS: usize = 100;
+/// Of each training class, in every step. Even, for LoOp takes vectors in pairs.
+const VECTORS_IN_BATCH: usize = 8;
+const LEARNING_RATE: f64 = 3e-3;
+
+/// A network of your own; loop-dml sees nothing but its embeddings.
+#[derive(Module, Debug)]
+struct Network<B: Backend> {
+    hidden: Linear<B>,
+    head: Linear<B>,
+}
+
+impl<B: Backend> Network<B> {
+    fn new(device: &B::Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(MEANING + NOISE, 64).init(device),
+            head: LinearConfig::new(64, 16).init(device),
+        }
+    }
+
+    /// `[N, MEANING + NOISE]` → `[N, 16]`, of unit length.
+    fn forward(&self, vectors: Tensor<B, 2>) -> Tensor<B, 2> {
+        unit_length(self.head.forward(relu(self.hidden.forward(vectors))))
+    }
+}
+
+/// The vectors of all classes, `[CLASSES, VECTORS_PER_CLASS, MEANING + NOISE]`.
+fn made_up_vectors<B: Backend>(device: &B::Device) -> Tensor<B, 3> {
+    let normal = |shape: [usize; 3], deviation: f64| {
+        Tensor::<B, 3>::random(shape, Distribution::Normal(0.0, deviation), device)
+    };
+    let centres = normal([CLASSES, 1, MEANING], 1.0);
+    let meaning = centres + normal([CLASSES, VECTORS_PER_CLASS, MEANING], 0.3);
+    let noise = normal([CLASSES, VECTORS_PER_CLASS, NOISE], 1.0);
+    let dim = MEANING + NOISE;
+    let mixture = normal([1, dim, dim], 1.0 / (dim as f64).sqrt());
+    Tensor::cat(vec![meaning, noise], 2).matmul(mixture)
+}
+
+/// Some vectors of every class, those of one class adjacent as LoOp wants them, and their labels.
+fn draw_batch<B: Backend>(vectors: &Tensor<B, 3>) -> (Tensor<B, 2>, Tensor<B, 1, Int>) {
+    let [classes, of_each, dim] = vectors.dims();
+    let device = vectors.device();
+    let rows = classes * VECTORS_IN_BATCH;
+    let drawn = Tensor::<B, 1>::random([of_each], Distribution::Uniform(0.0, 1.0), &device)
+        .argsort(0)
+        .slice([0..VECTORS_IN_BATCH]);
+    let labels = Tensor::<B, 1, Int>::arange(0..classes as i64, &device)
+        .reshape([classes, 1])
+        .repeat_dim(1, VECTORS_IN_BATCH)
+        .reshape([rows]);
+    let batch = vectors.clone().select(1, drawn).reshape([rows, dim]);
+    (batch, labels)
+}
+
+fn train<B: AutodiffBackend>(mut network: Network<B>, vectors: &Tensor<B, 3>) -> Network<B> {
+    let loss = HphnTripletLossConfig::new().with_margin(0.2).init();
+    let mut optimizer = AdamConfig::new().init();
+    for step in 1..=STEPS {
+        let (batch, labels) = draw_batch(vectors);
+        let embeddings = network.forward(batch);
+        let comparisons =
+            Negatives::Loop.compare(embeddings, labels, Space::Sphere, Measure::Distance);
+        let mean = loss.forward(comparisons).mean();
+        if step == 1 || step % 20 == 0 {
+            println!("step {step:>3}: loss {:.3}", mean.clone().into_scalar());
+        }
+        let gradients = GradientsParams::from_grads(mean.backward(), &network);
+        network = optimizer.step(LEARNING_RATE, network, gradients);
+    }
+    network
+}
+
+/// The share of vectors whose nearest neighbour is of their class.
+fn recall_at_1<B: Backend>(network: &Network<B>, vectors: Tensor<B, 3>) -> f64 {
+    let [classes, of_each, dim] = vectors.dims();
+    let rows = classes * of_each;
+    let embeddings = network.forward(vectors.reshape([rows, dim]));
+    let labels: Vec<usize> = (0..rows).map(|row| row / of_each).collect();
+    Recall::from_ranks(&nearest_positive_ranks(embeddings, &labels), &[1]).at_1()
+}
+
+fn main() {
+    type B = Autodiff<burn_flex::Flex>;
+
+    let device = Default::default();
+    B::seed(&device, 1);
+    let vectors = made_up_vectors::<B>(&device);
+    let training = vectors.clone().slice([0..TRAINING_CLASSES]);
+    let test = vectors.slice([TRAINING_CLASSES..CLASSES]).inner();
+
+    let network = Network::new(&device);
+    let untrained = recall_at_1(&network.valid(), test.clone());
+    let network = train(network, &training);
+    let trained = recall_at_1(&network.valid(), test);
+    println!(
+        "Recall@1 on classes that the network never saw: {:.1} % untrained, {:.1} % trained",
+        100.0 * untrained,
+        100.0 * trained
+    );
+}
