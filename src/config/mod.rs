@@ -5,9 +5,11 @@
 //! [`Config::check`] refuses nonsense.
 
 mod check;
+mod data_section;
 mod error;
 mod inherit;
 mod keys;
+mod loss_section;
 #[cfg(test)]
 mod recipe_tests;
 mod sections;
@@ -18,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::negatives::Space;
 
+pub use data_section::*;
 pub use error::ConfigError;
 use inherit::Inherited;
+pub use loss_section::*;
 pub use sections::*;
 
 /// A whole configuration, one field per TOML section. A key that is absent takes its default.

@@ -1,0 +1,215 @@
+//! Loaders over twelve coloured images.
+
+use burn_flex::Flex;
+use image::{Rgb, RgbImage};
+
+use super::*;
+use crate::config::LoadingConfig;
+use crate::config::{BatchConfig, TransformConfig};
+use crate::data::{DataError, Images};
+use crate::data::{ImageBatch, LoadFailure, PairSampler, Split, Transform};
+use burn::data::dataloader::DataLoader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+type B = Flex;
+
+/// Twelve images of three classes, of a colour of their own and a left edge of 255; image
+/// `broken` cannot be read.
+struct Coloured {
+    broken: Option<usize>,
+}
+
+impl Images for Coloured {
+    fn image(&self, index: usize) -> Result<RgbImage, DataError> {
+        if self.broken == Some(index) {
+            return Err(DataError::Truncated {
+                path: format!("{index}.png").into(),
+            });
+        }
+        Ok(RgbImage::from_fn(6, 6, |x, _| {
+            Rgb([if x == 0 { 255 } else { 10 * index as u8 }; 3])
+        }))
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{index}.png")
+    }
+}
+
+fn split(broken: Option<usize>) -> Arc<Split> {
+    let names = ["a", "b", "c"].map(String::from).to_vec();
+    let labels = (0..12).map(|i| i / 4).collect();
+    Arc::new(Split::new(
+        "train",
+        names,
+        labels,
+        Arc::new(Coloured { broken }),
+    ))
+}
+
+fn transform() -> Transform {
+    let config = TransformConfig {
+        image_size: 4,
+        resize: 6,
+        mean: [0.0; 3],
+        std: [1.0 / 255.0; 3],
+        ..Default::default()
+    };
+    Transform::new(&config).unwrap()
+}
+
+fn loading(workers: usize, prefetch: usize) -> LoadingConfig {
+    LoadingConfig { workers, prefetch }
+}
+
+fn train_loader(first_epoch: usize, workers: usize) -> TrainLoader<B> {
+    let batch = BatchConfig {
+        classes: 2,
+        images_per_class: 2,
+    };
+    // Six classes of two images: three batches an epoch.
+    let labels: Vec<usize> = (0..12).map(|i| i / 2).collect();
+    let names = labels.iter().map(|label| label.to_string()).collect();
+    let images = Arc::new(Coloured { broken: None });
+    let sampler = PairSampler::new(&labels, &batch, 3).unwrap();
+    TrainLoader::new(
+        Arc::new(Split::new("train", names, labels, images)),
+        sampler,
+        transform(),
+        first_epoch,
+        &loading(workers, 2),
+        LoadFailure::default(),
+        &Default::default(),
+    )
+}
+
+fn split_loader(broken: Option<usize>, schedule: Schedule, failure: LoadFailure) -> SplitLoader<B> {
+    let device = Default::default();
+    SplitLoader::new(
+        split(broken),
+        transform(),
+        5,
+        schedule,
+        &loading(2, 2),
+        failure,
+        &device,
+    )
+}
+
+/// Everything an epoch holds: pixels, labels, epoch, last.
+type Contents = Vec<(Vec<f32>, Vec<i64>, usize, bool)>;
+
+fn contents(loader: &dyn DataLoader<B, ImageBatch<B>>) -> Contents {
+    let batches = loader.iter().map(|batch| {
+        let labels = batch
+            .labels
+            .into_data()
+            .convert::<i64>()
+            .into_vec()
+            .unwrap();
+        (
+            batch.images.into_data().into_vec().unwrap(),
+            labels,
+            batch.epoch,
+            batch.last,
+        )
+    });
+    batches.collect()
+}
+
+#[test]
+fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
+    let loader = split_loader(None, Schedule::Always, LoadFailure::default());
+    assert_eq!(loader.num_items(), 12);
+    let mut batches = loader.iter();
+    let batch = batches.next().unwrap();
+    assert_eq!(
+        (batch.images.dims(), batch.labels.dims()),
+        ([5, 3, 4, 4], [5])
+    );
+    assert_eq!((batch.epoch, batch.last, batch.total), (1, false, 12));
+    assert_eq!(batches.progress().items_processed, 5);
+    assert_eq!(batches.progress().items_total, 12);
+    drop(batches);
+
+    let epoch = contents(&loader);
+    let labels: Vec<i64> = epoch.iter().flat_map(|batch| batch.1.clone()).collect();
+    assert_eq!(labels, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    assert_eq!(
+        epoch.iter().map(|batch| batch.3).collect::<Vec<_>>(),
+        [false, false, true]
+    );
+    for (i, image) in epoch
+        .iter()
+        .flat_map(|batch| batch.0.chunks(48))
+        .enumerate()
+    {
+        assert!(
+            (image[3] - 10.0 * i as f32).abs() < 0.01,
+            "right edge of image {i}"
+        );
+    }
+}
+
+#[test]
+fn validation_gives_every_nth_epoch_and_the_last() {
+    let schedule = Schedule::Every {
+        interval: 3,
+        first_epoch: 2,
+        last_epoch: 7,
+    };
+    let loader = split_loader(None, schedule, LoadFailure::default());
+    let given: Vec<usize> = (2..=7).map(|_| contents(&loader).len()).collect();
+    assert_eq!(given, [0, 3, 0, 0, 3, 3]);
+}
+
+#[test]
+fn training_batches_do_not_depend_on_workers_or_earlier_epochs() {
+    let unbroken = train_loader(1, 1);
+    let first = contents(&unbroken);
+    let second = contents(&unbroken);
+    let third = contents(&unbroken);
+    assert_eq!(first.len(), 3);
+    assert_eq!(third[2].2, 3);
+    assert_ne!(first[0].0, second[0].0);
+    assert_eq!(contents(&train_loader(3, 4)), third, "resumed at epoch 3");
+}
+
+#[test]
+fn loaders_of_two_devices_count_epochs_together() {
+    let loader = train_loader(4, 2);
+    let moved = loader.to_device(&Default::default());
+    assert_eq!(contents(&loader)[0].2, 4);
+    assert_eq!(contents(&*moved)[0].2, 5);
+}
+
+#[test]
+fn slices_are_the_batches_of_the_whole() {
+    let whole = contents(&train_loader(1, 2));
+    let loader = train_loader(1, 2);
+    let (left, right) = (loader.slice(0, 6), loader.slice(6, 12));
+    assert_eq!(left.num_items() + right.num_items(), 12);
+    let parts = [contents(&*left), contents(&*right)].concat();
+    for (part, batch) in parts.iter().zip(&whole) {
+        assert_eq!((&part.0, &part.1, part.2), (&batch.0, &batch.1, batch.2));
+    }
+    let split = split_loader(None, Schedule::Always, LoadFailure::default());
+    assert_eq!(split.slice(3, 9).slice(2, 6).num_items(), 4);
+}
+
+#[test]
+fn a_broken_image_ends_the_batches_and_is_kept_for_the_caller() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let failure = LoadFailure::with_callback({
+        let told = told.clone();
+        move |_| _ = told.fetch_add(1, Ordering::SeqCst)
+    });
+    let loader = split_loader(Some(7), Schedule::Always, failure.clone());
+    let epoch = contents(&loader);
+    assert_eq!(epoch.len(), 1);
+    assert!(!epoch[0].3);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert!(failure.take().unwrap().to_string().contains("7.png"));
+    assert!(failure.take().is_none());
+}
