@@ -76,7 +76,7 @@ fn draw_batch<B: Backend>(vectors: &Tensor<B, 3>) -> (Tensor<B, 2>, Tensor<B, 1,
     let rows = classes * VECTORS_IN_BATCH;
     let drawn = Tensor::<B, 1>::random([of_each], Distribution::Uniform(0.0, 1.0), &device)
         .argsort(0)
-        .slice([0..VECTORS_IN_BATCH]);
+        .slice(0..VECTORS_IN_BATCH);
     let labels = Tensor::<B, 1, Int>::arange(0..classes as i64, &device)
         .reshape([classes, 1])
         .repeat_dim(1, VECTORS_IN_BATCH)
@@ -118,8 +118,8 @@ fn main() {
     let device = Default::default();
     B::seed(&device, 1);
     let vectors = made_up_vectors::<B>(&device);
-    let training = vectors.clone().slice([0..TRAINING_CLASSES]);
-    let test = vectors.slice([TRAINING_CLASSES..CLASSES]).inner();
+    let training = vectors.clone().slice(0..TRAINING_CLASSES);
+    let test = vectors.slice(TRAINING_CLASSES..CLASSES).inner();
 
     let network = Network::new(&device);
     let untrained = recall_at_1(&network.valid(), test.clone());
