@@ -53,7 +53,7 @@ fn losses() -> Vec<Loss> {
             MultiSimilarityDefaults::Loop,
             MultiSimilarityDefaults::Paper,
         ]
-        .map(|defaults| MultiSimilarityLossConfig::of(defaults))
+        .map(MultiSimilarityLossConfig::of)
         .map(|config| Loss::MultiSimilarity(config.init())),
     );
     losses
