@@ -39,7 +39,7 @@ pub(super) struct LossArgs {
     /// none, embedding-expansion or loop.
     #[arg(long, value_name = "NAME")]
     negatives: String,
-    /// Set one key of [loss] or [negatives], or model.normalize; may be repeated.
+    /// Set one key of the loss (loss.margin=…) or the negatives, or model.normalize; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Write `gradient` f32 [N, D] to this file, safetensors.

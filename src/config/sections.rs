@@ -23,7 +23,7 @@ pub struct ModelConfig {
     /// Length D of an embedding, at least 2 (512 in the published tables).
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
-    /// a file does not say, the loss decides ([`LossKind::space`]).
+    /// a file does not say, the loss decides ([`LossKind::space`](super::LossKind::space)).
     pub normalize: bool,
 }
 

@@ -32,7 +32,7 @@
 //!
 //! **Gradient.** The angles are found without gradient and kept as *fractions* θ/hᵢ, ψ/hⱼ; the
 //! derivative is that of f with m, t and h as functions of the embeddings. By the envelope theorem it
-//! is exact, in the interior and at the ends ([`envelope`](super::envelope) says how it is carried).
+//! is exact, in the interior and at the ends (`envelope.rs` says how it is carried).
 //!
 //! **Accuracy.** m and t come from sums and differences of embeddings, so an arc of any length down
 //! to the rounding of its ends has its frame at full precision, and nothing is divided by sin of a
