@@ -23,8 +23,8 @@ pub enum Error {
     EmbeddingFile(#[from] EmbeddingFileError),
     /// Embeddings from a file are too large for the loss.
     #[error(
-        "the loss of {} is infinite or not a number: its embeddings are too long for single \
-         precision; scale them down",
+        "the loss of {} is infinite or not a number: its embeddings, or a number of the loss, are \
+         too large for single precision; scale them down",
         embeddings.display()
     )]
     LossNotFinite {

@@ -8,7 +8,7 @@
 //!                   └──→ evaluation
 //! ```
 //!
-//! - [`geometry`]: closest approach of arcs, from inner products; no labels, no losses.
+//! - [`geometry`]: closest approach of arcs and segments, from inner products; no labels, no losses.
 //! - [`negatives`]: a batch of embeddings becomes comparisons of anchors.
 //! - [`loss`]: comparisons become a loss and its statistics, one file per loss.
 //! - [`model`]: backbones, pooling, embedding head, pretrained weights.

@@ -42,7 +42,7 @@ struct LossArgs {
     /// Every loss with every way of looking for negatives.
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
-    /// Embeddings in the batch, even.
+    /// Embeddings in the batch, a multiple of the images of each class.
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
     /// Images of each class, even.
@@ -205,10 +205,17 @@ fn step(args: StepArgs) -> Result<(), Error> {
 
 /// Refuses a batch that is not a whole number of classes.
 fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), Error> {
-    if images_per_class > 0 && batch.is_multiple_of(images_per_class) {
+    if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
+        let reason = "give an even number from 2 on, for images go in pairs";
+        return Err(
+            ConfigError::value("--images-per-class", images_per_class as i64, reason).into(),
+        );
+    }
+    if batch >= 2 * images_per_class && batch.is_multiple_of(images_per_class) {
         return Ok(());
     }
-    let reason = format!("give a multiple of the {images_per_class} images of a class");
+    let reason =
+        format!("give a multiple of the {images_per_class} images of a class, at least two");
     Err(ConfigError::value("--batch", batch as i64, reason).into())
 }
 

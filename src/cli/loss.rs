@@ -10,7 +10,7 @@ use serde_json::json;
 use super::DeviceArgs;
 use crate::backend::{self, Job, Place};
 use crate::config::{Config, ConfigError};
-use crate::data::{Embeddings, refuse_existing, write_matrix};
+use crate::data::{Embeddings, check_free, write_matrix};
 use crate::error::Error;
 use crate::loss::LossStatistics;
 use crate::model::unit_length;
@@ -54,14 +54,20 @@ pub(super) struct LossArgs {
 
 pub(super) fn run(args: LossArgs) -> Result<(), Error> {
     let config = configured(&args)?;
+    let names = (config.loss.kind.name(), config.negatives.name());
     if let Some(path) = &args.gradients {
-        refuse_existing(path)?;
+        check_free(path)?;
     }
     let embeddings = Embeddings::read(&args.embeddings)?;
     embeddings.check_batch()?;
     let dim = embeddings.dim;
+    let scales = match config.model.space() {
+        Space::Sphere => embeddings.reciprocal_lengths()?,
+        Space::Euclidean => Vec::new(),
+    };
     let job = LossJob {
         embeddings,
+        scales,
         config,
         with_gradient: args.gradients.is_some(),
     };
@@ -74,42 +80,43 @@ pub(super) fn run(args: LossArgs) -> Result<(), Error> {
     if let (Some(path), Some(gradient)) = (&args.gradients, gradient) {
         write_matrix(path, "gradient", &gradient, dim)?;
     }
-    print(&args, &statistics);
+    print(args.json, &statistics, names);
     Ok(())
 }
 
 /// The configuration of the loss and of the negatives; keys of anything else are refused.
 fn configured(args: &LossArgs) -> Result<Config, Error> {
-    for text in &args.set {
-        let key = text.split('=').next().unwrap_or_default().trim();
-        let section = key.split('.').next().unwrap_or_default();
-        let known = ["loss", "negatives"].contains(&section) || key == "model.normalize";
-        if key.contains('.') && (!known || key.ends_with(".name")) {
-            return Err(ConfigError::NotApplicable {
-                key: key.to_string(),
-                chosen: "`loop-dml loss`, which has --loss and --negatives, and keys of [loss], \
-                         [negatives] and model.normalize"
-                    .into(),
-            }
-            .into());
-        }
-    }
     let mut overrides = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
     ];
     overrides.extend_from_slice(&args.set);
+    // Misspelt keys are reported as such first.
     let config = Config::parse("", "the command line", &overrides)?;
     config.check()?;
+    for text in &args.set {
+        let key = text.split('=').next().unwrap_or_default().trim();
+        let section = key.split('.').next().unwrap_or_default();
+        let known = ["loss", "negatives"].contains(&section) || key == "model.normalize";
+        if !known || ["loss.name", "negatives.name", "loss.reduction"].contains(&key) {
+            return Err(ConfigError::NotApplicable {
+                key: key.to_string(),
+                chosen: "`loop-dml loss`, which has --loss and --negatives, their keys and \
+                         model.normalize, and prints sum and mean"
+                    .into(),
+            }
+            .into());
+        }
+    }
     Ok(config)
 }
 
-fn print(args: &LossArgs, statistics: &LossStatistics) {
+fn print(json: bool, statistics: &LossStatistics, (loss, negatives): (&str, &str)) {
     let active = statistics.active as f64 / statistics.anchors.max(1) as f64;
-    if args.json {
+    if json {
         let object = json!({
-            "loss": args.loss,
-            "negatives": args.negatives,
+            "loss": loss,
+            "negatives": negatives,
             "sum": statistics.sum,
             "mean": statistics.mean,
             "anchors": statistics.anchors,
@@ -121,7 +128,7 @@ fn print(args: &LossArgs, statistics: &LossStatistics) {
         println!("{object}");
         return;
     }
-    println!("{} with negatives {}", args.loss, args.negatives);
+    println!("{loss} with negatives {negatives}");
     println!("sum      {:.6}", statistics.sum);
     println!("mean     {:.6}", statistics.mean);
     println!("anchors  {}", statistics.anchors);
@@ -131,6 +138,8 @@ fn print(args: &LossArgs, statistics: &LossStatistics) {
 
 struct LossJob {
     embeddings: Embeddings,
+    /// 1/|x| of every row, where rows are scaled.
+    scales: Vec<f32>,
     config: Config,
     with_gradient: bool,
 }
@@ -148,7 +157,12 @@ impl Job for LossJob {
         let labels = Tensor::<B, 1, Int>::from_data(class_numbers(&labels), &place.device);
         let space = self.config.model.space();
         let embeddings = match space {
-            Space::Sphere => unit_length(leaf.clone()),
+            // Scaled by constants first: networks' outputs need no care for rows whose squares
+            // would overflow or vanish.
+            Space::Sphere => {
+                let scales = TensorData::new(self.scales, [count, 1]);
+                unit_length(leaf.clone() * Tensor::<B, 2>::from_data(scales, &place.device))
+            }
             Space::Euclidean => leaf.clone(),
         };
         let loss = self.config.loss.kind.init();

@@ -32,6 +32,9 @@ pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), Config
         return Err(malformed());
     }
     let value = value.trim();
+    if value.contains(['\n', '\r']) {
+        return Err(malformed());
+    }
     let parsed = toml::from_str::<Table>(&format!("value = {value}"))
         .ok()
         .and_then(|mut parsed| parsed.remove("value"))
@@ -54,6 +57,40 @@ pub(super) fn overridden(text: &str) -> &str {
     text.split_once('=').map_or(text, |(path, _)| path).trim()
 }
 
+/// Makes sure that `table` holds nothing but known sections.
+///
+/// # Errors
+///
+/// The first key that is no section, or that should be one and is a single value.
+pub(super) fn check_sections(table: &Table) -> Result<(), ConfigError> {
+    for (section, value) in table {
+        let known = known_keys();
+        let is_section = known
+            .iter()
+            .any(|known| known.split('.').next() == Some(section));
+        match value {
+            Value::Table(_) if is_section => {}
+            value if is_section => {
+                return Err(ConfigError::Value {
+                    key: section.clone(),
+                    value: value.to_string(),
+                    reason: format!("is a section: write [{section}] and its keys below it"),
+                });
+            }
+            _ => return Err(unknown(section)),
+        }
+    }
+    Ok(())
+}
+
+/// Names the default way of looking for negatives where keys of `[negatives]` stand without one.
+pub(super) fn name_negatives(table: &mut Table) {
+    if let Some(Value::Table(keys)) = table.get_mut("negatives") {
+        let default = NegativesConfig::default().name();
+        keys.entry("name").or_insert_with(|| default.into());
+    }
+}
+
 /// Tries each key of `table` by itself, beside the choices it depends on, so that a mistake is
 /// reported with the key's full name and value.
 ///
@@ -70,14 +107,8 @@ pub(super) fn check_each(table: &Table) -> Result<(), ConfigError> {
     }
     for (section, keys) in table {
         let Value::Table(keys) = keys else {
-            return Err(unknown(section));
+            continue;
         };
-        if !known_keys()
-            .iter()
-            .any(|known| known.split('.').next() == Some(section))
-        {
-            return Err(unknown(section));
-        }
         let choice = CHOICES
             .iter()
             .find(|choice| choice.split('.').next() == Some(section));
@@ -226,7 +257,7 @@ mod tests {
         );
         assert_eq!(
             message("", &["optimiser.learning_rate=0.1"]),
-            "unknown key `optimiser`; did you mean `optimizer`?"
+            "unknown key `optimiser.learning_rate`; did you mean `optimizer.learning_rate`?"
         );
         assert_eq!(
             message("epochs = 3", &[]),
@@ -251,6 +282,29 @@ mod tests {
                 .starts_with("`negatives.points` has no effect with `negatives.name = \"loop\"`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn section_that_is_a_single_value_is_refused() {
+        let message = message("loss = \"triplet\"\n", &["loss.margin=0.3"]);
+        assert!(
+            message.starts_with("`loss = \"triplet\"`: is a section"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn overrides_hold_one_key_each() {
+        let message = message("", &["loss.margin=1\nbogus=2"]);
+        assert!(message.contains("SECTION.KEY=VALUE"), "{message}");
+    }
+
+    #[test]
+    fn override_of_a_choice_takes_the_keys_of_the_one_before_with_it() {
+        let text = "[loss]\nname = \"hphn-triplet\"\nmargin = 0.5\nreduction = \"mean\"\n";
+        let config = Config::parse(text, "test.toml", &["loss.name=n-pair".into()]).unwrap();
+        assert_eq!(config.loss.kind, LossKind::NPair(Default::default()));
+        assert_eq!(config.loss.reduction, crate::config::Reduction::Mean);
     }
 
     #[test]

@@ -94,13 +94,20 @@ impl Config {
     }
 
     fn resolve(
-        mut table: toml::Table,
+        table: toml::Table,
         origin: &str,
         overrides: &[String],
     ) -> Result<Self, ConfigError> {
+        keys::check_sections(&table)?;
+        let mut over = toml::Table::new();
         for text in overrides {
-            keys::apply_override(&mut table, text)?;
+            keys::apply_override(&mut over, text)?;
         }
+        // As a file that extends: another choice takes the keys of the one before with it.
+        let mut merged = Inherited::of_table(table);
+        merged.lay_over(Inherited::of_table(over));
+        let mut table = merged.table;
+        keys::name_negatives(&mut table);
         keys::check_each(&table)?;
         let chosen = keys::lookup(&table, "model.normalize").is_some();
         let mut config = Self::deserialize(table).map_err(|error| ConfigError::Syntax {

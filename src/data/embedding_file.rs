@@ -71,6 +71,14 @@ pub enum EmbeddingFileError {
         /// The file.
         path: PathBuf,
     },
+    /// The folder of what was to be written is not there.
+    #[error("cannot write {}: there is no folder {}; create it first", path.display(), folder.display())]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the folder and its free space", path.display())]
     Unwritable {
@@ -171,6 +179,28 @@ impl Embeddings {
         }
         Ok(())
     }
+
+    /// 1/|x| of every row.
+    ///
+    /// # Errors
+    /// The first row of length 0, which has no direction.
+    pub fn reciprocal_lengths(&self) -> Result<Vec<f32>, EmbeddingFileError> {
+        let reciprocal = |(row, values): (usize, &[f32])| {
+            let square: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
+            if square == 0.0 {
+                return Err(EmbeddingFileError::Batch {
+                    path: self.path.clone(),
+                    row,
+                    reason: "has length 0 and cannot be scaled to unit length: leave it out, or \
+                             take --set model.normalize=false"
+                        .into(),
+                });
+            }
+            Ok((1.0 / square.sqrt()) as f32)
+        };
+        let rows = self.rows.chunks(self.dim).enumerate();
+        rows.map(reciprocal).collect()
+    }
 }
 
 /// Little-endian numbers of `SIZE` bytes.
@@ -192,35 +222,43 @@ pub fn write_matrix(
     rows: &[f32],
     dim: usize,
 ) -> Result<(), EmbeddingFileError> {
-    refuse_existing(path)?;
+    check_free(path)?;
     let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, vec![rows.len() / dim, dim], &bytes)
         .expect("rows of one length");
     let file = safetensors::serialize([(name, view)], None).expect("one tensor with a name");
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let unwritable = |source| EmbeddingFileError::Unwritable {
         path: path.to_path_buf(),
         source,
     };
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(unwritable)?;
     temporary.write_all(&file).map_err(unwritable)?;
     match temporary.persist_noclobber(path) {
         Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            refuse_existing(path)
-        }
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => check_free(path),
         Err(error) => Err(unwritable(error.error)),
     }
 }
 
-/// Makes sure that nothing is overwritten.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes sure that a file of this name can be made without overwriting anything.
 ///
 /// # Errors
-/// When something of this name exists.
-pub fn refuse_existing(path: &Path) -> Result<(), EmbeddingFileError> {
+/// When something of this name exists, or its folder does not.
+pub fn check_free(path: &Path) -> Result<(), EmbeddingFileError> {
+    let folder = folder_of(path);
+    if !folder.is_dir() || path.file_name().is_none() {
+        return Err(EmbeddingFileError::NoFolder {
+            path: path.to_path_buf(),
+            folder: folder.to_path_buf(),
+        });
+    }
     if path.symlink_metadata().is_ok() {
         return Err(EmbeddingFileError::Exists {
             path: path.to_path_buf(),

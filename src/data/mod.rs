@@ -21,7 +21,7 @@ mod synthetic;
 mod transform;
 
 pub use batches::ImageBatch;
-pub use embedding_file::{EmbeddingFileError, Embeddings, refuse_existing, write_matrix};
+pub use embedding_file::{EmbeddingFileError, Embeddings, check_free, write_matrix};
 pub use error::DataError;
 pub use image_file::{check_image_file, read_image_file};
 pub use load_failure::LoadFailure;

@@ -32,13 +32,14 @@ use super::lengths::length_of_square;
 ///   nothing
 ///
 /// # Panics
-/// If the number of rows is odd.
+/// If the number of rows is odd, or if `points` is 0.
 pub fn inner_point_approach<B: Backend>(
     embeddings: Tensor<B, 2>,
     points: usize,
     normalized: bool,
     measure: Measure,
 ) -> Tensor<B, 2> {
+    assert!(points > 0, "between two images lies at least one point");
     let frames = Frames::of_neighbours(embeddings, normalized);
     let pairs = frames.pairs;
     let grid = Grid {

@@ -1,4 +1,4 @@
-//! Lengths without cancellation and without infinite gradients: what points and arcs share.
+//! Lengths without cancellation and without infinite gradients: what points and curves share.
 
 use burn::tensor::{DType, FloatDType, Int, Tensor, backend::Backend};
 

@@ -2,9 +2,9 @@
 //! closest approach of great-circle arcs and of straight segments, best corners, nearest inner
 //! points.
 //!
-//! Everything here takes and gives tensors of the caller's float type and works inside in the
-//! widest float that the device has (see [`arcs`] for why), keeps memory O(N²), and is
-//! differentiable with finite gradients everywhere.
+//! Everything here takes and gives tensors of the caller's float type, keeps memory O(N²), and is
+//! differentiable with finite gradients everywhere. Distances are computed inside in the widest
+//! float that the device has (see [`arcs`] for why).
 
 pub mod arcs;
 pub mod corners;

@@ -130,6 +130,47 @@ fn expected_losses(
         .collect()
 }
 
+/// Whether the loss compares with a negative that the order of the batch decides on.
+fn drawn(loss: &Loss) -> bool {
+    matches!(loss, Loss::Triplet(loss) if loss.triplets == Triplets::Drawn)
+}
+
+/// The mean hardest positive and the mean hardest negative of the counted anchors.
+fn expected_means(
+    loss: &Loss,
+    way: Negatives,
+    space: Space,
+    rows: &[Vec<f64>],
+    labels: &[i64],
+) -> (f64, f64) {
+    let rows: Vec<Vec<f64>> = match space {
+        Space::Sphere => rows.iter().map(|row| unit(row)).collect(),
+        Space::Euclidean => rows.to_vec(),
+    };
+    let anchors = oracle::anchors(way, &rows, labels, space, loss.measure());
+    let counted: Vec<_> = anchors
+        .iter()
+        .filter(|anchor| anchor.is_counted())
+        .collect();
+    let mean = |of: &dyn Fn(&oracle::Anchor) -> f64| {
+        counted.iter().map(|anchor| of(anchor)).sum::<f64>() / counted.len() as f64
+    };
+    (
+        mean(&|anchor| anchor.hardest_positive(loss.measure())),
+        mean(&|anchor| anchor.hardest_negative(loss.measure())),
+    )
+}
+
+/// What an anchor of a full batch is compared with, itself included: images, or under LoOp the pairs
+/// of other classes, its positive and itself.
+fn values_of(way: Negatives, labels: &[i64]) -> usize {
+    let of_class = labels.iter().filter(|&label| *label == labels[0]).count();
+    match way {
+        Negatives::Loop => (labels.len() - of_class) / 2 + 2,
+        _ => labels.len(),
+    }
+}
+
 #[test]
 fn losses_and_statistics_agree_with_the_formulas() {
     for (classes, images, dim) in [(8, 2, 8), (4, 4, 16), (2, 6, 5), (6, 2, 64)] {
@@ -168,6 +209,25 @@ fn losses_and_statistics_agree_with_the_formulas() {
                     active(0.0)
                 );
                 assert_eq!(statistics.mined > 0, statistics.active > 0, "{case}");
+                if !drawn(&loss) {
+                    let (positive, negative) =
+                        expected_means(&loss, way, space, &widened(&rows), &labels);
+                    assert!(
+                        (statistics.mean_positive - positive).abs() <= 1e-5,
+                        "{case}"
+                    );
+                    assert!(
+                        (statistics.mean_negative - negative).abs() <= 1e-5,
+                        "{case}"
+                    );
+                }
+                let pairs = match &loss {
+                    Loss::NPair(_) => actual.len() * (values_of(way, &labels) - 1),
+                    Loss::HphnTriplet(_) => 2 * statistics.active,
+                    _ => continue,
+                };
+                // N-pair's positives and negatives all have a gradient.
+                assert_eq!(statistics.mined, pairs, "{case}");
             }
         }
     }
@@ -325,6 +385,28 @@ fn comparisons_of_another_measure_are_refused() {
     NPairLossConfig::new().init().forward(comparisons);
 }
 
+#[test]
+fn semi_hard_negatives_may_be_as_far_as_the_positive() {
+    // Whole numbers on a line, so that many distances are equal, and more of them than an unstable
+    // sort keeps in order by chance.
+    let mut draws = Draws::new(11);
+    let rows: Rows = (0..40)
+        .map(|_| vec![draws.uniform(0.0, 6.0).floor() as f32, 0.0])
+        .collect();
+    let labels: Vec<i64> = (0..40).map(|i| i / 4).collect();
+    let config = TripletLossConfig::new().with_margin(0.3);
+    let loss = Loss::Triplet(config.with_triplets(Triplets::SemiHard).init());
+    let (way, space) = (Negatives::None, Space::Euclidean);
+    let output = output(&loss, way, space, tensor::<TestBackend>(&rows), &labels);
+    let expected = expected_losses(&loss, way, space, &widened(&rows), &labels);
+    for (actual, expected) in values(output.losses).iter().zip(&expected) {
+        assert!(
+            (actual - expected).abs() < 1e-6,
+            "{actual} instead of {expected}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -342,7 +424,7 @@ proptest! {
         let turned_labels = [&labels[rows_turned..], &labels[..rows_turned]].concat();
         for (way, space) in WAYS.into_iter().flat_map(|way| SPACES.map(|space| (way, space))) {
             for loss in losses() {
-                if matches!(&loss, Loss::Triplet(loss) if loss.triplets == Triplets::Drawn) {
+                if drawn(&loss) {
                     // The order is the draw.
                     continue;
                 }

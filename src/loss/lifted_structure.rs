@@ -123,7 +123,8 @@ impl LiftedStructureLoss {
         } else {
             excess
         };
-        // Every negative of an anchor that pushes some positive has a gradient.
+        // Every negative of an anchor that pushes some positive has a gradient; the positive's own
+        // are counted with that positive's anchor.
         let any = pushed.clone().any_dim(1);
         let mined = count(pushed, &like)
             + count(comparisons.negative_mask, &like).mask_fill(any.bool_not(), 0.0);

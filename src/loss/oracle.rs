@@ -22,6 +22,14 @@ impl Anchor {
         !self.positives.is_empty() && !self.negatives.is_empty()
     }
 
+    pub(super) fn hardest_positive(&self, measure: Measure) -> f64 {
+        farthest(measure, self.positive_values().into_iter())
+    }
+
+    pub(super) fn hardest_negative(&self, measure: Measure) -> f64 {
+        nearest(measure, self.negative_values().into_iter())
+    }
+
     fn positive_values(&self) -> Vec<f64> {
         self.positives.iter().map(|(value, _)| *value).collect()
     }

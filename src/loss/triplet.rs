@@ -35,8 +35,8 @@ pub enum Triplets {
     SemiHard,
     /// Every negative of the anchor ("batch all", arXiv 1703.07737); hinge only.
     All,
-    /// The one negative that stands half a batch on, whatever it is, as in LoOp's code: a draw, for
-    /// the order of the classes is one.
+    /// The one negative that stands half a batch on, whatever it is: a draw, for the order of the
+    /// classes is one. So in LoOp's code, where only the first half of the batch are anchors.
     Drawn,
 }
 
@@ -83,7 +83,7 @@ impl TripletLossConfig {
     pub fn init(&self) -> TripletLoss {
         assert!(
             !(self.soft_margin && self.triplets == Triplets::All),
-            "all triplets are summed in O(N² log N) with the hinge only, not with the soft margin"
+            "{NO_SOFT_SUM}"
         );
         TripletLoss {
             margin: self.margin,
@@ -123,7 +123,7 @@ impl TripletLoss {
     /// - output: \[A\]
     ///
     /// # Panics
-    /// If the comparisons are not distances.
+    /// If the comparisons are not distances, or with all triplets and the soft margin.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Measure::Distance);
         let comparisons = match self.triplets {
@@ -157,6 +157,7 @@ impl TripletLoss {
     /// of negatives below d⁺ + m, and c⁻ that of positives above d⁻ − m. The counts are piecewise
     /// constant, so that this has the right gradient too.
     fn all<B: Backend>(&self, comparisons: Comparisons<B>, hardest: Hardest<B>) -> LossOutput<B> {
+        assert!(!self.soft_margin, "{NO_SOFT_SUM}");
         let positives = comparisons.positives.add_scalar(self.margin);
         let [anchors, columns] = positives.dims();
         let ranked = Ranked::of(
@@ -183,6 +184,9 @@ impl TripletLoss {
         LossOutput::new(total / triplets.clamp_min(1.0), mined, hardest)
     }
 }
+
+const NO_SOFT_SUM: &str =
+    "all triplets are summed in O(N² log N) with the hinge only, not with the soft margin";
 
 /// The comparisons with the one negative that stands half the anchors on.
 fn drawn<B: Backend>(comparisons: Comparisons<B>) -> Comparisons<B> {
@@ -211,44 +215,52 @@ fn drawn<B: Backend>(comparisons: Comparisons<B>) -> Comparisons<B> {
 /// the farthest negative. \[A, Kp\]
 fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
     let [anchors, columns] = comparisons.positives.dims();
+    let negatives = comparisons.negatives.clone().detach();
     let ranked = Ranked::of(
         comparisons.positives.clone().detach(),
         comparisons.positive_mask.clone(),
-        comparisons.negatives.clone().detach(),
+        negatives.clone(),
         comparisons.negative_mask.clone(),
     );
     let [_, all] = ranked.is_negative.dims();
-    let device = ranked.is_negative.device();
-    // Places of the negatives in rising order; those of all others are behind the end.
-    let place = Tensor::<B, 1, Int>::arange(0..all as i64, &device)
-        .float()
-        .reshape([1, all])
-        .expand([anchors, all]);
-    let no_negative = ranked.is_negative.clone().lower_elem(0.5);
-    let farthest = place
+    // How many negatives are nearer: those before the first of all equal values, for a sort may
+    // order these in any way.
+    let before = ranked.is_negative.clone().cumsum(1) - ranked.is_negative.clone();
+    let repeated = Tensor::cat(
+        vec![
+            ranked
+                .values
+                .clone()
+                .slice([0..anchors, 0..1])
+                .equal_elem(f32::NAN),
+            ranked
+                .values
+                .clone()
+                .slice([0..anchors, 1..all])
+                .equal(ranked.values.clone().slice([0..anchors, 0..all - 1])),
+        ],
+        1,
+    );
+    let nearer = before.mask_fill(repeated, 0.0).cummax(1);
+    let nearer = ranked.at_columns(nearer).slice([0..anchors, 0..columns]);
+    // The farthest has all others before it.
+    let last = count(comparisons.negative_mask.clone(), &negatives)
+        .sub_scalar(1.0)
+        .clamp_min(0.0);
+    let rising = negatives
+        .mask_fill(comparisons.negative_mask.clone().bool_not(), f32::MAX)
+        .argsort(1);
+    let place = nearer.min_pair(last.expand([anchors, columns])).int();
+    comparisons
+        .negatives
         .clone()
-        .mask_fill(no_negative.clone(), 0.0)
-        .max_dim(1)
-        .expand([anchors, all]);
-    let next = place
-        .mask_fill(no_negative, all as f32)
-        .flip([1])
-        .cummin(1)
-        .flip([1]);
-    let beyond = next.clone().greater_elem(all as f32 - 0.5);
-    let place = next.mask_where(beyond, farthest).int();
-    let column = ranked.columns.clone().gather(1, place).float();
-    let column = ranked
-        .at_columns(column)
-        .slice([0..anchors, 0..columns])
-        .int()
-        .sub_scalar(columns as i64)
-        .clamp(0, (all - columns) as i64 - 1);
-    comparisons.negatives.clone().gather(1, column)
+        .gather(1, rising.gather(1, place))
 }
 
 /// The positives and negatives of each anchor in one rising order, \[A, Kp + Kn\].
 struct Ranked<B: Backend> {
+    /// The values in that order; `f32::MAX` where there is neither.
+    values: Tensor<B, 2>,
     /// The columns in that order: positives 0 to Kp − 1, then negatives.
     columns: Tensor<B, 2, Int>,
     /// 1 where a positive stands in that order, else 0.
@@ -279,8 +291,9 @@ impl<B: Backend> Ranked<B> {
             ],
             1,
         );
-        let columns = values.argsort(1);
+        let (values, columns) = values.sort_with_indices(1);
         Self {
+            values,
             is_positive: is_positive.gather(1, columns.clone()),
             is_negative: is_negative.gather(1, columns.clone()),
             columns,

@@ -8,7 +8,7 @@ use crate::geometry::Measure;
 ///
 /// Values where a mask is false mean nothing but are finite. An anchor may have no positive or no
 /// negative at all. Where Kp = A, column j of the positives belongs to anchor j; column j of the
-/// negatives always does (Kn = A).
+/// negatives always does (Kn = A) as [`Negatives::compare`](super::Negatives::compare) gives them.
 #[derive(Debug, Clone)]
 pub struct Comparisons<B: Backend> {
     /// What the values are: Euclidean distances or inner products.

@@ -52,7 +52,8 @@ impl Negatives {
     /// - labels: \[N\], the class of each row
     ///
     /// # Panics
-    /// If the embeddings are not one row for each label, or if rows go in pairs and N is odd.
+    /// If the embeddings are not one row for each label, if rows go in pairs and N is odd, or if
+    /// there are no inner points to look at.
     pub fn compare<B: Backend>(
         &self,
         embeddings: Tensor<B, 2>,

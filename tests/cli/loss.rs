@@ -139,6 +139,18 @@ fn rows_are_scaled_exactly_when_training_would_scale_them() {
     let expected = losses.sum::<f64>() / 6.0;
     assert!(expected > 0.0);
     assert!((mean("hphn-triplet", &[]) - expected).abs() < 1e-6);
+    // However long the rows are.
+    for factor in [1e-20, 1e18] {
+        let longer = ROWS.map(|row| row.map(|x| factor * x));
+        let elsewhere = tempfile::tempdir().unwrap();
+        write(
+            &elsewhere.path().join("batch.safetensors"),
+            &longer,
+            &LABELS,
+        );
+        let found = measured(elsewhere.path(), "hphn-triplet", "none", &[]);
+        assert!((found["mean"].as_f64().unwrap() - expected).abs() < 1e-6);
+    }
     // N-pair takes the rows as they are.
     let unscaled = mean("n-pair", &[]);
     let scaled = mean("n-pair", &["--set", "model.normalize=true"]);
@@ -180,11 +192,23 @@ fn mistakes_in_the_file_are_named_and_nothing_is_overwritten() {
     write(&file, &broken, &LABELS);
     assert!(refused(&[]).contains("row 3"));
 
+    let mut pointless = ROWS;
+    pointless[2] = [0.0; 2];
+    write(&file, &pointless, &LABELS);
+    let scaled = refusal(directory.path(), &arguments("triplet", "none", &[]));
+    assert!(
+        scaled.contains("row 2") && scaled.contains("length 0"),
+        "{scaled}"
+    );
+
     write(&file, &ROWS, &LABELS);
     let before = fs::read(&file).unwrap();
     assert!(refused(&["--gradients", "batch.safetensors"]).contains("not overwritten"));
     assert_eq!(fs::read(&file).unwrap(), before);
     assert!(refused(&["--set", "training.epochs=3"]).contains("`training.epochs`"));
     assert!(refused(&["--set", "loss.margin=3"]).contains("`loss.margin`"));
+    assert!(refused(&["--set", "loss.reduction=mean"]).contains("`loss.reduction`"));
+    assert!(refused(&["--set", "model.normalise=false"]).contains("`model.normalize`"));
+    assert!(refused(&["--gradients", "nowhere/g.safetensors"]).contains("create it first"));
     assert!(refused(&["--set", "negatives.points=3"]).contains("`negatives.points`"));
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::keys::{CHOICES, known_keys, lookup};
+use super::keys::{CHOICES, check_sections, known_keys, lookup};
 use super::{Config, ConfigError, LoadingConfig, TransformConfig};
 
 /// The top-level key that names the files to build on.
@@ -54,6 +54,14 @@ impl Inherited {
         }
     }
 
+    /// A table that stands in no file.
+    pub(super) fn of_table(table: Table) -> Self {
+        Self {
+            table,
+            origins: BTreeMap::new(),
+        }
+    }
+
     /// Forgets where `key` stands, for another value than the file's has taken its place.
     pub(super) fn forget(&mut self, key: &str) {
         self.origins.remove(key);
@@ -63,13 +71,15 @@ impl Inherited {
     fn build(path: &Path, text: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
         let mut table = parse(text, &path.display().to_string())?;
         let extends = table.remove(EXTENDS);
+        let own = Self::of(path, table);
+        check_sections(&own.table).map_err(|error| own.locate(error))?;
         trail.push(identity(path));
         let mut inherited = Self::default();
         for base in bases(path, extends)? {
             inherited.lay_over(Self::read_base(path, &base, trail)?);
         }
         trail.pop();
-        inherited.lay_over(Self::of(path, table));
+        inherited.lay_over(own);
         Ok(inherited)
     }
 
@@ -105,7 +115,7 @@ impl Inherited {
     }
 
     /// Lets the keys of `over` take the place of these.
-    fn lay_over(&mut self, over: Self) {
+    pub(super) fn lay_over(&mut self, over: Self) {
         for choice in CHOICES {
             if let Some(chosen) = lookup(&over.table, choice)
                 && *chosen != self.choice(choice)

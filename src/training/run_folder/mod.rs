@@ -137,6 +137,7 @@ impl RunFolder {
         let path = self.path.join(CONFIG);
         let text = fs::read_to_string(&path).map_err(file("read", &path))?;
         Config::parse(&text, CONFIG, overrides)
+            .and_then(|config| config.check().map(|()| config))
             .map_err(|source| RunFolderError::Config { path, source })
     }
 
