@@ -1,14 +1,10 @@
 //! Nonsense is refused before anything starts, with the key, the value and the mend.
 
-use toml::Value;
-
-use crate::loss::Triplets;
-
-use super::{
-    Backbone, Config, ConfigError, DatasetConfig, LossKind, NegativesConfig, TransformConfig,
+use super::ranges::{
+    Checked, at_least, at_most, counts, even, finite, not_negative, positive, rising, share,
 };
-
-type Checked = Result<(), ConfigError>;
+use super::{Backbone, Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
+use crate::loss::Triplets;
 
 impl Config {
     /// Checks every value by itself and against the others.
@@ -19,7 +15,7 @@ impl Config {
     pub fn check(&self) -> Checked {
         self.check_model()?;
         self.check_transform()?;
-        self.check_dataset()?;
+        self.data.source.check()?;
         self.check_batch()?;
         self.check_loss()?;
         self.check_optimizer()?;
@@ -45,33 +41,11 @@ impl Config {
                 ),
             ));
         }
-        at_most("data.image_size", t.image_size, MAXIMUM_IMAGE_SIZE)?;
-        at_most("data.resize", t.resize, 2 * MAXIMUM_IMAGE_SIZE)?;
-        if t.resize < t.image_size {
-            return Err(ConfigError::value(
-                "data.resize",
-                t.resize as i64,
-                format!(
-                    "crops of data.image_size = {0} are cut from this square; give {0} or more \
-                     (published: 255 for 227)",
-                    t.image_size
-                ),
-            ));
-        }
-        share("data.crop_probability", t.crop_probability)?;
-        share("data.flip_probability", t.flip_probability)?;
-        for &std in &t.std {
-            positive("data.std", f64::from(std))?;
-        }
-        for &mean in &t.mean {
-            finite("data.mean", f64::from(mean))?;
-        }
+        t.check()?;
         if self.model.backbone == Backbone::GoogLeNet && self.model.weights.is_some() {
             self.check_imagenet_scale()?;
         }
-        at_least("data.prefetch", self.data.loading.prefetch, 1)?;
-        at_most("data.prefetch", self.data.loading.prefetch, 1024)?;
-        at_most("data.workers", self.data.loading.workers, 1024)
+        self.data.loading.check(&self.data.source)
     }
 
     /// The re-scaling that ImageNet weights expect starts from ImageNet's mean and deviation.
@@ -93,28 +67,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    fn check_dataset(&self) -> Checked {
-        match &self.data.source {
-            DatasetConfig::Synthetic(synthetic) => {
-                at_least("data.classes", synthetic.classes, 4)?;
-                even("data.classes", synthetic.classes)?;
-                at_most("data.classes", synthetic.classes, 100_000)?;
-                at_least("data.images_per_class", synthetic.images_per_class, 2)?;
-                at_most("data.images_per_class", synthetic.images_per_class, 10_000)
-            }
-            // Its classes are checked where its files are opened, before anything starts.
-            DatasetConfig::FashionMnist(_) => Ok(()),
-            DatasetConfig::Folder(folder) if folder.root.as_os_str().is_empty() => {
-                Err(ConfigError::value(
-                    "data.root",
-                    "",
-                    "give the folder with the images, for example --set data.root=photos",
-                ))
-            }
-            DatasetConfig::Folder(_) => Ok(()),
-        }
     }
 
     fn check_batch(&self) -> Checked {
@@ -212,94 +164,6 @@ impl Config {
     }
 }
 
-/// A side beyond which one image alone would take gigabytes in a backbone.
-const MAXIMUM_IMAGE_SIZE: usize = 2048;
-
-fn at_least(key: &str, value: usize, minimum: usize) -> Checked {
-    if value >= minimum {
-        return Ok(());
-    }
-    Err(ConfigError::value(
-        key,
-        value as i64,
-        format!("give {minimum} or more"),
-    ))
-}
-
-fn at_most(key: &str, value: usize, maximum: usize) -> Checked {
-    if value <= maximum {
-        return Ok(());
-    }
-    let reason = format!("give {maximum} or less");
-    Err(ConfigError::value(key, value as i64, reason))
-}
-
-fn even(key: &str, value: usize) -> Checked {
-    if value.is_multiple_of(2) {
-        return Ok(());
-    }
-    let reason = format!(
-        "must be even, for images go in pairs; give {} or {}",
-        value - 1,
-        value + 1
-    );
-    Err(ConfigError::value(key, value as i64, reason))
-}
-
-/// Networks compute in `f32`: a number that is infinite there is no better than one that is here.
-fn finite(key: &str, value: f64) -> Checked {
-    if (value as f32).is_finite() {
-        return Ok(());
-    }
-    Err(ConfigError::value(
-        key,
-        value,
-        "give a finite number of single precision",
-    ))
-}
-
-fn positive(key: &str, value: f64) -> Checked {
-    finite(key, value)?;
-    if value as f32 > 0.0 {
-        return Ok(());
-    }
-    Err(ConfigError::value(
-        key,
-        value,
-        "give a number above 0, of single precision",
-    ))
-}
-
-fn not_negative(key: &str, value: f64) -> Checked {
-    finite(key, value)?;
-    if value >= 0.0 {
-        return Ok(());
-    }
-    Err(ConfigError::value(key, value, "give 0 or more"))
-}
-
-fn share(key: &str, value: f64) -> Checked {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::value(key, value, "give a number from 0 to 1"))
-}
-
-fn rising(key: &str, values: &[usize]) -> Checked {
-    if values.first() != Some(&0) && values.is_sorted_by(|a, b| a < b) {
-        return Ok(());
-    }
-    Err(ConfigError::value(
-        key,
-        counts(values),
-        "give rising numbers above 0",
-    ))
-}
-
-fn counts(values: &[usize]) -> Value {
-    Value::Array(values.iter().map(|&v| Value::Integer(v as i64)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +182,7 @@ mod tests {
             Some("negatives.points") => "negatives.name=embedding-expansion",
             Some("loss.beta") => "loss.name=multi-similarity",
             Some("loss.l2_penalty") => "loss.name=n-pair",
+            Some("data.train_share" | "data.single_image_classes") => "data.dataset=folder",
             _ => "training.seed=1",
         };
         for (set, mend) in [
@@ -333,6 +198,20 @@ mod tests {
             ("optimizer.beta_1=0.9999999999", "less than 1"),
             ("loss.margin=1e300", "finite"),
             ("data.flip_probability=1.5", "from 0 to 1"),
+            ("data.crop_scale=[0.5, 0.2]", "rising"),
+            ("data.crop_scale=[0.0, 1.0]", "above 0"),
+            ("data.crop_ratio=[0.75, 20.0]", "give 10 or less"),
+            ("data.brightness=-0.1", "0 or more"),
+            ("data.hue=0.6", "0.5 or less"),
+            ("data.blur_sigma=[0.0, 1.0]", "above 0"),
+            ("data.blur_sigma=[1.0, 100.0]", "give 50 or less"),
+            ("data.erase_scale=[0.1, 1.5]", "give 1 or less"),
+            ("data.test_view=middle", "center-crop"),
+            ("data.broken_images=ignore", "skip"),
+            ("data.cache=true", "in memory"),
+            ("batch.sampler=random", "every-image"),
+            ("data.train_share=1.0", "less than 1"),
+            ("data.single_image_classes=keep", "gallery"),
             ("data.std=[0.2, 0.0, 0.2]", "above 0"),
             ("optimizer.learning_rate=0.0", "above 0"),
             ("optimizer.learning_rate=nan", "finite"),

@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{
-    Config, ConfigError, DatasetConfig, FashionMnistConfig, FolderConfig, LossKind,
-    NegativesConfig, SyntheticConfig,
-};
+use super::{Config, ConfigError, DataConfig, LossKind, NegativesConfig};
 
 /// A key that selects which other keys of its section exist.
 pub(super) const CHOICES: [&str; 3] = ["data.dataset", "loss.name", "negatives.name"];
 
 /// Keys whose value is a path, so that a folder may be called `2024`.
-const PATHS: [&str; 2] = ["data.root", "model.weights"];
+const PATHS: [&str; 4] = [
+    "data.root",
+    "data.images",
+    "data.cache_dir",
+    "model.weights",
+];
 
 /// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string
 /// where it is not TOML, so that paths and names need no quotes.
@@ -212,11 +214,6 @@ pub(super) fn known_keys() -> BTreeSet<String> {
     let mut full = Config::default();
     full.model.weights = Some("weights.pth".into());
     full.training.early_stopping = Some(1);
-    let sources = [
-        DatasetConfig::Synthetic(SyntheticConfig::default()),
-        DatasetConfig::FashionMnist(FashionMnistConfig::default()),
-        DatasetConfig::Folder(FolderConfig::default()),
-    ];
     full.negatives = NegativesConfig::EmbeddingExpansion(Default::default());
     let mut keys = BTreeSet::new();
     let mut add = |full: &Config| {
@@ -227,8 +224,8 @@ pub(super) fn known_keys() -> BTreeSet<String> {
             }
         }
     };
-    for source in sources {
-        full.data.source = source;
+    for data in DataConfig::with_every_key() {
+        full.data = data;
         add(&full);
     }
     for loss in LossKind::all() {
@@ -241,6 +238,7 @@ pub(super) fn known_keys() -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DatasetConfig, FolderConfig};
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -325,7 +323,10 @@ mod tests {
         ] {
             let overrides = ["data.dataset=folder".into(), format!("data.root={text}")];
             let config = Config::parse("", "test.toml", &overrides).unwrap();
-            let folder = FolderConfig { root: root.into() };
+            let folder = FolderConfig {
+                root: root.into(),
+                ..Default::default()
+            };
             assert_eq!(config.data.source, DatasetConfig::Folder(folder));
         }
     }

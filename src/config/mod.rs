@@ -5,11 +5,13 @@
 //! [`Config::check`] refuses nonsense.
 
 mod check;
+mod data_check;
 mod data_section;
 mod error;
 mod inherit;
 mod keys;
 mod loss_section;
+mod ranges;
 #[cfg(test)]
 mod recipe_tests;
 mod sections;
@@ -120,17 +122,16 @@ impl Config {
         Ok(config)
     }
 
-    /// The same with the images' folder as an absolute path, so that a run can be evaluated from
+    /// The same with the data's paths made absolute, so that a run can be evaluated from
     /// any working directory.
     ///
     /// # Errors
     ///
     /// When there is no working directory.
     pub fn with_absolute_root(mut self) -> std::io::Result<Self> {
-        match &mut self.data.source {
-            DatasetConfig::Synthetic(_) => {}
-            DatasetConfig::FashionMnist(FashionMnistConfig { root, .. })
-            | DatasetConfig::Folder(FolderConfig { root }) => *root = std::path::absolute(&root)?,
+        let source = self.data.source.paths_mut().into_iter();
+        for path in source.chain(&mut self.data.loading.cache_dir) {
+            *path = std::path::absolute(&path)?;
         }
         Ok(self)
     }
@@ -162,7 +163,11 @@ mod tests {
         config.training.early_stopping = Some(5);
         config.data.source = DatasetConfig::Folder(FolderConfig {
             root: "photos".into(),
+            split_seed: Some(3),
+            ..Default::default()
         });
+        config.data.transform.crop_scale = Some([0.16, 1.0]);
+        config.data.loading.cache_dir = Some("cache".into());
         assert_eq!(parsed(&config.to_toml(), &[]).unwrap(), config);
     }
 
@@ -181,7 +186,10 @@ mod tests {
         assert_eq!(config.training.epochs, 9);
         assert_eq!(
             config.data.source,
-            DatasetConfig::Folder(FolderConfig { root: "a b".into() })
+            DatasetConfig::Folder(FolderConfig {
+                root: "a b".into(),
+                ..Default::default()
+            })
         );
     }
 }

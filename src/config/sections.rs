@@ -77,6 +77,8 @@ pub struct BatchConfig {
     pub classes: usize,
     /// K, the images of each class, even and at least 2; the images of a class lie together.
     pub images_per_class: usize,
+    /// Which classes and images an epoch meets.
+    pub sampler: Sampler,
 }
 
 impl Default for BatchConfig {
@@ -84,8 +86,23 @@ impl Default for BatchConfig {
         Self {
             classes: 16,
             images_per_class: 4,
+            sampler: Sampler::default(),
         }
     }
+}
+
+/// Which classes and images an epoch meets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampler {
+    /// A class in proportion to its images, (number of classes × K) images an epoch, as published.
+    #[default]
+    Proportional,
+    /// Every class as often as any other, as many images an epoch.
+    Uniform,
+    /// Every image once an epoch. What a class lacks to whole groups of K, and the last batches to P
+    /// classes, is filled with images that come again.
+    EveryImage,
 }
 
 /// `[optimizer]`: Adam with L2 weight decay and step decay of the learning rate.
@@ -156,6 +173,9 @@ pub struct EvaluationConfig {
     pub recall: Vec<usize>,
     /// Images embedded at once; it changes speed and memory, never a measure.
     pub batch_size: usize,
+    /// Whether an image's embedding is the mean of its own and its mirror image's, scaled again to
+    /// unit length where embeddings are. Off in the published tables.
+    pub mirror: bool,
 }
 
 impl Default for EvaluationConfig {
@@ -163,6 +183,7 @@ impl Default for EvaluationConfig {
         Self {
             recall: vec![1, 2, 4, 8],
             batch_size: 64,
+            mirror: false,
         }
     }
 }

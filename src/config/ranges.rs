@@ -1,0 +1,93 @@
+//! Refusals of values out of range, each with what to give instead.
+
+use toml::Value;
+
+use super::ConfigError;
+
+/// Whether a value can be used.
+pub(super) type Checked = Result<(), ConfigError>;
+
+pub(super) fn at_least(key: &str, value: usize, minimum: usize) -> Checked {
+    if value >= minimum {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value as i64,
+        format!("give {minimum} or more"),
+    ))
+}
+
+pub(super) fn at_most(key: &str, value: usize, maximum: usize) -> Checked {
+    if value <= maximum {
+        return Ok(());
+    }
+    let reason = format!("give {maximum} or less");
+    Err(ConfigError::value(key, value as i64, reason))
+}
+
+pub(super) fn even(key: &str, value: usize) -> Checked {
+    if value.is_multiple_of(2) {
+        return Ok(());
+    }
+    let reason = format!(
+        "must be even, for images go in pairs; give {} or {}",
+        value - 1,
+        value + 1
+    );
+    Err(ConfigError::value(key, value as i64, reason))
+}
+
+/// Networks compute in `f32`: a number that is infinite there is no better than one that is here.
+pub(super) fn finite(key: &str, value: f64) -> Checked {
+    if (value as f32).is_finite() {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value,
+        "give a finite number of single precision",
+    ))
+}
+
+pub(super) fn positive(key: &str, value: f64) -> Checked {
+    finite(key, value)?;
+    if value as f32 > 0.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        value,
+        "give a number above 0, of single precision",
+    ))
+}
+
+pub(super) fn not_negative(key: &str, value: f64) -> Checked {
+    finite(key, value)?;
+    if value >= 0.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give 0 or more"))
+}
+
+pub(super) fn share(key: &str, value: f64) -> Checked {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give a number from 0 to 1"))
+}
+
+pub(super) fn rising(key: &str, values: &[usize]) -> Checked {
+    if values.first() != Some(&0) && values.is_sorted_by(|a, b| a < b) {
+        return Ok(());
+    }
+    Err(ConfigError::value(
+        key,
+        counts(values),
+        "give rising numbers above 0",
+    ))
+}
+
+pub(super) fn counts(values: &[usize]) -> Value {
+    Value::Array(values.iter().map(|&v| Value::Integer(v as i64)).collect())
+}
