@@ -1,6 +1,6 @@
 //! What a user can get wrong about data: each message names the file, class or key, and the mend.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -63,7 +63,8 @@ pub enum DataError {
     /// A class with fewer than two images: one has nothing of its own class to be compared with.
     #[error(
         "class {class} of the {split} split has {found} image(s), and two are needed to compare \
-         images of one class: add images or remove the class"
+         images of one class: add images, remove the class, or choose with data.single_image_classes \
+         (drop, gallery or repeat)"
     )]
     TooFewImages {
         /// The class's name.
@@ -125,13 +126,128 @@ pub enum DataError {
         reason: String,
     },
     /// A file of the dataset is not there.
-    #[error("{} is missing, with or without .gz: {mend}", path.display())]
+    #[error("{} is missing: {mend}", path.display())]
     FileMissing {
-        /// The file, without `.gz`.
+        /// The file.
         path: PathBuf,
         /// Where it is to be had.
         mend: &'static str,
     },
+    /// A mistake in, or of an image of, a line of a list.
+    #[error("{}, {} {line}: {source}", list.display(), entry_of(list))]
+    Listed {
+        /// The list.
+        list: PathBuf,
+        /// The line, or the annotation of a MATLAB file, from 1.
+        line: usize,
+        /// What is wrong there.
+        source: Box<DataError>,
+    },
+    /// A line, or the whole, of a list cannot be used.
+    #[error("{reason}")]
+    Row {
+        /// What is wrong with it, and the mend.
+        reason: String,
+    },
+    /// A list that is not what it should be as a whole.
+    #[error("{} {reason}", path.display())]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it, and the mend.
+        reason: String,
+    },
+    /// An image that is named twice.
+    #[error("{name} is listed again, after line {first}: remove one of the two")]
+    ListedTwice {
+        /// The image as listed.
+        name: String,
+        /// The line that names it first.
+        first: usize,
+    },
+    /// An image that a list names and that is not there.
+    #[error("image {} is missing: restore it from the archive, or take it off the list", path.display())]
+    ImageMissing {
+        /// The image.
+        path: PathBuf,
+    },
+    /// An image that is there and that no list names.
+    #[error("image {} is in no list, so that it is never used: perhaps it was renamed", path.display())]
+    Unlisted {
+        /// The image.
+        path: PathBuf,
+    },
+    /// A size that no photograph has.
+    #[error("{} has {width} x {height} pixels: {mend}", path.display())]
+    AbsurdSize {
+        /// The image.
+        path: PathBuf,
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// What to do about it.
+        mend: &'static str,
+    },
+    /// Two files with the same bytes.
+    #[error("{} is a copy of {}{relation}", path.display(), first.display())]
+    Duplicate {
+        /// The later file.
+        path: PathBuf,
+        /// The first with these bytes.
+        first: PathBuf,
+        /// How their classes and splits are related, with the mend.
+        relation: &'static str,
+    },
+    /// A benchmark split of other images than the published one.
+    #[error("the {split} split {found}, the published one {published}: {mend}")]
+    NotPublished {
+        /// `train` or `test`.
+        split: &'static str,
+        /// What was found.
+        found: String,
+        /// What was published.
+        published: String,
+        /// What to do about it.
+        mend: &'static str,
+    },
+    /// A test split without a query that could find anything.
+    #[error(
+        "the test split has no query with a gallery image of its class: check the columns query \
+         and gallery"
+    )]
+    NoQuery,
+    /// Not one image of a class can be read.
+    #[error("no image of class {class} can be read, the last of them: {last}")]
+    ClassBroken {
+        /// The class.
+        class: String,
+        /// What was wrong with the last image tried.
+        last: String,
+    },
+    /// The cache of decoded images cannot be made.
+    #[error(
+        "cannot write the image cache {}: {reason}; free space there, choose another folder with \
+         data.cache_dir, or set data.cache to false",
+        path.display()
+    )]
+    CacheUnwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// The first of several mistakes.
+    #[error("{first}; and {more} more problem(s), which `loop-dml data check` lists")]
+    Several {
+        /// The first.
+        first: Box<DataError>,
+        /// How many more there are.
+        more: usize,
+    },
+    /// Something stopped the work that no image is to blame for.
+    #[error("interrupted")]
+    Interrupted,
     /// An IDX file that starts with another number than its kind does.
     #[error(
         "{} starts with {found:#010x} instead of {expected:#010x}, so it is no IDX file of {kind}: \
@@ -176,6 +292,44 @@ pub enum DataError {
         /// Its labels.
         labels: usize,
     },
+    /// A class with one image, where the configuration says what becomes of it.
+    #[error("class {class} of the {split} split has one image, and {fate}")]
+    SingleImageClass {
+        /// The class's name.
+        class: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// What becomes of it, with the key that says so.
+        fate: &'static str,
+    },
+    /// A query that nothing can be found for.
+    #[error(
+        "query {} has no gallery image of its class {class}, so that it can never be answered: add \
+         one to the gallery, or take it out of the queries",
+        path.display()
+    )]
+    UnmatchedQuery {
+        /// The image.
+        path: PathBuf,
+        /// Its class.
+        class: String,
+    },
+    /// What `data check` found, as a whole.
+    #[error("{dataset} has {errors} error(s), listed above: mend them before training")]
+    Problems {
+        /// The dataset's name in the configuration.
+        dataset: &'static str,
+        /// Number of errors, at least 1.
+        errors: usize,
+    },
+    /// A contact sheet that cannot get the name it was given.
+    #[error("cannot write the contact sheet {}: {reason}", path.display())]
+    SheetPath {
+        /// The file.
+        path: PathBuf,
+        /// Why not, and the mend.
+        reason: &'static str,
+    },
 }
 
 impl DataError {
@@ -190,5 +344,32 @@ impl DataError {
             value: format!("{value:?}"),
             mend: mend.into(),
         }
+    }
+
+    /// The mistake without the line that it comes from.
+    pub(super) fn unlocated(&self) -> &Self {
+        match self {
+            Self::Listed { source, .. } => source.unlocated(),
+            other => other,
+        }
+    }
+
+    /// The mistake as the first of `1 + more`.
+    pub(super) fn and_more(self, more: usize) -> Self {
+        match more {
+            0 => self,
+            more => Self::Several {
+                first: Box::new(self),
+                more,
+            },
+        }
+    }
+}
+
+/// What the entries of a list are called.
+fn entry_of(list: &Path) -> &'static str {
+    match list.extension() {
+        Some(kind) if kind == "mat" => "annotation",
+        _ => "line",
     }
 }

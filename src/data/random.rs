@@ -15,6 +15,8 @@ pub(super) enum Purpose {
     Batches = 3,
     /// The augmentation of an image (epoch, position in the epoch).
     Augmentation = 4,
+    /// Which classes train where a dataset does not say (0, 0).
+    ClassSplit = 5,
 }
 
 /// The stream of `purpose` under `seed` for the pair (a, b).

@@ -15,10 +15,10 @@ use image::{Rgb, RgbImage};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::parallel::in_parallel;
-use super::random::{Purpose, stream};
-use super::{DataError, Images, Split, Splits};
 use crate::config::SyntheticConfig;
+use crate::data::parallel::in_parallel;
+use crate::data::random::{Purpose, stream};
+use crate::data::{DataError, Images, Split, Splits};
 
 /// Side of a drawing in pixels; the transform brings it to the network's size.
 const SIDE: u32 = 48;
@@ -58,7 +58,7 @@ const STRIPE_COUNT: (f32, f32) = (2.0, 6.0);
 const NOISE: f32 = 0.05;
 
 /// Draws both splits: the first half of the classes trains, the second tests.
-pub(super) fn open(config: &SyntheticConfig, workers: usize) -> Result<Splits, DataError> {
+pub(in crate::data) fn open(config: &SyntheticConfig, workers: usize) -> Result<Splits, DataError> {
     if config.classes < 4 || config.classes % 2 == 1 {
         return Err(DataError::setting(
             "data.classes",
@@ -77,6 +77,7 @@ pub(super) fn open(config: &SyntheticConfig, workers: usize) -> Result<Splits, D
     Ok(Splits {
         train: draw_split("train", config, 0, half, workers),
         test: draw_split("test", config, half, half, workers),
+        warnings: Vec::new(),
     })
 }
 
@@ -87,7 +88,7 @@ struct Drawings {
 }
 
 impl Images for Drawings {
-    fn image(&self, index: usize) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, _needed: Option<u32>) -> Result<RgbImage, DataError> {
         Ok(self.images[index].clone())
     }
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use image::{Rgb, RgbImage};
 
-use super::{DataError, Images, Split, Splits};
 use crate::config::FashionMnistConfig;
+use crate::data::{DataError, Images, Split, Splits};
 
 /// What the labels 0 to 9 stand for, as its authors name them.
 const CLASS_NAMES: [&str; 10] = [
@@ -32,7 +32,7 @@ const CLASS_NAMES: [&str; 10] = [
 ];
 
 /// Where the files are to be had.
-const SOURCE: &str = "install Debian's package dataset-fashion-mnist, which puts them into \
+const SOURCE: &str = "it may end in .gz; install Debian's package dataset-fashion-mnist, which puts them into \
                       /usr/share/datasets/fashion-mnist, or download the four IDX files from \
                       https://github.com/zalandoresearch/fashion-mnist and set data.root to their folder";
 
@@ -42,7 +42,7 @@ const IMAGES_MAGIC: u32 = 0x0803;
 const LABELS_MAGIC: u32 = 0x0801;
 
 /// Opens the dataset below `config.root`.
-pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DataError> {
+pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataError> {
     check_classes("data.train_classes", &config.train_classes)?;
     check_classes("data.test_classes", &config.test_classes)?;
     if let Some(&both) = config
@@ -63,6 +63,7 @@ pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DataError> {
     Ok(Splits {
         train: read_split("train", &config.root, "train", &config.train_classes)?,
         test: read_split("test", &config.root, "t10k", &config.test_classes)?,
+        warnings: Vec::new(),
     })
 }
 
@@ -98,7 +99,7 @@ impl GreyImages {
 }
 
 impl Images for GreyImages {
-    fn image(&self, index: usize) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, _needed: Option<u32>) -> Result<RgbImage, DataError> {
         let pixels = &self.pixels[index * self.area()..][..self.area()];
         Ok(RgbImage::from_fn(self.width, self.height, |x, y| {
             Rgb([pixels[(y * self.width + x) as usize]; 3])

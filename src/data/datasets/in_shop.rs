@@ -1,0 +1,115 @@
+//! In-Shop Clothes (Liu et al. 2016, DeepFashion): `list_eval_partition.txt` and `img/`; the test
+//! images are either queries or gallery.
+
+use std::path::{Path, PathBuf};
+
+use super::collector::Collector;
+use super::files_on_disk::at_or_below;
+use super::list_file::{ListFile, number, row, words};
+use super::listing::{Line, ListedImage, Listing, Side};
+use super::published::IN_SHOP;
+use crate::config::PublishedConfig;
+use crate::data::DataError;
+use crate::evaluation::Role;
+
+const MEND: &str = "data.root has to be the folder In-shop Clothes Retrieval Benchmark (or the one above \
+                    it) of DeepFashion, with list_eval_partition.txt in it or in its Eval/, and img.zip \
+                    unpacked in it or in its Img/";
+const LIST: &str = "list_eval_partition.txt";
+const COLUMNS: [&str; 3] = ["image_name", "item_id", "evaluation_status"];
+/// Folders of the benchmark's folder in which the list may lie.
+const LIST_FOLDERS: [&str; 3] = ["", "Eval", "eval"];
+/// Folders of the benchmark's folder in which `img/` may lie.
+const IMAGE_FOLDERS: [&str; 3] = ["", "Img", "img"];
+
+/// What its list says.
+pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
+    let root = super::published::root(config, MEND)?;
+    let root =
+        at_or_below(root, |folder| list_path(folder).is_some()).unwrap_or_else(|| root.into());
+    let path = list_path(&root).unwrap_or_else(|| root.join(LIST));
+    let list = ListFile::read(&path, MEND)?;
+    let images = images_of(&root);
+
+    let mut collector = Collector::default();
+    let (announced, rows) = head(&list)?;
+    let mut count = 0;
+    for (line, text) in rows {
+        count += 1;
+        let parts = words(text, COLUMNS).and_then(|[name, item, status]| {
+            let (side, role) = place(status)?;
+            Ok((name, item, side, role))
+        });
+        if let Some((name, item, side, role)) = collector.keep(&line, parts) {
+            collector.add(side, 0, item, image(&images, name, line, role));
+        }
+    }
+    if count != announced {
+        let reason = format!(
+            "announces {announced} images on its first line and lists {count}: restore it from the \
+             archive"
+        );
+        collector.faults.push(list.fault(reason));
+    }
+    collector.find_unlisted(&images.join("img"));
+    Ok(collector.into_listing(Some(IN_SHOP)))
+}
+
+fn list_path(folder: &Path) -> Option<PathBuf> {
+    let paths = LIST_FOLDERS.map(|inner| folder.join(inner).join(LIST));
+    paths.into_iter().find(|path| path.is_file())
+}
+
+/// The folder that the list's paths `img/…` are relative to.
+fn images_of(root: &Path) -> PathBuf {
+    let has_images = |folder: &PathBuf| {
+        let below = |inner: &str| folder.join("img").join(inner).is_dir();
+        below("WOMEN") || below("MEN")
+    };
+    let folders = IMAGE_FOLDERS.map(|inner| root.join(inner));
+    folders
+        .into_iter()
+        .find(has_images)
+        .unwrap_or_else(|| root.into())
+}
+
+/// The number of images that the list announces, and the lines below the header.
+fn head(list: &ListFile) -> Result<(usize, impl Iterator<Item = (Line, &str)>), DataError> {
+    let mut lines = list.lines();
+    let count = lines
+        .next()
+        .and_then(|(_, text)| number(text, "count").ok());
+    let header = lines.next().map(|(_, text)| text.split_whitespace());
+    match (count, header) {
+        (Some(count), Some(header)) if header.clone().eq(COLUMNS) => Ok((count, lines)),
+        _ => Err(list.fault(format!(
+            "does not start with a number of images and the header {:?}: restore it from the archive",
+            COLUMNS.join(" ")
+        ))),
+    }
+}
+
+fn place(status: &str) -> Result<(Side, Role), DataError> {
+    match status {
+        "train" => Ok((Side::Train, Role::Both)),
+        "query" => Ok((Side::Test, Role::Query)),
+        "gallery" => Ok((Side::Test, Role::Gallery)),
+        _ => Err(row(format!(
+            "evaluation_status is {status:?} and has to be train, query or gallery: restore the line \
+             from the archive"
+        ))),
+    }
+}
+
+fn image(images: &Path, name: &str, line: Line, role: Role) -> ListedImage {
+    ListedImage {
+        path: images.join(name),
+        name: name.into(),
+        line: Some(line),
+        role,
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/in_shop.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+//! MATLAB files of version 5 to 7: arrays of records, and lists of texts.
+
+use std::path::Path;
+
+use matrw::{MatVariable, MatlabType};
+
+use super::list_file::read_bytes;
+use crate::data::DataError;
+use crate::data::guarded::guarded;
+
+/// Bytes of the file's header.
+const HEADER_BYTES: usize = 128;
+/// How a file of MATLAB 5 to 7 starts.
+const START: &[u8] = b"MATLAB 5.0 MAT-file";
+/// How the one that `matrw` reads goes on; SciPy's have a blank where MATLAB's have a comma.
+const AFTER_START: &[u8] = b", ";
+
+/// The variables of a MATLAB file.
+#[derive(Debug)]
+pub(super) struct MatFile(matrw::MatFile);
+
+impl MatFile {
+    /// Reads `path`; `mend` says where it is to be had if it is not there.
+    ///
+    /// # Errors
+    /// [`DataError::FileMissing`], [`DataError::Unreadable`], or [`DataError::List`] where it is no
+    /// MATLAB file or a damaged one.
+    pub(super) fn read(path: &Path, mend: &'static str) -> Result<Self, DataError> {
+        let list = |reason: &str| DataError::List {
+            path: path.into(),
+            reason: reason.into(),
+        };
+        let mut bytes = read_bytes(path, mend)?;
+        if bytes.len() < HEADER_BYTES || !bytes.starts_with(START) {
+            return Err(list(
+                "is no MATLAB file of version 5 to 7: restore it from the archive",
+            ));
+        }
+        bytes[START.len()..START.len() + AFTER_START.len()].copy_from_slice(AFTER_START);
+        // The parser panics on much of what can be wrong.
+        match guarded(|| matrw::load_matfile_from_u8(&bytes)) {
+            Ok(Ok(file)) => Ok(Self(file)),
+            Ok(Err(_)) | Err(_) => Err(list("is damaged: restore it from the archive")),
+        }
+    }
+
+    /// The records of a struct array; none where the variable is no such array.
+    pub(super) fn records(&self, variable: &str) -> Option<Vec<Record<'_>>> {
+        match unpacked(&self.0[variable]) {
+            MatVariable::StructureArray(array) => Some(array.value.iter().map(Record).collect()),
+            one @ MatVariable::Structure(_) => Some(vec![Record(one)]),
+            _ => None,
+        }
+    }
+
+    /// The texts of a cell array, each none where it is no text; none where the variable is no such
+    /// array.
+    pub(super) fn texts(&self, variable: &str) -> Option<Vec<Option<String>>> {
+        match unpacked(&self.0[variable]) {
+            MatVariable::CellArray(array) => Some(array.value.iter().map(text).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// A record of a struct array.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a>(&'a MatVariable);
+
+impl Record<'_> {
+    /// The text of a field; none where there is none.
+    pub(super) fn text(self, field: &str) -> Option<String> {
+        text(&self.0[field])
+    }
+
+    /// The whole number, from 0, of a field of any numeric type; none where there is none.
+    pub(super) fn number(self, field: &str) -> Option<usize> {
+        let whole = scalar(unpacked(&self.0[field]).numeric_type()?)?;
+        (whole >= 0.0 && whole.fract() == 0.0 && whole <= f64::from(u32::MAX))
+            .then_some(whole as usize)
+    }
+}
+
+/// The value of a numeric array of one element. `matrw`'s own conversions panic on another type than
+/// they are asked for.
+fn scalar(values: &MatlabType) -> Option<f64> {
+    match values {
+        MatlabType::U8(values) => one(values).map(f64::from),
+        MatlabType::I8(values) => one(values).map(f64::from),
+        MatlabType::U16(values) => one(values).map(f64::from),
+        MatlabType::I16(values) => one(values).map(f64::from),
+        MatlabType::U32(values) => one(values).map(f64::from),
+        MatlabType::I32(values) => one(values).map(f64::from),
+        MatlabType::U64(values) => one(values).map(|value| value as f64),
+        MatlabType::I64(values) => one(values).map(|value| value as f64),
+        MatlabType::F32(values) => one(values).map(f64::from),
+        MatlabType::F64(values) => one(values),
+        MatlabType::UTF8(_) | MatlabType::UTF16(_) | MatlabType::BOOL(_) => None,
+    }
+}
+
+fn one<T: Copy>(values: &[T]) -> Option<T> {
+    match values {
+        [value] => Some(*value),
+        _ => None,
+    }
+}
+
+fn unpacked(variable: &MatVariable) -> &MatVariable {
+    match variable {
+        MatVariable::Compressed(inner) => &inner.value,
+        other => other,
+    }
+}
+
+fn text(variable: &MatVariable) -> Option<String> {
+    match unpacked(variable).numeric_type()? {
+        MatlabType::UTF8(letters) | MatlabType::UTF16(letters) => Some(letters.iter().collect()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/mat_file.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+use super::super::test_tree::{Tree, contents, faults, message};
+use super::*;
+
+/// Two classes of either side in small.
+fn tree() -> Tree {
+    let tree = Tree::new();
+    tree.write(
+        "images.txt",
+        "1 001.A/A_0.jpg\r\n2 001.A/A_1.jpg\r\n3 101.B/B_0.jpg\r\n4 200.C/C_0.jpg",
+    );
+    tree.write(
+        "image_class_labels.txt",
+        "\u{feff}1 1\n2 1\n\n3 101\n4 200\n",
+    );
+    tree.write("classes.txt", "1 001.A\n101 101.B\n200 200.C\n");
+    tree.images(&[
+        "images/001.A/A_0.jpg",
+        "images/001.A/A_1.jpg",
+        "images/101.B/B_0.jpg",
+        "images/200.C/C_0.jpg",
+    ]);
+    tree
+}
+
+fn read(root: &Path) -> Result<Listing, DataError> {
+    list(&PublishedConfig { root: root.into() })
+}
+
+#[test]
+fn classes_to_100_train_and_the_others_test() {
+    let tree = tree();
+    let listing = read(tree.root()).unwrap();
+    assert_eq!(faults(&listing, tree.root()), [""; 0]);
+    assert_eq!(
+        contents(&listing.train),
+        [(
+            "001.A",
+            vec!["images/001.A/A_0.jpg", "images/001.A/A_1.jpg"]
+        )]
+    );
+    assert_eq!(
+        contents(&listing.test),
+        [
+            ("101.B", vec!["images/101.B/B_0.jpg"]),
+            ("200.C", vec!["images/200.C/C_0.jpg"])
+        ]
+    );
+    assert_eq!(listing.published, Some(CUB200));
+}
+
+#[test]
+fn the_folder_above_will_do_too() {
+    let above = Tree::new();
+    above.write("CUB_200_2011/images.txt", "1 001.A/A_0.jpg\n");
+    above.write("CUB_200_2011/image_class_labels.txt", "1 1\n");
+    above.write("CUB_200_2011/classes.txt", "1 001.A\n");
+    above.images(&["CUB_200_2011/images/001.A/A_0.jpg"]);
+    let listing = read(above.root()).unwrap();
+    assert_eq!(
+        listing.train[0].images[0].path,
+        above.root().join("CUB_200_2011/images/001.A/A_0.jpg")
+    );
+}
+
+#[test]
+fn ids_that_only_one_list_has_are_named_with_their_lines() {
+    let tree = tree();
+    tree.write("image_class_labels.txt", "1 1\n2 7\n3 x\n5 1\n1 2\n");
+    let listing = read(tree.root()).unwrap();
+    let found = faults(&listing, tree.root());
+    let expected = [
+        "image_class_labels.txt, line 5: image_id 1 is on line 1 too",
+        "images.txt, line 2: class 7 of image 2 is not in classes.txt",
+        "images.txt, line 3: class_id is \"x\" and has to be a whole number",
+        "images.txt, line 4: image 4 has no class in image_class_labels.txt",
+        "image_class_labels.txt, line 4: image 5 has a class here but is not in images.txt",
+    ];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+    // The three images without a class are on no list.
+    assert_eq!(found.len(), expected.len() + 3, "{found:?}");
+    assert_eq!((listing.train[0].images.len(), listing.test.len()), (1, 0));
+}
+
+#[test]
+fn lines_of_other_columns_and_classes_above_200_are_faults() {
+    let tree = tree();
+    tree.write(
+        "images.txt",
+        "1 001.A/A_0.jpg\n2\n3 101.B/B_0.jpg\n4 200.C/C_0.jpg\n",
+    );
+    tree.write("image_class_labels.txt", "1 1\n2 1\n3 201\n4 200\n");
+    tree.write("classes.txt", "1 001.A\n201 201.B\n200 200.C\n");
+    let listing = read(tree.root()).unwrap();
+    let found = faults(&listing, tree.root());
+    assert!(
+        found[0].starts_with("images.txt, line 2: 1 column(s)"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].starts_with("images.txt, line 3: class 201 of image 3 is not between 1 and 200"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_image_listed_twice_is_named_with_both_lines() {
+    let tree = tree();
+    tree.write(
+        "images.txt",
+        "1 001.A/A_0.jpg\n2 001.A/A_0.jpg\n3 101.B/B_0.jpg\n4 200.C/C_0.jpg\n",
+    );
+    tree.remove("images/001.A/A_1.jpg");
+    let listing = read(tree.root()).unwrap();
+    assert_eq!(
+        faults(&listing, tree.root()),
+        [
+            "images.txt, line 2: images/001.A/A_0.jpg is listed again, after line 1: remove one of the two"
+        ]
+    );
+    assert_eq!(listing.train[0].images.len(), 1);
+}
+
+#[test]
+fn missing_roots_and_lists_say_what_is_expected() {
+    let error = read(Path::new("/nowhere/at/all")).unwrap_err().to_string();
+    assert!(
+        error.contains("/nowhere/at/all is not a folder: data.root has to be"),
+        "{error}"
+    );
+    let tree = tree();
+    tree.remove("classes.txt");
+    let error = message(&read(tree.root()).unwrap_err(), tree.root());
+    assert!(
+        error.starts_with("classes.txt is missing: data.root has to be"),
+        "{error}"
+    );
+}

@@ -1,0 +1,207 @@
+use super::super::test_tree::{Tree, contents, faults};
+use super::*;
+use crate::config::SingleImageClasses;
+use crate::data::datasets::listing::Side;
+
+const FOUR: [&str; 8] = [
+    "b/1.png", "b/0.JPG", "a/0.png", "a/1.jpeg", "d/1.PNG", "d/0.png", "c/0.jpg", "c/1.jpg",
+];
+const SPLIT: [&str; 8] = [
+    "train/x/0.png",
+    "train/x/1.png",
+    "train/y/0.png",
+    "train/y/1.png",
+    "test/a/0.png",
+    "test/a/1.png",
+    "test/b/0.png",
+    "test/b/1.png",
+];
+
+fn tree(names: &[&str]) -> Tree {
+    let tree = Tree::new();
+    tree.images(names);
+    tree
+}
+
+fn config(tree: &Tree) -> FolderConfig {
+    FolderConfig {
+        root: tree.root().into(),
+        ..FolderConfig::default()
+    }
+}
+
+fn read(tree: &Tree) -> Listing {
+    list(&config(tree)).unwrap()
+}
+
+fn refusal(tree: &Tree) -> String {
+    list(&config(tree)).unwrap_err().to_string()
+}
+
+fn faults_of(tree: &Tree) -> Vec<String> {
+    faults(&read(tree), tree.root())
+}
+
+fn names(listing: &Listing, side: Side) -> String {
+    listing
+        .side(side)
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect()
+}
+
+#[test]
+fn first_half_of_the_sorted_classes_trains_and_the_rest_tests() {
+    let tree = tree(&FOUR);
+    let listing = read(&tree);
+    assert_eq!(
+        contents(&listing.train),
+        [
+            ("a", vec!["a/0.png", "a/1.jpeg"]),
+            ("b", vec!["b/0.JPG", "b/1.png"])
+        ]
+    );
+    assert_eq!(
+        contents(&listing.test),
+        [
+            ("c", vec!["c/0.jpg", "c/1.jpg"]),
+            ("d", vec!["d/0.png", "d/1.PNG"])
+        ]
+    );
+    assert_eq!(listing.test[0].images[0].path, tree.root().join("c/0.jpg"));
+    assert_eq!(listing.faults, []);
+}
+
+#[test]
+fn share_and_seed_divide_the_classes() {
+    let mut names_of_eight = FOUR.to_vec();
+    names_of_eight.extend([
+        "e/0.png", "e/1.png", "f/0.png", "f/1.png", "g/0.png", "g/1.png", "h/0.png", "h/1.png",
+    ]);
+    let tree = tree(&names_of_eight);
+    let with = |train_share, split_seed| {
+        let keys = FolderConfig {
+            train_share,
+            split_seed,
+            ..config(&tree)
+        };
+        names(&list(&keys).unwrap(), Side::Train)
+    };
+    assert_eq!(with(0.75, None), "abcdef");
+    let drawn = with(0.5, Some(4));
+    assert_eq!(drawn.len(), 4);
+    assert_ne!(drawn, "abcd");
+    assert_eq!(with(0.5, Some(4)), drawn);
+}
+
+#[test]
+fn train_and_test_folders_are_the_splits() {
+    let mut names_of_five = SPLIT.to_vec();
+    names_of_five.extend(["train/z/0.png", "train/z/1.png"]);
+    let listing = read(&tree(&names_of_five));
+    assert_eq!(names(&listing, Side::Train), "xyz");
+    assert_eq!(listing.test[0].images[0].name, "test/a/0.png");
+}
+
+#[test]
+fn hidden_files_and_files_that_are_no_images_are_passed_over() {
+    let tree = tree(&FOUR);
+    tree.images(&[
+        "a/.hidden.png",
+        "a/Thumbs.db",
+        "a/notes.txt",
+        "README",
+        ".git/x.png",
+    ]);
+    let listing = read(&tree);
+    assert_eq!(listing.faults, []);
+    assert_eq!(listing.train[0].images.len(), 2);
+}
+
+#[test]
+fn images_of_other_kinds_are_refused_by_name() {
+    let tree = tree(&FOUR);
+    tree.images(&["a/x.WebP"]);
+    assert_eq!(
+        faults_of(&tree),
+        [
+            "a/x.WebP is a .webp image, which is not supported: convert it to JPEG or PNG, or remove it"
+        ]
+    );
+}
+
+#[test]
+fn missing_root_and_missing_split_say_what_to_add() {
+    let keys = FolderConfig {
+        root: "/nowhere/at/all".into(),
+        ..FolderConfig::default()
+    };
+    let message = list(&keys).unwrap_err().to_string();
+    assert!(
+        message.contains("/nowhere/at/all is not a folder"),
+        "{message}"
+    );
+    let message = refusal(&tree(&SPLIT[..4]));
+    assert!(message.contains("has train/ but no test/"), "{message}");
+    let message = refusal(&tree(&SPLIT[4..]));
+    assert!(message.contains("has test/ but no train/"), "{message}");
+}
+
+#[test]
+fn too_few_classes_are_refused_with_what_else_is_wrong() {
+    let message = refusal(&tree(&["only/0.png", "only/1.png"]));
+    assert!(
+        message.contains("has 1 class(es) and needs at least 4"),
+        "{message}"
+    );
+    assert!(refusal(&Tree::new()).contains("0 class(es)"));
+    let message = refusal(&tree(&["0.png", "1.png"]));
+    assert!(
+        message.contains("0.png lies beside the class folders"),
+        "{message}"
+    );
+}
+
+#[test]
+fn empty_and_single_image_classes_are_named() {
+    let tree = tree(&FOUR);
+    std::fs::create_dir(tree.root().join("empty")).unwrap();
+    tree.images(&["e/0.png"]);
+    let found = faults_of(&tree);
+    assert!(found[0].contains("empty holds no .jpg"), "{found:?}");
+    assert!(
+        found[1].contains("class e of the test split has 1 image(s)"),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 2);
+    let keys = FolderConfig {
+        single_image_classes: SingleImageClasses::Drop,
+        ..config(&tree)
+    };
+    assert_eq!(names(&list(&keys).unwrap(), Side::Test), "cd");
+}
+
+#[test]
+fn a_class_of_both_splits_is_named() {
+    let mut names = SPLIT.to_vec();
+    names.extend(["test/y/0.png", "test/y/1.png"]);
+    let found = faults_of(&tree(&names));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("class y is in both"), "{found:?}");
+}
+
+#[test]
+fn everything_out_of_place_is_named_at_once() {
+    let tree = tree(&FOUR);
+    tree.images(&["a/inner/0.png", "stray.png"]);
+    let found = faults_of(&tree);
+    assert!(
+        found[0].contains("inner is a folder inside a class folder"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].contains("stray.png lies beside the class folders"),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 2);
+}

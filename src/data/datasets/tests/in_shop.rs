@@ -1,0 +1,110 @@
+use super::super::test_tree::{Tree, contents, faults, message};
+use super::*;
+
+const LIST_TEXT: &str = "4\n\
+image_name item_id evaluation_status\n\
+img/WOMEN/Dresses/id_00000002/02_1_front.jpg    id_00000002 train  \n\
+img/WOMEN/Dresses/id_00000002/02_2_side.jpg     id_00000002 train\n\
+img/MEN/Tees/id_00000001/01_1_front.jpg         id_00000001 query\n\
+img/MEN/Tees/id_00000001/01_2_side.jpg          id_00000001 gallery\n";
+const IMAGES: [&str; 4] = [
+    "img/WOMEN/Dresses/id_00000002/02_1_front.jpg",
+    "img/WOMEN/Dresses/id_00000002/02_2_side.jpg",
+    "img/MEN/Tees/id_00000001/01_1_front.jpg",
+    "img/MEN/Tees/id_00000001/01_2_side.jpg",
+];
+
+fn tree(list: &str, images: &str) -> Tree {
+    let tree = Tree::new();
+    tree.write(&format!("{list}list_eval_partition.txt"), LIST_TEXT);
+    for image in IMAGES {
+        tree.images(&[&format!("{images}{image}")]);
+    }
+    tree
+}
+
+fn read(tree: &Tree) -> Result<Listing, DataError> {
+    list(&PublishedConfig {
+        root: tree.root().into(),
+    })
+}
+
+#[test]
+fn list_and_images_are_found_where_archives_put_them() {
+    for (list, images) in [
+        ("", ""),
+        ("Eval/", "Img/"),
+        ("eval/", ""),
+        ("In-shop Clothes/Eval/", "In-shop Clothes/Img/"),
+    ] {
+        let tree = tree(list, images);
+        let listing = read(&tree).unwrap();
+        assert_eq!(faults(&listing, tree.root()), [""; 0], "{list} {images}");
+        assert_eq!(
+            contents(&listing.train),
+            [("id_00000002", IMAGES[..2].to_vec())]
+        );
+        assert_eq!(
+            contents(&listing.test),
+            [("id_00000001", IMAGES[2..].to_vec())]
+        );
+        let roles: Vec<Role> = listing.test[0]
+            .images
+            .iter()
+            .map(|image| image.role)
+            .collect();
+        assert_eq!(roles, [Role::Query, Role::Gallery]);
+    }
+}
+
+#[test]
+fn other_words_other_counts_and_items_of_both_sides_are_faults() {
+    let tree = tree("", "");
+    let text = LIST_TEXT
+        .replace("gallery", "val")
+        .replace("id_00000001 query", "id_00000002 query")
+        .replacen('4', "5", 1);
+    tree.write("list_eval_partition.txt", text);
+    let found = faults(&read(&tree).unwrap(), tree.root());
+    assert!(
+        found[0].starts_with(
+            "list_eval_partition.txt, line 5: class id_00000002 is in the test split here and in the \
+             train split on line 3 of list_eval_partition.txt"
+        ),
+        "{found:?}"
+    );
+    assert!(
+        found[1].contains("line 6: evaluation_status is \"val\""),
+        "{found:?}"
+    );
+    assert!(
+        found[2].contains("announces 5 images on its first line and lists 4"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn missing_and_unlisted_images_are_named() {
+    let tree = tree("", "");
+    tree.rename(IMAGES[2], "img/MEN/Tees/id_00000001/01_1_new.jpg");
+    assert_eq!(
+        faults(&read(&tree).unwrap(), tree.root()),
+        [
+            "list_eval_partition.txt, line 5: image img/MEN/Tees/id_00000001/01_1_front.jpg is \
+             missing: restore it from the archive, or take it off the list",
+            "image img/MEN/Tees/id_00000001/01_1_new.jpg is in no list, so that it is never used: \
+             perhaps it was renamed"
+        ]
+    );
+}
+
+#[test]
+fn lists_of_another_form_are_refused() {
+    let tree = tree("", "");
+    tree.write("list_eval_partition.txt", "image_name item_id\n");
+    let error = message(&read(&tree).unwrap_err(), tree.root());
+    assert!(
+        error.contains("does not start with a number of images"),
+        "{error}"
+    );
+}

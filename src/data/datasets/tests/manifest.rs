@@ -1,0 +1,221 @@
+use super::super::test_tree::{Tree, contents, faults, message};
+use super::*;
+use crate::config::SingleImageClasses;
+
+const IMAGES: [&str; 8] = [
+    "a 0.jpg", "a1.jpg", "b0.jpg", "b1.jpg", "c0.jpg", "c1.png", "d0.jpg", "d1.jpg",
+];
+
+fn tree(csv: &str) -> Tree {
+    let tree = Tree::new();
+    tree.write(NAME, csv);
+    tree.images(&IMAGES);
+    tree
+}
+
+fn read(tree: &Tree) -> Result<Listing, DataError> {
+    list(&ManifestConfig {
+        root: tree.root().into(),
+        ..ManifestConfig::default()
+    })
+}
+
+fn faults_of(csv: &str) -> Vec<String> {
+    let tree = tree(csv);
+    faults(&read(&tree).unwrap(), tree.root())
+}
+
+const SPLIT: &str = "path,label,split\n\
+a 0.jpg,a,train\n\
+a1.jpg,a,train\n\
+b0.jpg,b,test\n\
+b1.jpg,b,test\n";
+
+#[test]
+fn quotes_marks_carriage_returns_empty_lines_and_other_columns_are_understood() {
+    let tree = tree(
+        "\u{feff}weight, Label ,path,split\r\n1,\"a, or A\",\"a 0.jpg\",train\r\n\r\n,\"a, or A\",a1.jpg,\
+         train\r\n,b,b0.jpg,test\r\n,b,b1.jpg,TEST",
+    );
+    let listing = read(&tree).unwrap();
+    assert_eq!(faults(&listing, tree.root()), [""; 0]);
+    assert_eq!(
+        contents(&listing.train),
+        [("a, or A", vec!["a 0.jpg", "a1.jpg"])]
+    );
+    assert_eq!(contents(&listing.test), [("b", vec!["b0.jpg", "b1.jpg"])]);
+    let line = listing.test[0].images[1].line.as_ref().unwrap();
+    assert_eq!(line.number, 6);
+}
+
+#[test]
+fn classes_are_divided_where_no_column_splits_them() {
+    let tree = tree(
+        "path,label\nd0.jpg,d\nd1.jpg,d\na 0.jpg,a\na1.jpg,a\nb0.jpg,b\nb1.jpg,b\nc0.jpg,c\nc1.png,c\n",
+    );
+    let listing = read(&tree).unwrap();
+    assert_eq!(
+        contents(&listing.train),
+        [
+            ("a", vec!["a 0.jpg", "a1.jpg"]),
+            ("b", vec!["b0.jpg", "b1.jpg"])
+        ]
+    );
+    assert_eq!(listing.test[1].name, "d");
+    let error = read(&self::tree("path,label\na 0.jpg,a\n"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("manifest.csv has 1 class(es) and needs at least 4"),
+        "{error}"
+    );
+}
+
+#[test]
+fn queries_and_gallery_are_read_for_test_images_alone() {
+    let tree = tree(
+        "path,label,split,query,gallery\na 0.jpg,a,train,,\na1.jpg,a,train,x,\nb0.jpg,b,test,yes,0\n\
+         b1.jpg,b,test,,1\nc0.jpg,c,test,true,TRUE\nc1.png,c,test,no,false\nd0.jpg,d,test,maybe,1\n",
+    );
+    let listing = read(&tree).unwrap();
+    let roles = |class: usize| -> Vec<Role> {
+        listing.test[class]
+            .images
+            .iter()
+            .map(|image| image.role)
+            .collect()
+    };
+    assert_eq!(roles(0), [Role::Query, Role::Gallery]);
+    assert_eq!(roles(1), [Role::Both]);
+    let found = faults(&listing, tree.root());
+    assert!(
+        found[0].starts_with("manifest.csv, line 7: the test image is neither"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].starts_with("manifest.csv, line 8: query is \"maybe\""),
+        "{found:?}"
+    );
+    assert!(
+        found[2].contains("class c of the test split has 1 image(s)"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn every_line_that_cannot_be_used_is_named() {
+    let lines = "b0.jpg,,test\n,b,test\nc0.jpg,c,val\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.gif,d,test\n\
+                 gone.jpg,b,test\na1.jpg,a,train\n";
+    let found = faults_of(&format!("{SPLIT}{lines}"));
+    let expected = [
+        "line 6: the label is empty",
+        "line 7: the path is empty",
+        "line 8: the split is \"val\", which is not read: write train",
+        "line 9: the split is empty",
+        "line 10: the split is \"dev\" and has to be train or test",
+        "line 11: 2 column(s) where the first line names 3",
+        "line 12: d1.gif is a .gif image, which is not supported",
+        "line 13: image gone.jpg is missing",
+        "line 14: a1.jpg is listed again, after line 3",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("manifest.csv, {expected}")),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn a_label_of_both_sides_is_named_with_the_first_line_of_each() {
+    let found = faults_of(&format!("{SPLIT}c0.jpg,a,test\nc1.png,a,test\n"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(
+            "manifest.csv, line 6: class a is in the test split here and in the train split on line 2 \
+             of manifest.csv"
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn missing_columns_are_named_with_those_found() {
+    for (header, expected) in [
+        (
+            "file;label",
+            "manifest.csv has no column path among file;label",
+        ),
+        (
+            "path,class",
+            "manifest.csv has no column label among path, class",
+        ),
+        (
+            "path,label,query",
+            "manifest.csv has a column query and no column gallery",
+        ),
+        ("", "manifest.csv has no column path among"),
+    ] {
+        let tree = tree(&format!("{header}\n"));
+        let error = message(&read(&tree).unwrap_err(), tree.root());
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+#[test]
+fn images_may_lie_elsewhere_or_have_whole_paths() {
+    let elsewhere = tree("");
+    let lists = Tree::new();
+    let whole = elsewhere.root().join("a1.jpg").display().to_string();
+    lists.write("my.csv", SPLIT.replace("a1.jpg", &whole));
+    let keys = ManifestConfig {
+        root: lists.root().join("my.csv"),
+        images: Some(elsewhere.root().into()),
+        ..ManifestConfig::default()
+    };
+    let listing = list(&keys).unwrap();
+    assert_eq!(listing.faults, []);
+    assert_eq!(
+        listing.train[0].images[1].path,
+        elsewhere.root().join("a1.jpg")
+    );
+    let keys = ManifestConfig {
+        images: Some("/nowhere/at/all".into()),
+        ..keys
+    };
+    let error = list(&keys).unwrap_err().to_string();
+    assert!(
+        error.contains("/nowhere/at/all is not a folder: this is data.images"),
+        "{error}"
+    );
+}
+
+#[test]
+fn classes_with_one_image_are_treated_as_configured() {
+    let tree = tree(&format!("{SPLIT}c0.jpg,c,test\nd0.jpg,d,train\n"));
+    let keys = |single_image_classes| ManifestConfig {
+        root: tree.root().into(),
+        single_image_classes,
+        ..ManifestConfig::default()
+    };
+    assert_eq!(
+        list(&keys(SingleImageClasses::Refuse))
+            .unwrap()
+            .faults
+            .len(),
+        2
+    );
+    let listing = list(&keys(SingleImageClasses::Gallery)).unwrap();
+    assert_eq!((listing.train.len(), listing.test.len()), (1, 2));
+    assert_eq!(listing.test[1].images[0].role, Role::Gallery);
+}
+
+#[test]
+fn a_missing_manifest_says_what_the_root_has_to_be() {
+    let error = read(&Tree::new()).unwrap_err().to_string();
+    assert!(
+        error.contains("manifest.csv is missing: data.root has to be the CSV file"),
+        "{error}"
+    );
+}
