@@ -2,15 +2,19 @@
 //!
 //! Of the two decoders only PNG's reports a cut file; JPEG's fills in what is missing. The end of the
 //! image is therefore looked for in the file itself.
+//!
+//! A large JPEG of which a small image is wanted is decoded at a half, a quarter or an eighth of its
+//! size: its blocks of 8 × 8 frequencies give as many pixels as are asked for.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::DataError;
+use super::guarded::guarded;
 
 /// Bytes read for a look at the header; a file whose header is longer is read whole.
 const HEAD_BYTES: u64 = 16 * 1024;
@@ -19,14 +23,26 @@ const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// JPEG's end-of-image marker; in compressed data a byte FF is never followed by D9.
 const JPEG_END: &[u8] = &[0xff, 0xd9];
 
+/// The largest image that is decoded, in pixels: 300 MB as 8 bit RGB.
+pub(crate) const MAXIMUM_PIXELS: u64 = 100_000_000;
+/// A reduced JPEG has at least so many times the pixels that are needed in each direction; what is
+/// then left to the resizing makes it the same image to the eye.
+const REDUCTION_MARGIN: u32 = 2;
+
 /// Width and height in pixels of the image in `path` as stored, from its header; refuses files that
 /// could not be decoded later as far as that shows without decoding: other formats, broken headers,
 /// files without the end of their image.
 ///
 /// # Errors
-/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`] or
-/// [`DataError::Truncated`].
+/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`],
+/// [`DataError::Truncated`] or [`DataError::AbsurdSize`].
 pub fn check_image_file(path: &Path) -> Result<(u32, u32), DataError> {
+    let size = stored_size(path)?;
+    refuse_absurd(path, size)?;
+    Ok(size)
+}
+
+fn stored_size(path: &Path) -> Result<(u32, u32), DataError> {
     let unreadable = |error| unreadable(path, error);
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -62,21 +78,60 @@ pub fn check_image_file(path: &Path) -> Result<(u32, u32), DataError> {
 /// white. Embedded colour profiles are not applied.
 ///
 /// # Errors
-/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`] or
-/// [`DataError::Truncated`].
+/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`],
+/// [`DataError::Truncated`] or [`DataError::AbsurdSize`].
 pub fn read_image_file(path: &Path) -> Result<RgbImage, DataError> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
-    let format = format_of(path, &bytes)?;
-    if !is_complete(format, &bytes) {
+    decode_image(path, &read(path)?, None)
+}
+
+/// The same for an image that is to be resized until its shorter side has `needed` pixels: a large
+/// JPEG may be decoded at a half, a quarter or an eighth of its size.
+///
+/// # Errors
+/// As [`read_image_file`].
+pub fn read_image_file_for(path: &Path, needed: u32) -> Result<RgbImage, DataError> {
+    decode_image(path, &read(path)?, Some(needed))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|error| unreadable(path, error))
+}
+
+/// Decodes the contents of the file `path`, at the size that is `needed` if given.
+pub(crate) fn decode_image(
+    path: &Path,
+    bytes: &[u8],
+    needed: Option<u32>,
+) -> Result<RgbImage, DataError> {
+    let format = format_of(path, bytes)?;
+    if !is_complete(format, bytes) {
         return Err(DataError::Truncated { path: path.into() });
     }
     // The bytes are a stranger's: a panic in a decoder is a broken image, not the end of a run.
-    match catch_unwind(AssertUnwindSafe(|| decode(format, &bytes))) {
-        Ok(Ok(image)) if image.width() > 0 && image.height() > 0 => Ok(image),
-        Ok(Ok(_)) => Err(broken(path, "it has no pixels")),
-        Ok(Err(error)) => Err(broken(path, error)),
+    let decoded = guarded(|| {
+        let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
+        let decoder = decoder.map_err(|error| broken(path, error))?;
+        refuse_absurd(path, decoder.dimensions())?;
+        decode(decoder, format, bytes, needed).map_err(|reason| broken(path, reason))
+    });
+    match decoded {
+        Ok(image) => image,
         Err(_) => Err(broken(path, "the decoder gave up")),
     }
+}
+
+fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), DataError> {
+    let mend = match u64::from(width) * u64::from(height) {
+        0 => "replace or remove it",
+        pixels if pixels > MAXIMUM_PIXELS => "shrink it to at most 100 million, or remove it",
+        _ => return Ok(()),
+    };
+    Err(DataError::AbsurdSize {
+        path: path.into(),
+        width,
+        height,
+        mend,
+    })
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> DataError {
@@ -120,16 +175,57 @@ fn header_size(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), String> 
         .map_err(|error| error.to_string())
 }
 
-fn decode(format: ImageFormat, bytes: &[u8]) -> image::ImageResult<RgbImage> {
-    let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder()?;
-    let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
+fn decode(
+    mut decoder: impl ImageDecoder,
+    format: ImageFormat,
+    bytes: &[u8],
+    needed: Option<u32>,
+) -> Result<RgbImage, String> {
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let reduction = match (format, needed) {
+        (ImageFormat::Jpeg, Some(needed)) => reduction(decoder.dimensions(), needed),
+        _ => None,
+    };
+    let reduced = reduction.and_then(|size| decode_reduced(bytes, size));
+    let mut image = match reduced {
+        Some(image) => image,
+        None => DynamicImage::from_decoder(decoder).map_err(|error| error.to_string())?,
+    };
     image.apply_orientation(orientation);
     Ok(if image.color().has_alpha() {
         over_white(&image)
     } else {
         image.into_rgb8()
     })
+}
+
+/// The size at which to decode an image so that its shorter side keeps `needed` pixels with the
+/// margin; none if that is its own.
+fn reduction((width, height): (u32, u32), needed: u32) -> Option<(u32, u32)> {
+    let enough = u64::from(needed) * u64::from(REDUCTION_MARGIN);
+    [8, 4, 2].into_iter().find_map(|factor: u32| {
+        let size = (width.div_ceil(factor), height.div_ceil(factor));
+        (u64::from(size.0.min(size.1)) >= enough).then_some(size)
+    })
+}
+
+/// Decodes a JPEG to `size`, its own divided by 2, 4 or 8; nothing for kinds that are better left to
+/// the other decoder, such as CMYK, and for those that fail, so that they fail with its words.
+fn decode_reduced(bytes: &[u8], size: (u32, u32)) -> Option<DynamicImage> {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let side = |side: u32| u16::try_from(side).ok();
+    let (width, height) = decoder.scale(side(size.0)?, side(size.1)?).ok()?;
+    let pixels = decoder.decode().ok()?;
+    let (width, height) = (u32::from(width), u32::from(height));
+    match decoder.info()?.pixel_format {
+        jpeg_decoder::PixelFormat::RGB24 => {
+            RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
+        }
+        jpeg_decoder::PixelFormat::L8 => {
+            GrayImage::from_raw(width, height, pixels).map(DynamicImage::from)
+        }
+        _ => None,
+    }
 }
 
 fn over_white(image: &DynamicImage) -> RgbImage {
@@ -187,7 +283,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, ImageBuffer, Luma, Rgb, Rgba, RgbaImage};
+    use image::{ImageBuffer, Luma, Rgb, Rgba, RgbaImage};
     use tempfile::TempDir;
 
     use super::*;
@@ -294,7 +390,8 @@ mod tests {
     fn of_the_decoders_only_png_reports_a_cut() {
         let half = |format| {
             let bytes = encoded(format);
-            decode(format, &bytes[..bytes.len() * 3 / 4])
+            let cut = &bytes[..bytes.len() * 3 / 4];
+            image::load_from_memory_with_format(cut, format)
         };
         half(ImageFormat::Png).unwrap_err();
         half(ImageFormat::Jpeg).unwrap();
@@ -355,6 +452,89 @@ mod tests {
             .0
             .unwrap_err();
         assert!(!matches!(error, DataError::UnsupportedImage { .. }));
+    }
+
+    /// A photograph-like JPEG: smooth shades with fine grain.
+    fn photo(width: u32, height: u32) -> Vec<u8> {
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            let shade = |c: u32| {
+                let (x, y) = (x as f32 / 97.0, y as f32 / 61.0);
+                120.0 + 70.0 * (x + c as f32).sin() * (y - 0.7 * c as f32).cos()
+            };
+            let grain = (x * 7919 + y * 104_729) % 13;
+            Rgb([0, 1, 2].map(|c| (shade(c) + grain as f32) as u8))
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_large_jpeg_is_reduced_to_no_less_than_twice_what_is_needed() {
+        let path = Path::new("x.jpg");
+        let bytes = photo(803, 601);
+        let size = |needed| decode_image(path, &bytes, needed).unwrap().dimensions();
+        assert_eq!(size(None), (803, 601));
+        assert_eq!(size(Some(151)), (803, 601));
+        assert_eq!(size(Some(150)), (402, 301));
+        assert_eq!(size(Some(75)), (201, 151));
+        assert_eq!(size(Some(38)), (101, 76));
+        assert_eq!(size(Some(1)), (101, 76));
+    }
+
+    #[test]
+    fn a_reduced_image_becomes_nearly_the_same_small_one() {
+        let bytes = photo(1000, 800);
+        let small = |needed| {
+            let image = decode_image(Path::new("x.jpg"), &bytes, needed).unwrap();
+            image::imageops::resize(&image, 96, 96, image::imageops::FilterType::Triangle)
+        };
+        let (whole, reduced) = (small(None), small(Some(96)));
+        let differences = whole.iter().zip(reduced.iter());
+        let sum: u64 = differences.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        let mean = sum as f64 / (96.0 * 96.0 * 3.0);
+        // Rounding alone gives up to half a level.
+        assert!(mean < 1.0, "{mean} levels");
+    }
+
+    #[test]
+    fn a_reduced_image_is_turned_upright_and_grey_stays_grey() {
+        let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut bytes = photo(400, 240);
+        bytes.splice(2..2, exif.iter().copied());
+        let image = decode_image(Path::new("x.jpg"), &bytes, Some(20)).unwrap();
+        assert_eq!(image.dimensions(), (60, 100));
+
+        let mut grey = Cursor::new(Vec::new());
+        GrayImage::from_pixel(400, 400, Luma([77]))
+            .write_to(&mut grey, ImageFormat::Jpeg)
+            .unwrap();
+        let image = decode_image(Path::new("x.jpg"), grey.get_ref(), Some(20)).unwrap();
+        assert_eq!(image.dimensions(), (50, 50));
+        assert!(image.iter().all(|value| value.abs_diff(77) <= 1));
+    }
+
+    #[test]
+    fn images_of_absurd_size_are_refused_before_they_are_decoded() {
+        let mut bytes = encoded(ImageFormat::Png);
+        // Width and height stand behind the signature and the header chunk's length and type.
+        bytes[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
+        let (size, image) = both(&bytes, "x.png");
+        let error = image.unwrap_err();
+        // The header's checksum is wrong as well, which the decoder sees first.
+        assert!(
+            matches!(
+                error,
+                DataError::AbsurdSize { .. } | DataError::BrokenImage { .. }
+            ),
+            "{error}"
+        );
+        size.unwrap_err();
+        let error = refuse_absurd(Path::new("x.png"), (20_000, 20_000)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("20000 x 20000 pixels"), "{message}");
+        refuse_absurd(Path::new("x.png"), (0, 5)).unwrap_err();
+        refuse_absurd(Path::new("x.png"), (10_000, 10_000)).unwrap();
     }
 
     #[test]

@@ -1,15 +1,14 @@
-//! How an image becomes the network's input: the published training and test transforms.
-//!
-//! Resizing is bilinear with the kernel widened when shrinking (antialiased), as PIL and
-//! torchvision do it.
+//! How an image becomes the network's input: the published training and test transforms, and the
+//! augmentations that users of the field add to them.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::convert::Infallible;
+
 use image::{RgbImage, imageops};
 use rand::{Rng, RngExt};
 
-use super::DataError;
-use crate::config::TransformConfig;
+use super::augment::{Augmentation, random_resized_crop};
+use super::base::{Base, Pixels, Rectangle};
+use crate::config::{ConfigError, TestView, TransformConfig};
 
 /// Brings images to S×S pixels, S = `image_size`, and pixels to the network's numbers.
 #[derive(Debug, Clone)]
@@ -24,43 +23,8 @@ impl Transform {
     ///
     /// # Errors
     /// A key out of its range.
-    pub fn new(config: &TransformConfig) -> Result<Self, DataError> {
-        let side = 1..=usize::from(u16::MAX);
-        if !side.contains(&config.image_size) {
-            let mend = "choose the side of the network's input in pixels, 1 to 65535";
-            return Err(DataError::setting(
-                "data.image_size",
-                config.image_size,
-                mend,
-            ));
-        }
-        if config.resize < config.image_size || !side.contains(&config.resize) {
-            let mend = format!(
-                "random crops of data.image_size = {} are cut from it; choose at least that, at most 65535",
-                config.image_size
-            );
-            return Err(DataError::setting("data.resize", config.resize, mend));
-        }
-        for (key, share) in [
-            ("data.crop_probability", config.crop_probability),
-            ("data.flip_probability", config.flip_probability),
-        ] {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(DataError::setting(
-                    key,
-                    share,
-                    "choose a probability, 0 to 1",
-                ));
-            }
-        }
-        if !config.mean.iter().all(|mean| mean.is_finite()) {
-            let mend = "choose three finite means, on the scale 0 to 1";
-            return Err(DataError::setting("data.mean", config.mean, mend));
-        }
-        if !config.std.iter().all(|std| std.is_finite() && *std > 0.0) {
-            let mend = "pixels are divided by it; choose three numbers above 0";
-            return Err(DataError::setting("data.std", config.std, mend));
-        }
+    pub fn new(config: &TransformConfig) -> Result<Self, ConfigError> {
+        config.check()?;
         let table = std::array::from_fn(|c| {
             std::array::from_fn(|byte| (byte as f32 / 255.0 - config.mean[c]) / config.std[c])
         });
@@ -80,38 +44,124 @@ impl Transform {
         3 * self.config.image_size * self.config.image_size
     }
 
-    /// A training image, S×S: resized straight, aspect not kept, or (with `crop_probability`)
-    /// resized to the `resize` square and cropped at random; then mirrored with `flip_probability`.
+    /// A training image, S×S, drawn anew with each call: resized straight, aspect not kept, or (with
+    /// `crop_probability`) cropped at random, from the `resize` square or as a random resized crop;
+    /// then mirrored with `flip_probability`, then the colours and what is blurred or erased.
     ///
-    /// Draws the same number of values whatever it does with them.
+    /// Under the published transform the number of values drawn is the same for each image.
     pub fn train(&self, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
+        let Ok(image) = self.train_from(rng, |base| Ok::<_, Infallible>(base.of(image)));
+        image
+    }
+
+    /// A test image, S×S: resized straight, aspect not kept, or its middle.
+    pub fn test(&self, image: &RgbImage) -> RgbImage {
+        let Ok(image) = self.test_from(|base| Ok::<_, Infallible>(base.of(image)));
+        image
+    }
+
+    /// The bases that training images are made from; the same image may need one or the other.
+    pub(super) fn train_bases(&self) -> Vec<Base> {
+        let share = self.config.crop_probability;
+        let mut bases = Vec::new();
+        if share < 1.0 {
+            bases.push(self.straight());
+        }
+        if share > 0.0 && !bases.contains(&self.larger()) {
+            bases.push(self.larger());
+        }
+        bases
+    }
+
+    /// The base that test images are made from.
+    pub(super) fn test_base(&self) -> Base {
+        match self.config.test_view {
+            TestView::Straight => self.straight(),
+            TestView::CenterCrop => Base::ShorterSide(self.config.resize as u32),
+        }
+    }
+
+    /// The shorter side, in pixels, that originals have to be decoded with to make `bases`; none
+    /// where they are decoded whole.
+    pub(super) fn needed(&self, bases: &[Base]) -> Option<u32> {
+        let largest = bases.iter().map(|base| base.needed()).max();
+        largest.filter(|_| self.config.reduced_decoding)
+    }
+
+    fn straight(&self) -> Base {
+        Base::Square(self.config.image_size as u32)
+    }
+
+    /// What crops are cut from.
+    fn larger(&self) -> Base {
+        let side = self.config.resize as u32;
+        match self.config.crop_scale {
+            None => Base::Square(side),
+            Some(_) => Base::ShorterSide(side),
+        }
+    }
+
+    /// A training image from the base of it that `base_of` gives.
+    pub(super) fn train_from<'a, E>(
+        &self,
+        rng: &mut impl Rng,
+        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+    ) -> Result<RgbImage, E> {
         let TransformConfig {
             image_size,
-            resize: larger,
+            resize,
             crop_probability,
+            crop_scale,
+            crop_ratio,
             flip_probability,
             ..
         } = self.config;
         let crop = rng.random_bool(crop_probability);
-        let offset = [(); 2].map(|()| rng.random_range(0..=(larger - image_size) as u32));
+        let [x, y] = [(); 2].map(|()| rng.random_range(0..=(resize - image_size) as u32));
         let flip = rng.random_bool(flip_probability);
+        let augmentation = Augmentation::draw(&self.config, rng);
 
         let side = image_size as u32;
-        let mut image = if crop {
-            let larger = resize(image, larger as u32);
-            imageops::crop_imm(&larger, offset[0], offset[1], side, side).to_image()
-        } else {
-            resize(image, side)
+        let mut image = match crop_scale {
+            _ if !crop => base_of(self.straight())?.into_image(),
+            None => base_of(self.larger())?.crop(Rectangle {
+                x,
+                y,
+                width: side,
+                height: side,
+            }),
+            Some(scale) => {
+                let base = base_of(self.larger())?;
+                let part = random_resized_crop(base.size(), scale, crop_ratio, rng);
+                base.crop_resized(part, side)
+            }
         };
         if flip {
             imageops::flip_horizontal_in_place(&mut image);
         }
-        image
+        augmentation.apply(&mut image);
+        Ok(image)
     }
 
-    /// A test image, S×S: resized straight, aspect not kept.
-    pub fn test(&self, image: &RgbImage) -> RgbImage {
-        resize(image, self.config.image_size as u32)
+    /// A test image from the base of it that `base_of` gives.
+    pub(super) fn test_from<'a, E>(
+        &self,
+        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+    ) -> Result<RgbImage, E> {
+        let base = base_of(self.test_base())?;
+        Ok(match self.config.test_view {
+            TestView::Straight => base.into_image(),
+            TestView::CenterCrop => {
+                let side = self.config.image_size as u32;
+                let (width, height) = base.size();
+                base.crop(Rectangle {
+                    x: (width - side) / 2,
+                    y: (height - side) / 2,
+                    width: side,
+                    height: side,
+                })
+            }
+        })
     }
 
     /// Writes a transformed image as (x / 255 − mean) / std, in the order `[3, S, S]`.
@@ -130,18 +180,6 @@ impl Transform {
             blue[i] = self.table[2][usize::from(pixel[2])];
         }
     }
-}
-
-fn resize(image: &RgbImage, side: u32) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
-        .expect("an RgbImage has three bytes per pixel");
-    let mut target = Image::new(side, side, PixelType::U8x3);
-    let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut target, &bilinear)
-        .expect("both images have the same pixel type and no crop was asked for");
-    RgbImage::from_raw(side, side, target.into_vec()).expect("the target has three bytes per pixel")
 }
 
 #[cfg(test)]
@@ -173,6 +211,15 @@ mod tests {
         RgbImage::from_fn(13, 9, |x, y| {
             Rgb([x * 53 % 256, y * 71 % 256, x * y * 29 % 256].map(|c| c as u8))
         })
+    }
+
+    fn train_view(transform: &Transform, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
+        let bases = transform.train_bases();
+        let base_of = |base: Base| {
+            assert!(bases.contains(&base), "a cache would not have it");
+            Ok::<_, ()>(base.of(image))
+        };
+        transform.train_from(rng, base_of).unwrap()
     }
 
     fn assert_within_one_level(ours: impl Iterator<Item = u8>, golden: &[u8]) {
@@ -229,7 +276,7 @@ mod tests {
         let transform = transform(7, 9, 0.0, 0.0);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         assert_eq!(
-            transform.train(&pattern(), &mut rng),
+            train_view(&transform, &pattern(), &mut rng),
             transform.test(&pattern())
         );
     }
@@ -249,7 +296,7 @@ mod tests {
         let (mut crops, mut flips, mut seen) = (0, 0, HashSet::new());
         let draws = 2000;
         for _ in 0..draws {
-            let image = both.train(&pattern(), &mut rng);
+            let image = train_view(&both, &pattern(), &mut rng);
             let plain = kinds.iter().position(|kind| *kind == image);
             let kind = plain.or_else(|| mirrored.iter().position(|kind| *kind == image));
             let kind = kind.expect("neither resized nor cropped from the larger square");
@@ -269,11 +316,11 @@ mod tests {
         assert!(refusal(config(0, 5, 0.5, 0.5)).contains("data.image_size = 0"));
         assert!(refusal(config(8, 7, 0.5, 0.5)).contains("data.resize = 7"));
         assert!(refusal(config(8, 9, 1.5, 0.5)).contains("data.crop_probability = 1.5"));
-        assert!(refusal(config(8, 9, 0.5, f64::NAN)).contains("data.flip_probability = NaN"));
+        assert!(refusal(config(8, 9, 0.5, f64::NAN)).contains("data.flip_probability = nan"));
         let flat = TransformConfig {
             std: [0.2, 0.0, 0.2],
             ..Default::default()
         };
-        assert!(refusal(flat).contains("data.std = [0.2, 0.0, 0.2]"));
+        assert!(refusal(flat).contains("data.std = 0.0"));
     }
 }

@@ -1,0 +1,179 @@
+//! What an image is brought to before anything random is done with it, so that the work of decoding
+//! and resizing can be kept: a transform says which bases it needs of an image, and a cache holds
+//! just these.
+
+use std::borrow::Cow;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+
+/// Values of a pixel.
+const CHANNELS: usize = 3;
+
+/// What an image is brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Base {
+    /// Resized straight to a square of this side, aspect not kept.
+    Square(u32),
+    /// Resized so that the shorter side is this long, aspect kept.
+    ShorterSide(u32),
+}
+
+impl Base {
+    /// The pixels that the shorter side of the original should have, so that nothing is enlarged.
+    pub(super) fn needed(self) -> u32 {
+        match self {
+            Self::Square(side) | Self::ShorterSide(side) => side,
+        }
+    }
+
+    /// Brings an image to it.
+    pub(super) fn of(self, image: &RgbImage) -> Pixels<'static> {
+        let (width, height) = self.size(image.dimensions());
+        let bytes = resize(image, None, (width, height));
+        Pixels {
+            width,
+            height,
+            bytes: Cow::Owned(bytes),
+        }
+    }
+
+    /// Width and height for an image of this size; the longer side is rounded down, as torchvision
+    /// does.
+    pub(super) fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
+        let longer = |side: u32, long: u32, short: u32| {
+            let longer = u64::from(side) * u64::from(long) / u64::from(short.max(1));
+            u32::try_from(longer).unwrap_or(u32::MAX)
+        };
+        match self {
+            Self::Square(side) => (side, side),
+            Self::ShorterSide(side) if width <= height => (side, longer(side, height, width)),
+            Self::ShorterSide(side) => (longer(side, width, height), side),
+        }
+    }
+}
+
+/// A part of an image, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rectangle {
+    /// Left edge.
+    pub(crate) x: u32,
+    /// Upper edge.
+    pub(crate) y: u32,
+    /// Width, at least 1.
+    pub(crate) width: u32,
+    /// Height, at least 1.
+    pub(crate) height: u32,
+}
+
+/// An image of 8 bit RGB, row by row: its own, or mapped from a cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pixels<'a> {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) bytes: Cow<'a, [u8]>,
+}
+
+impl Pixels<'_> {
+    /// Width and height.
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// All of it.
+    pub(super) fn into_image(self) -> RgbImage {
+        image_of((self.width, self.height), self.bytes.into_owned())
+    }
+
+    /// A part of it, which must lie inside.
+    pub(super) fn crop(&self, part: Rectangle) -> RgbImage {
+        let row = self.width as usize * CHANNELS;
+        let (left, length) = (part.x as usize * CHANNELS, part.width as usize * CHANNELS);
+        let mut bytes = Vec::with_capacity(length * part.height as usize);
+        for y in part.y as usize..(part.y + part.height) as usize {
+            bytes.extend_from_slice(&self.bytes[y * row + left..][..length]);
+        }
+        image_of((part.width, part.height), bytes)
+    }
+
+    /// A part of it, resized to a square.
+    pub(super) fn crop_resized(&self, part: Rectangle, side: u32) -> RgbImage {
+        let source = ImageRef::new(self.width, self.height, &self.bytes, PixelType::U8x3)
+            .expect("there are three bytes per pixel");
+        image_of((side, side), resize_ref(&source, Some(part), (side, side)))
+    }
+}
+
+fn image_of((width, height): (u32, u32), bytes: Vec<u8>) -> RgbImage {
+    RgbImage::from_raw(width, height, bytes).expect("there are three bytes per pixel")
+}
+
+fn resize(image: &RgbImage, part: Option<Rectangle>, size: (u32, u32)) -> Vec<u8> {
+    let (width, height) = image.dimensions();
+    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
+        .expect("an RgbImage has three bytes per pixel");
+    resize_ref(&source, part, size)
+}
+
+/// Bilinear with the kernel widened when shrinking (antialiased), as PIL and torchvision do it.
+fn resize_ref(source: &ImageRef, part: Option<Rectangle>, (width, height): (u32, u32)) -> Vec<u8> {
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    if let Some(part) = part {
+        let [x, y, width, height] = [part.x, part.y, part.width, part.height].map(f64::from);
+        options = options.crop(x, y, width, height);
+    }
+    Resizer::new()
+        .resize(source, &mut target, &options)
+        .expect("both images have the same pixel type, and the part lies inside");
+    target.into_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+
+    fn pattern(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([x * 53 % 256, y * 71 % 256, x * y * 29 % 256].map(|c| c as u8))
+        })
+    }
+
+    #[test]
+    fn the_shorter_side_is_as_asked_and_the_aspect_is_kept() {
+        let base = Base::ShorterSide(20);
+        assert_eq!(base.size((500, 375)), (26, 20));
+        assert_eq!(base.size((375, 500)), (20, 26));
+        assert_eq!(base.size((10, 10)), (20, 20));
+        assert_eq!(base.of(&pattern(40, 30)).size(), (26, 20));
+        assert_eq!(Base::Square(7).of(&pattern(40, 30)).size(), (7, 7));
+    }
+
+    #[test]
+    fn a_crop_is_the_pixels_of_its_rectangle() {
+        let image = pattern(9, 7);
+        let pixels = Pixels {
+            width: 9,
+            height: 7,
+            bytes: Cow::Borrowed(image.as_raw()),
+        };
+        let part = Rectangle {
+            x: 2,
+            y: 3,
+            width: 5,
+            height: 4,
+        };
+        let crop = pixels.crop(part);
+        assert_eq!(
+            crop,
+            image::imageops::crop_imm(&image, 2, 3, 5, 4).to_image()
+        );
+        // Resized to the size it has, a part is itself.
+        let square = Rectangle { width: 4, ..part };
+        assert_eq!(pixels.crop_resized(square, 4), pixels.crop(square));
+        assert_eq!(pixels.into_image(), image);
+    }
+}
