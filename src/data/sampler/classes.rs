@@ -1,0 +1,92 @@
+//! The images of each class, and groups of K drawn from them.
+
+use rand::RngExt;
+use rand::seq::{SliceRandom, index};
+use rand_chacha::ChaCha8Rng;
+
+/// The images of a split by class. Labels are renumbered without gaps, so that a walk over all images
+/// meets every class.
+#[derive(Debug, Clone)]
+pub(super) struct Classes {
+    labels: Vec<usize>,
+    members: Vec<Vec<usize>>,
+}
+
+impl Classes {
+    /// The classes of images with these labels.
+    pub(super) fn of(labels: &[usize]) -> Self {
+        let mut members = vec![Vec::new(); labels.iter().max().map_or(0, |last| last + 1)];
+        for (image, &label) in labels.iter().enumerate() {
+            members[label].push(image);
+        }
+        members.retain(|images| !images.is_empty());
+        let mut dense = vec![0; labels.len()];
+        for (label, images) in members.iter().enumerate() {
+            for &image in images {
+                dense[image] = label;
+            }
+        }
+        Self {
+            labels: dense,
+            members,
+        }
+    }
+
+    /// Number of classes.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Number of images.
+    pub(super) fn images(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// The class of an image.
+    pub(super) fn label(&self, image: usize) -> usize {
+        self.labels[image]
+    }
+
+    /// The images of a class.
+    pub(super) fn members(&self, label: usize) -> &[usize] {
+        &self.members[label]
+    }
+
+    /// `k` images of the class of `first`, which are distinct and come first. They are distinct if
+    /// the class has as many; otherwise all come up before any does again, and the two of a pair
+    /// (2i, 2i + 1) differ as long as the class has two.
+    ///
+    /// The published sampler can draw the met image again as its own positive, an arc of length
+    /// zero; here the others are drawn without it.
+    pub(super) fn group(&self, first: &[usize], k: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let class = &self.members[self.labels[first[0]]];
+        let mut images = Vec::with_capacity(k + class.len().min(k));
+        images.extend_from_slice(first);
+        // As many draws without repetition hold all the others that are needed.
+        let others = index::sample(rng, class.len(), class.len().min(k.max(first.len())));
+        let others = others.iter().map(|place| class[place]);
+        images.extend(others.filter(|image| !first.contains(image)));
+        let mut round = Vec::new();
+        while images.len() < k {
+            if round.is_empty() {
+                round.clone_from(class);
+            }
+            round.shuffle(rng);
+            // The second of a pair whose first closed the last round.
+            if images.len() % 2 == 1 && round.len() > 1 && images.last() == round.first() {
+                let other = rng.random_range(1..round.len());
+                round.swap(0, other);
+            }
+            images.extend_from_slice(&round);
+        }
+        images.truncate(k);
+        images
+    }
+
+    /// `k` images of a class, drawn at random.
+    pub(super) fn random_group(&self, label: usize, k: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+        let class = &self.members[label];
+        let first = class[rng.random_range(0..class.len())];
+        self.group(&[first], k, rng)
+    }
+}

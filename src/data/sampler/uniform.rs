@@ -1,0 +1,25 @@
+//! Every class as often as any other, however many images it has: an epoch walks a random permutation
+//! of the classes, the last partial batch dropped.
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::classes::Classes;
+use crate::config::BatchConfig;
+
+pub(super) fn epoch(
+    classes: &Classes,
+    batch: &BatchConfig,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Vec<usize>> {
+    let mut walk: Vec<usize> = (0..classes.len()).collect();
+    walk.shuffle(rng);
+    walk.chunks_exact(batch.classes)
+        .map(|labels| {
+            labels
+                .iter()
+                .flat_map(|&label| classes.random_group(label, batch.images_per_class, rng))
+                .collect()
+        })
+        .collect()
+}
