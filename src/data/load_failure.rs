@@ -1,13 +1,16 @@
 //! Where loaders leave their mistakes: Burn's iterators have no way to return an error.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::DataError;
 
-/// Where a loader leaves the mistake that ended its batches early. Clones share the place.
+/// Where a loader leaves the mistake that ended its batches early, and the images that it skipped.
+/// Clones share the place.
 #[derive(Clone, Default)]
 pub struct LoadFailure {
     first: Arc<Mutex<Option<DataError>>>,
+    skipped: Arc<Mutex<BTreeSet<String>>>,
     callback: Option<Arc<FailureCallback>>,
 }
 
@@ -17,14 +20,23 @@ impl LoadFailure {
     /// A place that also calls `callback` at each failure, for example to interrupt training.
     pub fn with_callback(callback: impl Fn(&DataError) + Send + Sync + 'static) -> Self {
         Self {
-            first: Arc::default(),
             callback: Some(Arc::new(callback)),
+            ..Self::default()
         }
     }
 
     /// Takes the first failure since the last call; to be asked whenever the batches have ended.
     pub fn take(&self) -> Option<DataError> {
         self.first().take()
+    }
+
+    /// What was wrong with the images that were skipped instead, each once, in order.
+    pub fn skipped(&self) -> Vec<String> {
+        whole(&self.skipped).iter().cloned().collect()
+    }
+
+    pub(super) fn skip(&self, error: &DataError) {
+        whole(&self.skipped).insert(error.to_string());
     }
 
     pub(super) fn record(&self, error: DataError) {
@@ -35,11 +47,13 @@ impl LoadFailure {
     }
 
     fn first(&self) -> MutexGuard<'_, Option<DataError>> {
-        // An option is whole at any time, also after a panic elsewhere.
-        self.first
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        whole(&self.first)
     }
+}
+
+/// What is kept here is whole at any time, also after a panic elsewhere.
+fn whole<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl std::fmt::Debug for LoadFailure {

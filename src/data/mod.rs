@@ -4,48 +4,127 @@
 //! in P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]), a
 //! [`SplitLoader`] walks a split in order. What a user can get wrong is a [`DataError`].
 
+mod augment;
+mod base;
 mod batches;
+pub(crate) mod datasets;
 mod embedding_file;
 mod error;
-mod fashion_mnist;
-mod folder;
-mod image_file;
+mod guarded;
+pub(crate) mod image_file;
 mod load_failure;
 mod loader;
-mod parallel;
+mod packed;
+pub(crate) mod parallel;
 mod prefetch;
 mod random;
 mod sampler;
 mod split;
-mod synthetic;
+pub mod survey;
+#[cfg(test)]
+mod tests;
 mod transform;
 
+use std::path::PathBuf;
+
+pub use crate::evaluation::Role;
 pub use batches::ImageBatch;
 pub use embedding_file::{EmbeddingFileError, Embeddings, check_free, write_matrix};
 pub use error::DataError;
-pub use image_file::{check_image_file, read_image_file};
+pub use image_file::{check_image_file, read_image_file, read_image_file_for};
 pub use load_failure::LoadFailure;
 pub use loader::{Schedule, SplitLoader, TrainLoader};
+pub(crate) use parallel::in_parallel;
 pub use parallel::worker_count;
-pub use sampler::PairSampler;
+pub use sampler::{Coverage, PairSampler};
 pub use split::{Images, LabelledImage, Split, Splits};
 pub use transform::Transform;
 
-use crate::config::{DataConfig, DatasetConfig};
+use crate::config::{BrokenImages, DataConfig, SingleImageClasses};
+use base::Base;
+use packed::{Packed, Packing};
+use parallel::Interrupted;
 
-/// Opens the configured dataset: finds the images of both splits and refuses what could not be
-/// trained on or measured, before any time is spent.
+/// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
+/// on or measured before any time is spent, and makes or opens the caches if they are wanted.
+/// `interrupted` is asked now and then whether to give up.
 ///
 /// # Errors
 /// The first mistake found in the configuration's dataset keys, the folders or the files.
-pub fn open(config: &DataConfig) -> Result<Splits, DataError> {
-    let workers = worker_count(config.loading.workers);
-    let splits = match &config.source {
-        DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
-        DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
-        DatasetConfig::Folder(keys) => folder::open(keys, workers),
-    }?;
-    splits.train.check()?;
-    splits.test.check()?;
-    Ok(splits)
+pub fn open(
+    config: &DataConfig,
+    transform: &Transform,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<Splits, DataError> {
+    let splits = datasets::open(config, interrupted)?;
+    let single_images = datasets::single_image_classes(&config.source);
+    splits
+        .train
+        .check(single_images == SingleImageClasses::Repeat)?;
+    splits.test.check(false)?;
+    Ok(Splits {
+        train: cached(
+            splits.train,
+            &transform.train_bases(),
+            config,
+            transform,
+            interrupted,
+        )?,
+        test: cached(
+            splits.test,
+            &[transform.test_base()],
+            config,
+            transform,
+            interrupted,
+        )?,
+        warnings: splits.warnings,
+    })
+}
+
+/// Opens the test split alone, with what is odd about the dataset: a finished run is measured without
+/// its training images.
+///
+/// # Errors
+/// As [`open`], for the test split.
+pub fn open_test(
+    config: &DataConfig,
+    transform: &Transform,
+    interrupted: &(dyn Fn() -> bool + Sync),
+) -> Result<(Split, Vec<DataError>), DataError> {
+    let (test, warnings) = datasets::open_test(config, interrupted)?;
+    test.check(false)?;
+    let bases = [transform.test_base()];
+    Ok((
+        cached(test, &bases, config, transform, interrupted)?,
+        warnings,
+    ))
+}
+
+/// The split with its cache, if the configuration wants one.
+fn cached(
+    split: Split,
+    bases: &[Base],
+    config: &DataConfig,
+    transform: &Transform,
+    interrupted: Interrupted,
+) -> Result<Split, DataError> {
+    if !config.loading.cache {
+        return Ok(split);
+    }
+    let folder: PathBuf = match &config.loading.cache_dir {
+        Some(folder) => folder.clone(),
+        None => packed::default_folder()?,
+    };
+    let packed = Packed::open(
+        &split,
+        Packing {
+            folder: &folder,
+            bases,
+            needed: transform.needed(bases),
+            skip_broken: config.loading.broken_images == BrokenImages::Skip,
+            workers: worker_count(config.loading.workers),
+            interrupted,
+        },
+    )?;
+    Ok(split.with_packed(packed))
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::DataError;
+
 /// Worker threads for the configured number, of which 0 means one for each core.
 pub fn worker_count(configured: usize) -> usize {
     match configured {
@@ -11,8 +13,26 @@ pub fn worker_count(configured: usize) -> usize {
     }
 }
 
+/// Asked now and then whether work that takes long is to be given up.
+pub(crate) type Interrupted<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// As [`in_parallel`], given up when interrupted.
+///
+/// # Errors
+/// [`DataError::Interrupted`].
+pub(crate) fn in_parallel_until<T: Send>(
+    interrupted: Interrupted,
+    workers: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, DataError> {
+    let work = |i| (!interrupted()).then(|| work(i));
+    let done: Option<Vec<T>> = in_parallel(workers, count, work).into_iter().collect();
+    done.ok_or(DataError::Interrupted)
+}
+
 /// `work(0), …, work(count − 1)` in order, computed by `workers` threads.
-pub(super) fn in_parallel<T: Send>(
+pub(crate) fn in_parallel<T: Send>(
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,

@@ -1,23 +1,33 @@
 //! A split: images with labels, behind one seam for every dataset.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn_dataset::Dataset;
 use image::RgbImage;
 
 use super::DataError;
+use super::base::{Base, Pixels};
+use super::packed::Packed;
+use crate::evaluation::Role;
 
 /// Where the images of a split come from: files, or memory.
 pub trait Images: Send + Sync {
-    /// Decodes image `index` to 8 bit RGB; called from worker threads.
+    /// Decodes image `index` to 8 bit RGB; called from worker threads. Where a shorter side of
+    /// `needed` pixels is enough, the image may come in a reduced size.
     ///
     /// # Errors
     /// The file can no longer be read or decoded.
-    fn image(&self, index: usize) -> Result<RgbImage, DataError>;
+    fn image(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError>;
 
     /// What image `index` is called: its path below the dataset's root, or a name that tells it
     /// apart where there is no file.
     fn name(&self, index: usize) -> String;
+
+    /// The file of image `index`, if it has one of its own.
+    fn path(&self, _index: usize) -> Option<&Path> {
+        None
+    }
 }
 
 /// The training or the test images of a dataset, with their labels.
@@ -27,6 +37,10 @@ pub struct Split {
     class_names: Vec<String>,
     labels: Vec<usize>,
     images: Arc<dyn Images>,
+    /// What each image is in the measure; none where all are queries and gallery.
+    roles: Option<Arc<[Role]>>,
+    packed: Option<Arc<Packed>>,
+    left_out: Vec<DataError>,
 }
 
 /// Both splits of a dataset; no class is in both.
@@ -36,6 +50,9 @@ pub struct Splits {
     pub train: Split,
     /// The images of unseen classes that test.
     pub test: Split,
+    /// What is odd about the dataset and no reason to refuse it, such as a benchmark of other images
+    /// than the published ones.
+    pub warnings: Vec<DataError>,
 }
 
 /// An image of a [`Split`] with its label.
@@ -68,7 +85,35 @@ impl Split {
             class_names,
             labels,
             images,
+            roles: None,
+            packed: None,
+            left_out: Vec::new(),
         }
+    }
+
+    /// The same with what each image is in the measure.
+    ///
+    /// # Panics
+    /// When there are not as many roles as images.
+    pub fn with_roles(mut self, roles: Vec<Role>) -> Self {
+        assert_eq!(roles.len(), self.labels.len(), "one role for each image");
+        self.roles = roles
+            .iter()
+            .any(|&role| role != Role::Both)
+            .then(|| roles.into());
+        self
+    }
+
+    /// The same with the mistakes for which images of it were left out.
+    pub(super) fn with_left_out(mut self, left_out: Vec<DataError>) -> Self {
+        self.left_out = left_out;
+        self
+    }
+
+    /// The same with the bases of its images in a cache.
+    pub(super) fn with_packed(mut self, packed: Packed) -> Self {
+        self.packed = Some(Arc::new(packed));
+        self
     }
 
     /// `train` or `test`.
@@ -95,7 +140,17 @@ impl Split {
         sizes
     }
 
-    /// Decodes image `index`.
+    /// What each image is in the measure; none where all are queries and gallery.
+    pub fn roles(&self) -> Option<&[Role]> {
+        self.roles.as_deref()
+    }
+
+    /// The mistakes for which images of the dataset were left out (`data.broken_images = "skip"`).
+    pub fn left_out(&self) -> &[DataError] {
+        &self.left_out
+    }
+
+    /// Decodes image `index`, whole.
     ///
     /// # Errors
     /// The file can no longer be read or decoded.
@@ -103,7 +158,35 @@ impl Split {
     /// # Panics
     /// When `index` is not below the number of images.
     pub fn image(&self, index: usize) -> Result<RgbImage, DataError> {
-        self.images.image(index)
+        self.images.image(index, None)
+    }
+
+    /// A base of image `index`, from the cache if there is one, else decoded with a shorter side of
+    /// at least `needed` pixels.
+    ///
+    /// # Errors
+    /// The file can no longer be read or decoded.
+    pub(super) fn base(
+        &self,
+        index: usize,
+        base: Base,
+        needed: Option<u32>,
+    ) -> Result<Pixels<'_>, DataError> {
+        let packed = self.packed.as_ref();
+        match packed.and_then(|packed| packed.get(index, base)) {
+            Some(pixels) => Ok(pixels),
+            None => Ok(base.of(&self.decode(index, needed)?)),
+        }
+    }
+
+    /// Decodes image `index` with a shorter side of at least `needed` pixels.
+    pub(super) fn decode(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError> {
+        self.images.image(index, needed)
+    }
+
+    /// The file of image `index`, if it has one of its own.
+    pub(super) fn path(&self, index: usize) -> Option<&Path> {
+        self.images.path(index)
     }
 
     /// What image `index` is called: its path below the dataset's root where it is a file.
@@ -111,9 +194,10 @@ impl Split {
         self.images.name(index)
     }
 
-    /// Refuses a split that cannot be compared with itself: fewer than two classes, or a class with
-    /// fewer than two images.
-    pub(super) fn check(&self) -> Result<(), DataError> {
+    /// Refuses a split that cannot be compared with itself: fewer than two classes, a class of one
+    /// image (unless it may repeat, or is in the gallery alone), or no query that could find
+    /// anything.
+    pub(super) fn check(&self, single_images: bool) -> Result<(), DataError> {
         if self.class_names.len() < 2 {
             return Err(DataError::TooFewClasses {
                 what: format!("the {} split", self.name),
@@ -121,19 +205,33 @@ impl Split {
                 needed: 2,
             });
         }
-        match self
-            .class_sizes()
-            .iter()
-            .zip(&self.class_names)
-            .find(|(size, _)| **size < 2)
-        {
-            Some((&found, class)) => Err(DataError::TooFewImages {
-                class: class.clone(),
+        let sizes = self.class_sizes();
+        let enough = if single_images || self.roles.is_some() {
+            1
+        } else {
+            2
+        };
+        if let Some(class) = sizes.iter().position(|&size| size < enough) {
+            return Err(DataError::TooFewImages {
+                class: self.class_names[class].clone(),
                 split: self.name,
-                found,
-            }),
-            None => Ok(()),
+                found: sizes[class],
+            });
         }
+        match self.roles() {
+            Some(roles) if !self.has_answerable_query(roles) => Err(DataError::NoQuery),
+            _ => Ok(()),
+        }
+    }
+
+    fn has_answerable_query(&self, roles: &[Role]) -> bool {
+        let mut gallery = vec![0; self.class_names.len()];
+        for (role, &label) in roles.iter().zip(&self.labels) {
+            gallery[label] += usize::from(role.is_in_gallery());
+        }
+        roles.iter().zip(&self.labels).any(|(role, &label)| {
+            role.is_query() && gallery[label] > usize::from(role.is_in_gallery())
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! What a batch holds is a function of (seed, epoch, its place in the epoch); workers and
 //! prefetching change the speed alone.
 
+mod epochs;
 mod split_loader;
 #[cfg(test)]
 mod tests;

@@ -4,14 +4,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::data::dataloader::{DataLoader, DataLoaderIterator};
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 use burn_dataset::Dataset;
 
 use super::batches_between;
-use crate::config::LoadingConfig;
-use crate::data::batches::{Batches, Plan};
-use crate::data::{ImageBatch, LoadFailure, Split, Transform};
+use crate::config::{BrokenImages, LoadingConfig};
+use crate::data::batches::{HostBatch, View};
+use crate::data::prefetch::{Prefetcher, Work};
+use crate::data::{DataError, ImageBatch, LoadFailure, Split, Transform, worker_count};
 
 /// Which of a [`SplitLoader`]'s `iter` calls give the split; the others give nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,26 +93,129 @@ impl<B: Backend> SplitLoader<B> {
     }
 }
 
+/// A split in order, as work for the prefetcher.
+struct InOrder {
+    split: Arc<Split>,
+    transform: Arc<Transform>,
+    /// The images that are made.
+    range: Range<usize>,
+    batch_size: usize,
+    broken: BrokenImages,
+    failure: LoadFailure,
+}
+
+impl Work for InOrder {
+    /// None where the image cannot be read and is left out.
+    type Piece = Option<View>;
+    type Whole = HostBatch;
+
+    fn batches(&self) -> usize {
+        self.range.len().div_ceil(self.batch_size)
+    }
+
+    fn pieces(&self, batch: usize) -> usize {
+        self.batch_size
+            .min(self.range.len() - batch * self.batch_size)
+    }
+
+    fn piece(&self, batch: usize, piece: usize) -> Result<Option<View>, DataError> {
+        let index = self.range.start + batch * self.batch_size + piece;
+        let needed = self.transform.needed(&[self.transform.test_base()]);
+        let base_of = |base| self.split.base(index, base, needed);
+        match self.transform.test_from(base_of) {
+            Ok(image) => Ok(Some((index, image))),
+            Err(error) if self.broken == BrokenImages::Skip => {
+                self.failure.skip(&error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn whole(&self, _batch: usize, views: Vec<Option<View>>) -> HostBatch {
+        HostBatch::of(views.into_iter().flatten().collect(), &self.transform)
+    }
+}
+
+/// The batches of one `iter`. One is held back, since only the next tells whether it is the last:
+/// batches of which no image can be read are passed over.
+struct SplitBatches<'a, B: Backend> {
+    loader: &'a SplitLoader<B>,
+    prefetcher: Option<Prefetcher<InOrder>>,
+    held: Option<HostBatch>,
+    epoch: usize,
+    /// Images given so far.
+    given: usize,
+    failed: bool,
+}
+
+impl<B: Backend> SplitBatches<'_, B> {
+    /// The next batch that has images.
+    fn make(&mut self) -> Option<HostBatch> {
+        loop {
+            match self.prefetcher.as_mut()?.next()? {
+                Ok(batch) if batch.indices.is_empty() => {}
+                Ok(batch) => return Some(batch),
+                Err(error) => {
+                    self.prefetcher = None;
+                    self.failed = true;
+                    self.loader.failure.record(error);
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+impl<B: Backend> Iterator for SplitBatches<'_, B> {
+    type Item = ImageBatch<B>;
+
+    fn next(&mut self) -> Option<ImageBatch<B>> {
+        let batch = match self.held.take() {
+            Some(batch) => batch,
+            None => self.make()?,
+        };
+        self.held = self.make();
+        self.given += batch.indices.len();
+        let SplitLoader {
+            split,
+            transform,
+            device,
+            ..
+        } = self.loader;
+        // Cut short by a failure, a split has no last batch.
+        let last = self.held.is_none() && !self.failed;
+        Some(batch.upload(split, transform.image_size(), self.epoch, last, device))
+    }
+}
+
+impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for SplitBatches<'_, B> {
+    fn progress(&self) -> Progress {
+        Progress::new(self.given, self.loader.range.len())
+    }
+}
+
 impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch<B>> + 'a> {
         let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
-        let indices: Vec<usize> = match self.schedule.includes(epoch) {
-            true => self.range.clone().collect(),
-            false => Vec::new(),
-        };
-        let plan = Plan {
+        let work = self.schedule.includes(epoch).then(|| InOrder {
             split: self.split.clone(),
             transform: self.transform.clone(),
-            batches: indices.chunks(self.batch_size).map(<[_]>::to_vec).collect(),
-            augmentation: None,
-        };
-        Box::new(Batches::<B>::new(
-            plan,
+            range: self.range.clone(),
+            batch_size: self.batch_size,
+            broken: self.loading.broken_images,
+            failure: self.failure.clone(),
+        });
+        let workers = worker_count(self.loading.workers);
+        let ahead = self.loading.prefetch;
+        Box::new(SplitBatches {
+            loader: self,
+            prefetcher: work.map(|work| Prefetcher::new(Arc::new(work), workers, ahead)),
+            held: None,
             epoch,
-            &self.loading,
-            &self.failure,
-            &self.device,
-        ))
+            given: 0,
+            failed: false,
+        })
     }
 
     fn num_items(&self) -> usize {

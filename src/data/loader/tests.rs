@@ -4,8 +4,10 @@ use burn_flex::Flex;
 use image::{Rgb, RgbImage};
 
 use super::*;
-use crate::config::LoadingConfig;
-use crate::config::{BatchConfig, TransformConfig};
+use crate::config::{
+    BatchConfig, BrokenImages, DataConfig, DatasetConfig, FolderConfig, LoadingConfig, TestView,
+    TransformConfig,
+};
 use crate::data::{DataError, Images};
 use crate::data::{ImageBatch, LoadFailure, PairSampler, Split, Transform};
 use burn::data::dataloader::DataLoader;
@@ -14,15 +16,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 type B = Flex;
 
-/// Twelve images of three classes, of a colour of their own and a left edge of 255; image
-/// `broken` cannot be read.
+/// Twelve images of three classes, of a colour of their own and a left edge of 255; those of `broken`
+/// cannot be read.
 struct Coloured {
-    broken: Option<usize>,
+    broken: Vec<usize>,
 }
 
 impl Images for Coloured {
-    fn image(&self, index: usize) -> Result<RgbImage, DataError> {
-        if self.broken == Some(index) {
+    fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, DataError> {
+        if self.broken.contains(&index) {
             return Err(DataError::Truncated {
                 path: format!("{index}.png").into(),
             });
@@ -37,14 +39,16 @@ impl Images for Coloured {
     }
 }
 
-fn split(broken: Option<usize>) -> Arc<Split> {
+fn split(broken: &[usize]) -> Arc<Split> {
     let names = ["a", "b", "c"].map(String::from).to_vec();
     let labels = (0..12).map(|i| i / 4).collect();
     Arc::new(Split::new(
         "train",
         names,
         labels,
-        Arc::new(Coloured { broken }),
+        Arc::new(Coloured {
+            broken: broken.to_vec(),
+        }),
     ))
 }
 
@@ -60,38 +64,69 @@ fn transform() -> Transform {
 }
 
 fn loading(workers: usize, prefetch: usize) -> LoadingConfig {
-    LoadingConfig { workers, prefetch }
+    LoadingConfig {
+        workers,
+        prefetch,
+        ..Default::default()
+    }
 }
 
 fn train_loader(first_epoch: usize, workers: usize) -> TrainLoader<B> {
+    broken_train_loader(
+        first_epoch,
+        &loading(workers, 2),
+        &[],
+        LoadFailure::default(),
+    )
+}
+
+fn broken_train_loader(
+    first_epoch: usize,
+    loading: &LoadingConfig,
+    broken: &[usize],
+    failure: LoadFailure,
+) -> TrainLoader<B> {
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 2,
+        ..Default::default()
     };
     // Six classes of two images: three batches an epoch.
     let labels: Vec<usize> = (0..12).map(|i| i / 2).collect();
     let names = labels.iter().map(|label| label.to_string()).collect();
-    let images = Arc::new(Coloured { broken: None });
+    let images = Arc::new(Coloured {
+        broken: broken.to_vec(),
+    });
     let sampler = PairSampler::new(&labels, &batch, 3).unwrap();
     TrainLoader::new(
         Arc::new(Split::new("train", names, labels, images)),
         sampler,
         transform(),
-        first_epoch,
-        &loading(workers, 2),
-        LoadFailure::default(),
+        first_epoch..9,
+        loading,
+        failure,
         &Default::default(),
     )
 }
 
 fn split_loader(broken: Option<usize>, schedule: Schedule, failure: LoadFailure) -> SplitLoader<B> {
+    let broken: Vec<usize> = broken.into_iter().collect();
+    split_loader_of(&broken, &loading(2, 2), schedule, failure)
+}
+
+fn split_loader_of(
+    broken: &[usize],
+    loading: &LoadingConfig,
+    schedule: Schedule,
+    failure: LoadFailure,
+) -> SplitLoader<B> {
     let device = Default::default();
     SplitLoader::new(
         split(broken),
         transform(),
         5,
         schedule,
-        &loading(2, 2),
+        loading,
         failure,
         &device,
     )
@@ -128,7 +163,8 @@ fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
         (batch.images.dims(), batch.labels.dims()),
         ([5, 3, 4, 4], [5])
     );
-    assert_eq!((batch.epoch, batch.last, batch.total), (1, false, 12));
+    assert_eq!((batch.epoch, batch.last), (1, false));
+    assert_eq!(batch.indices, [0, 1, 2, 3, 4]);
     assert_eq!(batches.progress().items_processed, 5);
     assert_eq!(batches.progress().items_total, 12);
     drop(batches);
@@ -212,4 +248,188 @@ fn a_broken_image_ends_the_batches_and_is_kept_for_the_caller() {
     assert_eq!(told.load(Ordering::SeqCst), 1);
     assert!(failure.take().unwrap().to_string().contains("7.png"));
     assert!(failure.take().is_none());
+}
+
+fn skipping() -> LoadingConfig {
+    LoadingConfig {
+        broken_images: BrokenImages::Skip,
+        ..loading(2, 2)
+    }
+}
+
+#[test]
+fn a_skipped_image_is_left_out_of_a_split_and_named() {
+    let failure = LoadFailure::default();
+    let loader = split_loader_of(&[7, 3], &skipping(), Schedule::Always, failure.clone());
+    let batches: Vec<_> = loader.iter().collect();
+    let indices: Vec<_> = batches.iter().map(|batch| batch.indices.clone()).collect();
+    assert_eq!(indices, [vec![0, 1, 2, 4], vec![5, 6, 8, 9], vec![10, 11]]);
+    assert_eq!(batches[0].images.dims(), [4, 3, 4, 4]);
+    assert!(batches[2].last && !batches[1].last);
+    assert!(failure.take().is_none());
+    let skipped = failure.skipped();
+    assert_eq!(skipped.len(), 2);
+    assert!(skipped[0].contains("3.png") && skipped[1].contains("7.png"));
+}
+
+#[test]
+fn the_last_batch_is_the_last_that_has_images() {
+    let loader = |broken: &[usize]| {
+        let failure = LoadFailure::default();
+        let loader = split_loader_of(broken, &skipping(), Schedule::Always, failure);
+        contents(&loader)
+            .iter()
+            .map(|batch| (batch.1.len(), batch.3))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(loader(&[10, 11]), [(5, false), (5, true)]);
+    assert_eq!(loader(&[0, 1, 2, 3, 4]), [(5, false), (2, true)]);
+    assert!(loader(&(0..12).collect::<Vec<_>>()).is_empty());
+}
+
+#[test]
+fn another_image_of_its_class_stands_in_for_a_broken_one_in_training() {
+    let failure = LoadFailure::default();
+    let loader = broken_train_loader(1, &skipping(), &[4, 9], failure.clone());
+    for epoch in 1..=6 {
+        let batches: Vec<_> = loader.iter().collect();
+        assert_eq!(batches.len(), 3, "epoch {epoch} has its batches");
+        for batch in batches {
+            assert_eq!(batch.images.dims(), [4, 3, 4, 4]);
+            assert!(batch.indices.iter().all(|index| ![4, 9].contains(index)));
+            let classes: Vec<usize> = batch.indices.iter().map(|index| index / 2).collect();
+            assert!(
+                classes[0] == classes[1] && classes[2] == classes[3] && classes[0] != classes[2]
+            );
+        }
+    }
+    assert!(failure.take().is_none());
+    assert_eq!(failure.skipped().len(), 2);
+}
+
+#[test]
+fn a_class_of_which_nothing_can_be_read_is_named() {
+    let failure = LoadFailure::default();
+    let loader = broken_train_loader(1, &skipping(), &[4, 5], failure.clone());
+    for _ in 0..4 {
+        loader.iter().for_each(drop);
+    }
+    let error = failure.take().unwrap().to_string();
+    assert!(error.contains("no image of class 2 can be read"), "{error}");
+}
+
+#[test]
+fn the_workers_go_on_into_the_next_epoch_and_an_epoch_left_early_is_left() {
+    let whole = train_loader(1, 2);
+    let epochs: Vec<Contents> = (0..3).map(|_| contents(&whole)).collect();
+    let loader = train_loader(1, 2);
+    let mut first = loader.iter();
+    first.next();
+    drop(first);
+    assert_eq!(contents(&loader), epochs[1]);
+    assert_eq!(contents(&loader), epochs[2]);
+}
+
+#[test]
+fn dropping_a_loader_ends_its_workers() {
+    let loader = train_loader(1, 3);
+    let split = loader.split_for_test();
+    loader.iter().next();
+    assert!(Arc::strong_count(&split) > 2, "the workers hold it");
+    drop(loader);
+    assert_eq!(Arc::strong_count(&split), 1);
+}
+
+/// A folder of pictures, JPEG and PNG, some large enough to be decoded at a reduced size.
+fn pictures() -> tempfile::TempDir {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (side, class, image) in (0..32).map(|i| (i / 16, i / 4, i % 4)) {
+        let side = folder.path().join(["train", "test"][side]);
+        let class = side.join(format!("class-{class}"));
+        std::fs::create_dir_all(&class).unwrap();
+        let (width, height) = (30 + 40 * image as u32, 25 + 30 * image as u32);
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([(x * 5) as u8, (y * 7) as u8, (x * y / 9) as u8])
+        })
+        .save(class.join(format!("{image}.{}", ["jpg", "png"][image % 2])))
+        .unwrap();
+    }
+    folder
+}
+
+/// The bytes of two epochs of training and of the test split.
+fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
+    let transform = Transform::new(&data.transform).unwrap();
+    let splits = crate::data::open(data, &transform, &|| false).unwrap();
+    let batch = BatchConfig {
+        classes: 2,
+        images_per_class: 4,
+        ..Default::default()
+    };
+    let sampler = PairSampler::new(splits.train.labels(), &batch, 3).unwrap();
+    let device = Default::default();
+    let train = TrainLoader::<B>::new(
+        Arc::new(splits.train),
+        sampler,
+        transform.clone(),
+        1..3,
+        &data.loading,
+        LoadFailure::default(),
+        &device,
+    );
+    let test = SplitLoader::<B>::new(
+        Arc::new(splits.test),
+        transform,
+        6,
+        Schedule::Always,
+        &data.loading,
+        LoadFailure::default(),
+        &device,
+    );
+    ((0..2).map(|_| contents(&train)).collect(), contents(&test))
+}
+
+#[test]
+fn seed_and_epoch_give_the_same_bytes_whatever_the_workers_cached_or_not() {
+    let folder = pictures();
+    let published = TransformConfig {
+        image_size: 16,
+        resize: 20,
+        ..Default::default()
+    };
+    let augmented = TransformConfig {
+        crop_probability: 0.8,
+        crop_scale: Some([0.2, 1.0]),
+        brightness: 0.3,
+        contrast: 0.2,
+        saturation: 0.3,
+        hue: 0.1,
+        grey_probability: 0.2,
+        blur_probability: 0.5,
+        erase_probability: 0.5,
+        test_view: TestView::CenterCrop,
+        ..published.clone()
+    };
+    for transform in [published, augmented] {
+        let data = |workers, cache| DataConfig {
+            source: DatasetConfig::Folder(FolderConfig {
+                root: folder.path().into(),
+                ..Default::default()
+            }),
+            transform: transform.clone(),
+            loading: LoadingConfig {
+                cache,
+                cache_dir: Some(folder.path().join(".cache")),
+                ..loading(workers, 2)
+            },
+        };
+        let expected = all_bytes(&data(1, false));
+        assert_ne!(expected.0[0], expected.0[1]);
+        for (workers, cache) in [(2, false), (8, false), (1, true), (2, true), (8, true)] {
+            assert!(
+                all_bytes(&data(workers, cache)) == expected,
+                "{workers} workers, cache {cache}"
+            );
+        }
+    }
 }

@@ -1,19 +1,28 @@
 //! Batches of the training split, randomly transformed.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use burn::data::dataloader::{DataLoader, DataLoaderIterator};
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 
 use super::batches_between;
+use super::epochs::{Epochs, Sampled};
 use crate::config::LoadingConfig;
-use crate::data::batches::{Augmentation, Batches, Plan};
-use crate::data::{ImageBatch, LoadFailure, PairSampler, Split, Transform};
+use crate::data::batches::HostBatch;
+use crate::data::prefetch::Prefetcher;
+use crate::data::{
+    DataError, ImageBatch, LoadFailure, PairSampler, Split, Transform, worker_count,
+};
 
 /// Batches of P classes × K images, randomly transformed. Each `iter` gives the next epoch; loaders
-/// made by `to_device` count the epochs together.
+/// made by `to_device` count the epochs together and share the workers, which go on into the next
+/// epoch while nobody asks.
+///
+/// # Memory
+/// Up to `prefetch` batches of 12 · P · K · S² bytes wait, half of the images of one more may wait as
+/// bytes, and each worker holds one decoded image.
 #[derive(Clone)]
 pub struct TrainLoader<B: Backend> {
     split: Arc<Split>,
@@ -22,19 +31,30 @@ pub struct TrainLoader<B: Backend> {
     /// Batches of each epoch that this loader gives.
     range: Range<usize>,
     next_epoch: Arc<AtomicUsize>,
+    /// One behind the last epoch.
+    end: usize,
+    ahead: Arc<Mutex<Ahead>>,
     loading: LoadingConfig,
     failure: LoadFailure,
     device: B::Device,
 }
 
+/// The workers, and where they are.
+#[derive(Default)]
+struct Ahead {
+    prefetcher: Option<Prefetcher<Epochs>>,
+    /// Epoch and batch of it that the prefetcher gives next.
+    next: (usize, usize),
+}
+
 impl<B: Backend> TrainLoader<B> {
-    /// A loader whose first `iter` gives epoch `first_epoch`: 1, or where a resumed run goes on.
+    /// A loader of `epochs`: its first `iter` gives the first, 1 or where a resumed run goes on.
     /// `sampler` must be that of the split's labels; its seed is also the augmentation's.
     pub fn new(
         split: Arc<Split>,
         sampler: PairSampler,
         transform: Transform,
-        first_epoch: usize,
+        epochs: Range<usize>,
         loading: &LoadingConfig,
         failure: LoadFailure,
         device: &B::Device,
@@ -44,35 +64,113 @@ impl<B: Backend> TrainLoader<B> {
             range: 0..sampler.batches_per_epoch(),
             sampler: Arc::new(sampler),
             transform: Arc::new(transform),
-            next_epoch: Arc::new(AtomicUsize::new(first_epoch)),
+            next_epoch: Arc::new(AtomicUsize::new(epochs.start)),
+            end: epochs.end,
+            ahead: Arc::default(),
             loading: loading.clone(),
             failure,
             device: device.clone(),
         }
     }
+
+    /// The split that the loader and its workers hold.
+    #[cfg(test)]
+    pub(super) fn split_for_test(&self) -> Arc<Split> {
+        self.split.clone()
+    }
+
+    /// The batch at `place` of an epoch; the workers start there if they are elsewhere.
+    fn batch(&self, epoch: usize, place: usize) -> Option<Result<HostBatch, DataError>> {
+        let mut ahead = lock(&self.ahead);
+        if ahead.prefetcher.is_none() || ahead.next != (epoch, place) {
+            // An epoch was left early. The old workers end before the new ones start.
+            ahead.prefetcher = None;
+            let mut start = Prefetcher::new(
+                Arc::new(self.epochs_from(epoch)),
+                worker_count(self.loading.workers),
+                self.loading.prefetch,
+            );
+            for _ in 0..place {
+                start.next();
+            }
+            ahead.prefetcher = Some(start);
+        }
+        let per_epoch = self.range.len();
+        ahead.next = match place + 1 == per_epoch {
+            true => (epoch + 1, 0),
+            false => (epoch, place + 1),
+        };
+        ahead.prefetcher.as_mut()?.next()
+    }
+
+    fn epochs_from(&self, epoch: usize) -> Epochs {
+        Epochs {
+            split: self.split.clone(),
+            sampler: self.sampler.clone(),
+            transform: self.transform.clone(),
+            epochs: epoch..self.end.max(epoch + 1),
+            range: self.range.clone(),
+            broken: self.loading.broken_images,
+            failure: self.failure.clone(),
+            sampled: Sampled::default(),
+        }
+    }
+}
+
+fn lock(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
+    // A panic of a worker passes through here; nothing is half done then.
+    ahead
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The batches of an epoch.
+struct TrainBatches<'a, B: Backend> {
+    loader: &'a TrainLoader<B>,
+    epoch: usize,
+    given: usize,
+    failed: bool,
+}
+
+impl<B: Backend> Iterator for TrainBatches<'_, B> {
+    type Item = ImageBatch<B>;
+
+    fn next(&mut self) -> Option<ImageBatch<B>> {
+        let loader = self.loader;
+        if self.failed || self.given == loader.range.len() {
+            return None;
+        }
+        match loader.batch(self.epoch, self.given)? {
+            Ok(batch) => {
+                self.given += 1;
+                let last = self.given == loader.range.len();
+                let side = loader.transform.image_size();
+                Some(batch.upload(&loader.split, side, self.epoch, last, &loader.device))
+            }
+            Err(error) => {
+                self.failed = true;
+                loader.failure.record(error);
+                None
+            }
+        }
+    }
+}
+
+impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for TrainBatches<'_, B> {
+    fn progress(&self) -> Progress {
+        let batch = self.loader.sampler.batch_len();
+        Progress::new(self.given * batch, self.loader.range.len() * batch)
+    }
 }
 
 impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch<B>> + 'a> {
-        let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
-        let mut batches = self.sampler.epoch(epoch);
-        let plan = Plan {
-            split: self.split.clone(),
-            transform: self.transform.clone(),
-            batches: batches.drain(self.range.clone()).collect(),
-            augmentation: Some(Augmentation {
-                seed: self.sampler.seed(),
-                epoch,
-                first_position: self.range.start * self.sampler.batch_len(),
-            }),
-        };
-        Box::new(Batches::<B>::new(
-            plan,
-            epoch,
-            &self.loading,
-            &self.failure,
-            &self.device,
-        ))
+        Box::new(TrainBatches {
+            loader: self,
+            epoch: self.next_epoch.fetch_add(1, Ordering::SeqCst),
+            given: 0,
+            failed: false,
+        })
     }
 
     fn num_items(&self) -> usize {
@@ -93,6 +191,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
         Arc::new(Self {
             range: batches_between(&self.range, start, end, self.sampler.batch_len()),
             next_epoch: Arc::new(AtomicUsize::new(next_epoch)),
+            ahead: Arc::default(),
             ..self.clone()
         })
     }

@@ -1,0 +1,150 @@
+//! Making a cache: workers decode, one thread writes in order.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tempfile::NamedTempFile;
+
+use super::{Packing, format, unwritable};
+use crate::data::base::{Base, Pixels};
+use crate::data::prefetch::{Prefetcher, Work};
+use crate::data::{DataError, Split};
+
+/// Images that are decoded and written together.
+const CHUNK: usize = 64;
+/// Chunks decoded ahead of the one that is written: what bounds the memory.
+const CHUNKS_AHEAD: usize = 2;
+
+pub(super) struct Builder<'a> {
+    split: &'a Split,
+    packing: &'a Packing<'a>,
+}
+
+/// The bases of an image; none if it could not be read.
+type Bases = Option<Vec<Pixels<'static>>>;
+
+struct Decoding {
+    split: Split,
+    bases: Vec<Base>,
+    needed: Option<u32>,
+    skip_broken: bool,
+}
+
+impl Work for Decoding {
+    type Piece = Bases;
+    type Whole = Vec<Bases>;
+
+    fn batches(&self) -> usize {
+        self.split.labels().len().div_ceil(CHUNK)
+    }
+
+    fn pieces(&self, batch: usize) -> usize {
+        CHUNK.min(self.split.labels().len() - batch * CHUNK)
+    }
+
+    fn piece(&self, batch: usize, piece: usize) -> Result<Bases, DataError> {
+        let image = self.split.decode(batch * CHUNK + piece, self.needed);
+        match image {
+            Ok(image) => Ok(Some(
+                self.bases.iter().map(|base| base.of(&image)).collect(),
+            )),
+            Err(_) if self.skip_broken => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn whole(&self, _batch: usize, pieces: Vec<Bases>) -> Vec<Bases> {
+        pieces
+    }
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(split: &'a Split, packing: &'a Packing<'a>) -> Self {
+        Self { split, packing }
+    }
+
+    /// Decodes all images into a temporary file beside `path` and renames it.
+    pub(super) fn write(&self, path: &Path, key: &str) -> Result<(), DataError> {
+        let folder = self.packing.folder;
+        let unwritable = |error: std::io::Error| unwritable(path, error);
+        let mut temporary = NamedTempFile::new_in(folder).map_err(unwritable)?;
+        self.write_to(temporary.as_file_mut(), path, key)?;
+        temporary
+            .persist(path)
+            .map_err(|error| unwritable(error.error))?;
+        Ok(())
+    }
+
+    fn write_to(&self, file: &mut File, path: &Path, key: &str) -> Result<(), DataError> {
+        let unwritable = |error: std::io::Error| unwritable(path, error);
+        let bases = self.packing.bases.len();
+        let entries = self.split.labels().len() * bases;
+        let mut index = Vec::with_capacity(entries * format::ENTRY);
+        let start = (format::HEADER + entries * format::ENTRY) as u64;
+        let mut writer = BufWriter::new(file);
+        writer.seek(SeekFrom::Start(start)).map_err(unwritable)?;
+
+        let progress = self.progress();
+        for chunk in self.decoding() {
+            if (self.packing.interrupted)() {
+                return Err(DataError::Interrupted);
+            }
+            for image in chunk? {
+                progress.inc(1);
+                let Some(image) = image else {
+                    index.extend_from_slice(&vec![0; bases * format::ENTRY]);
+                    continue;
+                };
+                for base in image {
+                    writer.write_all(&base.bytes).map_err(unwritable)?;
+                    let checksum = crc32fast::hash(&base.bytes);
+                    for number in [base.width, base.height, checksum] {
+                        index.extend_from_slice(&number.to_le_bytes());
+                    }
+                }
+            }
+        }
+        progress.finish_and_clear();
+        writer.seek(SeekFrom::Start(0)).map_err(unwritable)?;
+        let header = format::header(key, entries, &index);
+        writer.write_all(&header).map_err(unwritable)?;
+        writer.write_all(&index).map_err(unwritable)?;
+        writer.flush().map_err(unwritable)?;
+        // A cache that survives a crash of the machine has its contents before its name.
+        writer.get_ref().sync_all().map_err(unwritable)
+    }
+
+    fn decoding(&self) -> Prefetcher<Decoding> {
+        let Packing {
+            bases,
+            needed,
+            skip_broken,
+            workers,
+            ..
+        } = *self.packing;
+        let decoding = Decoding {
+            split: self.split.clone(),
+            bases: bases.to_vec(),
+            needed,
+            skip_broken,
+        };
+        Prefetcher::new(Arc::new(decoding), workers, CHUNKS_AHEAD)
+    }
+
+    /// A bar where there is a terminal, else a line.
+    fn progress(&self) -> ProgressBar {
+        let images = self.split.labels().len();
+        let bar = ProgressBar::new(images as u64);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+            .expect("the template is valid");
+        bar.set_style(style);
+        bar.set_message(format!("caching {} images", self.split.name()));
+        if bar.is_hidden() {
+            eprintln!("caching {images} {} images", self.split.name());
+        }
+        bar
+    }
+}

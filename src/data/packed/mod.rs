@@ -1,0 +1,172 @@
+//! The cache: the bases of a split's images, decoded once into a file that is mapped to memory.
+//!
+//! A file is named by a hash of all that its contents depend on: each image's name, length and time
+//! of change, the bases, and how images are decoded. Whoever finds the file opens it; whoever does
+//! not builds it under a temporary name and renames it, while others wait. A file is checked as a
+//! whole when it is opened and built anew if damaged. What comes from it is byte for byte what
+//! decoding would give, so that a run with the cache is the run without it.
+
+mod build;
+mod format;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use memmap2::Mmap;
+
+use super::base::{Base, Pixels};
+use super::parallel::Interrupted;
+use super::{DataError, Split};
+use build::Builder;
+use format::{Damage, Index};
+
+/// What is put into a cache, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Packing<'a> {
+    /// The folder of the caches; created if need be.
+    pub(super) folder: &'a Path,
+    /// The bases that the transform needs of each image.
+    pub(super) bases: &'a [Base],
+    /// The shorter side, in pixels, that originals are decoded with.
+    pub(super) needed: Option<u32>,
+    /// Whether an image that cannot be read is left out instead of being an error.
+    pub(super) skip_broken: bool,
+    /// Threads that decode, and check.
+    pub(super) workers: usize,
+    /// Asked now and then whether to give up.
+    pub(super) interrupted: Interrupted<'a>,
+}
+
+/// The bases of a split's images in a file.
+pub(super) struct Packed {
+    map: Mmap,
+    index: Index,
+    bases: Vec<Base>,
+}
+
+impl Packed {
+    /// Opens the cache of `split`, building it where it is not there or damaged. A cache that another
+    /// run is building is waited for.
+    ///
+    /// # Errors
+    /// When an image cannot be read (and broken ones are not skipped), the cache cannot be written,
+    /// or the work is interrupted.
+    pub(super) fn open(split: &Split, packing: Packing) -> Result<Self, DataError> {
+        let key = format::key(split, &packing)?;
+        let path = packing.folder.join(format!("{key}.images"));
+        fs::create_dir_all(packing.folder).map_err(|error| unwritable(packing.folder, error))?;
+        let lock = path.with_extension("lock");
+        let _lock = wait_for_lock(&lock, split, packing.interrupted)?;
+        if path.exists() {
+            match Self::map(&path, &key, split, &packing)? {
+                Ok(packed) => return Ok(packed),
+                Err(damage) => eprintln!(
+                    "the image cache {} is damaged ({damage}) and made anew",
+                    path.display()
+                ),
+            }
+        }
+        Builder::new(split, &packing).write(&path, &key)?;
+        Self::map(&path, &key, split, &packing)?.map_err(|damage| DataError::CacheUnwritable {
+            path,
+            reason: format!("what was written cannot be read back ({damage})"),
+        })
+    }
+
+    /// A base of image `index`; nothing if the image could not be read when the cache was made.
+    pub(super) fn get(&self, index: usize, base: Base) -> Option<Pixels<'_>> {
+        let place = self.bases.iter().position(|&packed| packed == base)?;
+        let entry = self.index.entry(index * self.bases.len() + place)?;
+        Some(Pixels {
+            width: entry.width,
+            height: entry.height,
+            bytes: Cow::Borrowed(&self.map[entry.range.clone()]),
+        })
+    }
+
+    /// Maps the file and checks all of it.
+    fn map(
+        path: &Path,
+        key: &str,
+        split: &Split,
+        packing: &Packing,
+    ) -> Result<Result<Self, Damage>, DataError> {
+        let unreadable = |error: std::io::Error| DataError::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let map = map_file(&file).map_err(unreadable)?;
+        let entries = split.labels().len() * packing.bases.len();
+        let index = match Index::read(&map, key, entries) {
+            Ok(index) => index,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        if let Err(damage) = index.check(&map, packing.workers, packing.interrupted)? {
+            return Ok(Err(damage));
+        }
+        Ok(Ok(Self {
+            map,
+            index,
+            bases: packing.bases.to_vec(),
+        }))
+    }
+}
+
+/// The folder of the caches where the configuration names none: `loop-dml` in the user's.
+///
+/// # Errors
+/// When the system knows no such folder.
+pub(super) fn default_folder() -> Result<PathBuf, DataError> {
+    let folder = dirs::cache_dir().ok_or_else(|| DataError::CacheUnwritable {
+        path: "loop-dml".into(),
+        reason: "the system names no folder for caches".into(),
+    })?;
+    Ok(folder.join("loop-dml").join("images"))
+}
+
+// Mapping is the one thing that cannot be promised to the compiler: that nobody changes the file
+// meanwhile. This program never does: caches are only ever renamed into place.
+#[expect(unsafe_code, reason = "memory maps have no safe form")]
+fn map_file(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the file is read only, and by the convention above never changed in place.
+    unsafe { Mmap::map(file) }
+}
+
+/// Takes the lock under which the cache is built, or checked; it ends with the file that is given.
+fn wait_for_lock(path: &Path, split: &Split, interrupted: Interrupted) -> Result<File, DataError> {
+    /// How often a lock that another process holds is tried again.
+    const PAUSE: Duration = Duration::from_millis(200);
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(|error| unwritable(path, error))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(unwritable(path, error)),
+        }
+        if interrupted() {
+            return Err(DataError::Interrupted);
+        }
+        if !std::mem::replace(&mut told, true) {
+            eprintln!(
+                "waiting for another run that makes the cache of the {} images",
+                split.name()
+            );
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> DataError {
+    DataError::CacheUnwritable {
+        path: path.into(),
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,214 @@
+//! Caches of twelve pictures in a folder.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+use super::*;
+use crate::data::Images;
+
+const BASES: [Base; 2] = [Base::Square(8), Base::ShorterSide(6)];
+
+/// Pictures in files, counting how often they are decoded.
+struct Pictures {
+    files: Vec<PathBuf>,
+    decoded: AtomicUsize,
+}
+
+impl Images for Pictures {
+    fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, DataError> {
+        self.decoded.fetch_add(1, Ordering::SeqCst);
+        crate::data::read_image_file(&self.files[index])
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{index}.png")
+    }
+
+    fn path(&self, index: usize) -> Option<&Path> {
+        Some(&self.files[index])
+    }
+}
+
+struct Scene {
+    folder: TempDir,
+    pictures: Arc<Pictures>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let draw = |i: u32| {
+            let path = folder.path().join(format!("{i}.png"));
+            RgbImage::from_fn(9 + i, 12, |x, y| {
+                Rgb([(x * 20) as u8, (y * 20) as u8, i as u8])
+            })
+            .save(&path)
+            .unwrap();
+            path
+        };
+        let files = (0..12).map(draw).collect();
+        let decoded = AtomicUsize::new(0);
+        let pictures = Arc::new(Pictures { files, decoded });
+        Self { folder, pictures }
+    }
+
+    fn caches(&self) -> PathBuf {
+        self.folder.path().join("caches")
+    }
+
+    fn split(&self) -> Split {
+        let labels = (0..12).map(|i| i / 6).collect();
+        let names = ["a", "b"].map(String::from).to_vec();
+        Split::new("train", names, labels, self.pictures.clone())
+    }
+
+    fn open(&self, skip_broken: bool) -> Result<Packed, DataError> {
+        let packing = Packing {
+            folder: &self.caches(),
+            bases: &BASES,
+            needed: None,
+            skip_broken,
+            workers: 2,
+            interrupted: &|| false,
+        };
+        Packed::open(&self.split(), packing)
+    }
+
+    /// The one cache file.
+    fn file(&self) -> PathBuf {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.caches()).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "images"))
+            .collect()
+    }
+
+    fn decoded(&self) -> usize {
+        self.pictures.decoded.load(Ordering::SeqCst)
+    }
+}
+
+fn assert_whole(scene: &Scene, packed: &Packed) {
+    for index in 0..12 {
+        let image = scene.split().image(index).unwrap();
+        for base in BASES {
+            assert_eq!(packed.get(index, base).unwrap(), base.of(&image));
+        }
+    }
+}
+
+#[test]
+fn a_cache_holds_what_decoding_gives_and_is_made_once() {
+    let scene = Scene::new();
+    assert_whole(&scene, &scene.open(false).unwrap());
+    let decoded = scene.decoded();
+    let packed = scene.open(false).unwrap();
+    assert_eq!(
+        scene.decoded(),
+        decoded,
+        "the second opening decodes nothing"
+    );
+    assert_whole(&scene, &packed);
+    assert!(packed.get(0, Base::Square(9)).is_none());
+}
+
+#[test]
+fn every_damage_is_found_and_mended() {
+    let scene = Scene::new();
+    drop(scene.open(false).unwrap());
+    let whole = fs::read(scene.file()).unwrap();
+    let index_start = format::HEADER;
+    let pixels_start = index_start + 24 * format::ENTRY;
+    let last = whole.len() - 1;
+    for place in [0, 20, format::HEADER - 1, index_start, pixels_start, last] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x40;
+        fs::write(scene.file(), &damaged).unwrap();
+        assert_whole(&scene, &scene.open(false).unwrap());
+        assert_eq!(fs::read(scene.file()).unwrap(), whole, "byte {place}");
+    }
+    for length in [0, 5, pixels_start - 1, last] {
+        fs::write(scene.file(), &whole[..length]).unwrap();
+        assert_whole(&scene, &scene.open(false).unwrap());
+        assert_eq!(fs::read(scene.file()).unwrap(), whole, "cut to {length}");
+    }
+    fs::write(scene.file(), [&whole[..], &[0]].concat()).unwrap();
+    assert_whole(&scene, &scene.open(false).unwrap());
+}
+
+#[test]
+fn a_changed_image_has_another_cache() {
+    let scene = Scene::new();
+    drop(scene.open(false).unwrap());
+    RgbImage::from_pixel(30, 30, Rgb([1, 2, 3]))
+        .save(&scene.pictures.files[3])
+        .unwrap();
+    assert_whole(&scene, &scene.open(false).unwrap());
+    assert_eq!(scene.files().len(), 2);
+}
+
+#[test]
+fn eight_threads_that_open_at_once_make_one_cache() {
+    let scene = Scene::new();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_whole(&scene, &scene.open(false).unwrap()));
+        }
+    });
+    scene.file();
+    // Twelve to make it; the others are the comparisons above.
+    assert_eq!(scene.decoded(), 12 + 8 * 12);
+}
+
+#[test]
+fn a_broken_image_is_named_or_left_out_and_no_half_cache_stays() {
+    let scene = Scene::new();
+    fs::write(&scene.pictures.files[7], "no image").unwrap();
+    let error = scene.open(false).err().unwrap().to_string();
+    assert!(error.contains("7.png"), "{error}");
+    assert!(scene.files().is_empty());
+    let packed = scene.open(true).unwrap();
+    assert!(packed.get(7, BASES[0]).is_none());
+    assert!(packed.get(8, BASES[0]).is_some());
+}
+
+#[test]
+fn interruption_leaves_nothing_behind() {
+    let scene = Scene::new();
+    let asked = AtomicBool::new(false);
+    let packing = Packing {
+        folder: &scene.caches(),
+        bases: &BASES,
+        needed: None,
+        skip_broken: false,
+        workers: 1,
+        // Once the key has been computed.
+        interrupted: &|| scene.decoded() > 0 || asked.swap(false, Ordering::SeqCst),
+    };
+    let error = Packed::open(&scene.split(), packing).err().unwrap();
+    assert_eq!(error, DataError::Interrupted);
+    let left = fs::read_dir(scene.caches()).unwrap();
+    let left = left.filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.extension().is_none_or(|kind| kind != "lock")
+    });
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_with_the_key() {
+    let scene = Scene::new();
+    fs::write(scene.caches(), "a file").unwrap();
+    let error = scene.open(false).err().unwrap().to_string();
+    assert!(error.contains("data.cache_dir"), "{error}");
+}

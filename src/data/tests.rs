@@ -1,0 +1,211 @@
+//! Opening a dataset: what is refused, what is left out, and what is told.
+
+use std::fs;
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig};
+
+fn draw(root: &Path, name: &str) {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    RgbImage::from_pixel(9, 7, Rgb([name.len() as u8; 3]))
+        .save(path)
+        .unwrap();
+}
+
+fn folder_of(names: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in names {
+        draw(folder.path(), name);
+    }
+    folder
+}
+
+fn open_source(source: DatasetConfig, loading: LoadingConfig) -> Result<Splits, DataError> {
+    let config = DataConfig {
+        source,
+        loading,
+        ..Default::default()
+    };
+    let transform = Transform::new(&config.transform).unwrap();
+    open(&config, &transform, &|| false)
+}
+
+fn open_folder(folder: &TempDir, keys: FolderConfig) -> Result<Splits, DataError> {
+    let keys = FolderConfig {
+        root: folder.path().into(),
+        ..keys
+    };
+    open_source(DatasetConfig::Folder(keys), LoadingConfig::default())
+}
+
+fn refusal(folder: &TempDir) -> String {
+    open_folder(folder, FolderConfig::default())
+        .unwrap_err()
+        .to_string()
+}
+
+fn skipping(folder: &TempDir) -> Result<Splits, DataError> {
+    let keys = FolderConfig {
+        root: folder.path().into(),
+        ..Default::default()
+    };
+    let loading = LoadingConfig {
+        broken_images: BrokenImages::Skip,
+        ..Default::default()
+    };
+    open_source(DatasetConfig::Folder(keys), loading)
+}
+
+const FOUR: [&str; 12] = [
+    "b/1.png", "b/0.jpg", "b/2.png", "a/0.png", "a/1.jpeg", "a/2.png", "d/1.png", "d/0.png",
+    "d/2.png", "c/0.jpg", "c/1.jpg", "c/2.jpg",
+];
+
+#[test]
+fn a_folder_opens_to_labelled_images() {
+    let splits = open_folder(&folder_of(&FOUR), FolderConfig::default()).unwrap();
+    assert_eq!(splits.train.class_names(), ["a", "b"]);
+    assert_eq!(splits.test.labels(), [0, 0, 0, 1, 1, 1]);
+    assert_eq!(splits.train.image_name(3), "b/0.jpg");
+    assert_eq!(splits.test.image(3).unwrap().dimensions(), (9, 7));
+    assert!(splits.warnings.is_empty());
+}
+
+#[test]
+fn cut_and_foreign_files_are_refused_before_training_and_counted() {
+    let folder = folder_of(&FOUR);
+    let path = folder.path().join("c/1.jpg");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let message = refusal(&folder);
+    assert!(message.contains("c/1.jpg is cut off"), "{message}");
+    fs::write(&path, "<html>").unwrap();
+    fs::write(folder.path().join("c/2.jpg"), "").unwrap();
+    let message = refusal(&folder);
+    assert!(
+        message.contains("c/1.jpg is neither JPEG nor PNG inside"),
+        "{message}"
+    );
+    assert!(message.contains("and 1 more problem(s)"), "{message}");
+}
+
+#[test]
+fn skipped_images_are_left_out_and_named() {
+    let folder = folder_of(&FOUR);
+    fs::write(folder.path().join("c/1.jpg"), "<html>").unwrap();
+    let splits = skipping(&folder).unwrap();
+    assert_eq!(splits.test.labels(), [0, 0, 1, 1, 1]);
+    assert_eq!(splits.test.image_name(1), "c/2.jpg");
+    let left_out = splits.test.left_out();
+    assert_eq!(left_out.len(), 1);
+    assert!(left_out[0].to_string().contains("c/1.jpg"));
+}
+
+#[test]
+fn a_class_that_is_skipped_to_one_image_is_named() {
+    let folder = folder_of(&FOUR);
+    for name in ["a/0.png", "a/2.png"] {
+        fs::write(folder.path().join(name), "<html>").unwrap();
+    }
+    let message = skipping(&folder).unwrap_err().to_string();
+    assert!(
+        message.contains("class a of the train split has 1 image(s)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn one_training_class_is_too_few() {
+    let folder = folder_of(&[
+        "train/a/0.png",
+        "train/a/1.png",
+        "test/b/0.png",
+        "test/b/1.png",
+        "test/c/0.png",
+        "test/c/1.png",
+    ]);
+    let message = refusal(&folder);
+    assert!(
+        message.contains("the train split has 1 class(es)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn classes_of_one_image_follow_the_policy() {
+    let mut names = FOUR.to_vec();
+    names.extend(["aa/0.png", "e/0.png"]);
+    let folder = folder_of(&names);
+    let message = refusal(&folder);
+    assert!(message.contains("data.single_image_classes"), "{message}");
+    let open_with = |policy| {
+        let keys = FolderConfig {
+            single_image_classes: policy,
+            ..Default::default()
+        };
+        open_folder(&folder, keys).unwrap()
+    };
+    // Six classes: a, aa, b train and c, d, e test.
+    let dropped = open_with(SingleImageClasses::Drop);
+    assert_eq!(dropped.train.class_names(), ["a", "b"]);
+    assert_eq!(dropped.test.class_names(), ["c", "d"]);
+    assert!(dropped.test.roles().is_none());
+    let gallery = open_with(SingleImageClasses::Gallery);
+    assert_eq!(gallery.train.class_names(), ["a", "b"]);
+    assert_eq!(gallery.test.roles().unwrap()[6], Role::Gallery);
+    let repeated = open_with(SingleImageClasses::Repeat);
+    assert_eq!(repeated.train.class_names(), ["a", "aa", "b"]);
+    assert_eq!(repeated.test.roles().unwrap()[6], Role::Gallery);
+}
+
+#[test]
+fn a_manifest_gives_queries_and_gallery_and_refuses_a_test_without_answers() {
+    let folder = folder_of(&FOUR);
+    let manifest = folder.path().join("list.csv");
+    let write = |gallery_of_c: &str| {
+        let rows = [
+            "path,label,split,query,gallery",
+            "a/0.png,a,train,,",
+            "a/1.jpeg,a,train,,",
+            "b/0.jpg,b,train,,",
+            "b/1.png,b,train,,",
+            "c/0.jpg,c,test,1,0",
+            &format!("c/1.jpg,{gallery_of_c},test,0,1"),
+            "d/0.png,d,test,0,1",
+        ];
+        fs::write(&manifest, rows.join("\n")).unwrap();
+        let keys = ManifestConfig {
+            root: manifest.clone(),
+            ..Default::default()
+        };
+        open_source(DatasetConfig::Manifest(keys), LoadingConfig::default())
+    };
+    let splits = write("c").unwrap();
+    let roles = [Role::Query, Role::Gallery, Role::Gallery];
+    assert_eq!(splits.test.roles().unwrap(), roles);
+    let message = write("d").unwrap_err().to_string();
+    assert!(
+        message.contains("no query with a gallery image"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_interruption_ends_the_opening() {
+    let config = DataConfig {
+        source: DatasetConfig::Folder(FolderConfig {
+            root: folder_of(&FOUR).keep(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let transform = Transform::new(&config.transform).unwrap();
+    let error = open(&config, &transform, &|| true).unwrap_err();
+    assert_eq!(error, DataError::Interrupted);
+    fs::remove_dir_all(config.source.root().unwrap()).unwrap();
+}
