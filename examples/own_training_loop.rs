@@ -109,7 +109,7 @@ fn recall_at_1<B: Backend>(network: &Network<B>, vectors: Tensor<B, 3>) -> f64 {
     let rows = classes * of_each;
     let embeddings = network.forward(vectors.reshape([rows, dim]));
     let labels: Vec<usize> = (0..rows).map(|row| row / of_each).collect();
-    Recall::from_ranks(&nearest_positive_ranks(embeddings, &labels), &[1]).at_1()
+    Recall::from_ranks(&nearest_positive_ranks(embeddings, &labels, None), &[1]).at_1()
 }
 
 fn main() {

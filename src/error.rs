@@ -17,7 +17,7 @@ pub enum Error {
     Config(#[from] ConfigError),
     /// The images are at fault.
     #[error(transparent)]
-    Data(#[from] DataError),
+    Data(DataError),
     /// A file of embeddings is at fault.
     #[error(transparent)]
     EmbeddingFile(#[from] EmbeddingFileError),
@@ -96,12 +96,22 @@ pub enum Error {
     Stopped(String),
 }
 
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Interrupted => Self::Interrupted { run: None },
+            error => Self::Data(error),
+        }
+    }
+}
+
 impl Error {
     /// 2 where the user's input is at fault, 130 for an interruption, else 1.
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
             Self::EmbeddingFile(EmbeddingFileError::Unwritable { .. }) => 1,
+            Self::Data(DataError::CacheUnwritable { .. }) => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{DeviceArgs, stop_on_interrupt};
 use crate::backend::{self, Job, Place};
 use crate::config::Config;
-use crate::data;
+use crate::data::{self, Transform};
 use crate::error::Error;
 use crate::evaluation::Recall;
 use crate::training::{self, Checkpoint, RunFolder, Stop};
@@ -38,6 +38,9 @@ pub(super) struct EvaluateArgs {
     /// Images embedded at once; changes speed, never a measure. By default that of the run.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
+    /// Average the embeddings of each image and its mirror image; by default as in the run.
+    #[arg(long)]
+    mirror: bool,
     /// Print one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -59,6 +62,7 @@ pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
     if let Some(size) = args.batch_size {
         config.evaluation.batch_size = size as usize;
     }
+    config.evaluation.mirror |= args.mirror;
     let epoch = folder.checkpoint(args.checkpoint)?;
     let since = Instant::now();
     let job = EvaluateJob {
@@ -67,7 +71,8 @@ pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
         epoch,
         stop: stop_on_interrupt(),
     };
-    let recall = backend::run(args.device.backend, args.device.device, job)?;
+    let (recall, skipped) = backend::run(args.device.backend, args.device.device, job)?;
+    training::tell_skipped(&skipped);
     let seconds = since.elapsed().as_secs_f64();
     if args.json {
         let object = json!({
@@ -75,6 +80,7 @@ pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
             "epoch": epoch,
             "recall": recall.at,
             "queries": recall.queries,
+            "skipped": skipped.len(),
             "seconds": seconds,
         });
         println!("{object}");
@@ -98,23 +104,28 @@ struct EvaluateJob {
     stop: Stop,
 }
 
-impl Job for EvaluateJob {
-    type Output = Recall;
+/// Recall, and what was wrong with the images that were skipped.
+type Measured = (Recall, Vec<String>);
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Recall, Error> {
-        recall_of(&self, &place.without_gradients())
+impl Job for EvaluateJob {
+    type Output = Measured;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Measured, Error> {
+        measured(&self, &place.without_gradients())
     }
 }
 
-fn recall_of<B: Backend>(job: &EvaluateJob, place: &Place<B>) -> Result<Recall, Error> {
-    let splits = data::open(&job.config.data)?;
-    job.folder.check_split(&splits.test, false)?;
+fn measured<B: Backend>(job: &EvaluateJob, place: &Place<B>) -> Result<Measured, Error> {
+    let transform = Transform::new(&job.config.data.transform)?;
+    let interrupted = || job.stop.requested();
+    let (test, warnings) = data::open_test(&job.config.data, &transform, &interrupted)?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    job.folder.check_split(&test, false)?;
     let embedder = training::embedder_of(&job.folder, &job.config, job.epoch, place)?;
-    training::measure(
-        &embedder,
-        &job.config,
-        &splits.test,
-        &place.device,
-        &job.stop,
-    )
+    let (recall, mut skipped) =
+        training::measure(&embedder, &job.config, &test, &place.device, &job.stop)?;
+    skipped.extend(test.left_out().iter().map(ToString::to_string));
+    Ok((recall, skipped))
 }

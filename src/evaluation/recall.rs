@@ -3,10 +3,12 @@
 //! learning table since Song et al., CVPR 2016).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
+use super::Role;
 use crate::geometry::widen;
 
 /// Entries of one tile of similarities: 64 MiB in f64. For N images a tile has as many rows as fit,
@@ -18,7 +20,7 @@ const TILE_ENTRIES: usize = 1 << 23;
 pub struct Recall {
     /// K → share of the queries whose nearest positive is among their K nearest, 0 to 1.
     pub at: BTreeMap<usize, f64>,
-    /// Images that have another image of their class, each a query. The others are not counted:
+    /// Queries that have another image of their class in the gallery. The others are not counted:
     /// nothing could be found for them.
     pub queries: usize,
 }
@@ -45,8 +47,8 @@ impl Recall {
     }
 }
 
-/// The rank, from 1, of each image's nearest positive among its neighbours by Euclidean distance;
-/// `None` for an image that is alone in its class.
+/// The rank, from 1, of each query's nearest positive among its neighbours in the gallery by Euclidean
+/// distance, query by query; `None` for a query without an image of its class in the gallery.
 ///
 /// No neighbour is sorted: the rank is one plus the number of images of other classes that are at
 /// least as near as the nearest positive. The query is left out by its index, so that identical
@@ -58,45 +60,39 @@ impl Recall {
 /// # Shapes
 /// - `embeddings`: `[N, D]`, of any length
 /// - `labels`: N class indices
+/// - `roles`: N roles; without them every image is a query and in the gallery of the others
 ///
 /// # Panics
-/// When the number of labels is not N.
+/// When the number of labels or roles is not N.
 pub fn nearest_positive_ranks<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: &[usize],
+    roles: Option<&[Role]>,
 ) -> Vec<Option<usize>> {
     let [n, _] = embeddings.dims();
     assert_eq!(n, labels.len(), "one label for each embedding");
-    if n == 0 {
-        return Vec::new();
-    }
+    assert!(roles.is_none_or(|roles| roles.len() == n), "one role each");
     // In f32 two embeddings nearer than 3e-4 would tie.
-    let embeddings = widen(embeddings);
-    let device = embeddings.device();
-    let classes = label_tensor::<B>(labels, &device).reshape([1, n]);
-    let indices = Tensor::<B, 1, Int>::arange(0..n as i64, &device).reshape([1, n]);
+    let all = Images::new(widen(embeddings), labels);
+    let queries = all.chosen(roles, Role::is_query);
+    let gallery = all.chosen(roles, Role::is_in_gallery);
+    if gallery.len() == 0 {
+        return vec![None; queries.len()];
+    }
     // −‖q − g‖²/2 = q·g − ‖g‖²/2 − ‖q‖²/2: the last term is the same for all neighbours of a query.
-    let half_norms = (embeddings.clone().square().sum_dim(1) / 2.0).reshape([1, n]);
-    let gallery = embeddings.clone().transpose();
+    let half_norms = gallery.embeddings.clone().square().sum_dim(1) / 2.0;
+    let half_norms = half_norms.reshape([1, gallery.len()]);
+    let neighbours = gallery.embeddings.transpose();
+    let [classes, indices] =
+        [gallery.classes, gallery.indices].map(|numbers| numbers.unsqueeze_dim::<2>(0));
 
-    let rows = (TILE_ENTRIES / n).clamp(1, n);
-    let mut ranks = Vec::with_capacity(n);
-    for start in (0..n).step_by(rows) {
-        let tile = start..(start + rows).min(n);
-        let height = tile.len();
-        let queries = embeddings.clone().slice([tile.clone()]);
-        let nearness = queries.matmul(gallery.clone()) - half_norms.clone();
-
-        let same_class = classes
-            .clone()
-            .slice([0..1, tile.clone()])
-            .reshape([height, 1])
-            .equal(classes.clone());
-        let itself = indices
-            .clone()
-            .slice([0..1, tile.clone()])
-            .reshape([height, 1])
-            .equal(indices.clone());
+    let rows = (TILE_ENTRIES / classes.dims()[1]).max(1);
+    let mut ranks = Vec::with_capacity(queries.len());
+    for start in (0..queries.len()).step_by(rows) {
+        let tile = queries.rows(start..(start + rows).min(queries.len()));
+        let nearness = tile.embeddings.matmul(neighbours.clone()) - half_norms.clone();
+        let same_class = tile.classes.unsqueeze_dim::<2>(1).equal(classes.clone());
+        let itself = tile.indices.unsqueeze_dim::<2>(1).equal(indices.clone());
         let not_positive = same_class.clone().bool_not().bool_or(itself);
 
         let nearest_positive = nearness
@@ -123,9 +119,66 @@ pub fn nearest_positive_ranks<B: Backend>(
     ranks
 }
 
-fn label_tensor<B: Backend>(labels: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
-    let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
-    Tensor::from_ints(labels.as_slice(), device)
+/// Embeddings with the class and the index of each.
+struct Images<B: Backend> {
+    /// `[N, D]`
+    embeddings: Tensor<B, 2>,
+    /// `[N]`
+    classes: Tensor<B, 1, Int>,
+    /// `[N]`
+    indices: Tensor<B, 1, Int>,
+}
+
+impl<B: Backend> Images<B> {
+    fn new(embeddings: Tensor<B, 2>, labels: &[usize]) -> Self {
+        let device = embeddings.device();
+        Self {
+            classes: int_tensor(labels, &device),
+            indices: Tensor::arange(0..labels.len() as i64, &device),
+            embeddings,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.indices.dims()[0]
+    }
+
+    /// Those whose role is wanted.
+    fn chosen(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
+        let (embeddings, classes, indices) = (
+            self.embeddings.clone(),
+            self.classes.clone(),
+            self.indices.clone(),
+        );
+        let Some(roles) = roles.filter(|roles| !roles.iter().all(|&role| wanted(role))) else {
+            return Self {
+                embeddings,
+                classes,
+                indices,
+            };
+        };
+        let places = (0..roles.len()).filter(|&i| wanted(roles[i]));
+        let places = places.collect::<Vec<_>>();
+        let places = int_tensor::<B>(&places, &embeddings.device());
+        Self {
+            embeddings: embeddings.select(0, places.clone()),
+            classes: classes.select(0, places.clone()),
+            indices: indices.select(0, places),
+        }
+    }
+
+    fn rows(&self, rows: Range<usize>) -> Self {
+        Self {
+            embeddings: self.embeddings.clone().slice([rows.clone()]),
+            classes: self.classes.clone().slice([rows.clone()]),
+            indices: self.indices.clone().slice([rows]),
+        }
+    }
+}
+
+fn int_tensor<B: Backend>(numbers: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
+    let numbers: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
+    Tensor::from_ints(numbers.as_slice(), device)
 }
 
 #[cfg(test)]
@@ -138,13 +191,22 @@ mod tests {
     type B = burn_flex::Flex;
 
     fn ranks(rows: &[Vec<f32>], labels: &[usize]) -> Vec<Option<usize>> {
+        ranks_by_role(rows, labels, None)
+    }
+
+    fn ranks_by_role(
+        rows: &[Vec<f32>],
+        labels: &[usize],
+        roles: Option<&[Role]>,
+    ) -> Vec<Option<usize>> {
         let d = rows.first().map_or(1, Vec::len);
         let data = TensorData::new(rows.concat(), [rows.len(), d]);
-        nearest_positive_ranks(Tensor::<B, 2>::from_data(data, &Default::default()), labels)
+        let embeddings = Tensor::<B, 2>::from_data(data, &Default::default());
+        nearest_positive_ranks(embeddings, labels, roles)
     }
 
     /// Sorts all neighbours in f64 and looks for the first positive; ties go to other classes.
-    fn oracle(rows: &[Vec<f32>], labels: &[usize]) -> Vec<Option<usize>> {
+    fn oracle(rows: &[Vec<f32>], labels: &[usize], roles: &[Role]) -> Vec<Option<usize>> {
         let distance = |a: &[f32], b: &[f32]| -> f64 {
             a.iter()
                 .zip(b)
@@ -152,8 +214,11 @@ mod tests {
                 .sum()
         };
         (0..rows.len())
+            .filter(|&query| roles[query].is_query())
             .map(|query| {
-                let mut others: Vec<usize> = (0..rows.len()).filter(|&i| i != query).collect();
+                let mut others: Vec<usize> = (0..rows.len())
+                    .filter(|&i| i != query && roles[i].is_in_gallery())
+                    .collect();
                 others.sort_by(|&a, &b| {
                     distance(&rows[query], &rows[a])
                         .total_cmp(&distance(&rows[query], &rows[b]))
@@ -257,14 +322,21 @@ mod tests {
         // to the last one, ties included.
         #[test]
         fn ranks_equal_those_of_sorted_neighbours(
-            points in proptest::collection::vec((proptest::collection::vec(-4i8..=4, 3), 0usize..4), 1..40)
+            points in proptest::collection::vec((proptest::collection::vec(-4i8..=4, 3), 0usize..4, 0usize..3), 1..40),
+            with_roles: bool,
         ) {
             let rows: Vec<Vec<f32>> = points
                 .iter()
-                .map(|(point, _)| point.iter().map(|&x| f32::from(x)).collect())
+                .map(|(point, ..)| point.iter().map(|&x| f32::from(x)).collect())
                 .collect();
-            let labels: Vec<usize> = points.iter().map(|(_, label)| *label).collect();
-            prop_assert_eq!(ranks(&rows, &labels), oracle(&rows, &labels));
+            let labels: Vec<usize> = points.iter().map(|(_, label, _)| *label).collect();
+            let role = |role: usize| match with_roles {
+                true => [Role::Both, Role::Query, Role::Gallery][role],
+                false => Role::Both,
+            };
+            let roles: Vec<Role> = points.iter().map(|(.., r)| role(*r)).collect();
+            let found = ranks_by_role(&rows, &labels, with_roles.then_some(&roles[..]));
+            prop_assert_eq!(found, oracle(&rows, &labels, &roles));
         }
     }
 }

@@ -184,6 +184,18 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
+    /// The mean of the embeddings of the images and of their mirror images, scaled again to unit
+    /// length if embeddings are. Shapes are those of [`forward`](Self::forward).
+    pub fn forward_mirrored(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
+        const WIDTH: isize = 3;
+        let mirrored = self.forward(images.clone().flip([WIDTH]));
+        let mean = (self.forward(images) + mirrored) / 2.0;
+        match self.normalize {
+            true => unit_length(mean),
+            false => mean,
+        }
+    }
+
     /// The backbone's features, averaged over positions: `[N, 3, S, S]` → `[N, features]`.
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let images = images.permute([0, 2, 3, 1]);

@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 
 use super::run_folder::{RunFolder, RunFolderError};
 use super::trainee::{Objective, Trainee};
-use super::validation::{SplitEmbeddings, Validation};
+use super::validation::{Protocol, SplitEmbeddings, Validation};
 use super::{CheckpointRecorder, Stop};
 use crate::backend::Place;
 use crate::config::Config;
@@ -18,18 +18,19 @@ use crate::error::Error;
 use crate::evaluation::Recall;
 use crate::model::{Embedder, EmbedderConfig};
 
-/// Recall of a network on a split.
+/// Recall of a network on a split, and what was wrong with the images that were skipped.
 ///
 /// # Errors
 ///
-/// When an image cannot be read, the network gives no finite numbers, or `stop` was requested.
+/// When an image cannot be read (and such are not skipped), the network gives no finite numbers, or
+/// `stop` was requested.
 pub fn measure<B: Backend>(
     embedder: &Embedder<B>,
     config: &Config,
     split: &Split,
     device: &B::Device,
     stop: &Stop,
-) -> Result<Recall, Error> {
+) -> Result<(Recall, Vec<String>), Error> {
     let failure = LoadFailure::default();
     let loader = split_loader::<B>(
         config,
@@ -38,9 +39,10 @@ pub fn measure<B: Backend>(
         failure.clone(),
         device,
     )?;
+    let protocol = Protocol::new(&config.evaluation, split);
     let mut embeddings = SplitEmbeddings::default();
     for batch in loader.iter() {
-        embeddings.add(embedder, batch);
+        embeddings.add(embedder, &protocol, batch);
         if stop.requested() {
             return Err(stop
                 .take_reason()
@@ -53,7 +55,8 @@ pub fn measure<B: Backend>(
     if !embeddings.are_finite() {
         return Err(Error::BrokenNetwork);
     }
-    Ok(embeddings.recall::<B>(&config.evaluation.recall, device))
+    let recall = embeddings.recall::<B>(&protocol, device);
+    Ok((recall, failure.skipped()))
 }
 
 /// The network of a run at the checkpoint of `epoch`.
@@ -68,7 +71,7 @@ pub fn embedder_of<B: Backend>(
     place: &Place<B>,
 ) -> Result<Embedder<B>, RunFolderError> {
     let path = folder.model(epoch);
-    let validation = Validation::new(Vec::new(), Schedule::Always, []);
+    let validation = Validation::new(Protocol::default(), Schedule::Always, []);
     let trainee = Trainee::new(
         network(config, place).init(&place.device),
         Objective::new(config),

@@ -1,15 +1,12 @@
-//! A training from its configuration to its last checkpoint, new or resumed, and the measuring of
-//! a finished one.
+//! A training from its configuration to its last checkpoint.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module};
-use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::AdamConfig;
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{Adam, AdamConfig, Optimizer};
-use burn::record::{Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining};
@@ -17,10 +14,11 @@ use burn_train::{Learner, SupervisedTraining};
 use super::epoch_log::{EpochLog, epoch_line};
 use super::measuring::{measure, network, split_loader};
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
-use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
+use super::notices::{announce, tell_skipped};
+use super::run_folder::{EpochRecord, RunFolder, RunRecord, SplitSummary};
 use super::silent::Silent;
 use super::trainee::{Objective, Trainee};
-use super::validation::Validation;
+use super::validation::{Protocol, Validation};
 use super::{CheckpointRecorder, LastAndBest, Patience, StepDecay, Stop};
 use crate::backend::Place;
 use crate::config::{Config, OptimizerConfig};
@@ -84,7 +82,7 @@ pub fn train<B: AutodiffBackend>(
     if let Some(run) = run {
         RunFolder::check_free(run)?;
     }
-    let (splits, sampler) = open_data(config)?;
+    let (splits, sampler) = open_data(config, stop)?;
 
     B::seed(device, config.training.seed);
     let embedder: Embedder<B> = network(config, place).init_pretrained(device)?;
@@ -96,10 +94,11 @@ pub fn train<B: AutodiffBackend>(
         parameters: embedder.num_params(),
         train: SplitSummary::of(&splits.train),
         test: SplitSummary::of(&splits.test),
+        coverage: Some(sampler.coverage(1)),
     };
 
     let since = Instant::now();
-    let untrained = measure(
+    let (untrained, _) = measure(
         &embedder.valid(),
         config,
         &splits.test,
@@ -114,7 +113,7 @@ pub fn train<B: AutodiffBackend>(
         seconds: since.elapsed().as_secs_f64(),
     };
     folder.append(&untrained)?;
-    announce(&folder, &record);
+    announce(&folder, &record, &splits);
     eprintln!("{}", epoch_line(&untrained, config.training.epochs));
     let fit = Fit {
         config,
@@ -127,125 +126,8 @@ pub fn train<B: AutodiffBackend>(
     fit.run(context)
 }
 
-/// Goes on with a run from its last checkpoint, to the configured epochs or those given in
-/// `overrides` (`training.epochs=N`). It ends where the unbroken run would have ended.
-///
-/// # Errors
-///
-/// When the folder holds no run, none but damaged checkpoints, or no epochs left to train, when the
-/// images are others, when `overrides` change more than the epochs and the loading, or as [`train`].
-pub fn resume<B: AutodiffBackend>(
-    folder: RunFolder,
-    overrides: &[String],
-    context: &Context<B>,
-) -> Result<Outcome, Error> {
-    let before = folder.config(&[])?;
-    let config = folder.config(overrides)?;
-    config.check()?;
-    refuse_changes(&folder, &before, &config, overrides)?;
-
-    let history = folder.history()?;
-    if !history
-        .iter()
-        .any(|record| record.epoch == 0 && record.recall.is_some())
-    {
-        return Err(RunFolderError::Damaged {
-            path: folder.path().join("metrics.jsonl"),
-            message: "it lacks the untrained network's measurement; start a new run".to_string(),
-        }
-        .into());
-    }
-    let epoch = last_whole_checkpoint::<B>(&folder, &history, context.place)?;
-    if epoch >= Some(config.training.epochs) {
-        return Err(RunFolderError::Finished {
-            path: folder.path().to_path_buf(),
-            epochs: config.training.epochs,
-        }
-        .into());
-    }
-    let (splits, sampler) = open_data(&config)?;
-    folder.check_split(&splits.train, true)?;
-    folder.check_split(&splits.test, false)?;
-
-    if config != before {
-        folder.replace_config(&config)?;
-    }
-    let done = epoch.unwrap_or(0);
-    let schedule = schedule(&config, done + 1);
-    let history: Vec<EpochRecord> = history
-        .into_iter()
-        .filter(|record| record.epoch <= done)
-        .map(|mut record| {
-            // The last epoch of a shorter run was measured; in the longer one it would not be.
-            if record.epoch > 0 && !schedule.includes(record.epoch) {
-                record.recall = None;
-            }
-            record
-        })
-        .collect();
-    folder.replace_history(&history)?;
-    announce(&folder, &folder.record()?);
-    eprintln!("resumed after epoch {done}");
-    B::seed(&context.place.device, config.training.seed);
-    let network = network(&config, context.place);
-    let embedder = match epoch {
-        Some(_) => network.init(&context.place.device),
-        // Interrupted in its first epoch: the network of the start is a function of the seed.
-        None => network.init_pretrained(&context.place.device)?,
-    };
-    let fit = Fit {
-        config: &config,
-        folder,
-        embedder,
-        splits,
-        sampler,
-        resumed: epoch,
-    };
-    fit.run(context)
-}
-
-/// The last epoch that was recorded and whose checkpoint can be read; none before the first.
-///
-/// # Errors
-///
-/// When there are checkpoints and all are damaged.
-fn last_whole_checkpoint<B: AutodiffBackend>(
-    folder: &RunFolder,
-    history: &[EpochRecord],
-    place: &Place<B>,
-) -> Result<Option<usize>, RunFolderError> {
-    type AdamRecord<B> =
-        <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
-
-    let mut damage = None;
-    for epoch in folder.checkpoints().into_iter().rev() {
-        if !history.iter().any(|record| record.epoch == epoch) {
-            continue;
-        }
-        let read = readable::<B, <Trainee<B> as Module<B>>::Record>(folder.model(epoch), place)
-            .and_then(|()| readable::<B, AdamRecord<B>>(folder.optimizer(epoch), place))
-            .and_then(|()| readable::<B, usize>(folder.schedule(epoch), place));
-        match read {
-            Ok(()) => return Ok(Some(epoch)),
-            Err(error) => damage = damage.or(Some(error)),
-        }
-    }
-    damage.map_or(Ok(None), Err)
-}
-
-fn readable<B: Backend, R: Record<B>>(
-    path: PathBuf,
-    place: &Place<B>,
-) -> Result<(), RunFolderError> {
-    let read: Result<R, _> = CheckpointRecorder::default().load(path.clone(), &place.device);
-    read.map(drop).map_err(|error| RunFolderError::Damaged {
-        path,
-        message: error.to_string(),
-    })
-}
-
 /// The epochs after which the test split is measured, from `first_epoch` on.
-fn schedule(config: &Config, first_epoch: usize) -> Schedule {
+pub(super) fn schedule(config: &Config, first_epoch: usize) -> Schedule {
     Schedule::Every {
         interval: config.training.validate_every,
         first_epoch,
@@ -254,51 +136,27 @@ fn schedule(config: &Config, first_epoch: usize) -> Schedule {
 }
 
 /// Both splits and the sampler of the training batches.
-fn open_data(config: &Config) -> Result<(Splits, PairSampler), Error> {
-    let splits = data::open(&config.data)?;
+pub(super) fn open_data(config: &Config, stop: &Stop) -> Result<(Splits, PairSampler), Error> {
+    let transform = Transform::new(&config.data.transform)?;
+    let splits = data::open(&config.data, &transform, &|| stop.requested())?;
     let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed)?;
     Ok((splits, sampler))
 }
 
-fn refuse_changes(
-    folder: &RunFolder,
-    before: &Config,
-    after: &Config,
-    overrides: &[String],
-) -> Result<(), Error> {
-    let mut allowed = before.clone();
-    allowed.training.epochs = after.training.epochs;
-    // They change speed, never the batches.
-    allowed.data.loading = after.data.loading.clone();
-    if allowed == *after {
-        return Ok(());
-    }
-    let key = overrides
-        .iter()
-        .filter_map(|text| text.split('=').next())
-        .find(|key| !["training.epochs", "data.workers", "data.prefetch"].contains(&key.trim()))
-        .unwrap_or("the configuration");
-    Err(RunFolderError::ResumedWithChange {
-        path: folder.path().to_path_buf(),
-        key: key.trim().to_string(),
-    }
-    .into())
-}
-
 /// All that Burn's Learner is given.
-struct Fit<'a, B: AutodiffBackend> {
-    config: &'a Config,
-    folder: RunFolder,
-    embedder: Embedder<B>,
-    splits: Splits,
-    sampler: PairSampler,
+pub(super) struct Fit<'a, B: AutodiffBackend> {
+    pub(super) config: &'a Config,
+    pub(super) folder: RunFolder,
+    pub(super) embedder: Embedder<B>,
+    pub(super) splits: Splits,
+    pub(super) sampler: PairSampler,
     /// The epoch of the checkpoint to go on from.
-    resumed: Option<usize>,
+    pub(super) resumed: Option<usize>,
 }
 
 impl<B: AutodiffBackend> Fit<'_, B> {
     /// Trains from epoch `resumed + 1`, or 1, to the last.
-    fn run(self, context: &Context<B>) -> Result<Outcome, Error> {
+    pub(super) fn run(self, context: &Context<B>) -> Result<Outcome, Error> {
         let Self {
             config,
             folder,
@@ -320,14 +178,15 @@ impl<B: AutodiffBackend> Fit<'_, B> {
             .filter_map(|record| Some((record.epoch, record.recall?)));
         let first_epoch = resumed.map_or(1, |epoch| epoch + 1);
         let schedule = schedule(config, first_epoch);
-        let validation = Validation::new(config.evaluation.recall.clone(), schedule, known);
+        let protocol = Protocol::new(&config.evaluation, &splits.test);
+        let validation = Validation::new(protocol, schedule, known);
         let failure = load_failure(stop);
         let rate = StepDecay::new(&config.optimizer, sampler.batches_per_epoch());
         let train_loader = TrainLoader::<B>::new(
             Arc::new(splits.train),
             sampler,
             Transform::new(&config.data.transform)?,
-            first_epoch,
+            first_epoch..epochs + 1,
             &config.data.loading,
             failure.clone(),
             device,
@@ -387,6 +246,7 @@ impl<B: AutodiffBackend> Fit<'_, B> {
         let result = training.launch(Learner::new(trainee, adam(&config.optimizer).init(), rate));
         // Closes the dashboard, so that what follows is read.
         drop(result);
+        tell_skipped(&failure.skipped());
 
         if let Some(error) = failure.take() {
             return Err(error.into());
@@ -424,17 +284,6 @@ pub fn adam(config: &OptimizerConfig) -> AdamConfig {
         .with_beta_2(config.beta_2 as f32)
         .with_epsilon(config.epsilon as f32)
         .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)))
-}
-
-fn announce(folder: &RunFolder, record: &RunRecord) {
-    eprintln!(
-        "run {}: {} train, {} test, {} parameters, {}",
-        folder.path().display(),
-        record.train,
-        record.test,
-        record.parameters,
-        record.backend
-    );
 }
 
 /// Burn's version, from the lock file that this program was built with.

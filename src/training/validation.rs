@@ -6,32 +6,62 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::run_folder::best_epoch;
-use crate::data::{ImageBatch, Schedule};
-use crate::evaluation::{Recall, nearest_positive_ranks};
+use crate::config::EvaluationConfig;
+use crate::data::{ImageBatch, Schedule, Split};
+use crate::evaluation::{Recall, Role, nearest_positive_ranks};
 use crate::model::Embedder;
+
+/// How the test split is measured.
+#[derive(Debug, Clone, Default)]
+pub struct Protocol {
+    /// The K of Recall@K.
+    pub recall: Vec<usize>,
+    /// Whether the embeddings of an image and its mirror image are averaged.
+    pub mirror: bool,
+    /// What each image of the split is; none where all are queries and gallery.
+    pub roles: Option<Vec<Role>>,
+}
+
+impl Protocol {
+    /// The protocol of a configuration on `split`.
+    pub fn new(config: &EvaluationConfig, split: &Split) -> Self {
+        Self {
+            recall: config.recall.clone(),
+            mirror: config.mirror,
+            roles: split.roles().map(<[_]>::to_vec),
+        }
+    }
+}
 
 /// Embeds a split, collecting on the host what the batches give.
 #[derive(Debug, Default)]
 pub struct SplitEmbeddings {
     values: Vec<f32>,
     labels: Vec<usize>,
+    /// Which images of the split they are.
+    indices: Vec<usize>,
     dim: usize,
 }
 
 impl SplitEmbeddings {
     /// Embeds a batch and adds it.
-    pub fn add<B: Backend>(&mut self, embedder: &Embedder<B>, batch: ImageBatch<B>) {
-        let embeddings = embedder.forward(batch.images);
+    pub fn add<B: Backend>(
+        &mut self,
+        embedder: &Embedder<B>,
+        protocol: &Protocol,
+        batch: ImageBatch<B>,
+    ) {
+        let embeddings = match protocol.mirror {
+            true => embedder.forward_mirrored(batch.images),
+            false => embedder.forward(batch.images),
+        };
         self.dim = embeddings.dims()[1];
         self.values
             .extend(embeddings.into_data().convert::<f32>().iter::<f32>());
-        self.labels.extend(
-            batch
-                .labels
-                .into_data()
-                .iter::<i64>()
-                .map(|label| label as usize),
-        );
+        let labels = batch.labels.into_data();
+        self.labels
+            .extend(labels.iter::<i64>().map(|label| label as usize));
+        self.indices.extend(batch.indices);
     }
 
     /// Whether every number is finite.
@@ -39,11 +69,14 @@ impl SplitEmbeddings {
         self.values.iter().all(|value| value.is_finite())
     }
 
-    /// Recall@K for each K of `ks`, computed on `device`.
-    pub fn recall<B: Backend>(self, ks: &[usize], device: &B::Device) -> Recall {
+    /// Recall@K by `protocol`, computed on `device`.
+    pub fn recall<B: Backend>(self, protocol: &Protocol, device: &B::Device) -> Recall {
+        let roles = protocol.roles.as_ref();
+        let roles = roles.map(|roles| self.indices.iter().map(|&i| roles[i]).collect::<Vec<_>>());
         let data = TensorData::new(self.values, [self.labels.len(), self.dim]);
-        let ranks = nearest_positive_ranks(Tensor::<B, 2>::from_data(data, device), &self.labels);
-        Recall::from_ranks(&ranks, ks)
+        let embeddings = Tensor::<B, 2>::from_data(data, device);
+        let ranks = nearest_positive_ranks(embeddings, &self.labels, roles.as_deref());
+        Recall::from_ranks(&ranks, &protocol.recall)
     }
 }
 
@@ -51,7 +84,7 @@ impl SplitEmbeddings {
 /// early stopping, dashboard and log read.
 #[derive(Debug, Clone)]
 pub struct Validation {
-    ks: Vec<usize>,
+    protocol: Arc<Protocol>,
     schedule: Schedule,
     state: Arc<Mutex<State>>,
 }
@@ -65,10 +98,10 @@ struct State {
 }
 
 impl Validation {
-    /// Validation of Recall@K for each K of `ks` after the epochs of `schedule`. `known` are
-    /// earlier measurements: epoch 0, or those before a resumption.
+    /// Validation by `protocol` after the epochs of `schedule`. `known` are earlier measurements:
+    /// epoch 0, or those before a resumption.
     pub fn new(
-        ks: Vec<usize>,
+        protocol: Protocol,
         schedule: Schedule,
         known: impl IntoIterator<Item = (usize, Recall)>,
     ) -> Self {
@@ -77,7 +110,7 @@ impl Validation {
             ..Default::default()
         };
         Self {
-            ks,
+            protocol: Arc::new(protocol),
             schedule,
             state: Arc::new(Mutex::new(state)),
         }
@@ -97,12 +130,12 @@ impl Validation {
             state.collecting = SplitEmbeddings::default();
             state.epoch = epoch;
         }
-        state.collecting.add(embedder, batch);
+        state.collecting.add(embedder, &self.protocol, batch);
         if last {
             let embeddings = std::mem::take(&mut state.collecting);
             state
                 .recalls
-                .insert(epoch, embeddings.recall::<B>(&self.ks, &device));
+                .insert(epoch, embeddings.recall::<B>(&self.protocol, &device));
         }
     }
 
@@ -150,7 +183,7 @@ mod tests {
 
     #[test]
     fn untrained_network_is_never_the_best_epoch() {
-        let validation = Validation::new(vec![1], Schedule::Always, [(0, recall(0.9))]);
+        let validation = Validation::new(Protocol::default(), Schedule::Always, [(0, recall(0.9))]);
         assert_eq!(validation.best_epoch(), None);
         let known = [
             (0, recall(0.9)),
@@ -158,7 +191,7 @@ mod tests {
             (2, recall(0.4)),
             (3, recall(0.4)),
         ];
-        let validation = Validation::new(vec![1], Schedule::Always, known);
+        let validation = Validation::new(Protocol::default(), Schedule::Always, known);
         assert_eq!(validation.best_epoch(), Some(2));
     }
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Split;
-use crate::evaluation::Recall;
+use crate::data::{Coverage, Split};
+use crate::evaluation::{Recall, Role};
 
 /// What a run was trained with and on, as `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct RunRecord {
     pub train: SplitSummary,
     /// The images that test.
     pub test: SplitSummary,
+    /// How much of the training images the first epoch meets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
 }
 
 /// What identifies a split, so that a run is not measured or resumed on another.
@@ -34,12 +37,24 @@ pub struct SplitSummary {
     pub images: usize,
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
+    /// Number of queries, where not every image is one and in the gallery of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queries: Option<usize>,
+    /// Number of images in the gallery, where not every image is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<usize>,
 }
 
 impl SplitSummary {
     /// The summary of `split`.
     pub fn of(split: &Split) -> Self {
+        let count = |wanted: fn(Role) -> bool| {
+            let roles = split.roles()?;
+            Some(roles.iter().filter(|&&role| wanted(role)).count())
+        };
         Self {
+            queries: count(Role::is_query),
+            gallery: count(Role::is_in_gallery),
             images: split.labels().len(),
             classes: split.class_names().to_vec(),
         }

@@ -7,6 +7,8 @@ fn record() -> RunRecord {
     let split = SplitSummary {
         images: 4,
         classes: vec!["a".into(), "b".into()],
+        queries: None,
+        gallery: None,
     };
     RunRecord {
         loop_dml: "0".into(),
@@ -16,6 +18,7 @@ fn record() -> RunRecord {
         parameters: 1,
         train: split.clone(),
         test: split,
+        coverage: None,
     }
 }
 
