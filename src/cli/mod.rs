@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each thin — parse, call the library, print.
 
 mod bench;
+mod data;
 mod evaluate;
 mod loss;
 mod train;
@@ -24,6 +25,7 @@ Examples:
   loop-dml train                                    the quickstart: no file, no network, a minute
   loop-dml train --config configs/folder.toml --set data.root=photos
   loop-dml evaluate artifacts/quickstart-1 --json
+  loop-dml data check --dataset folder --root photos
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop";
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure a run's retrieval on its test split.
     Evaluate(evaluate::EvaluateArgs),
+    /// Look at a dataset: everything that is wrong with it, or what it consists of.
+    Data(data::DataArgs),
     /// Compute a loss and its gradient on embeddings from a file.
     Loss(loss::LossArgs),
     /// Time parts of the training on this machine.
@@ -58,6 +62,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
     }

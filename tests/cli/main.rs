@@ -1,5 +1,7 @@
 //! Black-box tests of the command line.
 
+mod data;
+mod datasets;
 mod loss;
 mod mistakes;
 mod support;

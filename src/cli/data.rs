@@ -1,0 +1,236 @@
+//! `loop-dml data`.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::config::{Config, ConfigError, DataConfig};
+use crate::data::DataError;
+use crate::data::survey::{ContactSheet, SheetLayout, Survey, check_sheet_path};
+use crate::error::Error;
+
+const EXAMPLES: &str = "\
+Examples:
+  loop-dml data check --dataset cub200 --root CUB_200_2011
+  loop-dml data check --dataset folder --root photos --set data.single_image_classes=drop --json
+  loop-dml data check --config configs/folder.toml
+  loop-dml data stats --dataset sop --root Stanford_Online_Products --sheet sheet.png";
+
+const CHECK_EXAMPLES: &str = "\
+Every image is read and decoded once. Errors are what training would refuse or what would make its
+figures wrong; warnings are worth a look. The exit status is 2 where there are errors, else 0.
+
+Examples:
+  loop-dml data check --dataset cars196 --root cars
+  loop-dml data check --dataset manifest --root images.csv --set data.images=photos --json";
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  loop-dml data stats --dataset in-shop --root In-shop
+  loop-dml data stats --dataset folder --root photos --sheet sheet.png --classes 12 --images 6 --seed 3";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DataArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Name everything that is wrong with a dataset, before hours are spent on it.
+    Check(CheckArgs),
+    /// Say what a dataset consists of: classes, sizes, formats.
+    Stats(StatsArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+struct CheckArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = STATS_EXAMPLES)]
+struct StatsArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Write thumbnails of some classes, one a row, to this PNG file; nothing is overwritten.
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+    /// Classes on the sheet, drawn at random, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
+    classes: u8,
+    /// Images of each class on the sheet, drawn at random, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
+    images: u8,
+    /// Seed of the draws.
+    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "sheet")]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// cars196, cub200, sop, in-shop, folder, manifest, fashion-mnist or synthetic.
+    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    dataset: Option<String>,
+    /// The dataset's folder; the CSV file of a manifest.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Take [data] of this configuration; --dataset, --root and --set come after it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one key of [data], as in data.single_image_classes=drop; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Threads that read images; 0 means one for each core.
+    #[arg(long, value_name = "N")]
+    workers: Option<u16>,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: DataArgs) -> Result<(), Error> {
+    match args.what {
+        What::Check(args) => check(&args.source),
+        What::Stats(args) => stats(&args),
+    }
+}
+
+fn check(source: &SourceArgs) -> Result<(), Error> {
+    let survey = Survey::open(&configured(source)?)?;
+    let bar = progress_bar("decoding");
+    let report = survey.check(&|done, all| advance(&bar, done, all));
+    bar.finish_and_clear();
+    if source.json {
+        print(json!(report))?;
+    } else {
+        print(&report)?;
+    }
+    match report.errors {
+        0 => Ok(()),
+        errors => Err(DataError::Problems {
+            dataset: report.dataset,
+            errors,
+        }
+        .into()),
+    }
+}
+
+fn stats(args: &StatsArgs) -> Result<(), Error> {
+    let since = Instant::now();
+    if let Some(path) = &args.sheet {
+        check_sheet_path(path)?;
+    }
+    let survey = Survey::open(&configured(&args.source)?)?;
+    let bar = progress_bar("reading headers");
+    let stats = survey.stats(&|done, all| advance(&bar, done, all));
+    bar.finish_and_clear();
+    let sheet = match &args.sheet {
+        Some(path) => Some((path, written_sheet(&survey, args, path)?)),
+        None => None,
+    };
+    if args.source.json {
+        let mut object = json!(stats);
+        if let Some((path, sheet)) = sheet {
+            object["sheet"] = json!({ "file": path.to_string_lossy(), "rows": sheet.rows });
+        }
+        object["seconds"] = json!(since.elapsed().as_secs_f64());
+        return print(object);
+    }
+    print(stats)?;
+    if let Some((path, sheet)) = sheet {
+        print(format_args!("\n{}, from above:", path.display()))?;
+        for (number, row) in sheet.rows.iter().enumerate() {
+            print(format_args!("{:3}  {row}", number + 1))?;
+        }
+    }
+    Ok(())
+}
+
+fn written_sheet(
+    survey: &Survey,
+    args: &StatsArgs,
+    path: &std::path::Path,
+) -> Result<ContactSheet, Error> {
+    let sheet = survey.contact_sheet(SheetLayout {
+        classes: args.classes.into(),
+        images: args.images.into(),
+        seed: args.seed,
+    });
+    sheet.write(path).map_err(|source| Error::Io {
+        doing: format!("cannot write the contact sheet {}", path.display()),
+        source,
+    })?;
+    Ok(sheet)
+}
+
+/// `[data]` as the file and the arguments say; keys of other sections are refused.
+fn configured(args: &SourceArgs) -> Result<DataConfig, Error> {
+    let mut overrides = Vec::new();
+    overrides.extend(
+        args.dataset
+            .iter()
+            .map(|name| format!("data.dataset={name}")),
+    );
+    let root = args.root.iter();
+    overrides.extend(root.map(|root| format!("data.root={}", root.display())));
+    overrides.extend(args.workers.map(|count| format!("data.workers={count}")));
+    overrides.extend_from_slice(&args.set);
+    let config = match &args.config {
+        Some(path) => Config::load(path, &overrides)?,
+        None => {
+            let config = Config::parse("", "the command line", &overrides)?;
+            config.check()?;
+            config
+        }
+    };
+    let foreign = args
+        .set
+        .iter()
+        .find(|text| !text.trim().starts_with("data."));
+    match foreign {
+        Some(text) => Err(ConfigError::NotApplicable {
+            key: text
+                .split('=')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_string(),
+            chosen: "`loop-dml data`, which has the keys of [data]".into(),
+        }
+        .into()),
+        None => Ok(config.data),
+    }
+}
+
+/// A bar on standard error; hidden where that is no terminal.
+fn progress_bar(doing: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+        .expect("the template is valid");
+    ProgressBar::new(0).with_style(style).with_message(doing)
+}
+
+fn advance(bar: &ProgressBar, done: usize, all: usize) {
+    bar.set_length(all as u64);
+    bar.set_position(done as u64);
+}
+
+/// Prints to standard output, of which a reader such as `head` may have read enough.
+fn print(text: impl Display) -> Result<(), Error> {
+    let text = text.to_string();
+    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Io {
+            doing: "cannot write to standard output".into(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}

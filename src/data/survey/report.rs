@@ -1,0 +1,182 @@
+//! The reports as text.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use super::{
+    Agreement, CheckReport, Problem, Severity, SheetRow, SideStats, SideSummary, Spread, Stats,
+};
+
+/// Problems of one kind that the text names; the rest is counted.
+const NAMED: usize = 20;
+/// Characters of the longest bar of a histogram.
+const BAR: usize = 40;
+
+impl Display for CheckReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        title(f, self.dataset, self.root.as_deref())?;
+        writeln!(f, "train  {}", self.train)?;
+        writeln!(
+            f,
+            "test   {}; {} queries, gallery of {}",
+            self.test.side, self.test.queries, self.test.gallery
+        )?;
+        if let Some(agreement) = self.published {
+            writeln!(f, "{}", agreement.in_words())?;
+        }
+        if self.in_memory {
+            writeln!(
+                f,
+                "the images are held in memory and were verified when it was filled"
+            )?;
+        }
+        let mut rest: Vec<&Problem> = self.problems.iter().collect();
+        while let Some(first) = rest.first() {
+            let group = (first.severity, first.kind());
+            let (same, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|problem| (problem.severity, problem.kind()) == group);
+            list(f, group, &same)?;
+            rest = others;
+        }
+        writeln!(f, "\n{}", self.verdict())
+    }
+}
+
+impl CheckReport {
+    /// Whether the dataset can be trained on, in one line.
+    pub fn verdict(&self) -> String {
+        let warnings = match self.warnings {
+            0 => String::new(),
+            count => format!(", {count} warning(s)"),
+        };
+        match self.errors {
+            0 => format!("no errors{warnings}: ready for training"),
+            count => format!("{count} error(s){warnings}: mend the errors before training"),
+        }
+    }
+}
+
+fn title(f: &mut Formatter<'_>, dataset: &str, root: Option<&Path>) -> fmt::Result {
+    match root {
+        Some(root) => writeln!(f, "{dataset} in {}", root.display()),
+        None => writeln!(f, "{dataset}, drawn from a seed"),
+    }
+}
+
+fn list(
+    f: &mut Formatter<'_>,
+    (severity, kind): (Severity, &str),
+    problems: &[&Problem],
+) -> fmt::Result {
+    writeln!(f, "\n{} {kind}: {}", severity.name(), problems.len())?;
+    for problem in problems.iter().take(NAMED) {
+        writeln!(f, "  {}", problem.error)?;
+    }
+    match problems.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => writeln!(f, "  … and {more} more; --json lists all"),
+    }
+}
+
+impl Display for SideSummary {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} images of {} classes", self.images, self.classes)?;
+        match self.images_per_class {
+            Some([smallest, largest]) => write!(f, ", {smallest} to {largest} of a class"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Agreement {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Exact => "the published split, image for image",
+            Self::Counts => {
+                "as many images and classes as the published split, whose list is not known"
+            }
+            Self::Differs => "not the published split, see below",
+        }
+    }
+}
+
+impl Display for Stats {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        title(f, self.dataset, self.root.as_deref())?;
+        side(f, "train", &self.train)?;
+        side(f, "test", &self.test)
+    }
+}
+
+fn side(f: &mut Formatter<'_>, name: &str, stats: &SideStats) -> fmt::Result {
+    writeln!(
+        f,
+        "\n{name}: {} images of {} classes",
+        stats.images, stats.classes
+    )?;
+    spread(f, "images per class", &stats.images_per_class)?;
+    spread(f, "width", &stats.width)?;
+    spread(f, "height", &stats.height)?;
+    let formats: Vec<String> = stats
+        .formats
+        .iter()
+        .map(|(format, count)| format!("{count} {format}"))
+        .collect();
+    if !formats.is_empty() {
+        writeln!(f, "  {:16} {}", "formats", formats.join(", "))?;
+        writeln!(f, "  {:16} {}", "bytes", stats.bytes)?;
+    }
+    if stats.unreadable > 0 {
+        writeln!(
+            f,
+            "  {:16} {}; `loop-dml data check` names them",
+            "unreadable", stats.unreadable
+        )?;
+    }
+    let tallest = stats.histogram.iter().map(|bin| bin.classes).max();
+    for bin in &stats.histogram {
+        // Rounded up, so that one class shows.
+        let bar = (bin.classes * BAR).div_ceil(tallest.unwrap_or(1).max(1));
+        writeln!(
+            f,
+            "  {:>6} to {:<6} {:>6} classes {}",
+            bin.from,
+            bin.to,
+            bin.classes,
+            "#".repeat(bar)
+        )?;
+    }
+    Ok(())
+}
+
+fn spread(f: &mut Formatter<'_>, name: &str, spread: &Option<Spread>) -> fmt::Result {
+    match spread {
+        Some(Spread {
+            min,
+            median,
+            mean,
+            max,
+        }) => writeln!(
+            f,
+            "  {name:16} min {min}, median {median}, mean {mean:.1}, max {max}"
+        ),
+        None => Ok(()),
+    }
+}
+
+impl Display for SheetRow {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} ({} shown)",
+            self.split,
+            self.class,
+            self.images.len()
+        )?;
+        match self.unreadable {
+            0 => Ok(()),
+            count => write!(f, ", {count} of them unreadable (grey)"),
+        }
+    }
+}

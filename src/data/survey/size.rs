@@ -1,0 +1,59 @@
+//! Which sizes of images are plausible; areas that cannot be decoded are refused by the decoder.
+
+use std::path::Path;
+
+use super::{Problem, Severity};
+use crate::data::DataError;
+
+/// Longest side in pixels of a photograph; beyond lie scans, maps and stitched pages.
+const LONGEST_SIDE: u32 = 16_384;
+/// Shorter sides below this are icons and tracking pixels.
+const SHORTEST_SIDE: u32 = 16;
+/// Longer sides beyond this many times the shorter are rules and banners.
+const LARGEST_RATIO: u32 = 20;
+
+/// The problem with a size that is hardly that of a photograph: an error where its longer side is
+/// absurd, else a warning.
+pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<Problem> {
+    let (shorter, longer) = (width.min(height), width.max(height));
+    let (severity, mend) = if longer > LONGEST_SIDE {
+        let mend = "shrink it to sides of at most 16384 pixels, or remove it";
+        (Severity::Error, mend)
+    } else if shorter < SHORTEST_SIDE {
+        let mend = "a side under 16 is rarely a photograph's; see whether it is a placeholder";
+        (Severity::Warning, mend)
+    } else if u64::from(longer) > u64::from(LARGEST_RATIO) * u64::from(shorter) {
+        let mend = "one side is over 20 times the other; see whether it is a photograph";
+        (Severity::Warning, mend)
+    } else {
+        return None;
+    };
+    Some(Problem {
+        severity,
+        ..Problem::of(DataError::AbsurdSize {
+            path: path.into(),
+            width,
+            height,
+            mend,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_inclusive() {
+        let severity = |size| unusual_size(Path::new("x.png"), size).map(|p| p.severity);
+        for size in [(16, 320), (320, 16), (500, 375), (16_384, 6_000)] {
+            assert_eq!(severity(size), None, "{size:?}");
+        }
+        for size in [(15, 15), (321, 16), (1, 400)] {
+            assert_eq!(severity(size), Some(Severity::Warning), "{size:?}");
+        }
+        for size in [(16_385, 6_000), (2, 20_000)] {
+            assert_eq!(severity(size), Some(Severity::Error), "{size:?}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What a dataset consists of: classes, sizes, formats, from headers alone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use image::ImageFormat;
+use serde::Serialize;
+
+use super::{Contents, Progress, Survey, placed};
+use crate::data::datasets::listing::{Listing, Side};
+use crate::data::{Split, check_image_file};
+
+/// Bars of a histogram, at most.
+const BINS: usize = 10;
+/// Bytes that tell JPEG from PNG.
+const SIGNATURE_BYTES: u64 = 16;
+
+/// What `loop-dml data stats` found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stats {
+    /// The dataset's name in the configuration.
+    pub dataset: &'static str,
+    /// Its root; none where images are drawn.
+    pub root: Option<PathBuf>,
+    /// The training split.
+    pub train: SideStats,
+    /// The test split.
+    pub test: SideStats,
+}
+
+/// What a split consists of. Where there is nothing to measure, a spread is absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SideStats {
+    /// Number of images.
+    pub images: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Images of a class.
+    pub images_per_class: Option<Spread>,
+    /// Classes by their number of images, in at most ten ranges of one width.
+    pub histogram: Vec<Bin>,
+    /// Width in pixels, as stored.
+    pub width: Option<Spread>,
+    /// Height in pixels, as stored.
+    pub height: Option<Spread>,
+    /// Readable files by format (`jpeg`, `png`) as their content says; empty for images in memory.
+    pub formats: BTreeMap<&'static str, usize>,
+    /// Bytes of the readable files; 0 for images in memory.
+    pub bytes: u64,
+    /// Images whose header cannot be read, left out above.
+    pub unreadable: usize,
+}
+
+/// Smallest, middle, mean and largest of some counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The smallest.
+    pub min: u64,
+    /// The middle; the mean of both where there are two.
+    pub median: f64,
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The largest.
+    pub max: u64,
+}
+
+/// A range of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bin {
+    /// Fewest images of a class in it.
+    pub from: u64,
+    /// Most images of a class in it.
+    pub to: u64,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// What the header of an image says.
+struct Header {
+    size: (u32, u32),
+    /// Format and length in bytes of its file.
+    file: Option<(&'static str, u64)>,
+}
+
+impl Survey {
+    /// Counts images and classes and reads the header of every image.
+    pub fn stats(&self, progress: Progress<'_>) -> Stats {
+        let (train, test) = match &self.contents {
+            Contents::Files(listing) => self.of_files(listing, progress),
+            Contents::Memory(splits) => {
+                let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
+                let headers =
+                    self.in_parallel(counts[0] + counts[1], progress, |index| {
+                        match index.checked_sub(counts[0]) {
+                            None => in_memory(&splits.train, index),
+                            Some(index) => in_memory(&splits.test, index),
+                        }
+                    });
+                sides(
+                    headers,
+                    splits.train.class_sizes(),
+                    splits.test.class_sizes(),
+                )
+            }
+        };
+        Stats {
+            dataset: self.dataset(),
+            root: self.root().map(Path::to_path_buf),
+            train,
+            test,
+        }
+    }
+
+    fn of_files(&self, listing: &Listing, progress: Progress<'_>) -> (SideStats, SideStats) {
+        let paths: Vec<&Path> = placed(listing, Side::Train)
+            .chain(placed(listing, Side::Test))
+            .map(|placed| placed.image.path.as_path())
+            .collect();
+        let headers = self.in_parallel(paths.len(), progress, |index| header(paths[index]));
+        let sizes = |side| {
+            let classes = listing.side(side).iter();
+            classes.map(|class| class.images.len()).collect()
+        };
+        sides(headers, sizes(Side::Train), sizes(Side::Test))
+    }
+}
+
+fn in_memory(split: &Split, index: usize) -> Option<Header> {
+    let image = split.image(index).ok()?;
+    Some(Header {
+        size: image.dimensions(),
+        file: None,
+    })
+}
+
+fn header(path: &Path) -> Option<Header> {
+    let size = check_image_file(path).ok()?;
+    let mut signature = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(SIGNATURE_BYTES)
+        .read_to_end(&mut signature)
+        .ok()?;
+    let format = match image::guess_format(&signature).ok()? {
+        ImageFormat::Png => "png",
+        _ => "jpeg",
+    };
+    let bytes = fs::metadata(path).ok()?.len();
+    Some(Header {
+        size,
+        file: Some((format, bytes)),
+    })
+}
+
+/// Divides the headers of both splits, training first.
+fn sides(
+    mut headers: Vec<Option<Header>>,
+    train: Vec<usize>,
+    test: Vec<usize>,
+) -> (SideStats, SideStats) {
+    let test_headers = headers.split_off(train.iter().sum());
+    (
+        SideStats::of(&headers, &train),
+        SideStats::of(&test_headers, &test),
+    )
+}
+
+impl SideStats {
+    fn of(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
+        let class_sizes: Vec<u64> = class_sizes.iter().map(|&size| size as u64).collect();
+        let readable = || headers.iter().flatten();
+        let files = || readable().filter_map(|header| header.file);
+        let mut formats = BTreeMap::new();
+        for (format, _) in files() {
+            *formats.entry(format).or_insert(0) += 1;
+        }
+        Self {
+            images: headers.len(),
+            classes: class_sizes.len(),
+            width: Spread::of(readable().map(|header| header.size.0.into()).collect()),
+            height: Spread::of(readable().map(|header| header.size.1.into()).collect()),
+            formats,
+            bytes: files().map(|(_, bytes)| bytes).sum(),
+            unreadable: headers.len() - readable().count(),
+            histogram: histogram(&class_sizes),
+            images_per_class: Spread::of(class_sizes),
+        }
+    }
+}
+
+impl Spread {
+    fn of(mut values: Vec<u64>) -> Option<Self> {
+        values.sort_unstable();
+        let (&min, &max) = (values.first()?, values.last()?);
+        let count = values.len();
+        Some(Self {
+            min,
+            median: (values[(count - 1) / 2] + values[count / 2]) as f64 / 2.0,
+            mean: values.iter().sum::<u64>() as f64 / count as f64,
+            max,
+        })
+    }
+}
+
+fn histogram(class_sizes: &[u64]) -> Vec<Bin> {
+    let (Some(&min), Some(&max)) = (class_sizes.iter().min(), class_sizes.iter().max()) else {
+        return Vec::new();
+    };
+    let width = (max - min + 1).div_ceil(BINS as u64);
+    let mut bins: Vec<Bin> = (min..=max)
+        .step_by(width as usize)
+        .map(|from| Bin {
+            from,
+            to: from + width - 1,
+            classes: 0,
+        })
+        .collect();
+    for size in class_sizes {
+        bins[((size - min) / width) as usize].classes += 1;
+    }
+    bins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_of_an_even_number_has_its_median_between_two() {
+        let spread = Spread::of(vec![9, 1, 4, 2]).unwrap();
+        assert_eq!((spread.min, spread.max), (1, 9));
+        assert_eq!((spread.median, spread.mean), (3.0, 4.0));
+        assert_eq!(Spread::of(vec![5, 1, 3]).unwrap().median, 3.0);
+        assert_eq!(Spread::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn every_class_is_in_one_of_at_most_ten_ranges() {
+        for largest in [1, 9, 10, 11, 57, 1000] {
+            let sizes: Vec<u64> = (1..=largest).collect();
+            let bins = histogram(&sizes);
+            assert!(bins.len() <= BINS);
+            assert!(bins.windows(2).all(|pair| pair[0].to + 1 == pair[1].from));
+            let inside = |bin: &Bin| {
+                sizes
+                    .iter()
+                    .filter(|s| (bin.from..=bin.to).contains(s))
+                    .count()
+            };
+            assert!(bins.iter().all(|bin| bin.classes == inside(bin)));
+            assert_eq!(
+                bins.iter().map(|bin| bin.classes).sum::<usize>(),
+                sizes.len()
+            );
+        }
+        assert_eq!(histogram(&[]), []);
+    }
+}

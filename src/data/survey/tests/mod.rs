@@ -1,0 +1,135 @@
+//! A small dataset of files, with a list, to survey.
+
+mod problems;
+mod views;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::{DatasetConfig, PublishedConfig};
+use crate::data::datasets::listing::Line;
+use crate::evaluation::Role;
+
+/// A dataset in a temporary folder that is listed in `list.txt`, one image a line.
+struct Tree {
+    folder: TempDir,
+    listing: Listing,
+    lines: usize,
+}
+
+impl Tree {
+    /// Two classes for each side, two images each, no two alike.
+    fn sound() -> Self {
+        let folder = TempDir::new().unwrap();
+        let listing = Listing {
+            train: Vec::new(),
+            test: Vec::new(),
+            faults: Vec::new(),
+            published: None,
+        };
+        let mut tree = Self {
+            folder,
+            listing,
+            lines: 0,
+        };
+        for (side, class) in [
+            (Side::Train, "a"),
+            (Side::Train, "b"),
+            (Side::Test, "c"),
+            (Side::Test, "d"),
+        ] {
+            for number in 0..2 {
+                let shade = (16 * tree.lines) as u8;
+                tree.add(side, class, &png(40, 30 + number, shade));
+            }
+        }
+        tree
+    }
+
+    /// Lists a file of these bytes as the next image of a class and returns its path.
+    fn add(&mut self, side: Side, class: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.list(side, class, Role::Both);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Lists an image without making it.
+    fn list(&mut self, side: Side, class: &str, role: Role) -> PathBuf {
+        self.lines += 1;
+        let name = format!("{}.png", self.lines);
+        let path = self.folder.path().join(&name);
+        let image = ListedImage {
+            name,
+            path: path.clone(),
+            line: Some(Line {
+                list: Arc::from(self.folder.path().join("list.txt")),
+                number: self.lines,
+            }),
+            role,
+        };
+        let classes = match side {
+            Side::Train => &mut self.listing.train,
+            Side::Test => &mut self.listing.test,
+        };
+        match classes.iter_mut().find(|known| known.name == class) {
+            Some(known) => known.images.push(image),
+            None => classes.push(ListedClass {
+                name: class.into(),
+                images: vec![image],
+            }),
+        }
+        path
+    }
+
+    fn survey(self) -> (TempDir, Survey) {
+        self.survey_as(DatasetConfig::Cub200(PublishedConfig::default()))
+    }
+
+    fn survey_as(self, source: DatasetConfig) -> (TempDir, Survey) {
+        let config = DataConfig {
+            source,
+            ..DataConfig::default()
+        };
+        let contents = Contents::Files(self.listing);
+        (self.folder, Survey { config, contents })
+    }
+
+    fn check(self) -> CheckReport {
+        self.survey().1.check(&|_, _| {})
+    }
+
+    /// The one problem of the dataset.
+    fn problem(self) -> Problem {
+        let report = self.check();
+        assert_eq!(report.problems.len(), 1, "{report}");
+        report.problems[0].clone()
+    }
+}
+
+fn encoded(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}
+
+fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
+    encoded(&RgbImage::from_pixel(width, height, Rgb([shade, 90, 200])))
+}
+
+/// A whole PNG file whose header states another width and height.
+fn png_stating(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = png(20, 20, 7);
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let mut checksum = flate2::Crc::new();
+    checksum.update(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
+    bytes
+}

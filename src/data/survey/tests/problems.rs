@@ -1,0 +1,299 @@
+//! What `check` finds, and what it does not.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::config::{FolderConfig, SingleImageClasses};
+use crate::data::datasets::published::{Published, PublishedSide};
+
+fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
+    let name = |problem: &Problem| (problem.severity.name(), problem.kind());
+    problems.iter().map(name).collect()
+}
+
+#[test]
+fn a_sound_dataset_has_no_problems() {
+    let mut done = BTreeSet::new();
+    let told = std::sync::Mutex::new(&mut done);
+    let (_folder, survey) = Tree::sound().survey();
+    let report = survey.check(&|image, all| {
+        told.lock().unwrap().insert((image, all));
+    });
+    assert_eq!(report.problems, []);
+    assert_eq!((report.train.images, report.train.classes), (4, 2));
+    assert_eq!(report.train.images_per_class, Some([2, 2]));
+    assert_eq!((report.test.queries, report.test.gallery), (4, 4));
+    assert_eq!(done, (1..=8).map(|image| (image, 8)).collect());
+    assert!(
+        report
+            .to_string()
+            .ends_with("no errors: ready for training\n")
+    );
+}
+
+#[test]
+fn a_missing_image_is_located() {
+    let mut tree = Tree::sound();
+    let path = tree.list(Side::Train, "a", Role::Both);
+    let list = tree.folder.path().join("list.txt");
+    let problem = tree.problem();
+    assert_eq!(
+        (problem.severity, problem.kind()),
+        (Severity::Error, "missing")
+    );
+    assert_eq!(problem.file(), Some(path.as_path()));
+    assert_eq!(problem.line(), Some((list.as_path(), 9)));
+    assert_eq!(problem.class.as_deref(), Some("a"));
+    let json = serde_json::to_value(&problem).unwrap();
+    assert_eq!(json["line"], 9);
+    assert_eq!(json["kind"], "missing");
+    assert_eq!(json["severity"], "error");
+    assert!(json["file"].as_str().unwrap().ends_with("9.png"));
+    assert!(
+        json["message"]
+            .as_str()
+            .unwrap()
+            .contains("list.txt, line 9")
+    );
+}
+
+#[test]
+fn what_the_reader_has_reported_is_reported_once() {
+    let mut tree = Tree::sound();
+    let path = tree.list(Side::Test, "c", Role::Both);
+    let image = tree.listing.test[0].images.last().unwrap();
+    let fault = image.locate(DataError::ImageMissing { path });
+    tree.listing.faults.push(fault);
+    tree.listing.faults.push(DataError::Unlisted {
+        path: "stray.png".into(),
+    });
+    let report = tree.check();
+    assert_eq!(
+        names(&report.problems),
+        [("error", "missing"), ("warning", "unlisted")]
+    );
+    assert_eq!((report.errors, report.warnings), (1, 1));
+}
+
+#[test]
+fn files_that_cannot_be_decoded_are_told_apart() {
+    let whole = png(40, 30, 250);
+    let mut damaged = whole.clone();
+    let middle = damaged.len() - 25;
+    damaged[middle] ^= 0xff;
+    for (bytes, kind) in [
+        (&whole[..whole.len() / 2], "truncated"),
+        (&[], "truncated"),
+        (&damaged, "broken"),
+        (b"<html>not found</html>", "unsupported"),
+    ] {
+        let mut tree = Tree::sound();
+        tree.add(Side::Test, "d", bytes);
+        let problem = tree.problem();
+        assert_eq!((problem.severity, problem.kind()), (Severity::Error, kind));
+    }
+}
+
+#[test]
+fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
+    for bytes in [png_stating(60_000, 60_000), png(16_400, 17, 3)] {
+        let mut tree = Tree::sound();
+        tree.add(Side::Train, "b", &bytes);
+        let problem = tree.problem();
+        assert_eq!(
+            (problem.severity, problem.kind()),
+            (Severity::Error, "absurd-size")
+        );
+    }
+}
+
+#[test]
+fn tiny_and_narrow_images_are_warnings() {
+    for (width, height) in [(12, 12), (16, 330)] {
+        let mut tree = Tree::sound();
+        tree.add(Side::Train, "b", &png(width, height, 255));
+        let problem = tree.problem();
+        assert_eq!(
+            (problem.severity, problem.kind()),
+            (Severity::Warning, "absurd-size")
+        );
+        let message = problem.error.to_string();
+        assert!(
+            message.contains(&format!("{width} x {height}")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
+    let copied = png(50, 50, 1);
+    let expected = |original, copy: (Side, &str)| {
+        let mut tree = Tree::sound();
+        let (side, class) = original;
+        tree.add(side, class, &copied);
+        tree.add(copy.0, copy.1, &copied);
+        let problem = tree.problem();
+        assert_eq!(problem.kind(), "duplicate");
+        assert_eq!(problem.line().unwrap().1, 10);
+        (problem.severity, problem.error.to_string())
+    };
+    let (severity, message) = expected((Side::Train, "a"), (Side::Train, "a"));
+    assert_eq!(severity, Severity::Warning);
+    assert!(message.contains("of the same class"), "{message}");
+    let (severity, message) = expected((Side::Test, "c"), (Side::Test, "d"));
+    assert_eq!(severity, Severity::Warning);
+    assert!(message.contains("labels must be wrong"), "{message}");
+    let (severity, message) = expected((Side::Train, "b"), (Side::Test, "d"));
+    assert_eq!(severity, Severity::Error);
+    assert!(message.contains("was trained on"), "{message}");
+    assert!(
+        message.contains("9.png"),
+        "the original is named: {message}"
+    );
+}
+
+#[test]
+fn every_copy_is_reported_and_the_first_is_not() {
+    let mut tree = Tree::sound();
+    for class in ["a", "a", "b", "a", "b"] {
+        tree.add(Side::Train, class, &png(50, 50, 1));
+    }
+    let (_folder, survey) = tree.survey();
+    let problems = survey.check(&|_, _| {}).problems;
+    let relations: Vec<bool> = problems
+        .iter()
+        .map(|problem| problem.error.to_string().contains("of another class"))
+        .collect();
+    // Classes come one after the other: the copies in a, then those in b.
+    assert_eq!(relations, [false, false, true, true]);
+}
+
+#[test]
+fn a_class_of_both_splits_is_an_error() {
+    let mut tree = Tree::sound();
+    for shade in [200, 201] {
+        tree.add(Side::Test, "a", &png(30, 30, shade));
+    }
+    let problem = tree.problem();
+    assert_eq!(
+        (problem.severity, problem.kind()),
+        (Severity::Error, "class-in-both-splits")
+    );
+    assert_eq!(problem.class.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
+    use SingleImageClasses::{Gallery, Refuse, Repeat};
+    let refused = Some(("error", "too-few-images"));
+    let kept = Some(("warning", "single-image-class"));
+    for (policy, side, role, expected) in [
+        (Refuse, Side::Train, Role::Both, refused),
+        (Refuse, Side::Test, Role::Both, refused),
+        (Repeat, Side::Train, Role::Both, kept),
+        (Repeat, Side::Test, Role::Gallery, kept),
+        (Gallery, Side::Test, Role::Gallery, kept),
+        (Refuse, Side::Test, Role::Gallery, None),
+        (
+            Refuse,
+            Side::Test,
+            Role::Query,
+            Some(("warning", "query-without-gallery")),
+        ),
+    ] {
+        let mut tree = Tree::sound();
+        fs::write(tree.list(side, "lonely", role), png(30, 30, 99)).unwrap();
+        let folder = FolderConfig {
+            single_image_classes: policy,
+            ..FolderConfig::default()
+        };
+        let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
+        let problems = survey.check(&|_, _| {}).problems;
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(names(&problems), expected, "{policy:?} {side:?} {role:?}");
+    }
+}
+
+#[test]
+fn too_few_classes_are_an_error() {
+    let mut tree = Tree::sound();
+    tree.listing.test.pop();
+    assert_eq!(tree.problem().kind(), "too-few-classes");
+}
+
+#[test]
+fn queries_without_gallery_are_warnings_until_none_is_left() {
+    let mut tree = Tree::sound();
+    for shade in [150, 151] {
+        let path = tree.list(Side::Test, "e", Role::Query);
+        fs::write(path, png(30, 30, shade)).unwrap();
+    }
+    let set_roles = |tree: &mut Tree, role| {
+        let classes = tree.listing.test.iter_mut();
+        classes
+            .flat_map(|class| &mut class.images)
+            .for_each(|image| image.role = role);
+    };
+    let mut other = Tree::sound();
+    let report = tree.check();
+    let expected = ("warning", "query-without-gallery");
+    assert_eq!(names(&report.problems), [expected; 2]);
+    assert_eq!((report.test.queries, report.test.gallery), (6, 4));
+
+    set_roles(&mut other, Role::Query);
+    let report = other.check();
+    assert_eq!(names(&report.problems)[0], ("error", "no-query"));
+    assert_eq!(names(&report.problems)[1..], [expected; 4]);
+}
+
+#[test]
+fn a_published_split_of_other_counts_is_an_error() {
+    let side = PublishedSide {
+        images: 4,
+        classes: 2,
+        digest: None,
+    };
+    let mut tree = Tree::sound();
+    tree.listing.published = Some(Published {
+        train: side,
+        test: side,
+    });
+    let report = tree.check();
+    assert_eq!(report.published, Some(Agreement::Counts));
+    assert_eq!(report.problems, []);
+
+    let mut tree = Tree::sound();
+    let train = PublishedSide {
+        classes: 100,
+        images: 5864,
+        digest: None,
+    };
+    tree.listing.published = Some(Published { train, test: side });
+    let report = tree.check();
+    assert_eq!(report.published, Some(Agreement::Differs));
+    assert_eq!(names(&report.problems)[0], ("error", "not-published"));
+    assert_eq!(
+        serde_json::to_value(&report).unwrap()["published"],
+        "differs"
+    );
+}
+
+#[test]
+fn text_names_twenty_of_a_kind_and_json_all() {
+    let mut tree = Tree::sound();
+    for _ in 0..25 {
+        tree.list(Side::Train, "a", Role::Both);
+    }
+    let report = tree.check();
+    let text = report.to_string();
+    assert_eq!(text.matches("is missing").count(), 20, "{text}");
+    assert!(text.contains("error missing: 25"), "{text}");
+    assert!(text.contains("… and 5 more; --json lists all"), "{text}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["problems"].as_array().unwrap().len(), 25);
+    assert_eq!(
+        (&json["errors"], &json["test"]["images"]),
+        (&25.into(), &4.into())
+    );
+}

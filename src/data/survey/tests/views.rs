@@ -1,0 +1,155 @@
+//! Statistics and contact sheets, of files and of images in memory.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+use crate::data::Split;
+use crate::data::split::Images;
+
+#[test]
+fn stats_come_from_headers() {
+    let mut tree = Tree::sound();
+    tree.add(Side::Train, "a", &png_stating(640, 480));
+    tree.add(Side::Train, "a", b"no image");
+    let bytes: u64 = (1..=4)
+        .chain([9])
+        .map(|n| tree.folder.path().join(format!("{n}.png")))
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
+    let (_folder, survey) = tree.survey();
+    let stats = survey.stats(&|_, _| {});
+    let train = &stats.train;
+    assert_eq!((train.images, train.classes, train.unreadable), (6, 2, 1));
+    let width = train.width.unwrap();
+    assert_eq!((width.min, width.median, width.max), (40, 40.0, 640));
+    assert_eq!(train.height.unwrap().max, 480);
+    assert_eq!(train.formats.get("png"), Some(&5));
+    assert_eq!(train.bytes, bytes);
+    let sizes = train.images_per_class.unwrap();
+    assert_eq!((sizes.min, sizes.median, sizes.max), (2, 3.0, 4));
+    assert_eq!(stats.test.unreadable, 0);
+}
+
+const LAYOUT: SheetLayout = SheetLayout {
+    classes: 3,
+    images: 4,
+    seed: 1,
+};
+
+#[test]
+fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
+    let mut tree = Tree::sound();
+    tree.listing.test.clear();
+    tree.listing.train.truncate(1);
+    let broken = tree.add(Side::Train, "a", b"no image");
+    let (_folder, survey) = tree.survey();
+    let sheet = survey.contact_sheet(LAYOUT);
+    assert_eq!(sheet.picture.dimensions(), (4 * 114 + 2, 114 + 2));
+    let [row] = sheet.rows.as_slice() else {
+        panic!("one class is one row");
+    };
+    assert_eq!(
+        (
+            row.split,
+            row.class.as_str(),
+            row.images.len(),
+            row.unreadable
+        ),
+        ("train", "a", 3, 1)
+    );
+    let pixel =
+        |column: u32, x: u32, y: u32| sheet.picture.get_pixel(2 + 114 * column + x, 2 + y).0;
+    for (column, name) in row.images.iter().enumerate() {
+        let column = column as u32;
+        let [first, middle] = [pixel(column, 56, 2), pixel(column, 56, 56)];
+        if broken.ends_with(name) {
+            assert_eq!([first, middle], [[128; 3]; 2]);
+        } else {
+            assert_eq!(first, [255; 3], "a wide image has white above");
+            assert_eq!(middle[1..], [90, 200]);
+            assert_eq!(pixel(column, 1, 56), middle, "and reaches the sides");
+        }
+    }
+    assert_eq!(pixel(3, 56, 56), [255; 3], "there is no fourth image");
+    assert_eq!(sheet.picture.get_pixel(0, 0).0, [221; 3]);
+    assert_eq!(sheet.picture.get_pixel(115, 50).0, [221; 3]);
+}
+
+#[test]
+fn a_seed_draws_the_same_classes_again_and_another_seed_others() {
+    let mut tree = Tree::sound();
+    for number in 0..20 {
+        for shade in [100, 101] {
+            tree.add(Side::Test, &format!("more-{number}"), &png(20, 20, shade));
+        }
+    }
+    let (_folder, survey) = tree.survey();
+    let rows = |seed| survey.contact_sheet(SheetLayout { seed, ..LAYOUT }).rows;
+    assert_eq!(rows(1), rows(1));
+    assert_ne!(rows(1), rows(2));
+    let classes: BTreeSet<String> = rows(3).into_iter().map(|row| row.class).collect();
+    assert_eq!(classes.len(), 3, "no class twice");
+}
+
+#[test]
+fn a_contact_sheet_overwrites_nothing() {
+    let (_images, survey) = Tree::sound().survey();
+    let sheet = survey.contact_sheet(LAYOUT);
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("sheet.png");
+    check_sheet_path(&path).unwrap();
+    sheet.write(&path).unwrap();
+    assert_eq!(image::open(&path).unwrap().into_rgb8(), sheet.picture);
+    let message = check_sheet_path(&path).unwrap_err().to_string();
+    assert!(message.contains("not overwritten"), "{message}");
+    sheet.write(&path).unwrap_err();
+    assert_eq!(
+        folder.path().read_dir().unwrap().count(),
+        1,
+        "no temporary file stays"
+    );
+    check_sheet_path(Path::new("/nowhere/sheet.png")).unwrap_err();
+}
+
+/// Grey squares of one size.
+struct Squares;
+
+impl Images for Squares {
+    fn image(&self, _index: usize, _needed: Option<u32>) -> Result<RgbImage, DataError> {
+        Ok(RgbImage::from_pixel(28, 28, Rgb([60; 3])))
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("square {index}")
+    }
+}
+
+#[test]
+fn images_in_memory_are_counted_and_drawn() {
+    let split = |name| {
+        let classes = ["x", "y"].map(String::from).to_vec();
+        Split::new(name, classes, vec![0, 1, 0, 1, 1], Arc::new(Squares))
+    };
+    let survey = Survey {
+        config: DataConfig::default(),
+        contents: Contents::Memory(Splits {
+            train: split("train"),
+            test: split("test"),
+            warnings: Vec::new(),
+        }),
+    };
+    let report = survey.check(&|_, _| {});
+    assert!(report.in_memory && report.problems.is_empty());
+    assert_eq!(report.test.side.images_per_class, Some([2, 3]));
+    assert_eq!((report.test.queries, report.test.gallery), (5, 5));
+    let stats = survey.stats(&|_, _| {});
+    assert_eq!(stats.test.width.unwrap().median, 28.0);
+    let sheet = survey.contact_sheet(LAYOUT);
+    assert_eq!(sheet.rows.len(), 3);
+    assert_eq!(
+        sheet.picture.get_pixel(2, 2).0,
+        [60; 3],
+        "small images are enlarged"
+    );
+}

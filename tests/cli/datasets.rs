@@ -1,0 +1,189 @@
+//! Trainings on datasets of several kinds, with broken images and with the cache.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{draw_folder, evaluate, loop_dml, metrics, refusal};
+
+/// Arguments of a training that takes seconds, on `dataset` below `root`.
+fn arguments(dataset: &str, root: &str, run: &str) -> Vec<String> {
+    let mut arguments = vec!["train".to_string(), "--run".into(), run.into()];
+    for set in [
+        &format!("data.dataset={dataset}"),
+        &format!("data.root={root}"),
+        "data.image_size=16",
+        "data.resize=18",
+        "data.workers=2",
+        "batch.classes=2",
+        "batch.images_per_class=2",
+        "model.embedding_dim=8",
+        "training.epochs=2",
+        "training.validate_every=1",
+    ] {
+        arguments.extend(["--set".to_string(), set.to_string()]);
+    }
+    arguments
+}
+
+fn with(mut arguments: Vec<String>, sets: &[&str]) -> Vec<String> {
+    for set in sets {
+        arguments.extend(["--set".to_string(), set.to_string()]);
+    }
+    arguments
+}
+
+fn trained(directory: &Path, arguments: &[String]) -> String {
+    let output = loop_dml(directory).args(arguments).assert().success();
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
+fn refused(directory: &Path, arguments: &[String]) -> String {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    refusal(directory, &arguments)
+}
+
+#[test]
+fn the_cache_changes_nothing_but_the_time() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 8, 4);
+    let plain = arguments("folder", "photos", "plain");
+    trained(directory.path(), &plain);
+    let cached = ["data.cache=true", "data.cache_dir=cache"];
+    let first = with(arguments("folder", "photos", "first"), &cached);
+    let told = trained(directory.path(), &first);
+    assert!(told.contains("caching 16 train images"), "{told}");
+    let second = with(arguments("folder", "photos", "second"), &cached);
+    let told = trained(directory.path(), &second);
+    assert!(!told.contains("caching"), "{told}");
+    for run in ["first", "second"] {
+        assert_eq!(
+            metrics(directory.path(), run),
+            metrics(directory.path(), "plain")
+        );
+    }
+    // A damaged cache is made anew, not trained on.
+    for entry in fs::read_dir(directory.path().join("cache")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "images") {
+            let mut bytes = fs::read(&path).unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    let third = with(arguments("folder", "photos", "third"), &cached);
+    let told = trained(directory.path(), &third);
+    assert!(told.contains("is damaged"), "{told}");
+    assert_eq!(
+        metrics(directory.path(), "third"),
+        metrics(directory.path(), "plain")
+    );
+}
+
+#[test]
+fn a_broken_image_ends_a_training_with_its_name_or_is_skipped_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos, 8, 4);
+    // Whole by its header and its end, but not in between.
+    let path = photos.join("class-01/1.jpg");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() - 2;
+    bytes.splice(200..middle, []);
+    fs::write(&path, bytes).unwrap();
+    let foreign = photos.join("class-05/0.png");
+    fs::write(foreign, "<html>").unwrap();
+
+    let message = refused(directory.path(), &arguments("folder", "photos", "run"));
+    assert!(
+        message.contains("0.png is neither JPEG nor PNG"),
+        "{message}"
+    );
+    let skip = ["data.broken_images=skip"];
+    let told = trained(
+        directory.path(),
+        &with(arguments("folder", "photos", "run"), &skip),
+    );
+    assert!(told.contains("class-05/0.png"), "{told}");
+    let output = loop_dml(directory.path())
+        .args(["evaluate", "run", "--json"])
+        .assert()
+        .success();
+    let object: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(object["skipped"], 1);
+    assert_eq!(object["queries"], 15);
+}
+
+#[test]
+fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 8, 4);
+    let mut rows = vec!["path,label,split,query,gallery".to_string()];
+    for (class, image) in (0..8).flat_map(|class| (0..4).map(move |image| (class, image))) {
+        let name = format!(
+            "photos/class-{class:02}/{image}.{}",
+            ["png", "jpg"][image % 2]
+        );
+        rows.push(match (class < 4, image) {
+            (true, _) => format!("{name},c{class},train,,"),
+            (false, 0) => format!("{name},c{class},test,true,false"),
+            (false, _) => format!("{name},c{class},test,false,true"),
+        });
+    }
+    fs::write(directory.path().join("shop.csv"), rows.join("\r\n")).unwrap();
+    trained(directory.path(), &arguments("manifest", "shop.csv", "run"));
+    let output = loop_dml(directory.path())
+        .args(["evaluate", "run", "--json"])
+        .assert()
+        .success();
+    let object: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(object["queries"], 4);
+    let record = fs::read_to_string(directory.path().join("run/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(record["test"]["queries"], 4);
+    assert_eq!(record["test"]["gallery"], 12);
+
+    rows[3] = "photos/class-00/nothing.png,c0,train,,".into();
+    fs::write(directory.path().join("shop.csv"), rows.join("\r\n")).unwrap();
+    let message = refused(
+        directory.path(),
+        &arguments("manifest", "shop.csv", "other"),
+    );
+    assert!(message.contains("shop.csv, line 4"), "{message}");
+    assert!(message.contains("nothing.png"), "{message}");
+}
+
+#[test]
+fn mirror_images_are_averaged_when_asked_and_change_the_measure_little() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 8, 4);
+    trained(directory.path(), &arguments("folder", "photos", "run"));
+    let plain = evaluate(directory.path(), "run", &[]);
+    let mirrored = evaluate(directory.path(), "run", &["--mirror"]);
+    for k in ["1", "8"] {
+        let (plain, mirrored) = (plain[k].as_f64().unwrap(), mirrored[k].as_f64().unwrap());
+        assert!((plain - mirrored).abs() <= 0.5, "{k}: {plain} {mirrored}");
+    }
+    let averaged = with(
+        arguments("folder", "photos", "averaged"),
+        &["evaluation.mirror=true"],
+    );
+    trained(directory.path(), &averaged);
+    // The same network, since measuring does not train; the same measure as when asked for later.
+    assert_eq!(evaluate(directory.path(), "averaged", &[]), mirrored);
+}
+
+#[test]
+fn every_sampler_trains_and_tells_what_an_epoch_meets() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 8, 5);
+    for sampler in ["uniform", "every-image"] {
+        let set = format!("batch.sampler={sampler}");
+        let told = trained(
+            directory.path(),
+            &with(arguments("folder", "photos", sampler), &[&set]),
+        );
+        let all = "an epoch meets 100.0 % of the training images";
+        assert_eq!(told.contains(all), sampler == "every-image", "{told}");
+    }
+}
