@@ -3,14 +3,20 @@
 //! A figure is the median of several repetitions after some that warm up; the device is
 //! synchronised before and after each.
 
+mod loader;
 mod loss;
 mod memory;
+mod photos;
 mod step;
 
+use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::backend::Backend;
 
+use crate::error::Error;
+
+pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
 pub use step::{StepBenchmark, StepTiming};
 
@@ -29,8 +35,24 @@ fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMu
         })
         .skip(WARM_UP)
         .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&mut times)
+}
+
+/// The median of numbers, at least one, the upper of two in the middle.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// Draws `count` photograph-like JPEGs of 500 × 375 as a dataset of the kind `folder`.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn draw_photos(folder: &Path, count: usize) -> Result<(), Error> {
+    photos::draw(folder, count).map_err(|error| Error::Io {
+        doing: format!("cannot draw images into {}", folder.display()),
+        source: std::io::Error::other(error),
+    })
 }
 
 fn synchronise<B: Backend>(device: &B::Device) {

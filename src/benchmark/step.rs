@@ -11,7 +11,7 @@ use crate::backend::Place;
 use crate::config::Config;
 use crate::data::{ImageBatch, Schedule};
 use crate::model::{Embedder, EmbedderConfig};
-use crate::training::{Objective, StepDecay, Trainee, Validation, adam};
+use crate::training::{Objective, Protocol, StepDecay, Trainee, Validation, adam};
 
 /// What is timed: the network, loss and optimiser of a configuration, on images of noise.
 #[derive(Debug, Clone)]
@@ -47,26 +47,17 @@ impl StepBenchmark {
         let labels: Vec<i32> = (0..n).map(|i| (i / per_class) as i32).collect();
         let labels = Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device);
 
-        let embedder: Embedder<B> = EmbedderConfig::from(&config.model)
-            .with_path(place.path)
-            .init(device);
+        let embedder = network(config, place);
         let for_inference = embedder.valid();
-        let validation = Validation::new(Vec::new(), Schedule::Always, []);
-        let trainee = Trainee::new(embedder, Objective::new(config), validation);
-        let schedule = StepDecay::new(&config.optimizer, 1);
-        let mut learner = Learner::new(trainee, adam(&config.optimizer).init(), schedule);
-
+        let mut step = training_step(embedder, config);
         let step_ms = median_ms::<B>(device, self.repeats, || {
-            let batch = ImageBatch {
+            step(ImageBatch {
                 images: images.clone(),
                 labels: labels.clone(),
+                indices: (0..n).collect(),
                 epoch: 1,
                 last: true,
-                total: n,
-            };
-            learner.lr_step();
-            let output = learner.train_step(batch);
-            learner.optimizer_step(output.grads);
+            });
         });
         let images = images.inner();
         let forward_ms = median_ms::<B>(device, self.repeats, || {
@@ -77,5 +68,28 @@ impl StepBenchmark {
             forward_ms,
             images_per_second: n as f64 / step_ms * 1e3,
         }
+    }
+}
+
+/// The untrained network of a configuration.
+pub(super) fn network<B: AutodiffBackend>(config: &Config, place: &Place<B>) -> Embedder<B> {
+    EmbedderConfig::from(&config.model)
+        .with_path(place.path)
+        .init(&place.device)
+}
+
+/// A training step of a network: forward, loss, backward, Adam.
+pub(super) fn training_step<B: AutodiffBackend>(
+    embedder: Embedder<B>,
+    config: &Config,
+) -> impl FnMut(ImageBatch<B>) {
+    let validation = Validation::new(Protocol::default(), Schedule::Always, []);
+    let trainee = Trainee::new(embedder, Objective::new(config), validation);
+    let schedule = StepDecay::new(&config.optimizer, 1);
+    let mut learner = Learner::new(trainee, adam(&config.optimizer).init(), schedule);
+    move |batch| {
+        learner.lr_step();
+        let output = learner.train_step(batch);
+        learner.optimizer_step(output.grads);
     }
 }

@@ -1,5 +1,7 @@
 //! `loop-dml bench`.
 
+mod loader;
+
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -14,7 +16,9 @@ const EXAMPLES: &str = "\
 Examples:
   loop-dml bench loss --negatives loop --batch 128 --dim 512
   loop-dml bench loss --all --batch 1024
-  loop-dml bench step --backbone googlenet --batch 8 --size 224 --json";
+  loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
+  loop-dml bench loader --workers 2 --batch 64
+  loop-dml bench loader --dataset cub200 --root CUB_200_2011 --steps 0 --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,6 +33,8 @@ enum What {
     Loss(LossArgs),
     /// Time a training step of a network, and its forward pass.
     Step(StepArgs),
+    /// Time the loading of images, decoded and from the cache, and the training's waiting for them.
+    Loader(loader::LoaderArgs),
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +98,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), Error> {
     match args.what {
         What::Loss(args) => loss(args),
         What::Step(args) => step(args),
+        What::Loader(args) => loader::run(args),
     }
 }
 

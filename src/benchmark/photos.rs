@@ -1,0 +1,57 @@
+//! Drawn photographs for timing where the user has none at hand: shades with grain, of the weight of
+//! real ones.
+
+use std::path::Path;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use image::{ImageResult, Rgb, RgbImage};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::data::{in_parallel, worker_count};
+
+/// Classes that they are dealt into.
+const CLASSES: usize = 20;
+/// Width and height in pixels, those of many photographs in CUB-200-2011.
+const SIZE: (u32, u32) = (500, 375);
+/// Shades are drawn so many times coarser than pixels.
+const COARSENESS: u32 = 8;
+/// Part of the grain in a pixel.
+const GRAIN: f32 = 0.12;
+/// JPEG quality.
+const QUALITY: u8 = 90;
+
+/// Draws `count` JPEGs into `folder/train`, and a few more into `folder/test`, as a dataset of the
+/// kind `folder`.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(super) fn draw(folder: &Path, count: usize) -> ImageResult<()> {
+    let test = (0..2 * 2).map(|i| ("test", i, i / 2));
+    let train = (0..count).map(|i| ("train", i, i % CLASSES));
+    let all: Vec<_> = train.chain(test).collect();
+    in_parallel(worker_count(0), all.len(), |i| {
+        let (side, number, class) = all[i];
+        let class = folder.join(side).join(format!("{side}-{class:02}"));
+        std::fs::create_dir_all(&class)?;
+        let file = std::fs::File::create(class.join(format!("{number:05}.jpg")))?;
+        JpegEncoder::new_with_quality(file, QUALITY).encode_image(&photo(i as u64))
+    })
+    .into_iter()
+    .collect()
+}
+
+fn photo(seed: u64) -> RgbImage {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (width, height) = SIZE;
+    let coarse = RgbImage::from_fn(width / COARSENESS, height / COARSENESS, |_, _| {
+        Rgb(rng.random())
+    });
+    let mut photo = resize(&coarse, width, height, FilterType::CatmullRom);
+    for value in photo.iter_mut() {
+        let grain = f32::from(rng.random::<u8>());
+        *value = (f32::from(*value) * (1.0 - GRAIN) + grain * GRAIN) as u8;
+    }
+    photo
+}

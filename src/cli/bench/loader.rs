@@ -1,0 +1,126 @@
+//! `loop-dml bench loader`.
+
+use std::path::PathBuf;
+
+use burn::tensor::backend::AutodiffBackend;
+use clap::Args;
+
+use super::{OutputArgs, checked, print};
+use crate::backend::{self, Job, Place};
+use crate::benchmark::{LoaderBenchmark, LoaderTiming, draw_photos};
+use crate::error::Error;
+
+#[derive(Debug, Args)]
+pub(super) struct LoaderArgs {
+    /// The dataset: cars196, cub200, sop, in-shop, folder or manifest. Without --root, JPEGs of
+    /// 500 x 375 are drawn.
+    #[arg(long, value_name = "NAME", default_value = "folder")]
+    dataset: String,
+    /// Where its images lie; the training images are loaded.
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// JPEGs to draw where no --root is given.
+    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(4..))]
+    images: u32,
+    /// Worker threads; 0 means one for each core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: usize,
+    /// Images in a batch.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(4..))]
+    batch: u16,
+    /// Side of the network's images in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 227)]
+    size: usize,
+    /// Side of the square that crops are cut from, in pixels.
+    #[arg(long, value_name = "PIXELS", default_value_t = 255)]
+    resize: usize,
+    /// Passes over all images; the median is printed.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    passes: u16,
+    /// The network whose training steps wait for the images.
+    #[arg(long, value_name = "NAME", default_value = "conv4")]
+    backbone: String,
+    /// Training steps during which the waiting is timed.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    steps: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
+    // It holds what is drawn, and the cache; both go with it.
+    let folder = tempfile::tempdir().map_err(|source| Error::Io {
+        doing: "cannot make a temporary folder".to_string(),
+        source,
+    })?;
+    let drawn = folder.path().join("images");
+    let config = checked(&[
+        format!("data.dataset={}", args.dataset),
+        format!(
+            "data.root={}",
+            args.root.as_ref().unwrap_or(&drawn).display()
+        ),
+        format!("data.image_size={}", args.size),
+        format!("data.resize={}", args.resize),
+        format!("data.workers={}", args.workers),
+        format!("data.cache_dir={}", folder.path().join("cache").display()),
+        format!("model.backbone={}", args.backbone),
+    ])?;
+    if args.root.is_none() {
+        eprintln!("drawing {} JPEGs", args.images);
+        draw_photos(&drawn, args.images as usize)?;
+    }
+    let benchmark = LoaderBenchmark {
+        config,
+        batch: usize::from(args.batch),
+        passes: usize::from(args.passes),
+        steps: args.steps,
+    };
+    let device = &args.output.device;
+    let timing = backend::run(device.backend, device.device, LoaderJob(benchmark))?;
+    print(&args.output, &timing, || text(&timing));
+    Ok(())
+}
+
+fn text(timing: &LoaderTiming) -> String {
+    let mut lines = vec![
+        format!(
+            "{} images in batches of {}, {} workers",
+            timing.images, timing.batch, timing.workers
+        ),
+        format!(
+            "decoded     {:8.0} images/s ({:.0} for each worker; the first pass {:.0})",
+            timing.images_per_second,
+            timing.images_per_second_per_worker,
+            timing.cold_images_per_second
+        ),
+        format!(
+            "from cache  {:8.0} images/s (made in {:.1} s)",
+            timing.cached_images_per_second, timing.cache_seconds
+        ),
+        format!("batches of an epoch drawn in {:.2} ms", timing.sampler_ms),
+    ];
+    if let Some([decoded, cached]) = timing.waiting {
+        lines.push(format!(
+            "training steps waited {:.1} % of their time, {:.1} % with the cache",
+            100.0 * decoded,
+            100.0 * cached
+        ));
+    }
+    if let Some(peak) = timing.peak_mib {
+        lines.push(format!(
+            "at most {peak:.0} MiB in the process while decoding"
+        ));
+    }
+    lines.join("\n")
+}
+
+struct LoaderJob(LoaderBenchmark);
+
+impl Job for LoaderJob {
+    type Output = LoaderTiming;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LoaderTiming, Error> {
+        self.0.run::<B>(&place)
+    }
+}
