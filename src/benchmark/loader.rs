@@ -109,10 +109,11 @@ impl LoaderBenchmark {
 
     /// Every image once an epoch, in batches of about the size asked for.
     fn sampler(&self, split: &Split) -> Result<PairSampler, Error> {
-        let classes = split.class_names().len().min(self.batch / 2).max(2);
+        let images_per_class = self.batch.div_ceil(split.class_names().len());
+        let images_per_class = images_per_class.next_multiple_of(2);
         let batch = BatchConfig {
-            classes,
-            images_per_class: (self.batch / classes / 2 * 2).max(2),
+            classes: (self.batch / images_per_class).max(2),
+            images_per_class,
             sampler: Sampler::EveryImage,
         };
         let seed = self.config.training.seed;

@@ -87,23 +87,24 @@ impl LoadingConfig {
 impl DatasetConfig {
     /// Checks the keys of the dataset; its files are looked at where they are opened.
     pub(super) fn check(&self) -> Checked {
-        if self.root().is_some_and(|root| root.as_os_str().is_empty()) {
-            let reason = match self {
-                Self::Manifest(_) => "give the CSV file, for example --set data.root=images.csv",
-                _ => "give the folder with the images, for example --set data.root=photos",
-            };
-            return Err(ConfigError::value("data.root", "", reason));
-        }
         match self {
-            Self::Synthetic(keys) => keys.check(),
-            Self::Folder(keys) => class_share(keys.train_share),
-            Self::Manifest(keys) => class_share(keys.train_share),
+            Self::Synthetic(keys) => keys.check()?,
+            Self::Folder(keys) => class_share(keys.train_share)?,
+            Self::Manifest(keys) => class_share(keys.train_share)?,
             Self::FashionMnist(_)
             | Self::Cars196(_)
             | Self::Cub200(_)
             | Self::Sop(_)
-            | Self::InShop(_) => Ok(()),
+            | Self::InShop(_) => {}
         }
+        if self.root().is_none_or(|root| !root.as_os_str().is_empty()) {
+            return Ok(());
+        }
+        let reason = match self {
+            Self::Manifest(_) => "give the CSV file, for example --set data.root=images.csv",
+            _ => "give the folder with the images, for example --set data.root=photos",
+        };
+        Err(ConfigError::value("data.root", "", reason))
     }
 }
 

@@ -307,8 +307,9 @@ pub struct TransformConfig {
     pub erase_scale: [f64; 2],
     /// How a test image is brought to `image_size`.
     pub test_view: TestView,
-    /// Whether JPEGs of more than twice the size that is needed are decoded at a half, a quarter or
-    /// an eighth of it: quicker, in less memory, and different by less than a level in the mean.
+    /// Whether JPEGs with at least six times the pixels that are needed in each direction are decoded
+    /// at a half, a quarter or an eighth of their size: in half the time and less memory, but not to
+    /// the same level everywhere.
     pub reduced_decoding: bool,
     /// Mean subtracted from red, green and blue, on the scale 0 to 1 (ImageNet's).
     pub mean: [f32; 3],

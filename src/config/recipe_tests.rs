@@ -88,7 +88,7 @@ fn every_dataset_has_a_recipe_for_every_loss_with_every_way() {
                 let number = |key| value(&table, key).as_integer().unwrap();
                 assert_eq!(text("loss.name"), Some(loss_name), "{path:?}");
                 assert_eq!(text("negatives.name"), Some(way_name), "{path:?}");
-                assert_eq!(text("data.root"), Some(dataset), "{path:?}");
+                assert_eq!(text("data.dataset"), Some(dataset), "{path:?}");
                 assert_eq!(text("model.backbone"), Some("googlenet"), "{path:?}");
                 let batch = number("batch.classes") * number("batch.images_per_class");
                 assert_eq!(batch, 128, "{path:?}");

@@ -68,7 +68,8 @@ const FOUR: [&str; 12] = [
 
 #[test]
 fn a_folder_opens_to_labelled_images() {
-    let splits = open_folder(&folder_of(&FOUR), FolderConfig::default()).unwrap();
+    let folder = folder_of(&FOUR);
+    let splits = open_folder(&folder, FolderConfig::default()).unwrap();
     assert_eq!(splits.train.class_names(), ["a", "b"]);
     assert_eq!(splits.test.labels(), [0, 0, 0, 1, 1, 1]);
     assert_eq!(splits.train.image_name(3), "b/0.jpg");

@@ -21,8 +21,9 @@ use crate::data::{
 /// epoch while nobody asks.
 ///
 /// # Memory
-/// Up to `prefetch` batches of 12 · P · K · S² bytes wait, half of the images of one more may wait as
-/// bytes, and each worker holds one decoded image.
+/// At most `prefetch` batches are begun or wait, of 12 · P · K · S² bytes each (and a quarter more
+/// while it is put together); one more is on its way to the device; and each worker holds one file
+/// with its decoded pixels, 100 million at most.
 #[derive(Clone)]
 pub struct TrainLoader<B: Backend> {
     split: Arc<Split>,

@@ -1,18 +1,19 @@
 //! Making a cache: workers decode, one thread writes in order.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
 
 use super::{Packing, format, unwritable};
 use crate::data::base::{Base, Pixels};
 use crate::data::prefetch::{Prefetcher, Work};
 use crate::data::{DataError, Split};
 
+/// Ends the name of a cache that is being made.
+const PARTIAL: &str = ".partial";
 /// Images that are decoded and written together.
 const CHUNK: usize = 64;
 /// Chunks decoded ahead of the one that is written: what bounds the memory.
@@ -61,6 +62,19 @@ impl Work for Decoding {
     }
 }
 
+/// Removes what a run that was killed has left behind of this cache; whoever builds holds its lock.
+fn remove_leftovers(folder: &Path, key: &str) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(key) && name.ends_with(PARTIAL) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Builder<'a> {
     pub(super) fn new(split: &'a Split, packing: &'a Packing<'a>) -> Self {
         Self { split, packing }
@@ -70,7 +84,14 @@ impl<'a> Builder<'a> {
     pub(super) fn write(&self, path: &Path, key: &str) -> Result<(), DataError> {
         let folder = self.packing.folder;
         let unwritable = |error: std::io::Error| unwritable(path, error);
-        let mut temporary = NamedTempFile::new_in(folder).map_err(unwritable)?;
+        remove_leftovers(folder, key).map_err(unwritable)?;
+        let prefix = format!("{key}-");
+        let mut temporary = tempfile::Builder::new();
+        temporary.prefix(&prefix).suffix(PARTIAL);
+        // As any file of the user's: others of a group may share the cache.
+        #[cfg(unix)]
+        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut temporary = temporary.tempfile_in(folder).map_err(unwritable)?;
         self.write_to(temporary.as_file_mut(), path, key)?;
         temporary
             .persist(path)

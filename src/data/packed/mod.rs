@@ -58,10 +58,11 @@ impl Packed {
     pub(super) fn open(split: &Split, packing: Packing) -> Result<Self, DataError> {
         let key = format::key(split, &packing)?;
         let path = packing.folder.join(format!("{key}.images"));
-        fs::create_dir_all(packing.folder).map_err(|error| unwritable(packing.folder, error))?;
-        let lock = path.with_extension("lock");
-        let _lock = wait_for_lock(&lock, split, packing.interrupted)?;
-        if path.exists() {
+        let lock = fs::create_dir_all(packing.folder)
+            .map_err(|error| unwritable(packing.folder, error))
+            .and_then(|()| wait_for_lock(&path.with_extension("lock"), split, packing.interrupted));
+        // A cache that is there serves without a lock too, from a folder that only others may write.
+        if path.exists() && !matches!(lock, Err(DataError::Interrupted)) {
             match Self::map(&path, &key, split, &packing)? {
                 Ok(packed) => return Ok(packed),
                 Err(damage) => eprintln!(
@@ -70,6 +71,7 @@ impl Packed {
                 ),
             }
         }
+        let _lock = lock?;
         Builder::new(split, &packing).write(&path, &key)?;
         Self::map(&path, &key, split, &packing)?.map_err(|damage| DataError::CacheUnwritable {
             path,

@@ -206,6 +206,22 @@ fn interruption_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_killed_run_left_behind_is_removed() {
+    let scene = Scene::new();
+    drop(scene.open(false).unwrap());
+    let key = scene.file().file_stem().unwrap().to_os_string();
+    let key = key.into_string().unwrap();
+    fs::remove_file(scene.file()).unwrap();
+    let left = scene.caches().join(format!("{key}-x1.partial"));
+    let of_another = scene.caches().join("0-x1.partial");
+    for path in [&left, &of_another] {
+        fs::write(path, "half").unwrap();
+    }
+    assert_whole(&scene, &scene.open(false).unwrap());
+    assert!(!left.exists() && of_another.exists());
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_is_named_with_the_key() {
     let scene = Scene::new();
     fs::write(scene.caches(), "a file").unwrap();

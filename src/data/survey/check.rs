@@ -162,7 +162,7 @@ impl Survey {
                 ..problem
             }));
         }
-        problems.extend(duplicates(sound));
+        problems.extend(duplicates(sound, listing.published.is_some()));
         problems
     }
 }

@@ -18,10 +18,17 @@ struct First<'a> {
 }
 
 /// A problem for every image that has the bytes of an earlier one, at its worst: of the other split
-/// before another class before the same class. Images come with training before test.
+/// before another class before the same class. Images come with training before test. A copy across
+/// the splits is an error, unless the split is one that was `published` with its copies: there is
+/// nothing to be mended then.
 pub(super) fn duplicates<'a>(
     images: impl IntoIterator<Item = (Placed<'a>, Digest)>,
+    published: bool,
 ) -> Vec<Problem> {
+    let across_splits = match published {
+        true => Severity::Warning,
+        false => Severity::Error,
+    };
     let mut first_by_side: HashMap<(Side, Digest), First<'a>> = HashMap::new();
     let mut problems = Vec::new();
     for (image, digest) in images {
@@ -46,7 +53,7 @@ pub(super) fn duplicates<'a>(
         if let Some(original) = across.map(|first| first.image).or(earlier)
             && original.image.path != image.image.path
         {
-            problems.push(problem(image, original));
+            problems.push(problem(image, original, across_splits));
         }
     }
     problems
@@ -63,10 +70,10 @@ impl<'a> First<'a> {
     }
 }
 
-fn problem(copy: Placed<'_>, original: Placed<'_>) -> Problem {
+fn problem(copy: Placed<'_>, original: Placed<'_>, across_splits: Severity) -> Problem {
     let (severity, relation) = if copy.side != original.side {
         (
-            Severity::Error,
+            across_splits,
             " of the training split, so that a test image was trained on: remove one of the two",
         )
     } else if copy.class.name != original.class.name {

@@ -126,6 +126,26 @@ fn tiny_and_narrow_images_are_warnings() {
 }
 
 #[test]
+fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
+    let copied = png(50, 50, 1);
+    let mut tree = Tree::sound();
+    tree.add(Side::Train, "b", &copied);
+    tree.add(Side::Test, "d", &copied);
+    let side = PublishedSide {
+        images: 5,
+        classes: 2,
+        digest: None,
+    };
+    tree.listing.published = Some(Published {
+        train: side,
+        test: side,
+    });
+    let problem = tree.problem();
+    assert_eq!(problem.kind(), "duplicate");
+    assert_eq!(problem.severity, Severity::Warning);
+}
+
+#[test]
 fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
     let copied = png(50, 50, 1);
     let expected = |original, copy: (Side, &str)| {
@@ -185,15 +205,17 @@ fn a_class_of_both_splits_is_an_error() {
 
 #[test]
 fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
-    use SingleImageClasses::{Gallery, Refuse, Repeat};
+    use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let refused = Some(("error", "too-few-images"));
     let kept = Some(("warning", "single-image-class"));
     for (policy, side, role, expected) in [
         (Refuse, Side::Train, Role::Both, refused),
         (Refuse, Side::Test, Role::Both, refused),
         (Repeat, Side::Train, Role::Both, kept),
-        (Repeat, Side::Test, Role::Gallery, kept),
-        (Gallery, Side::Test, Role::Gallery, kept),
+        (Drop, Side::Train, Role::Both, kept),
+        (Repeat, Side::Test, Role::Both, kept),
+        (Gallery, Side::Test, Role::Both, kept),
+        (Gallery, Side::Test, Role::Gallery, None),
         (Refuse, Side::Test, Role::Gallery, None),
         (
             Refuse,
