@@ -83,10 +83,10 @@ struct SourceArgs {
     /// The dataset's folder; the CSV file of a manifest.
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Take [data] of this configuration; --dataset, --root and --set come after it.
+    /// Take the section data of this configuration; --dataset, --root and --set come after it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set one key of [data], as in data.single_image_classes=drop; may be repeated.
+    /// Set one key of the data, as in data.single_image_classes=drop; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Threads that read images; 0 means one for each core.

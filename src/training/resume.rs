@@ -24,7 +24,7 @@ use crate::error::Error;
 /// # Errors
 ///
 /// When the folder holds no run, none but damaged checkpoints, or no epochs left to train, when the
-/// images are others, when `overrides` change more than the epochs and the loading, or as [`train`].
+/// images are others, when `overrides` change more than the epochs and the loading, or as [`train`](super::train).
 pub fn resume<B: AutodiffBackend>(
     folder: RunFolder,
     overrides: &[String],
