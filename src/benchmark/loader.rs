@@ -15,9 +15,10 @@ use crate::backend::Place;
 use crate::config::{BatchConfig, Config, Sampler};
 use crate::data::{self, ImageBatch, LoadFailure, PairSampler, Split, TrainLoader, Transform};
 use crate::error::Error;
+use crate::training::Stop;
 
 /// What is timed: the training loader of a configuration on its training images.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LoaderBenchmark {
     /// Images, transforms and workers; the network of the training steps. Whether there is a cache
     /// is decided here.
@@ -28,6 +29,8 @@ pub struct LoaderBenchmark {
     pub passes: usize,
     /// Training steps during which the waiting is timed; 0 for none.
     pub steps: usize,
+    /// What may end the opening of the images and the making of the cache.
+    pub stop: Stop,
 }
 
 /// What it took.
@@ -104,15 +107,19 @@ impl LoaderBenchmark {
         let mut data = self.config.data.clone();
         data.loading.cache = cache;
         let transform = Transform::new(&data.transform)?;
-        Ok(Arc::new(data::open(&data, &transform, &|| false)?.train))
+        Ok(Arc::new(
+            data::open(&data, &transform, &|| self.stop.requested())?.train,
+        ))
     }
 
     /// Every image once an epoch, in batches of about the size asked for.
     fn sampler(&self, split: &Split) -> Result<PairSampler, Error> {
-        let images_per_class = self.batch.div_ceil(split.class_names().len());
+        // No more images than there are.
+        let size = self.batch.min(split.labels().len());
+        let images_per_class = size.div_ceil(split.class_names().len());
         let images_per_class = images_per_class.next_multiple_of(2);
         let batch = BatchConfig {
-            classes: (self.batch / images_per_class).max(2),
+            classes: (size / images_per_class).max(2),
             images_per_class,
             sampler: Sampler::EveryImage,
         };
@@ -159,6 +166,7 @@ impl LoaderBenchmark {
             if let Some(error) = failure.take() {
                 return Err(error.into());
             }
+            self.refuse_interruption()?;
         }
         Ok(rates)
     }
@@ -183,6 +191,7 @@ impl LoaderBenchmark {
                 let ready = Instant::now();
                 step(batch);
                 synchronise::<B>(&place.device);
+                self.refuse_interruption()?;
                 if steps > 0 {
                     waited += (ready - start).as_secs_f64();
                     worked += ready.elapsed().as_secs_f64();
@@ -196,6 +205,13 @@ impl LoaderBenchmark {
         match failure.take() {
             Some(error) => Err(error.into()),
             None => Ok(waited / (waited + worked)),
+        }
+    }
+
+    fn refuse_interruption(&self) -> Result<(), Error> {
+        match self.stop.requested() {
+            true => Err(Error::Interrupted { run: None }),
+            false => Ok(()),
         }
     }
 

@@ -23,7 +23,8 @@ Examples:
 
 const CHECK_EXAMPLES: &str = "\
 Every image is read and decoded once. Errors are what training would refuse or what would make its
-figures wrong; warnings are worth a look. The exit status is 2 where there are errors, else 0.
+figures wrong; warnings are worth a look. The exit status is 2 where there are errors, else 0. What it
+cannot see: bytes changed in the middle of a JPEG often decode, to a picture that is wrong in part.
 
 Examples:
   loop-dml data check --dataset cars196 --root cars

@@ -44,7 +44,7 @@ pub enum DataError {
     /// A split, or the set that is to be halved, has too few classes.
     #[error(
         "{what} has {found} class(es) and needs at least {needed}, since images of different \
-         classes are compared: add class folders"
+         classes are compared: add classes"
     )]
     TooFewClasses {
         /// The folder or split.
@@ -171,6 +171,12 @@ pub enum DataError {
         /// The image.
         path: PathBuf,
     },
+    /// Something in a folder of images that is neither a file nor a folder.
+    #[error("{} is no file: mend the link, or remove it", path.display())]
+    NoFile {
+        /// The link that leads nowhere, the pipe or the device.
+        path: PathBuf,
+    },
     /// An image that is there and that no list names.
     #[error("image {} is in no list, so that it is never used: perhaps it was renamed", path.display())]
     Unlisted {
@@ -213,10 +219,21 @@ pub enum DataError {
     },
     /// A test split without a query that could find anything.
     #[error(
-        "the test split has no query with a gallery image of its class: check the columns query \
-         and gallery"
+        "the test split has no query with a gallery image of its class: check its classes and the \
+         columns query and gallery"
     )]
     NoQuery,
+    /// Skipped images have left nothing that could be measured.
+    #[error(
+        "no query of the test split is left that could find anything; {skipped} image(s) were \
+         skipped, the last: {last}"
+    )]
+    NothingMeasured {
+        /// How many images were skipped.
+        skipped: usize,
+        /// What was wrong with the last.
+        last: String,
+    },
     /// Not one image of a class can be read.
     #[error("no image of class {class} can be read, the last of them: {last}")]
     ClassBroken {

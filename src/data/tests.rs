@@ -121,6 +121,59 @@ fn a_class_that_is_skipped_to_one_image_is_named() {
 }
 
 #[test]
+fn the_policy_for_single_images_also_takes_classes_that_skipping_left_with_one() {
+    let folder = folder_of(&FOUR);
+    for name in ["a/0.png", "a/2.png", "c/0.jpg", "c/1.jpg"] {
+        fs::write(folder.path().join(name), "<html>").unwrap();
+    }
+    let open_with = |policy| {
+        let keys = FolderConfig {
+            root: folder.path().into(),
+            single_image_classes: policy,
+            ..Default::default()
+        };
+        let loading = LoadingConfig {
+            broken_images: BrokenImages::Skip,
+            ..Default::default()
+        };
+        open_source(DatasetConfig::Folder(keys), loading)
+    };
+    let repeated = open_with(SingleImageClasses::Repeat).unwrap();
+    assert_eq!(repeated.train.class_names(), ["a", "b"]);
+    assert_eq!(repeated.test.roles().unwrap()[0], Role::Gallery);
+    let message = open_with(SingleImageClasses::Drop).unwrap_err().to_string();
+    assert!(
+        message.contains("the train split has 1 class(es)"),
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_named() {
+    let folder = folder_of(&FOUR);
+    for link in ["c/dead.jpg", "dead-class"] {
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(link)).unwrap();
+    }
+    let message = refusal(&folder);
+    assert!(message.contains("c/dead.jpg is no file"), "{message}");
+    assert!(message.contains("and 1 more problem(s)"), "{message}");
+}
+
+#[test]
+fn an_image_that_is_a_line_is_refused() {
+    let folder = folder_of(&FOUR);
+    RgbImage::new(3000, 1)
+        .save(folder.path().join("c/line.png"))
+        .unwrap();
+    let message = refusal(&folder);
+    assert!(
+        message.contains("line.png has 3000 x 1 pixels"),
+        "{message}"
+    );
+}
+
+#[test]
 fn one_training_class_is_too_few() {
     let folder = folder_of(&[
         "train/a/0.png",

@@ -13,7 +13,7 @@ use super::validation::{Protocol, SplitEmbeddings, Validation};
 use super::{CheckpointRecorder, Stop};
 use crate::backend::Place;
 use crate::config::Config;
-use crate::data::{LoadFailure, Schedule, Split, SplitLoader, Transform};
+use crate::data::{DataError, LoadFailure, Schedule, Split, SplitLoader, Transform};
 use crate::error::Error;
 use crate::evaluation::Recall;
 use crate::model::{Embedder, EmbedderConfig};
@@ -55,8 +55,26 @@ pub fn measure<B: Backend>(
     if !embeddings.are_finite() {
         return Err(Error::BrokenNetwork);
     }
-    let recall = embeddings.recall::<B>(&protocol, device);
-    Ok((recall, failure.skipped()))
+    let recall = match embeddings.is_empty() {
+        true => Recall::from_ranks(&[], &protocol.recall),
+        false => embeddings.recall::<B>(&protocol, device),
+    };
+    let skipped = failure.skipped();
+    match recall.queries {
+        0 => Err(nothing_measured(&skipped)),
+        _ => Ok((recall, skipped)),
+    }
+}
+
+/// The error of a measure without a query.
+pub(super) fn nothing_measured(skipped: &[String]) -> Error {
+    Error::Data(match skipped.last() {
+        Some(last) => DataError::NothingMeasured {
+            skipped: skipped.len(),
+            last: last.clone(),
+        },
+        None => DataError::NoQuery,
+    })
 }
 
 /// The network of a run at the checkpoint of `epoch`.

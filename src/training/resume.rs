@@ -166,6 +166,7 @@ fn refuse_changes(
     Err(RunFolderError::ResumedWithChange {
         path: folder.path().to_path_buf(),
         key: key.trim().to_string(),
+        allowed: &ALLOWED,
     }
     .into())
 }

@@ -12,7 +12,7 @@ use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining};
 
 use super::epoch_log::{EpochLog, epoch_line};
-use super::measuring::{measure, network, split_loader};
+use super::measuring::{measure, network, nothing_measured, split_loader};
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 use super::notices::{announce, tell_skipped};
 use super::run_folder::{EpochRecord, RunFolder, RunRecord, SplitSummary};
@@ -259,15 +259,18 @@ impl<B: AutodiffBackend> Fit<'_, B> {
                 other => other,
             });
         }
-        let best = validation
-            .best_epoch()
-            .expect("the last epoch is always validated");
-        let recall = |epoch| validation.recall(epoch).expect("a measured epoch");
-        Ok(Outcome {
-            untrained: recall(0),
-            best: (best, recall(best)),
-            folder,
-        })
+        let recall = |epoch| validation.recall(epoch);
+        let best = validation.best_epoch();
+        let best = best.and_then(|epoch| Some((epoch, recall(epoch)?)));
+        match (recall(0), best) {
+            (Some(untrained), Some(best)) => Ok(Outcome {
+                folder,
+                untrained,
+                best,
+            }),
+            // All images were skipped that could be read when the run began.
+            _ => Err(nothing_measured(&failure.skipped())),
+        }
     }
 }
 

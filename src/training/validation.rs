@@ -64,6 +64,11 @@ impl SplitEmbeddings {
         self.indices.extend(batch.indices);
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
     /// Whether every number is finite.
     pub fn are_finite(&self) -> bool {
         self.values.iter().all(|value| value.is_finite())

@@ -151,6 +151,34 @@ fn broken_images_are_skipped_and_counted_when_asked() {
 }
 
 #[test]
+fn a_test_split_of_which_nothing_can_be_read_is_refused_before_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos, 8, 4);
+    for class in 4..8 {
+        for image in 0..4 {
+            let class = photos.join(format!("class-{class:02}"));
+            let jpeg = class.join(format!("{image}.jpg"));
+            if jpeg.exists() {
+                fs::remove_file(jpeg).unwrap();
+            } else {
+                damage(&class.join(format!("{image}.png")));
+            }
+        }
+    }
+    let skip = ["data.broken_images=skip"];
+    let message = refused(
+        directory.path(),
+        &with(arguments("folder", "photos", "run"), &skip),
+    );
+    assert!(
+        message.contains("no query of the test split is left"),
+        "{message}"
+    );
+    assert!(!directory.path().join("run").exists());
+}
+
+#[test]
 fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 4);
@@ -222,4 +250,29 @@ fn every_sampler_trains_and_tells_what_an_epoch_meets() {
         let all = "an epoch meets 100.0 % of the training images";
         assert_eq!(told.contains(all), sampler == "every-image", "{told}");
     }
+}
+
+#[test]
+fn the_loader_is_timed_decoded_and_from_the_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let small =
+        "bench loader --images 40 --batch 8 --size 16 --resize 18 --passes 1 --steps 1 --json";
+    let output = loop_dml(directory.path())
+        .args(small.split(' '))
+        .assert()
+        .success();
+    let timing: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(
+        (&timing["images"], &timing["batch"]),
+        (&40.into(), &8.into())
+    );
+    for key in ["images_per_second", "cached_images_per_second"] {
+        assert!(timing[key].as_f64().unwrap() > 0.0, "{timing}");
+    }
+    for share in timing["waiting"].as_array().unwrap() {
+        assert!((0.0..=1.0).contains(&share.as_f64().unwrap()), "{timing}");
+    }
+    let arguments = ["bench", "loader", "--dataset", "cub200"];
+    let message = refusal(directory.path(), &arguments);
+    assert!(message.contains("`--root = \"\"`"), "{message}");
 }

@@ -8,6 +8,8 @@ use clap::Args;
 use super::{OutputArgs, checked, print};
 use crate::backend::{self, Job, Place};
 use crate::benchmark::{LoaderBenchmark, LoaderTiming, draw_photos};
+use crate::cli::stop_on_interrupt;
+use crate::config::ConfigError;
 use crate::error::Error;
 
 #[derive(Debug, Args)]
@@ -20,7 +22,7 @@ pub(super) struct LoaderArgs {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// JPEGs to draw where no --root is given.
-    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(4..))]
+    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(40..))]
     images: u32,
     /// Worker threads; 0 means one for each core.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -53,6 +55,7 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         doing: "cannot make a temporary folder".to_string(),
         source,
     })?;
+    let stop = stop_on_interrupt();
     let drawn = folder.path().join("images");
     let config = checked(&[
         format!("data.dataset={}", args.dataset),
@@ -66,6 +69,10 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         format!("data.cache_dir={}", folder.path().join("cache").display()),
         format!("model.backbone={}", args.backbone),
     ])?;
+    if args.root.is_none() && args.dataset != "folder" {
+        let reason = "give the folder of its images, for example --root photos";
+        return Err(ConfigError::value("--root", "", reason).into());
+    }
     if args.root.is_none() {
         eprintln!("drawing {} JPEGs", args.images);
         draw_photos(&drawn, args.images as usize)?;
@@ -75,6 +82,7 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         batch: usize::from(args.batch),
         passes: usize::from(args.passes),
         steps: args.steps,
+        stop,
     };
     let device = &args.output.device;
     let timing = backend::run(device.backend, device.device, LoaderJob(benchmark))?;

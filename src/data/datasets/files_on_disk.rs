@@ -57,10 +57,11 @@ pub(super) enum Entry {
     Folder,
     /// A file.
     File,
+    /// Neither: a link that leads nowhere, a pipe, a device.
+    Other,
 }
 
-/// The entries of a folder that are not hidden, sorted by name. Links that lead nowhere are left
-/// out.
+/// The entries of a folder that are not hidden, sorted by name.
 pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, Entry>> {
     let mut entries = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
@@ -69,18 +70,18 @@ pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, Entry>> {
         if name.as_encoded_bytes().starts_with(b".") || name == RESOURCE_FORKS {
             continue;
         }
-        let kind = entry.file_type()?;
-        let is_folder = match kind.is_symlink() {
-            true => match fs::metadata(entry.path()) {
-                Ok(target) => target.is_dir(),
-                Err(_) => continue,
-            },
-            false => kind.is_dir(),
-        };
-        let kind = if is_folder {
+        let mut kind = entry.file_type()?;
+        if kind.is_symlink()
+            && let Ok(target) = fs::metadata(entry.path())
+        {
+            kind = target.file_type();
+        }
+        let kind = if kind.is_dir() {
             Entry::Folder
-        } else {
+        } else if kind.is_file() {
             Entry::File
+        } else {
+            Entry::Other
         };
         entries.insert(name, kind);
     }
@@ -158,7 +159,9 @@ impl FilesOnDisk {
             let path = folder.join(&name);
             if entry == Entry::Folder {
                 self.visit(&path, seen, unnamed);
-            } else if is_image(&path) && !self.named.get(folder).is_some_and(|n| n.contains(&name))
+            } else if entry == Entry::File
+                && is_image(&path)
+                && !self.named.get(folder).is_some_and(|n| n.contains(&name))
             {
                 unnamed.push(path);
             }

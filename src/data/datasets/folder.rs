@@ -87,6 +87,7 @@ fn read_classes(
             }
             Entry::File if is_image(&path) => faults.push(DataError::StrayImage { path }),
             Entry::File => faults.extend(refuse_other_images(&path).err()),
+            Entry::Other => faults.push(DataError::NoFile { path }),
         }
     }
     Ok(classes)
@@ -109,6 +110,7 @@ fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<Li
             Entry::Folder => faults.push(DataError::NestedFolder { path }),
             Entry::File if is_image(&path) => images.push(image(root, &path)),
             Entry::File => faults.extend(refuse_other_images(&path).err()),
+            Entry::Other => faults.push(DataError::NoFile { path }),
         }
     }
     if images.is_empty() && faults.len() == before {

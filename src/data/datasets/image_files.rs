@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::listing::{ListedImage, Listing, Side};
+use super::listing::{ListedClass, ListedImage, Listing, Side};
 use crate::config::BrokenImages;
 use crate::data::image_file::{check_image_file, read_image_file, read_image_file_for};
 use crate::data::parallel::{Interrupted, in_parallel_until};
@@ -34,52 +34,43 @@ impl Images for ImageFiles {
     }
 }
 
-/// The split of a side; looks at the header and the end of every image. Those that could not be
-/// decoded are an error, or left out.
-pub(super) fn split(
-    listing: &Listing,
-    side: Side,
+/// Looks at the header and the end of every image of a side. Those that could not be decoded are an
+/// error, or leave the listing, with classes of which nothing is left; they are given.
+pub(super) fn leave_out_broken(
+    classes: &mut Vec<ListedClass>,
     broken: BrokenImages,
     workers: usize,
     interrupted: Interrupted,
-) -> Result<Split, DataError> {
-    let classes = listing.side(side);
-    let images: Vec<(usize, &ListedImage)> = classes
-        .iter()
-        .enumerate()
-        .flat_map(|(label, class)| class.images.iter().map(move |image| (label, image)))
-        .collect();
+) -> Result<Vec<DataError>, DataError> {
+    let images: Vec<&ListedImage> = classes.iter().flat_map(|class| &class.images).collect();
     let looks = in_parallel_until(interrupted, workers, images.len(), |i| {
-        let image = images[i].1;
-        check_image_file(&image.path).map_err(|error| image.locate(error))
+        check_image_file(&images[i].path).map_err(|error| images[i].locate(error))
     })?;
-    let (mut labels, mut files, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-    for ((label, image), look) in images.into_iter().zip(looks) {
-        match look {
-            Ok(_) => {
-                labels.push(label);
-                files.push(image.clone());
-            }
-            Err(error) => left_out.push(error),
-        }
-    }
+    let sound: Vec<bool> = looks.iter().map(Result::is_ok).collect();
+    let left_out: Vec<DataError> = looks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
         return Err(first.clone().and_more(left_out.len() - 1));
     }
-    // A class of which nothing is left goes with its images.
-    let mut kept = vec![None; classes.len()];
-    let mut names = Vec::new();
-    for label in &mut labels {
-        *label = *kept[*label].get_or_insert_with(|| {
-            names.push(classes[*label].name.clone());
-            names.len() - 1
-        });
+    let mut sound = sound.into_iter();
+    for class in classes.iter_mut() {
+        class.images.retain(|_| sound.next().unwrap_or(true));
+    }
+    classes.retain(|class| !class.images.is_empty());
+    Ok(left_out)
+}
+
+/// The split of a side.
+pub(super) fn split(listing: &Listing, side: Side) -> Split {
+    let (mut names, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    for (label, class) in listing.side(side).iter().enumerate() {
+        names.push(class.name.clone());
+        labels.extend(vec![label; class.images.len()]);
+        files.extend(class.images.iter().cloned());
     }
     let roles = files.iter().map(|image| image.role).collect();
     let split = Split::new(side.name(), names, labels, Arc::new(ImageFiles { files }));
-    let split = split.with_left_out(left_out);
-    Ok(match side {
+    match side {
         Side::Train => split,
         Side::Test => split.with_roles(roles),
-    })
+    }
 }

@@ -44,7 +44,13 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
     }
     let mut collector = Collector::default();
     let rows = read_rows(&list, &mut collector)?;
-    let sides = sides(&rows, &path, config)?;
+    let sides = sides(&rows, &path, config).map_err(|error| {
+        // What is wrong with the rows may be why there are too few.
+        let mut faults = std::mem::take(&mut collector.faults);
+        faults.push(error);
+        let more = faults.len() - 1;
+        faults.swap_remove(0).and_more(more)
+    })?;
     for row in rows {
         add(row, &images, &sides, &mut collector);
     }

@@ -24,6 +24,7 @@ use super::parallel::Interrupted;
 use super::{DataError, Split, Splits, worker_count};
 use crate::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
 use class_policy::treat_single_images;
+use image_files::{leave_out_broken, split};
 use listing::{Listing, Side};
 
 /// What the lists and folders of a dataset say; nothing for those whose images are in memory.
@@ -53,12 +54,12 @@ pub(super) fn open(config: &DataConfig, interrupted: Interrupted) -> Result<Spli
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
         source => {
             let listing = list(source)?.expect("all other datasets are listed");
-            let listing = treated(listing, source);
-            let warnings = accepted(&listing, config.loading.broken_images)?;
-            let split = |side| split(&listing, side, config, workers, interrupted);
+            let (splits, warnings) =
+                splits([Side::Train, Side::Test], listing, config, interrupted)?;
+            let [train, test] = splits;
             Ok(Splits {
-                train: split(Side::Train)?,
-                test: split(Side::Test)?,
+                train,
+                test,
                 warnings,
             })
         }
@@ -70,50 +71,62 @@ pub(super) fn open_test(
     config: &DataConfig,
     interrupted: Interrupted,
 ) -> Result<(Split, Vec<DataError>), DataError> {
-    let workers = worker_count(config.loading.workers);
     match list(&config.source)? {
         None => open(config, interrupted).map(|splits| (splits.test, splits.warnings)),
         Some(listing) => {
-            let listing = treated(listing, &config.source);
-            let warnings = accepted(&listing, config.loading.broken_images)?;
-            let test = split(&listing, Side::Test, config, workers, interrupted)?;
+            let ([test], warnings) = splits([Side::Test], listing, config, interrupted)?;
             Ok((test, warnings))
         }
     }
 }
 
-/// The split of a side, with the images that are missing among those left out.
-fn split(
-    listing: &Listing,
-    side: Side,
+/// The splits of some sides, with what is odd about the dataset.
+fn splits<const N: usize>(
+    sides: [Side; N],
+    mut listing: Listing,
     config: &DataConfig,
-    workers: usize,
     interrupted: Interrupted,
-) -> Result<Split, DataError> {
+) -> Result<([Split; N], Vec<DataError>), DataError> {
     let broken = config.loading.broken_images;
-    image_files::split(listing, side, broken, workers, interrupted)
+    let mut warnings = accepted(&listing, broken)?;
+    warnings.extend(published::compare(&listing));
+    let workers = worker_count(config.loading.workers);
+    let mut left_out = Vec::with_capacity(N);
+    for side in sides {
+        let classes = match side {
+            Side::Train => &mut listing.train,
+            Side::Test => &mut listing.test,
+        };
+        left_out.push(leave_out_broken(classes, broken, workers, interrupted)?);
+    }
+    // Classes may have come down to one image only now.
+    treat_single_images(&mut listing, single_image_classes(&config.source));
+    accepted(&listing, broken)?;
+    let mut left_out = left_out.into_iter();
+    let splits = sides.map(|side| {
+        let left_out = left_out.next().unwrap_or_default();
+        split(&listing, side).with_left_out(left_out)
+    });
+    Ok((splits, warnings))
 }
 
 /// Refuses a listing with faults, save those that only concern files which are never used, and
-/// missing images where broken ones are skipped; gives what is odd about the rest.
+/// missing images where broken ones are skipped, which are given.
 fn accepted(listing: &Listing, broken: BrokenImages) -> Result<Vec<DataError>, DataError> {
-    let skipped = |fault: &DataError| {
-        broken == BrokenImages::Skip && matches!(fault.unlocated(), DataError::ImageMissing { .. })
-    };
-    let faults = listing.faults.iter();
-    let mut faults = faults.filter(|fault| !matches!(fault, DataError::Unlisted { .. }));
     let (mut warnings, mut refused) = (Vec::new(), Vec::new());
-    for fault in &mut faults {
-        match skipped(fault) {
-            true => warnings.push(fault.clone()),
-            false => refused.push(fault),
+    for fault in &listing.faults {
+        match fault.unlocated() {
+            DataError::Unlisted { .. } => {}
+            DataError::ImageMissing { .. } if broken == BrokenImages::Skip => {
+                warnings.push(fault.clone());
+            }
+            _ => refused.push(fault),
         }
     }
-    if let Some((first, more)) = refused.split_first() {
-        return Err((*first).clone().and_more(more.len()));
+    match refused.split_first() {
+        Some((first, more)) => Err((*first).clone().and_more(more.len())),
+        None => Ok(warnings),
     }
-    warnings.extend(published::compare(listing));
-    Ok(warnings)
 }
 
 /// What becomes of classes with one image.
@@ -123,9 +136,4 @@ pub(crate) fn single_image_classes(source: &DatasetConfig) -> SingleImageClasses
         DatasetConfig::Manifest(keys) => keys.single_image_classes,
         _ => SingleImageClasses::Refuse,
     }
-}
-
-fn treated(mut listing: Listing, source: &DatasetConfig) -> Listing {
-    treat_single_images(&mut listing, single_image_classes(source));
-    listing
 }

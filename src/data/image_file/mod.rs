@@ -28,6 +28,9 @@ const JPEG_END: &[u8] = &[0xff, 0xd9];
 
 /// The largest image that is decoded, in pixels: 300 MB as 8 bit RGB.
 pub(crate) const MAXIMUM_PIXELS: u64 = 100_000_000;
+/// The longer side of an image that is decoded is less than so many times the shorter one: resized
+/// by its shorter side, a line of a million pixels would be a picture of gigabytes.
+const MAXIMUM_ASPECT: u32 = 50;
 /// A reduced JPEG has at least so many times the pixels that are needed in each direction; what is
 /// then left to the resizing makes it the same image to the eye.
 const REDUCTION_MARGIN: u32 = 3;
@@ -124,9 +127,11 @@ pub(crate) fn decode_image(
 }
 
 fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), DataError> {
+    let (shorter, longer) = (width.min(height), width.max(height));
     let mend = match u64::from(width) * u64::from(height) {
         0 => "replace or remove it",
         pixels if pixels > MAXIMUM_PIXELS => "shrink it to at most 100 million, or remove it",
+        _ if longer / shorter >= MAXIMUM_ASPECT => "it is a line, not a picture; crop or remove it",
         _ => return Ok(()),
     };
     Err(DataError::AbsurdSize {
@@ -210,8 +215,10 @@ fn decode(
 fn reduction((width, height): (u32, u32), needed: u32) -> Option<(u32, u32)> {
     let enough = u64::from(needed) * u64::from(REDUCTION_MARGIN);
     [8, 4, 2].into_iter().find_map(|factor: u32| {
-        let size = (width.div_ceil(factor), height.div_ceil(factor));
-        (u64::from(size.0.min(size.1)) >= enough).then_some(size)
+        // A last column that stands for less than `factor` pixels would shift the picture.
+        let whole = width.is_multiple_of(factor) && height.is_multiple_of(factor);
+        let size = (width / factor, height / factor);
+        (whole && u64::from(size.0.min(size.1)) >= enough).then_some(size)
     })
 }
 
@@ -221,7 +228,7 @@ fn decode_reduced(bytes: &[u8], size: (u32, u32)) -> Option<DynamicImage> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let side = |side: u32| u16::try_from(side).ok();
     let (width, height) = decoder.scale(side(size.0)?, side(size.1)?).ok()?;
-    let pixels = decoder.decode().ok()?;
+    let pixels = guarded(|| decoder.decode()).ok()?.ok()?;
     let (width, height) = (u32::from(width), u32::from(height));
     match decoder.info()?.pixel_format {
         jpeg_decoder::PixelFormat::RGB24 => {

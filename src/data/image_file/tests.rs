@@ -186,14 +186,27 @@ fn photo(width: u32, height: u32) -> Vec<u8> {
 #[test]
 fn a_large_jpeg_is_reduced_to_no_less_than_three_times_what_is_needed() {
     let path = Path::new("x.jpg");
-    let bytes = photo(803, 601);
+    let bytes = photo(808, 600);
     let size = |needed| decode_image(path, &bytes, needed).unwrap().dimensions();
-    assert_eq!(size(None), (803, 601));
-    assert_eq!(size(Some(101)), (803, 601));
-    assert_eq!(size(Some(100)), (402, 301));
-    assert_eq!(size(Some(50)), (201, 151));
-    assert_eq!(size(Some(25)), (101, 76));
-    assert_eq!(size(Some(1)), (101, 76));
+    assert_eq!(size(None), (808, 600));
+    assert_eq!(size(Some(101)), (808, 600));
+    assert_eq!(size(Some(100)), (404, 300));
+    assert_eq!(size(Some(50)), (202, 150));
+    assert_eq!(size(Some(25)), (101, 75));
+    assert_eq!(size(Some(1)), (101, 75));
+}
+
+#[test]
+fn an_image_whose_sides_the_reduction_would_not_divide_is_decoded_whole_or_less_reduced() {
+    let size = |width, height| {
+        let bytes = photo(width, height);
+        decode_image(Path::new("x.jpg"), &bytes, Some(10))
+            .unwrap()
+            .dimensions()
+    };
+    assert_eq!(size(403, 300), (403, 300));
+    assert_eq!(size(404, 300), (101, 75));
+    assert_eq!(size(402, 300), (201, 150));
 }
 
 #[test]
@@ -248,6 +261,9 @@ fn images_of_absurd_size_are_refused_before_they_are_decoded() {
     let message = error.to_string();
     assert!(message.contains("20000 x 20000 pixels"), "{message}");
     refuse_absurd(Path::new("x.png"), (0, 5)).unwrap_err();
+    refuse_absurd(Path::new("x.png"), (60_000, 1)).unwrap_err();
+    refuse_absurd(Path::new("x.png"), (10, 500)).unwrap_err();
+    refuse_absurd(Path::new("x.png"), (10, 499)).unwrap();
     refuse_absurd(Path::new("x.png"), (10_000, 10_000)).unwrap();
 }
 

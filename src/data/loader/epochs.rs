@@ -28,14 +28,20 @@ pub(super) struct Epochs {
 }
 
 /// The batches of the epochs under way.
-#[derive(Default)]
 pub(super) struct Sampled {
     epochs: Mutex<BTreeMap<usize, Arc<Vec<Vec<usize>>>>>,
+    /// As many epochs as can be under way at once.
+    kept: usize,
 }
 
 impl Sampled {
-    /// More than are ever under way at once, save with very short epochs.
-    const KEPT: usize = 8;
+    /// Nothing yet, of epochs that may be of one batch, with so many batches made ahead.
+    pub(super) fn new(ahead: usize) -> Self {
+        Self {
+            epochs: Mutex::default(),
+            kept: ahead + 1,
+        }
+    }
 
     fn epoch(&self, sampler: &PairSampler, epoch: usize) -> Arc<Vec<Vec<usize>>> {
         let mut epochs = self
@@ -46,7 +52,7 @@ impl Sampled {
             .entry(epoch)
             .or_insert_with(|| Arc::new(sampler.epoch(epoch)))
             .clone();
-        if epochs.len() > Self::KEPT {
+        if epochs.len() > self.kept {
             epochs.pop_first();
         }
         batches

@@ -319,6 +319,17 @@ fn a_class_of_which_nothing_can_be_read_is_named() {
 }
 
 #[test]
+fn every_epoch_after_a_failure_fails_too() {
+    let failure = LoadFailure::default();
+    let broken: Vec<usize> = (0..12).collect();
+    let loader = broken_train_loader(1, &loading(2, 2), &broken, failure.clone());
+    for epoch in 1..=4 {
+        assert_eq!(loader.iter().count(), 0);
+        assert!(failure.take().is_some(), "epoch {epoch}");
+    }
+}
+
+#[test]
 fn the_workers_go_on_into_the_next_epoch_and_an_epoch_left_early_is_left() {
     let whole = train_loader(1, 2);
     let epochs: Vec<Contents> = (0..3).map(|_| contents(&whole)).collect();

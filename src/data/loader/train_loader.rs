@@ -23,7 +23,8 @@ use crate::data::{
 /// # Memory
 /// At most `prefetch` batches are begun or wait, of 12 · P · K · S² bytes each (and a quarter more
 /// while it is put together); one more is on its way to the device; and each worker holds one file
-/// with its decoded pixels, 100 million at most.
+/// with its decoded pixels: 100 million at most, of 3 bytes, or of up to 15 while those of a
+/// transparent or 16 bit PNG are converted.
 #[derive(Clone)]
 pub struct TrainLoader<B: Backend> {
     split: Arc<Split>,
@@ -92,7 +93,9 @@ impl<B: Backend> TrainLoader<B> {
                 self.loading.prefetch,
             );
             for _ in 0..place {
-                start.next();
+                if let Some(Err(error)) = start.next() {
+                    return Some(Err(error));
+                }
             }
             ahead.prefetcher = Some(start);
         }
@@ -101,7 +104,12 @@ impl<B: Backend> TrainLoader<B> {
             true => (epoch + 1, 0),
             false => (epoch, place + 1),
         };
-        ahead.prefetcher.as_mut()?.next()
+        let batch = ahead.prefetcher.as_mut()?.next();
+        if !matches!(batch, Some(Ok(_))) {
+            // It has ended; whoever asks for more starts anew.
+            ahead.prefetcher = None;
+        }
+        batch
     }
 
     fn epochs_from(&self, epoch: usize) -> Epochs {
@@ -113,7 +121,7 @@ impl<B: Backend> TrainLoader<B> {
             range: self.range.clone(),
             broken: self.loading.broken_images,
             failure: self.failure.clone(),
-            sampled: Sampled::default(),
+            sampled: Sampled::new(self.loading.prefetch),
         }
     }
 }

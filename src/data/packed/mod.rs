@@ -4,7 +4,8 @@
 //! of change, the bases, and how images are decoded. Whoever finds the file opens it; whoever does
 //! not builds it under a temporary name and renames it, while others wait. A file is checked as a
 //! whole when it is opened and built anew if damaged. What comes from it is byte for byte what
-//! decoding would give, so that a run with the cache is the run without it.
+//! decoding would give, so that a run with the cache is the run without it. None is ever deleted: that
+//! is left to the user, who may do so at any time but during a run.
 
 mod build;
 mod format;
@@ -73,6 +74,8 @@ impl Packed {
         }
         let _lock = lock?;
         Builder::new(split, &packing).write(&path, &key)?;
+        let megabytes = fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;
+        eprintln!("cached in {} ({megabytes} MB)", path.display());
         Self::map(&path, &key, split, &packing)?.map_err(|damage| DataError::CacheUnwritable {
             path,
             reason: format!("what was written cannot be read back ({damage})"),

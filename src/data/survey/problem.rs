@@ -114,6 +114,7 @@ fn path_of(error: &DataError) -> Option<&Path> {
         | DataError::FileMissing { path, .. }
         | DataError::List { path, .. }
         | DataError::ImageMissing { path }
+        | DataError::NoFile { path }
         | DataError::Unlisted { path }
         | DataError::AbsurdSize { path, .. }
         | DataError::Duplicate { path, .. }
@@ -151,6 +152,8 @@ impl DataError {
             Self::List { .. } => "list",
             Self::ListedTwice { .. } => "listed-twice",
             Self::ImageMissing { .. } => "missing",
+            Self::NoFile { .. } => "no-file",
+            Self::NothingMeasured { .. } => "nothing-measured",
             Self::Unlisted { .. } => "unlisted",
             Self::AbsurdSize { .. } => "absurd-size",
             Self::Duplicate { .. } => "duplicate",

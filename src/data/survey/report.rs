@@ -138,14 +138,14 @@ fn side(f: &mut Formatter<'_>, name: &str, stats: &SideStats) -> fmt::Result {
     for bin in &stats.histogram {
         // Rounded up, so that one class shows.
         let bar = (bin.classes * BAR).div_ceil(tallest.unwrap_or(1).max(1));
-        writeln!(
-            f,
-            "  {:>6} to {:<6} {:>6} classes {}",
+        let line = format!(
+            "  {:>6} to {:<6} {:>6} class(es) {}",
             bin.from,
             bin.to,
             bin.classes,
             "#".repeat(bar)
-        )?;
+        );
+        writeln!(f, "{}", line.trim_end())?;
     }
     Ok(())
 }

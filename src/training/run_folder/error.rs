@@ -81,14 +81,16 @@ pub enum RunFolderError {
     },
     /// A resumed run was given another configuration.
     #[error(
-        "--resume goes on with the configuration in {}; only training.epochs, data.workers \
-         and data.prefetch may be changed with --set, not {key}", path.display()
+        "--resume goes on with the configuration in {}; only {} may be changed with --set, not \
+         {key}", path.display(), allowed.join(", ")
     )]
     ResumedWithChange {
         /// The run folder.
         path: PathBuf,
         /// The key that would change.
         key: String,
+        /// The keys that may.
+        allowed: &'static [&'static str],
     },
     /// A resumed run has nothing left to do.
     #[error(
