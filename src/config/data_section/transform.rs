@@ -44,8 +44,8 @@ pub struct TransformConfig {
     /// How a test image is brought to `image_size`.
     pub test_view: TestView,
     /// Whether JPEGs with at least six times the pixels that are needed in each direction are decoded
-    /// at a half, a quarter or an eighth of their size: in half the time and less memory, and half a
-    /// level different in the mean.
+    /// at a half, a quarter or an eighth of their size, where that divides their sides: in half the
+    /// time and less memory, and up to two levels different in the mean.
     pub reduced_decoding: bool,
     /// Mean subtracted from red, green and blue, on the scale 0 to 1 (ImageNet's).
     pub mean: [f32; 3],
