@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use burn_dataset::Dataset;
 use image::RgbImage;
+use sha2::{Digest, Sha256};
 
 use super::DataError;
 use super::base::{Base, Pixels};
@@ -192,6 +193,18 @@ impl Split {
     /// What image `index` is called: its path below the dataset's root where it is a file.
     pub fn image_name(&self, index: usize) -> String {
         self.images.name(index)
+    }
+
+    /// A hash, SHA-256 in hexadecimal, of the names and lengths of the images' files; none for images
+    /// in memory, and where a file is not there any more.
+    pub fn files_digest(&self) -> Option<String> {
+        let mut hash = Sha256::new();
+        for image in 0..self.labels.len() {
+            let length = self.path(image)?.metadata().ok()?.len();
+            hash.update(format!("{:?} {length}\n", self.image_name(image)));
+        }
+        let digits = hash.finalize();
+        Some(digits.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Refuses a split that cannot be compared with itself: fewer than two classes, a class of one

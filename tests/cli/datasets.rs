@@ -179,6 +179,27 @@ fn a_test_split_of_which_nothing_can_be_read_is_refused_before_training() {
 }
 
 #[test]
+fn images_that_were_changed_since_the_run_began_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos, 8, 4);
+    trained(directory.path(), &arguments("folder", "photos", "run"));
+    let resume = |epochs: &str| {
+        let resume = ["train", "--resume", "--run", "run", "--set", epochs];
+        let output = loop_dml(directory.path()).args(resume).assert().success();
+        String::from_utf8_lossy(&output.get_output().stderr).into_owned()
+    };
+    assert!(!resume("training.epochs=3").contains("warning"));
+    fs::copy(photos.join("class-00/2.png"), photos.join("class-01/0.png")).unwrap();
+    let told = resume("training.epochs=4");
+    assert!(
+        told.contains("warning: files of the training images"),
+        "{told}"
+    );
+    assert!(!told.contains("files of the test images"), "{told}");
+}
+
+#[test]
 fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 4);

@@ -177,7 +177,13 @@ impl RunFolder {
             false => ("test", record.test),
         };
         let now = SplitSummary::of(split);
-        if was == now {
+        if was.counts_as(&now) {
+            if was.has_other_files(&now) {
+                eprintln!(
+                    "warning: files of the {name} images have other names or lengths than when the \
+                     run began; its measures may not be compared"
+                );
+            }
             return Ok(());
         }
         Err(RunFolderError::OtherImages {

@@ -37,6 +37,9 @@ pub struct SplitSummary {
     pub images: usize,
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
+    /// Hash of the files' names and lengths, as [`Split::files_digest`] gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
     /// Number of queries, where not every image is one and in the gallery of the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<usize>,
@@ -55,9 +58,23 @@ impl SplitSummary {
         Self {
             queries: count(Role::is_query),
             gallery: count(Role::is_in_gallery),
+            files: split.files_digest(),
             images: split.labels().len(),
             classes: split.class_names().to_vec(),
         }
+    }
+}
+
+impl SplitSummary {
+    /// Whether both have as many images, queries and gallery, of the same classes.
+    pub fn counts_as(&self, other: &Self) -> bool {
+        (self.images, &self.classes, self.queries, self.gallery)
+            == (other.images, &other.classes, other.queries, other.gallery)
+    }
+
+    /// Whether the files of both are known and differ in a name or a length.
+    pub fn has_other_files(&self, other: &Self) -> bool {
+        self.files.is_some() && other.files.is_some() && self.files != other.files
     }
 }
 

@@ -7,6 +7,7 @@ fn record() -> RunRecord {
     let split = SplitSummary {
         images: 4,
         classes: vec!["a".into(), "b".into()],
+        files: None,
         queries: None,
         gallery: None,
     };
