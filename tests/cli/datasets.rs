@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{draw_folder, evaluate, loop_dml, metrics, refusal};
+use crate::support::{draw_folder, evaluate, evaluation, loop_dml, metrics, refusal};
 
 /// Arguments of a training that takes seconds, on `dataset` below `root`.
 fn arguments(dataset: &str, root: &str, run: &str) -> Vec<String> {
@@ -139,11 +139,7 @@ fn broken_images_are_skipped_and_counted_when_asked() {
         &with(arguments("folder", "photos", "run"), &skip),
     );
     assert!(told.contains("class-05/0.png"), "{told}");
-    let output = loop_dml(directory.path())
-        .args(["evaluate", "run", "--json"])
-        .assert()
-        .success();
-    let object: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let object = evaluation(directory.path(), "run", &[]);
     assert_eq!(
         (&object["skipped"], &object["queries"]),
         (&2.into(), &14.into())
@@ -217,11 +213,7 @@ fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
     }
     fs::write(directory.path().join("shop.csv"), rows.join("\r\n")).unwrap();
     trained(directory.path(), &arguments("manifest", "shop.csv", "run"));
-    let output = loop_dml(directory.path())
-        .args(["evaluate", "run", "--json"])
-        .assert()
-        .success();
-    let object: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let object = evaluation(directory.path(), "run", &[]);
     assert_eq!(object["queries"], 4);
     let record = fs::read_to_string(directory.path().join("run/run.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();

@@ -49,6 +49,11 @@ pub(crate) fn train_small(directory: &Path, run: &str, more: &[&str]) -> String 
 
 /// The recall that `evaluate --json` prints for `run`, with `more` arguments.
 pub(crate) fn evaluate(directory: &Path, run: &str, more: &[&str]) -> Value {
+    evaluation(directory, run, more)["recall"].take()
+}
+
+/// All that `evaluate --json` prints for `run`, with `more` arguments.
+pub(crate) fn evaluation(directory: &Path, run: &str, more: &[&str]) -> Value {
     let output = loop_dml(directory)
         .args(["evaluate", run, "--json"])
         .args(more)
@@ -56,8 +61,7 @@ pub(crate) fn evaluate(directory: &Path, run: &str, more: &[&str]) -> Value {
         .success()
         .get_output()
         .clone();
-    let mut object: Value = serde_json::from_slice(&output.stdout).unwrap();
-    object["recall"].take()
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The lines of a run's `metrics.jsonl`, without the wall-clock times.

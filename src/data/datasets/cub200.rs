@@ -1,7 +1,7 @@
 //! CUB-200-2011 (Wah et al. 2011): `images.txt`, `image_class_labels.txt`, `classes.txt` and
 //! `images/`; classes 1 to 100 train, 101 to 200 test.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::collector::Collector;
@@ -33,7 +33,7 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
     let names = by_id(&classes, ["class_id", "class_name"], &mut collector);
     let labels = by_id(&labels, ["image_id", "class_id"], &mut collector);
     let images = by_id(&images, ["image_id", "path"], &mut collector);
-    let listed: HashMap<usize, ()> = images.iter().map(|image| (image.0, ())).collect();
+    let listed: HashSet<usize> = images.iter().map(|image| image.0).collect();
     let labels_by_image: HashMap<usize, &str> = labels.iter().map(|l| (l.0, l.2)).collect();
     let names: HashMap<usize, &str> = names.iter().map(|name| (name.0, name.2)).collect();
     for (id, line, path) in images {
@@ -48,7 +48,7 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
         }
     }
     for (id, line, _) in labels {
-        if !listed.contains_key(&id) {
+        if !listed.contains(&id) {
             let error = row(format!(
                 "image {id} has a class here but is not in images.txt: {RESTORE}"
             ));

@@ -89,7 +89,12 @@ fn splits<const N: usize>(
 ) -> Result<([Split; N], Vec<DataError>), DataError> {
     let broken = config.loading.broken_images;
     let mut warnings = accepted(&listing, broken)?;
-    warnings.extend(published::compare(&listing));
+    // Who only measures need not know of the training images.
+    let concerned = |warning: &DataError| match warning {
+        DataError::NotPublished { split, .. } => sides.iter().any(|side| side.name() == *split),
+        _ => true,
+    };
+    warnings.extend(published::compare(&listing).into_iter().filter(concerned));
     let workers = worker_count(config.loading.workers);
     let mut left_out = Vec::with_capacity(N);
     for side in sides {

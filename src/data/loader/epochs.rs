@@ -18,6 +18,8 @@ pub(super) struct Epochs {
     pub(super) split: Arc<Split>,
     pub(super) sampler: Arc<PairSampler>,
     pub(super) transform: Arc<Transform>,
+    /// The shorter side that originals are decoded with, as [`Transform::needed`] says.
+    pub(super) needed: Option<u32>,
     /// The epochs to be made.
     pub(super) epochs: Range<usize>,
     /// The batches of each epoch that are made.
@@ -73,8 +75,7 @@ impl Epochs {
     fn view(&self, index: usize, epoch: usize, position: usize) -> Result<RgbImage, DataError> {
         let seed = self.sampler.seed();
         let mut rng = stream(Purpose::Augmentation, seed, epoch, position);
-        let needed = self.transform.needed(&self.transform.train_bases());
-        let base_of = |base| self.split.base(index, base, needed);
+        let base_of = |base| self.split.base(index, base, self.needed);
         self.transform.train_from(&mut rng, base_of)
     }
 

@@ -97,6 +97,8 @@ impl<B: Backend> SplitLoader<B> {
 struct InOrder {
     split: Arc<Split>,
     transform: Arc<Transform>,
+    /// The shorter side that originals are decoded with, as [`Transform::needed`] says.
+    needed: Option<u32>,
     /// The images that are made.
     range: Range<usize>,
     batch_size: usize,
@@ -120,8 +122,7 @@ impl Work for InOrder {
 
     fn piece(&self, batch: usize, piece: usize) -> Result<Option<View>, DataError> {
         let index = self.range.start + batch * self.batch_size + piece;
-        let needed = self.transform.needed(&[self.transform.test_base()]);
-        let base_of = |base| self.split.base(index, base, needed);
+        let base_of = |base| self.split.base(index, base, self.needed);
         match self.transform.test_from(base_of) {
             Ok(image) => Ok(Some((index, image))),
             Err(error) if self.broken == BrokenImages::Skip => {
@@ -200,6 +201,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
         let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
         let work = self.schedule.includes(epoch).then(|| InOrder {
             split: self.split.clone(),
+            needed: self.transform.needed(&[self.transform.test_base()]),
             transform: self.transform.clone(),
             range: self.range.clone(),
             batch_size: self.batch_size,
