@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::layers::{
-    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool,
+    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
 };
 
 /// Channels after each block: doubled as the map is halved, so that the first block, with most
@@ -24,6 +24,7 @@ const HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 2,
     stride: 2,
     padding: 0,
+    ceil_mode: true,
 };
 
 /// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pool, after the usual network of
@@ -41,7 +42,7 @@ impl<B: Backend> Conv4<B> {
         let inputs = [3, WIDTHS[0], WIDTHS[1], WIDTHS[2]];
         let block = |(input, output)| {
             let convolution = ConvolutionConfig::new(input, output, 3)
-                .with_padding(1)
+                .with_padding(Padding::Symmetric(1))
                 .with_path(path);
             ConvolutionBlockConfig::new(convolution).init(device)
         };

@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::layers::{
-    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool,
+    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
 };
 
 /// Channels of the feature maps.
@@ -26,6 +26,7 @@ const HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 3,
     stride: 2,
     padding: 0,
+    ceil_mode: true,
 };
 
 /// The last halving has windows of 2.
@@ -33,6 +34,7 @@ const LAST_HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 2,
     stride: 2,
     padding: 0,
+    ceil_mode: true,
 };
 
 /// The pool inside an inception block keeps the size.
@@ -40,6 +42,7 @@ const BRANCH_POOL: MaxPool = MaxPool {
     kernel_size: 3,
     stride: 1,
     padding: 1,
+    ceil_mode: true,
 };
 
 /// Channel counts of an [`Inception`] block, in the order of torchvision's arguments.
@@ -89,7 +92,7 @@ fn block<B: Backend>(
 ) -> ConvolutionBlock<B> {
     let convolution = ConvolutionConfig::new(input, output, k)
         .with_stride(stride)
-        .with_padding(k / 2)
+        .with_padding(Padding::Symmetric(k / 2))
         .with_path(path);
     ConvolutionBlockConfig::new(convolution)
         .with_epsilon(EPSILON)

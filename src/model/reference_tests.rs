@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::{
     BackboneNetwork, ComputePath, Embedder, EmbedderConfig, GoogLeNet, WeightsError,
-    layers::{ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig},
+    layers::{ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, Padding},
     load_weights,
     weights::torch_name,
 };
@@ -291,7 +291,7 @@ impl burn::module::ModuleVisitor<AB> for GradientVisitor<'_> {
 }
 
 fn block() -> ConvolutionBlock<B> {
-    let convolution = ConvolutionConfig::new(2, 3, 3).with_padding(1);
+    let convolution = ConvolutionConfig::new(2, 3, 3).with_padding(Padding::Symmetric(1));
     ConvolutionBlockConfig::new(convolution).init(&Default::default())
 }
 

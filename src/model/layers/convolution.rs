@@ -1,11 +1,11 @@
 //! Convolution without bias on channels-last feature maps.
 
-use super::ComputePath;
+use super::{ComputePath, Padding};
 use burn::{
     config::Config,
     module::{Module, Param},
     nn::Initializer,
-    tensor::{Int, Tensor, TensorData, backend::Backend, module::conv2d, ops::ConvOptions},
+    tensor::{Int, Tensor, TensorData, backend::Backend, module::conv2d, ops::PaddedConvOptions},
 };
 
 /// Configuration of a [`Convolution`] with a square kernel.
@@ -20,9 +20,9 @@ pub struct ConvolutionConfig {
     /// Step between neighbouring outputs, in positions.
     #[config(default = 1)]
     pub stride: usize,
-    /// Zeros put around the input, in positions.
-    #[config(default = 0)]
-    pub padding: usize,
+    /// Zeros put around the input.
+    #[config(default = "Padding::Symmetric(0)")]
+    pub padding: Padding,
     /// How it is computed.
     #[config(default = "ComputePath::Rows")]
     pub path: ComputePath,
@@ -34,7 +34,8 @@ pub struct Convolution<B: Backend> {
     /// The kernel, `[k, k, C_in, C_out]`; PyTorch has `[C_out, C_in, k, k]`.
     pub weight: Param<Tensor<B, 4>>,
     stride: usize,
-    padding: usize,
+    #[module(skip)]
+    padding: Padding,
     #[module(skip)]
     path: ComputePath,
 }
@@ -63,7 +64,8 @@ impl<B: Backend> Convolution<B> {
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C_in]`
-    /// - output: `[N, H', W', C_out]` with H' = (H + 2·padding − k) / stride + 1, rounded down
+    /// - output: `[N, H', W', C_out]` with H' = (H + zeros of the padding − k) / stride + 1,
+    ///   rounded down
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward_with(x, self.weight.val())
     }
@@ -77,49 +79,33 @@ impl<B: Backend> Convolution<B> {
     fn forward_with(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
         let [k, _, channels_in, channels_out] = weight.dims();
         let [n, h, w, _] = x.dims();
-        let pointwise = k == 1 && self.stride == 1 && self.padding == 0;
+        let windows = self.windows(&x, k);
+        let pointwise = k == 1 && self.stride == 1 && !windows.padded();
         if !pointwise && self.path == ComputePath::Native {
             return self.forward_native(x, weight);
         }
-        let (columns, h, w) = match pointwise {
-            true => (x.reshape([n * h * w, channels_in]), h, w),
-            false => self.columns(x, k),
+        let ([h, w], columns) = match pointwise {
+            true => ([h, w], x.reshape([n * h * w, channels_in])),
+            false => (windows.output_size(), windows.select(x)),
         };
+        let columns = columns.reshape([n * h * w, k * k * channels_in]);
         let weight = weight.reshape([k * k * channels_in, channels_out]);
         columns.matmul(weight).reshape([n, h, w, channels_out])
     }
 
-    /// The inputs of each output position, `[N·H'·W', k·k·C]`, and H' and W'.
-    fn columns(&self, x: Tensor<B, 4>, k: usize) -> (Tensor<B, 2>, usize, usize) {
-        let device = x.device();
-        let [n, h, w, c] = x.dims();
-        let windows = Windows {
-            images: n,
+    fn windows(&self, x: &Tensor<B, 4>, kernel: usize) -> Windows {
+        let [images, h, w, _] = x.dims();
+        Windows {
+            images,
             size: [h, w],
-            kernel: k,
+            kernel,
             stride: self.stride,
             padding: self.padding,
-        };
-        let [h_out, w_out] = windows.output_size();
-        let rows = x.reshape([n * h * w, c]);
-        // One row of zeros at the end stands for every position of the padding.
-        let rows = match self.padding {
-            0 => rows,
-            _ => Tensor::cat(vec![rows, Tensor::zeros([1, c], &device)], 0),
-        };
-        let indices = windows.row_indices();
-        let length = indices.len();
-        let indices = Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [length]), &device);
-        let columns = rows.select(0, indices);
-        (
-            columns.reshape([n * h_out * w_out, k * k * c]),
-            h_out,
-            w_out,
-        )
+        }
     }
 
     fn forward_native(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1; 2], 1);
+        let options = self.windows(&x, weight.dims()[0]).options(1);
         let x = x.permute([0, 3, 1, 2]);
         let weight = weight.permute([3, 2, 0, 1]);
         conv2d(x, weight, None, options).permute([0, 2, 3, 1])
@@ -127,18 +113,54 @@ impl<B: Backend> Convolution<B> {
 }
 
 /// The square windows that a kernel slides over.
-struct Windows {
-    images: usize,
-    size: [usize; 2],
-    kernel: usize,
-    stride: usize,
-    padding: usize,
+pub(super) struct Windows {
+    pub(super) images: usize,
+    pub(super) size: [usize; 2],
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) padding: Padding,
 }
 
 impl Windows {
-    fn output_size(&self) -> [usize; 2] {
+    /// Zeros before and after each axis.
+    fn zeros(&self) -> [[usize; 2]; 2] {
         self.size
-            .map(|side| (side + 2 * self.padding - self.kernel) / self.stride + 1)
+            .map(|side| self.padding.around(side, self.kernel, self.stride))
+    }
+
+    fn padded(&self) -> bool {
+        self.zeros() != [[0; 2]; 2]
+    }
+
+    pub(super) fn output_size(&self) -> [usize; 2] {
+        let zeros = self.zeros();
+        [0, 1].map(|axis| {
+            let [before, after] = zeros[axis];
+            (self.size[axis] + before + after - self.kernel) / self.stride + 1
+        })
+    }
+
+    /// Burn's name for the same windows.
+    pub(super) fn options(&self, groups: usize) -> PaddedConvOptions<2> {
+        let [[top, bottom], [left, right]] = self.zeros();
+        let stride = [self.stride; 2];
+        PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups)
+    }
+
+    /// The inputs of each place of each window, `[N·H'·W'·k·k, C]`, of `x` `[N, H, W, C]`.
+    pub(super) fn select<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
+        let device = x.device();
+        let [n, h, w, c] = x.dims();
+        let rows = x.reshape([n * h * w, c]);
+        // One row of zeros at the end stands for every position of the padding.
+        let rows = match self.padded() {
+            false => rows,
+            true => Tensor::cat(vec![rows, Tensor::zeros([1, c], &device)], 0),
+        };
+        let indices = self.row_indices();
+        let length = indices.len();
+        let indices = Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [length]), &device);
+        rows.select(0, indices)
     }
 
     /// For each output position and each place of the kernel, the row of the channels-last input,
@@ -146,20 +168,21 @@ impl Windows {
     fn row_indices(&self) -> Vec<i64> {
         let [h, w] = self.size;
         let [h_out, w_out] = self.output_size();
+        let [[top, _], [left, _]] = self.zeros();
         let zeros = (self.images * h * w) as i64;
-        let inside = |window: usize, place: usize, side: usize| {
+        let inside = |window: usize, place: usize, before: usize, side: usize| {
             (window * self.stride + place)
-                .checked_sub(self.padding)
+                .checked_sub(before)
                 .filter(|&position| position < side)
         };
         let mut indices = Vec::with_capacity(self.images * h_out * w_out * self.kernel.pow(2));
         for image in 0..self.images {
             for i in 0..h_out {
                 for j in 0..w_out {
-                    for row in (0..self.kernel).map(|place| inside(i, place, h)) {
+                    for row in (0..self.kernel).map(|place| inside(i, place, top, h)) {
                         let start = row.map(|row| (image * h + row) * w);
                         indices.extend((0..self.kernel).map(|place| {
-                            match (start, inside(j, place, w)) {
+                            match (start, inside(j, place, left, w)) {
                                 (Some(start), Some(column)) => (start + column) as i64,
                                 _ => zeros,
                             }
@@ -180,7 +203,7 @@ mod tests {
 
     type AB = Autodiff<burn_flex::Flex>;
 
-    fn layer(kernel: usize, stride: usize, padding: usize) -> Convolution<AB> {
+    fn layer(kernel: usize, stride: usize, padding: Padding) -> Convolution<AB> {
         let layer = ConvolutionConfig::new(5, 7, kernel)
             .with_stride(stride)
             .with_padding(padding)
@@ -212,17 +235,23 @@ mod tests {
     #[test]
     fn both_paths_agree_in_value_and_gradient() {
         for (kernel, stride, padding) in [
-            (1, 1, 0),
-            (1, 2, 0),
-            (3, 1, 1),
-            (3, 2, 1),
-            (7, 2, 3),
-            (3, 1, 0),
+            (1, 1, Padding::Symmetric(0)),
+            (1, 2, Padding::Symmetric(0)),
+            (3, 1, Padding::Symmetric(1)),
+            (3, 2, Padding::Symmetric(1)),
+            (7, 2, Padding::Symmetric(3)),
+            (3, 1, Padding::Symmetric(0)),
+            (1, 1, Padding::Same),
+            (3, 2, Padding::Same),
         ] {
             let columns = layer(kernel, stride, padding);
             let mut native = columns.clone();
             native.path = ComputePath::Native;
-            let pairs = results(&columns, 9).into_iter().zip(results(&native, 9));
+            // An even side makes TensorFlow's padding uneven, an odd one even.
+            let pairs = [8, 9].into_iter().flat_map(|side| {
+                let own = results(&columns, side).into_iter();
+                own.zip(results(&native, side))
+            });
             for (own, burns) in pairs {
                 assert_eq!(own.shape, burns.shape);
                 own.assert_approx_eq::<f32>(&burns, burn::tensor::Tolerance::absolute(1e-4));
@@ -232,7 +261,7 @@ mod tests {
 
     #[test]
     fn pointwise_convolution_is_burns() {
-        let layer = layer(1, 1, 0);
+        let layer = layer(1, 1, Padding::Symmetric(0));
         let [own, ..] = results(&layer, 4);
         let burns = layer.forward_native(wave([2, 4, 6, 5]), layer.weight.val());
         own.assert_approx_eq::<f32>(&burns.into_data(), burn::tensor::Tolerance::absolute(1e-5));
@@ -240,7 +269,7 @@ mod tests {
 
     #[test]
     fn scaled_weights_scale_the_output() {
-        let layer = layer(3, 1, 1);
+        let layer = layer(3, 1, Padding::Symmetric(1));
         let device = Default::default();
         let x = Tensor::<AB, 4>::random([1, 4, 4, 5], Distribution::Default, &device);
         let scale = Tensor::<AB, 1>::random([7], Distribution::Default, &device);

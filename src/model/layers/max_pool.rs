@@ -7,9 +7,8 @@ use super::ComputePath;
 /// Max pooling over square windows; places outside the map never win, and of equal values the
 /// first in reading order takes the gradient.
 ///
-/// The last window may hang over the edge (PyTorch's `ceil_mode`). Every window must start on the
-/// map or its padding, which kernel − padding ≥ stride ensures; PyTorch drops a window that does
-/// not, Burn keeps it.
+/// With `ceil_mode` every window must start on the map or its padding, which
+/// kernel − padding ≥ stride ensures; PyTorch drops a window that does not, Burn keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool {
     /// Side of the window, in positions.
@@ -18,6 +17,9 @@ pub struct MaxPool {
     pub stride: usize,
     /// Places put around the input, in positions.
     pub padding: usize,
+    /// Whether the last window may hang over the edge (PyTorch's `ceil_mode`). Else the positions
+    /// that fill no window are left out.
+    pub ceil_mode: bool,
 }
 
 impl MaxPool {
@@ -25,7 +27,8 @@ impl MaxPool {
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
-    /// - output: `[N, H', W', C]` with H' = (H + 2·padding − k) / stride + 1, rounded up
+    /// - output: `[N, H', W', C]` with H' = (H + 2·padding − k) / stride + 1, rounded up with
+    ///   `ceil_mode`, else down
     pub fn forward<B: Backend>(&self, x: Tensor<B, 4>, path: ComputePath) -> Tensor<B, 4> {
         match path {
             ComputePath::Rows => self.forward_rows(x),
@@ -51,7 +54,11 @@ impl MaxPool {
         side: usize,
         inner: usize,
     ) -> (Tensor<B, 2>, usize) {
-        let windows = (side + 2 * self.padding - self.kernel_size).div_ceil(self.stride) + 1;
+        let room = side + 2 * self.padding - self.kernel_size;
+        let windows = match self.ceil_mode {
+            true => room.div_ceil(self.stride),
+            false => room / self.stride,
+        } + 1;
         // A place outside the map is moved to the nearest inside, which the window also covers.
         let position = |window: usize, place: usize| {
             (window * self.stride + place)
@@ -82,7 +89,7 @@ impl MaxPool {
             [self.stride; 2],
             [self.padding; 2],
             [1; 2],
-            true,
+            self.ceil_mode,
         )
         .permute([0, 2, 3, 1])
     }
@@ -96,50 +103,60 @@ mod tests {
 
     type AB = Autodiff<burn_flex::Flex>;
 
-    /// One channel: 0 to 24 negated, so that a zero of the padding would win if it counted; and
-    /// one channel of a wave.
-    fn input() -> Vec<f32> {
-        (0..25)
+    /// One channel: 1 to `count` negated, so that a zero of the padding would win if it counted;
+    /// and one channel of a wave.
+    fn input(count: usize) -> Vec<f32> {
+        (0..count)
             .flat_map(|i| [-1.0 - i as f32, (i as f32 * 2.1).sin()])
             .collect()
     }
 
     #[test]
     fn windows_over_the_edge_and_padding_never_win_and_pass_gradients_to_the_largest() {
-        let pools = [(3, 2, 0), (2, 2, 0), (3, 1, 1)];
+        let pools = [(3, 2, 0), (2, 2, 0), (3, 1, 1), (3, 2, 1)];
         let paths = [ComputePath::Rows, ComputePath::Native];
-        for ((kernel_size, stride, padding), path) in pools
+        for (((kernel_size, stride, padding), path), (ceil_mode, side)) in pools
             .into_iter()
             .flat_map(|pool| paths.map(|path| (pool, path)))
+            .flat_map(|case| {
+                [(true, 5), (true, 6), (false, 5), (false, 6)].map(|edge| (case, edge))
+            })
         {
             let pool = MaxPool {
                 kernel_size,
                 stride,
                 padding,
+                ceil_mode,
             };
-            let x = TensorData::new(input(), [1, 5, 5, 2]);
+            let input = input(side * side);
+            let x = TensorData::new(input.clone(), [1, side, side, 2]);
             let x = Tensor::<AB, 4>::from_data(x, &Default::default()).require_grad();
             let y = pool.forward(x.clone(), path);
             let [_, h, w, _] = y.dims();
-            assert_eq!(h, (5 + 2 * padding - kernel_size).div_ceil(stride) + 1);
+            let room = (side + 2 * padding - kernel_size) as f64 / stride as f64;
+            let windows = if ceil_mode { room.ceil() } else { room.floor() };
+            assert_eq!([h, w], [windows as usize + 1; 2], "{pool:?} {side}");
 
-            let (mut outputs, mut gradient) = (Vec::new(), vec![0.0_f32; 50]);
+            let (mut outputs, mut gradient) = (Vec::new(), vec![0.0_f32; input.len()]);
             for (i, j, c) in (0..h).flat_map(|i| (0..w).flat_map(move |j| [(i, j, 0), (i, j, 1)])) {
                 let places = |window: usize| {
                     let start = (window * stride) as isize - padding as isize;
-                    (start..start + kernel_size as isize).filter(|p| (0..5).contains(p))
+                    (start..start + kernel_size as isize).filter(|p| (0..side as isize).contains(p))
                 };
-                let rows =
-                    places(i).flat_map(|r| places(j).map(move |k| (r * 5 + k) as usize * 2 + c));
-                let best = rows
-                    .max_by(|&a, &b| input()[a].total_cmp(&input()[b]))
-                    .unwrap();
-                outputs.push(input()[best]);
+                let rows = places(i)
+                    .flat_map(|r| places(j).map(move |k| (r * side as isize + k) as usize * 2 + c));
+                let best = rows.max_by(|&a, &b| input[a].total_cmp(&input[b])).unwrap();
+                outputs.push(input[best]);
                 gradient[best] += 1.0;
             }
             let found = x.grad(&y.clone().sum().backward()).unwrap();
-            assert_eq!(y.into_data().into_vec::<f32>().unwrap(), outputs);
-            assert_eq!(found.into_data().into_vec::<f32>().unwrap(), gradient);
+            assert_eq!(
+                y.into_data().into_vec::<f32>().unwrap(),
+                outputs,
+                "{pool:?}"
+            );
+            let found = found.into_data().into_vec::<f32>().unwrap();
+            assert_eq!(found, gradient, "{pool:?} {side}");
         }
     }
 }

@@ -4,14 +4,22 @@
 //! a 1×1 convolution is a plain matrix product, any other convolution is a matrix product after a
 //! selection of rows, a batch norm broadcasts one row, and no step walks memory with a stride.
 
+mod activation;
 mod batch_norm;
 mod compute_path;
 mod convolution;
 mod convolution_block;
+mod depthwise;
 mod max_pool;
+mod padding;
 
+pub use activation::Activation;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use compute_path::ComputePath;
 pub use convolution::{Convolution, ConvolutionConfig};
-pub use convolution_block::{ConvolutionBlock, ConvolutionBlockConfig};
+pub use convolution_block::{
+    ConvolutionBlock, ConvolutionBlockConfig, DepthwiseBlock, DepthwiseBlockConfig,
+};
+pub use depthwise::{DepthwiseConvolution, DepthwiseConvolutionConfig};
 pub use max_pool::MaxPool;
+pub use padding::Padding;

@@ -1,0 +1,55 @@
+//! What follows a batch norm.
+
+use burn::tensor::{Tensor, activation::relu, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+/// Where ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
+const RELU6_CEILING: f32 = 6.0;
+
+/// The function applied to each value of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Activation {
+    /// max(x, 0); the slope at 0 is 0.
+    #[default]
+    Relu,
+    /// min(max(x, 0), 6); the slope at 0 and at 6 is 0, as PyTorch's `hardtanh` has it.
+    Relu6,
+    /// x itself.
+    None,
+}
+
+impl Activation {
+    /// Applies it to `x`.
+    pub fn forward<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
+        match self {
+            Self::Relu => relu(x),
+            Self::Relu6 => {
+                // A clamp would let gradients through at exactly 6.
+                let x = relu(x);
+                let saturated = x.clone().greater_equal_elem(RELU6_CEILING);
+                x.mask_fill(saturated, RELU6_CEILING)
+            }
+            Self::None => x,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Autodiff;
+
+    use super::*;
+
+    type AB = Autodiff<burn_flex::Flex>;
+
+    #[test]
+    fn relu6_clips_at_both_ends_and_has_no_slope_there() {
+        let x = [-1.0, 0.0, 0.5, 5.5, 6.0, 7.0];
+        let x = Tensor::<AB, 1>::from_floats(x, &Default::default()).require_grad();
+        let y = Activation::Relu6.forward(x.clone());
+        let slopes = x.grad(&y.clone().sum().backward()).unwrap();
+        let values = |data: burn::tensor::TensorData| data.into_vec::<f32>().unwrap();
+        assert_eq!(values(y.into_data()), [0.0, 0.0, 0.5, 5.5, 6.0, 6.0]);
+        assert_eq!(values(slopes.into_data()), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+}
