@@ -5,8 +5,11 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::layers::{
-    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+use super::{
+    layers::{
+        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+    },
+    passes::{Direct, Pass, Stages},
 };
 
 /// Channels after each block: doubled as the map is halved, so that the first block, with most
@@ -58,8 +61,26 @@ impl<B: Backend> Conv4<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 16 pixels
     /// - output: `[N, ⌈H/16⌉, ⌈W/16⌉, 128]`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.blocks.iter().fold(images, |map, block| {
-            HALVING_POOL.forward(block.forward(map), self.path)
-        })
+        self.run(images, &mut Direct::default())
+    }
+
+    #[cfg(test)]
+    pub(super) fn norms(&self) -> impl Iterator<Item = &super::layers::BatchNorm<B>> {
+        self.blocks.iter().map(|block| &block.bn)
+    }
+}
+
+impl<B: Backend> Stages<B> for Conv4<B> {
+    fn count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn path(&self) -> ComputePath {
+        self.path
+    }
+
+    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+        let x = pass.block(&self.blocks[stage], x);
+        pass.max_pool(HALVING_POOL, self.path, x)
     }
 }

@@ -11,6 +11,7 @@ use burn::{
 use super::{
     Conv4, GoogLeNet,
     layers::ComputePath,
+    passes::{Direct, Pass, Stages},
     weights::{WeightsError, load_weights},
 };
 use crate::config::{Backbone, ModelConfig};
@@ -139,7 +140,7 @@ fn head<B: Backend>(features: usize, embedding_dim: usize, device: &B::Device) -
 
 /// Burn draws a random parameter at its first use. Drawn here, a network depends on nothing but
 /// the seed set before it was made.
-struct DrawNow;
+pub(super) struct DrawNow;
 
 impl<B: Backend> ModuleVisitor<B> for DrawNow {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) {
@@ -155,6 +156,29 @@ pub enum BackboneNetwork<B: Backend> {
     Conv4(Conv4<B>),
     /// GoogLeNet.
     GoogLeNet(GoogLeNet<B>),
+}
+
+impl<B: Backend> Stages<B> for BackboneNetwork<B> {
+    fn count(&self) -> usize {
+        match self {
+            Self::Conv4(network) => network.count(),
+            Self::GoogLeNet(network) => network.count(),
+        }
+    }
+
+    fn path(&self) -> ComputePath {
+        match self {
+            Self::Conv4(network) => network.path(),
+            Self::GoogLeNet(network) => network.path(),
+        }
+    }
+
+    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+        match self {
+            Self::Conv4(network) => network.stage(stage, x, pass),
+            Self::GoogLeNet(network) => network.stage(stage, x, pass),
+        }
+    }
 }
 
 /// Maps images to embeddings.
@@ -203,12 +227,28 @@ impl<B: Backend> Embedder<B> {
             true => from_imagenet_scale(images),
             false => images,
         };
-        let maps = match &self.backbone {
-            BackboneNetwork::Conv4(network) => network.forward(images),
-            BackboneNetwork::GoogLeNet(network) => network.forward(images),
-        };
+        self.pool(self.backbone.run(images, &mut Direct::default()))
+    }
+
+    fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
         let [n, h, w, c] = maps.dims();
         maps.reshape([n, h * w, c]).mean_dim(1).squeeze_dim(1)
+    }
+
+    pub(crate) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        let images = images.permute([0, 2, 3, 1]);
+        match self.rescale {
+            true => from_imagenet_scale(images),
+            false => images,
+        }
+    }
+
+    pub(crate) fn embed(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
+        let embeddings = self.head.forward(self.pool(maps));
+        match self.normalize {
+            true => unit_length(embeddings),
+            false => embeddings,
+        }
     }
 }
 

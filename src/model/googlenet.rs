@@ -8,8 +8,11 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::layers::{
-    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+use super::{
+    layers::{
+        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+    },
+    passes::{Direct, Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -111,35 +114,16 @@ pub struct Inception<B: Backend> {
 }
 
 impl<B: Backend> Inception<B> {
-    fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let through = |blocks: &[ConvolutionBlock<B>]| {
-            blocks
-                .iter()
-                .fold(x.clone(), |map, block| block.forward(map))
-        };
-        let branches = vec![
-            self.branch1.forward(x.clone()),
-            through(&self.branch2),
-            through(&self.branch3),
-            self.branch4
-                .forward(BRANCH_POOL.forward(x.clone(), self.path)),
-        ];
-        side_by_side(branches)
+    fn run<'m, P: Pass<'m, B>>(&'m self, x: P::Map, pass: &mut P) -> P::Map {
+        let branch1 = pass.block(&self.branch1, x.clone());
+        let [branch2, branch3] = [&self.branch2, &self.branch3].map(|blocks| {
+            let through = |map, block| pass.block(block, map);
+            blocks.iter().fold(x.clone(), through)
+        });
+        let pooled = pass.max_pool(BRANCH_POOL, self.path, x);
+        let branch4 = pass.block(&self.branch4, pooled);
+        pass.side_by_side(vec![branch1, branch2, branch3, branch4])
     }
-}
-
-/// Concatenates maps `[N, H, W, Cᵢ]` along their channels.
-///
-/// As matrices: the gradient of each is then a block of columns, which is copied out by rows.
-fn side_by_side<B: Backend>(maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
-    let [n, h, w, _] = maps[0].dims();
-    let as_rows = |map: Tensor<B, 4>| {
-        let channels = map.dims()[3];
-        map.reshape([n * h * w, channels])
-    };
-    let rows = Tensor::cat(maps.into_iter().map(as_rows).collect(), 1);
-    let channels = rows.dims()[1];
-    rows.reshape([n, h, w, channels])
 }
 
 /// GoogLeNet's convolutional part: images to maps of 1024 channels, 32 times
@@ -189,20 +173,47 @@ impl<B: Backend> GoogLeNet<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 31 pixels
     /// - output: `[N, h, w, 1024]`, the map after `inception5b`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        let x = HALVING_POOL.forward(self.conv1.forward(images), self.path);
-        let x = self.conv3.forward(self.conv2.forward(x));
-        let x = HALVING_POOL.forward(x, self.path);
+        self.run(images, &mut Direct::default())
+    }
+}
 
-        let x = self.inception3b.forward(self.inception3a.forward(x));
-        let x = HALVING_POOL.forward(x, self.path);
+impl<B: Backend> Stages<B> for GoogLeNet<B> {
+    fn count(&self) -> usize {
+        5
+    }
 
-        let x = self.inception4a.forward(x);
-        let x = self.inception4b.forward(x);
-        let x = self.inception4c.forward(x);
-        let x = self.inception4d.forward(x);
-        let x = self.inception4e.forward(x);
-        let x = LAST_HALVING_POOL.forward(x, self.path);
+    fn path(&self) -> ComputePath {
+        self.path
+    }
 
-        self.inception5b.forward(self.inception5a.forward(x))
+    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+        match stage {
+            0 => {
+                let x = pass.block(&self.conv1, x);
+                let x = pass.max_pool(HALVING_POOL, self.path, x);
+                let x = pass.block(&self.conv2, x);
+                let x = pass.block(&self.conv3, x);
+                pass.max_pool(HALVING_POOL, self.path, x)
+            }
+            1 => {
+                let x = self.inception3a.run(x, pass);
+                let x = self.inception3b.run(x, pass);
+                pass.max_pool(HALVING_POOL, self.path, x)
+            }
+            2 => {
+                let x = self.inception4a.run(x, pass);
+                let x = self.inception4b.run(x, pass);
+                self.inception4c.run(x, pass)
+            }
+            3 => {
+                let x = self.inception4d.run(x, pass);
+                let x = self.inception4e.run(x, pass);
+                pass.max_pool(LAST_HALVING_POOL, self.path, x)
+            }
+            _ => {
+                let x = self.inception5a.run(x, pass);
+                self.inception5b.run(x, pass)
+            }
+        }
     }
 }

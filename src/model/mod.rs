@@ -8,11 +8,14 @@ mod conv4;
 mod embedder;
 mod googlenet;
 pub mod layers;
+pub mod passes;
 #[cfg(test)]
 mod reference_tests;
 mod weights;
 
 pub use conv4::Conv4;
+#[cfg(test)]
+use embedder::DrawNow;
 pub use embedder::{BackboneNetwork, Embedder, EmbedderConfig, unit_length};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::ComputePath;

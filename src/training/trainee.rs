@@ -10,7 +10,7 @@ use super::validation::Validation;
 use crate::config::{Config, Reduction};
 use crate::data::ImageBatch;
 use crate::loss::{Loss, LossStatistics};
-use crate::model::Embedder;
+use crate::model::{Embedder, passes::Recording};
 use crate::negatives::{Negatives, Space};
 
 /// What the network is trained towards.
@@ -111,7 +111,11 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
             loss,
             reduction,
         } = &self.objective;
-        let embeddings = self.embedder.forward(batch.images);
+        let images = self.embedder.channels_last(batch.images).inner();
+        let recompute = std::env::var_os("RECOMPUTE").is_some();
+        let (maps, recording) = Recording::new(&self.embedder.backbone, images, recompute);
+        let maps = Tensor::<B, 4>::from_inner(maps).require_grad();
+        let embeddings = self.embedder.embed(maps.clone());
         let sum = embeddings.clone().inner().sum();
         let comparisons = negatives.compare(embeddings, batch.labels, *space, loss.measure());
         let output = loss.forward(comparisons);
@@ -120,7 +124,16 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
             Reduction::Sum => output.sum(),
             Reduction::Mean => output.mean(),
         };
-        TrainOutput::new(self, value.backward(), StepOutput { packed })
+        let found = value.backward();
+        let of_maps = maps.grad(&found);
+        let mut grads = burn::optim::GradientsParams::from_grads(found, self);
+        if let Some(of_maps) = of_maps {
+            recording.backward(of_maps, &mut grads);
+        }
+        TrainOutput {
+            grads,
+            item: StepOutput { packed },
+        }
     }
 }
 

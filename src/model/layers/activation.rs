@@ -1,6 +1,6 @@
 //! What follows a batch norm.
 
-use burn::tensor::{Tensor, activation::relu, backend::Backend};
+use burn::tensor::{Tensor, TensorPrimitive, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 /// Where ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
@@ -32,6 +32,31 @@ impl Activation {
             Self::None => x,
         }
     }
+
+    /// The gradient of its input, given its output and the gradient of that.
+    pub(in crate::model) fn gradient<B: Backend, const D: usize>(
+        self,
+        output: Tensor<B, D>,
+        of_output: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        match self {
+            Self::Relu => relu_gradient(output, of_output),
+            Self::Relu6 => {
+                let saturated = output.clone().greater_equal_elem(RELU6_CEILING);
+                relu_gradient(output, of_output).mask_fill(saturated, 0.0)
+            }
+            Self::None => of_output,
+        }
+    }
+}
+
+fn relu_gradient<B: Backend, const D: usize>(
+    output: Tensor<B, D>,
+    of_output: Tensor<B, D>,
+) -> Tensor<B, D> {
+    let primitive = |tensor: Tensor<B, D>| tensor.into_primitive().tensor();
+    let gradient = B::relu_backward(primitive(output), primitive(of_output));
+    Tensor::from_primitive(TensorPrimitive::Float(gradient))
 }
 
 #[cfg(test)]
@@ -48,8 +73,11 @@ mod tests {
         let x = Tensor::<AB, 1>::from_floats(x, &Default::default()).require_grad();
         let y = Activation::Relu6.forward(x.clone());
         let slopes = x.grad(&y.clone().sum().backward()).unwrap();
+        let ones = y.clone().inner().ones_like();
+        let own = Activation::Relu6.gradient(y.clone().inner(), ones);
         let values = |data: burn::tensor::TensorData| data.into_vec::<f32>().unwrap();
         assert_eq!(values(y.into_data()), [0.0, 0.0, 0.5, 5.5, 6.0, 6.0]);
         assert_eq!(values(slopes.into_data()), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(values(own.into_data()), [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
     }
 }

@@ -60,6 +60,10 @@ impl<B: Backend> BatchNorm<B> {
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H, W, C]`
     pub fn forward_train(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.normalised(x, true)
+    }
+
+    pub(super) fn normalised(&self, x: Tensor<B, 4>, updates_statistics: bool) -> Tensor<B, 4> {
         let [n, h, w, c] = x.dims();
         let x = x.reshape([n * h * w, c]);
 
@@ -75,7 +79,9 @@ impl<B: Backend> BatchNorm<B> {
         let half_tracked = channel_means(centred.clone() * fixed, n);
         let variance = half_tracked.clone() * 2.0 - half_tracked.detach();
 
-        self.update_running(mean, variance.clone().detach(), n * h * w);
+        if updates_statistics {
+            self.update_running(mean, variance.clone().detach(), n * h * w);
+        }
 
         let scale = self.weight.val().unsqueeze() / (variance + self.epsilon).sqrt();
         let shift = self.bias.val().unsqueeze() - residual * scale.clone();
@@ -91,9 +97,19 @@ impl<B: Backend> BatchNorm<B> {
         (factor, offset)
     }
 
+    /// ε.
+    pub(in crate::model) fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
     /// Moves the running statistics towards `mean` and the biased `variance`, `[1, C]` each, of
     /// `count` values per channel.
-    fn update_running(&self, mean: Tensor<B, 2>, variance: Tensor<B, 2>, count: usize) {
+    pub(in crate::model) fn update_running(
+        &self,
+        mean: Tensor<B, 2>,
+        variance: Tensor<B, 2>,
+        count: usize,
+    ) {
         // A single value has no unbiased variance; its biased one, 0, stands in.
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
         let blend = |running: &RunningState<Tensor<B, 1>>, batch: Tensor<B, 2>| {
@@ -106,13 +122,23 @@ impl<B: Backend> BatchNorm<B> {
 }
 
 /// The mean of each column of `x` `[N·M, C]`, as `[1, C]`.
-///
-/// It is a product with a row of ones: its gradient is then an outer product, one pass over
-/// memory, and single-precision sums run over one image at a time, which bounds their error.
 fn channel_means<B: Backend>(x: Tensor<B, 2>, images: usize) -> Tensor<B, 2> {
+    let rows = x.dims()[0];
+    channel_sums(x, images, 1.0 / rows as f64)
+}
+
+/// The sum of each column of `x` `[N·M, C]` of N `images`, times `factor`, as `[1, C]`.
+///
+/// It is a product with a row: its gradient is then an outer product, one pass over memory, and
+/// single-precision sums run over one image at a time, which bounds their error.
+pub(in crate::model) fn channel_sums<B: Backend>(
+    x: Tensor<B, 2>,
+    images: usize,
+    factor: f64,
+) -> Tensor<B, 2> {
     let [rows, c] = x.dims();
-    let ones = Tensor::full([1, 1, rows / images], 1.0 / rows as f64, &x.device());
-    let sums = ones.matmul(x.reshape([images, rows / images, c]));
+    let row = Tensor::full([1, 1, rows / images], factor, &x.device());
+    let sums = row.matmul(x.reshape([images, rows / images, c]));
     sums.sum_dim(0).squeeze_dim(0)
 }
 

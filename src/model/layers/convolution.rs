@@ -1,11 +1,14 @@
 //! Convolution without bias on channels-last feature maps.
 
-use super::{ComputePath, Padding};
+use super::{
+    ComputePath, Padding,
+    windows::{Windows, as_rows},
+};
 use burn::{
     config::Config,
     module::{Module, Param},
     nn::Initializer,
-    tensor::{Int, Tensor, TensorData, backend::Backend, module::conv2d, ops::PaddedConvOptions},
+    tensor::{Tensor, backend::Backend, module::conv2d},
 };
 
 /// Configuration of a [`Convolution`] with a square kernel.
@@ -77,127 +80,167 @@ impl<B: Backend> Convolution<B> {
     }
 
     fn forward_with(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [k, _, channels_in, channels_out] = weight.dims();
-        let [n, h, w, _] = x.dims();
-        let windows = self.windows(&x, k);
-        let pointwise = k == 1 && self.stride == 1 && !windows.padded();
-        if !pointwise && self.path == ComputePath::Native {
-            return self.forward_native(x, weight);
-        }
-        let ([h, w], columns) = match pointwise {
-            true => ([h, w], x.reshape([n * h * w, channels_in])),
-            false => (windows.output_size(), windows.select(x)),
-        };
-        let columns = columns.reshape([n * h * w, k * k * channels_in]);
-        let weight = weight.reshape([k * k * channels_in, channels_out]);
-        columns.matmul(weight).reshape([n, h, w, channels_out])
+        self.sliding().forward(x, weight)
     }
 
-    fn windows(&self, x: &Tensor<B, 4>, kernel: usize) -> Windows {
-        let [images, h, w, _] = x.dims();
-        Windows {
-            images,
-            size: [h, w],
-            kernel,
+    /// How its kernel slides.
+    pub(in crate::model) fn sliding(&self) -> Sliding {
+        Sliding {
             stride: self.stride,
             padding: self.padding,
+            path: self.path,
         }
-    }
-
-    fn forward_native(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        let options = self.windows(&x, weight.dims()[0]).options(1);
-        let x = x.permute([0, 3, 1, 2]);
-        let weight = weight.permute([3, 2, 0, 1]);
-        conv2d(x, weight, None, options).permute([0, 2, 3, 1])
     }
 }
 
-/// The square windows that a kernel slides over.
-pub(super) struct Windows {
-    pub(super) images: usize,
-    pub(super) size: [usize; 2],
-    pub(super) kernel: usize,
-    pub(super) stride: usize,
-    pub(super) padding: Padding,
+/// A convolution with kernels `[k, k, C, O]`, without a kernel and so without a backend of its own.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct Sliding {
+    stride: usize,
+    padding: Padding,
+    path: ComputePath,
 }
 
-impl Windows {
-    /// Zeros before and after each axis.
-    fn zeros(&self) -> [[usize; 2]; 2] {
-        self.size
-            .map(|side| self.padding.around(side, self.kernel, self.stride))
-    }
+/// A convolution of some kind, given its kernel.
+pub(in crate::model) trait Kernel: Copy + Send + Sync {
+    /// Convolves `x` `[N, H, W, C]` with `weight`: `[N, H', W', O]`.
+    fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4>;
 
-    fn padded(&self) -> bool {
-        self.zeros() != [[0; 2]; 2]
-    }
+    /// The gradients of `x`, where it is wanted, and of `weight` from that of the output; nothing
+    /// but `x` need be kept from the forward pass. Computed by [`ComputePath::Rows`].
+    fn gradients<B: Backend>(
+        self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        of_output: Tensor<B, 4>,
+        wants_x: bool,
+    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>);
+}
 
-    pub(super) fn output_size(&self) -> [usize; 2] {
-        let zeros = self.zeros();
-        [0, 1].map(|axis| {
-            let [before, after] = zeros[axis];
-            (self.size[axis] + before + after - self.kernel) / self.stride + 1
-        })
-    }
-
-    /// Burn's name for the same windows.
-    pub(super) fn options(&self, groups: usize) -> PaddedConvOptions<2> {
-        let [[top, bottom], [left, right]] = self.zeros();
-        let stride = [self.stride; 2];
-        PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups)
-    }
-
-    /// The inputs of each place of each window, `[N·H'·W'·k·k, C]`, of `x` `[N, H, W, C]`.
-    pub(super) fn select<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
-        let device = x.device();
-        let [n, h, w, c] = x.dims();
-        let rows = x.reshape([n * h * w, c]);
-        // One row of zeros at the end stands for every position of the padding.
-        let rows = match self.padded() {
-            false => rows,
-            true => Tensor::cat(vec![rows, Tensor::zeros([1, c], &device)], 0),
-        };
-        let indices = self.row_indices();
-        let length = indices.len();
-        let indices = Tensor::<B, 1, Int>::from_data(TensorData::new(indices, [length]), &device);
-        rows.select(0, indices)
-    }
-
-    /// For each output position and each place of the kernel, the row of the channels-last input,
-    /// or the row after the last for places on the padding.
-    fn row_indices(&self) -> Vec<i64> {
-        let [h, w] = self.size;
-        let [h_out, w_out] = self.output_size();
-        let [[top, _], [left, _]] = self.zeros();
-        let zeros = (self.images * h * w) as i64;
-        let inside = |window: usize, place: usize, before: usize, side: usize| {
-            (window * self.stride + place)
-                .checked_sub(before)
-                .filter(|&position| position < side)
-        };
-        let mut indices = Vec::with_capacity(self.images * h_out * w_out * self.kernel.pow(2));
-        for image in 0..self.images {
-            for i in 0..h_out {
-                for j in 0..w_out {
-                    for row in (0..self.kernel).map(|place| inside(i, place, top, h)) {
-                        let start = row.map(|row| (image * h + row) * w);
-                        indices.extend((0..self.kernel).map(|place| {
-                            match (start, inside(j, place, left, w)) {
-                                (Some(start), Some(column)) => (start + column) as i64,
-                                _ => zeros,
-                            }
-                        }));
-                    }
-                }
-            }
+impl Kernel for Sliding {
+    fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
+        let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
+        match self.path {
+            ComputePath::Native if !windows.are_positions() => forward_native(&windows, x, weight),
+            _ => forward_rows(&windows, x, weight),
         }
-        indices
+    }
+
+    fn gradients<B: Backend>(
+        self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        of_output: Tensor<B, 4>,
+        wants_x: bool,
+    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
+        let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
+        let of_weight = weight_gradient(&windows, x, of_output.clone(), weight.dims());
+        let of_x = wants_x.then(|| input_gradient(&windows, of_output, weight));
+        (of_x, of_weight)
+    }
+}
+
+fn forward_native<B: Backend>(
+    windows: &Windows,
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let x = x.permute([0, 3, 1, 2]);
+    let weight = weight.permute([3, 2, 0, 1]);
+    conv2d(x, weight, None, windows.options(1)).permute([0, 2, 3, 1])
+}
+
+fn forward_rows<B: Backend>(
+    windows: &Windows,
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let [_, _, channels_in, channels_out] = weight.dims();
+    let weight = as_matrix(weight);
+    let [h, w] = windows.output_size();
+    let piece = windows.piece::<B>(channels_in, &x.device());
+    let gather = piece.gather::<B>(&x.device());
+    let outputs = in_pieces(x, piece.images).into_iter().map(|x| {
+        let images = x.dims()[0];
+        let y = gather.columns(x).matmul(weight.clone());
+        y.reshape([images, h, w, channels_out])
+    });
+    concatenated(outputs.collect())
+}
+
+/// Columnsᵀ · gradient, summed over the pieces.
+fn weight_gradient<B: Backend>(
+    windows: &Windows,
+    x: Tensor<B, 4>,
+    of_output: Tensor<B, 4>,
+    shape: [usize; 4],
+) -> Tensor<B, 4> {
+    let piece = windows.piece::<B>(shape[2], &x.device());
+    let gather = piece.gather::<B>(&x.device());
+    let of_output = in_pieces(of_output, piece.images).into_iter();
+    let products = in_pieces(x, piece.images).into_iter().zip(of_output);
+    let products = products.map(|(x, of_output)| {
+        let columns = gather.columns(x);
+        columns.transpose().matmul(as_rows(of_output))
+    });
+    let sum = products.reduce(Tensor::add).expect("a batch has images");
+    sum.reshape(shape)
+}
+
+/// `[N, H', W', O]` → `[N, H, W, C]`.
+fn input_gradient<B: Backend>(
+    windows: &Windows,
+    of_output: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let [_, _, channels_in, channels_out] = weight.dims();
+    // A convolution too, of the gradient with the kernel turned by half a turn. It reads k²·O numbers
+    // for each position, the other way reads and writes k²·C.
+    let mirrored = windows.mirrored();
+    if let Some(mirrored) = mirrored.filter(|_| channels_out <= 2 * channels_in) {
+        let turned = weight.flip([0, 1]).swap_dims(2, 3);
+        return forward_rows(&mirrored, of_output, turned);
+    }
+    let device = of_output.device();
+    let weight = as_matrix(weight).transpose();
+    let piece = windows.piece::<B>(channels_in, &device);
+    let gather = piece.gather::<B>(&device);
+    let gradients = in_pieces(of_output, piece.images)
+        .into_iter()
+        .map(|of_output| {
+            let images = of_output.dims()[0];
+            gather.scatter(as_rows(of_output).matmul(weight.clone()), images)
+        });
+    concatenated(gradients.collect())
+}
+
+/// A kernel `[k, k, C, O]` as `[k·k·C, O]`.
+fn as_matrix<B: Backend>(weight: Tensor<B, 4>) -> Tensor<B, 2> {
+    let [k, _, channels_in, channels_out] = weight.dims();
+    weight.reshape([k * k * channels_in, channels_out])
+}
+
+/// A map in pieces of so many images.
+fn in_pieces<B: Backend>(map: Tensor<B, 4>, images: usize) -> Vec<Tensor<B, 4>> {
+    match images >= map.dims()[0] {
+        true => vec![map],
+        false => map.split(images, 0),
+    }
+}
+
+fn concatenated<B: Backend>(mut pieces: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
+    match pieces.len() {
+        1 => pieces.remove(0),
+        _ => Tensor::cat(pieces, 0),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::{backend::Autodiff, tensor::Distribution};
+    use burn::{
+        backend::Autodiff,
+        tensor::{Distribution, TensorData},
+    };
 
     use super::*;
 
@@ -263,7 +306,9 @@ mod tests {
     fn pointwise_convolution_is_burns() {
         let layer = layer(1, 1, Padding::Symmetric(0));
         let [own, ..] = results(&layer, 4);
-        let burns = layer.forward_native(wave([2, 4, 6, 5]), layer.weight.val());
+        let x = wave([2, 4, 6, 5]);
+        let windows = Windows::new(&x, 1, 1, Padding::Symmetric(0));
+        let burns = forward_native(&windows, x, layer.weight.val());
         own.assert_approx_eq::<f32>(&burns.into_data(), burn::tensor::Tolerance::absolute(1e-5));
     }
 

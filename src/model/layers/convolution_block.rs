@@ -51,7 +51,7 @@ pub struct ConvolutionBlock<B: Backend> {
     /// The batch norm.
     pub bn: BatchNorm<B>,
     #[module(skip)]
-    activation: Activation,
+    pub(in crate::model) activation: Activation,
 }
 
 /// Activation of the batch norm of a depthwise convolution, `[N, H, W, C]` → `[N, H', W', C]`.
@@ -62,7 +62,7 @@ pub struct DepthwiseBlock<B: Backend> {
     /// The batch norm.
     pub bn: BatchNorm<B>,
     #[module(skip)]
-    activation: Activation,
+    pub(in crate::model) activation: Activation,
 }
 
 impl ConvolutionBlockConfig {
@@ -101,7 +101,14 @@ impl<B: Backend> ConvolutionBlock<B> {
     /// - `x`: `[N, H, W, C_in]`
     /// - output: `[N, H', W', C_out]`
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation.forward(normalised(&self.conv, &self.bn, x))
+        self.activation
+            .forward(normalised(&self.conv, &self.bn, x, true))
+    }
+
+    /// The same for a batch that the running statistics have taken before.
+    pub(in crate::model) fn forward_again(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.activation
+            .forward(normalised(&self.conv, &self.bn, x, false))
     }
 }
 
@@ -112,7 +119,14 @@ impl<B: Backend> DepthwiseBlock<B> {
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H', W', C]`
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation.forward(normalised(&self.conv, &self.bn, x))
+        self.activation
+            .forward(normalised(&self.conv, &self.bn, x, true))
+    }
+
+    /// The same for a batch that the running statistics have taken before.
+    pub(in crate::model) fn forward_again(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.activation
+            .forward(normalised(&self.conv, &self.bn, x, false))
     }
 }
 
@@ -120,9 +134,10 @@ fn normalised<B: Backend>(
     convolution: &impl Convolve<B>,
     batch_norm: &BatchNorm<B>,
     x: Tensor<B, 4>,
+    updates_statistics: bool,
 ) -> Tensor<B, 4> {
     match B::ad_enabled(&x.device()) {
-        true => batch_norm.forward_train(convolution.convolve(x)),
+        true => batch_norm.normalised(convolution.convolve(x), updates_statistics),
         false => {
             let (factor, offset) = batch_norm.inference_affine();
             convolution.convolve_scaled(x, factor) + offset.unsqueeze()

@@ -4,10 +4,15 @@ use burn::{
     config::Config,
     module::{Module, Param},
     nn::Initializer,
-    tensor::{Tensor, backend::Backend, module::conv2d},
+    tensor::{IndexingUpdateOp, Tensor, backend::Backend, module::conv2d},
 };
 
-use super::{ComputePath, Padding, convolution::Windows};
+use super::{
+    ComputePath, Padding,
+    batch_norm::channel_sums,
+    convolution::Kernel,
+    windows::{Windows, as_rows},
+};
 
 /// Configuration of a [`DepthwiseConvolution`] with a square kernel.
 #[derive(Config, Debug)]
@@ -74,21 +79,44 @@ impl<B: Backend> DepthwiseConvolution<B> {
     }
 
     fn forward_with(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [n, h, w, c] = x.dims();
-        let [k, ..] = weight.dims();
-        let windows = Windows {
-            images: n,
-            size: [h, w],
-            kernel: k,
+        self.sliding().forward(x, weight)
+    }
+
+    /// How its kernels slide.
+    pub(in crate::model) fn sliding(&self) -> DepthwiseSliding {
+        DepthwiseSliding {
             stride: self.stride,
             padding: self.padding,
-        };
+            path: self.path,
+        }
+    }
+}
+
+/// A depthwise convolution with kernels `[k, k, 1, C]`, without a kernel and so without a backend of
+/// its own.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::model) struct DepthwiseSliding {
+    stride: usize,
+    padding: Padding,
+    path: ComputePath,
+}
+
+impl Kernel for DepthwiseSliding {
+    fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [n, _, _, c] = x.dims();
+        let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
         match self.path {
             ComputePath::Rows => {
                 let [h, w] = windows.output_size();
-                let places = windows.select(x).reshape([n * h * w, k * k, c]);
-                let weight = weight.reshape([1, k * k, c]);
-                (places * weight).sum_dim(1).reshape([n, h, w, c])
+                let rows = windows.rows_and_padding(x);
+                let weights = by_place(weight).into_iter().enumerate();
+                let products = weights.map(|(place, weight)| {
+                    rows.clone()
+                        .select(0, windows.seen_at(place, &rows.device()))
+                        * weight
+                });
+                let sum = products.reduce(Tensor::add).expect("a kernel has places");
+                sum.reshape([n, h, w, c])
             }
             ComputePath::Native => {
                 let weight = weight.permute([3, 2, 0, 1]);
@@ -97,6 +125,40 @@ impl<B: Backend> DepthwiseConvolution<B> {
             }
         }
     }
+
+    fn gradients<B: Backend>(
+        self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        of_output: Tensor<B, 4>,
+        wants_x: bool,
+    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
+        let device = x.device();
+        let images = x.dims()[0];
+        let shape = weight.dims();
+        let windows = Windows::new(&x, shape[0], self.stride, self.padding);
+        let rows = windows.rows_and_padding(x);
+        let of_output = as_rows(of_output);
+        let mut of_rows = wants_x.then(|| rows.zeros_like());
+        let mut of_weight = Vec::new();
+        for (place, weight) in by_place(weight).into_iter().enumerate() {
+            let seen_at = windows.seen_at::<B>(place, &device);
+            let seen = rows.clone().select(0, seen_at.clone());
+            of_weight.push(channel_sums(seen * of_output.clone(), images, 1.0));
+            of_rows = of_rows.map(|of_rows| {
+                let of_seen = of_output.clone() * weight;
+                of_rows.select_assign(0, seen_at, of_seen, IndexingUpdateOp::Add)
+            });
+        }
+        let of_x = of_rows.map(|rows| windows.without_padding(rows));
+        (of_x, Tensor::cat(of_weight, 0).reshape(shape))
+    }
+}
+
+/// Kernels `[k, k, 1, C]` as one row `[1, C]` for each of the k² places.
+fn by_place<B: Backend>(weight: Tensor<B, 4>) -> Vec<Tensor<B, 2>> {
+    let [k, _, _, c] = weight.dims();
+    weight.reshape([k * k, c]).split(1, 0)
 }
 
 #[cfg(test)]

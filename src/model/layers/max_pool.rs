@@ -1,6 +1,8 @@
 //! Max pooling on channels-last feature maps.
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend, module::max_pool2d};
+use burn::tensor::{
+    Bool, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::max_pool2d,
+};
 
 use super::ComputePath;
 
@@ -38,48 +40,49 @@ impl MaxPool {
 
     /// The maximum along the width, then along the height.
     fn forward_rows<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [n, h, w, c] = x.dims();
-        let (x, w) = self.along(x.reshape([n * h * w, c]), n * h, w, 1);
-        let (x, h) = self.along(x, n, h, w);
-        x.reshape([n, h, w, c])
+        let [along_width, along_height] = self.axes(x.dims());
+        let [n, h, _, c] = x.dims();
+        let [w_out, h_out] = [along_width.windows, along_height.windows];
+        let x = along_width.maxima(x.reshape([n * h * along_width.side, c]));
+        let x = along_height.maxima(x);
+        x.reshape([n, h_out, w_out, c])
     }
 
-    /// The maximum over windows along one axis of `side` positions, `inner` rows apart, with
-    /// `outer` positions of the axes before it: rows [outer·side·inner, C] →
-    /// [outer·side'·inner, C], and side'.
-    fn along<B: Backend>(
+    /// Pools `x` by rows and keeps who won.
+    pub(in crate::model) fn forward_with_winners<B: Backend>(
         &self,
-        rows: Tensor<B, 2>,
-        outer: usize,
-        side: usize,
-        inner: usize,
-    ) -> (Tensor<B, 2>, usize) {
-        let room = side + 2 * self.padding - self.kernel_size;
-        let windows = match self.ceil_mode {
-            true => room.div_ceil(self.stride),
-            false => room / self.stride,
-        } + 1;
-        // A place outside the map is moved to the nearest inside, which the window also covers.
-        let position = |window: usize, place: usize| {
-            (window * self.stride + place)
-                .saturating_sub(self.padding)
-                .min(side - 1)
+        x: Tensor<B, 4>,
+    ) -> (Tensor<B, 4>, Winners<B>) {
+        let [along_width, along_height] = self.axes(x.dims());
+        let [n, h, w, c] = x.dims();
+        let shape = [n, along_height.windows, along_width.windows, c];
+        let (x, by_width) = along_width.maxima_and_winners(x.reshape([n * h * w, c]));
+        let (x, by_height) = along_height.maxima_and_winners(x);
+        let winners = Winners {
+            axes: [(along_width, by_width), (along_height, by_height)],
+            shape: [n, h, w, c],
         };
-        let shifted = |place: usize| {
-            if self.stride == 1 && place == self.padding && windows == side {
-                return rows.clone();
+        (x.reshape(shape), winners)
+    }
+
+    /// The width and then the height of maps `[n, h, w, _]`, the width already pooled.
+    fn axes(&self, [n, h, w, _]: [usize; 4]) -> [Axis; 2] {
+        let axis = |outer: usize, side: usize, inner: usize| {
+            let room = side + 2 * self.padding - self.kernel_size;
+            let steps = match self.ceil_mode {
+                true => room.div_ceil(self.stride),
+                false => room / self.stride,
+            };
+            Axis {
+                pool: *self,
+                outer,
+                side,
+                inner,
+                windows: steps + 1,
             }
-            let indices: Vec<i64> = (0..outer)
-                .flat_map(|o| (0..windows).map(move |window| o * side + position(window, place)))
-                .flat_map(|start| (0..inner).map(move |i| (start * inner + i) as i64))
-                .collect();
-            let length = indices.len();
-            let indices = TensorData::new(indices, [length]);
-            let indices = Tensor::<B, 1, Int>::from_data(indices, &rows.device());
-            rows.clone().select(0, indices)
         };
-        let places = (1..self.kernel_size).map(shifted);
-        (places.fold(shifted(0), Tensor::max_pair), windows)
+        let along_width = axis(n * h, w, 1);
+        [along_width, axis(n, h, along_width.windows)]
     }
 
     fn forward_native<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
@@ -92,6 +95,135 @@ impl MaxPool {
             self.ceil_mode,
         )
         .permute([0, 2, 3, 1])
+    }
+}
+
+/// One axis of a map of rows: `outer` positions of the axes before it, `side` positions along it,
+/// `inner` rows for each, of which a pool makes `windows` times `inner`.
+#[derive(Debug, Clone, Copy)]
+struct Axis {
+    pool: MaxPool,
+    outer: usize,
+    side: usize,
+    inner: usize,
+    windows: usize,
+}
+
+impl Axis {
+    /// The maximum of each window: `[outer · side · inner, C]` → `[outer · windows · inner, C]`.
+    fn maxima<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
+        let places = (1..self.pool.kernel_size).map(|place| self.at(place, &rows));
+        places.fold(self.at(0, &rows), Tensor::max_pair)
+    }
+
+    /// The same, and for each place but the first where it is larger than all before it.
+    fn maxima_and_winners<B: Backend>(
+        &self,
+        rows: Tensor<B, 2>,
+    ) -> (Tensor<B, 2>, Vec<Tensor<B, 2, Bool>>) {
+        let mut maxima = self.at(0, &rows);
+        let mut winners = Vec::with_capacity(self.pool.kernel_size - 1);
+        for place in 1..self.pool.kernel_size {
+            let candidates = self.at(place, &rows);
+            let larger = maxima.clone().lower(candidates.clone());
+            maxima = maxima.mask_where(larger.clone(), candidates);
+            winners.push(larger);
+        }
+        (maxima, winners)
+    }
+
+    /// The gradient of the rows from that of the maxima.
+    fn gradient<B: Backend>(
+        &self,
+        of_maxima: Tensor<B, 2>,
+        winners: Vec<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 2> {
+        let device = of_maxima.device();
+        let rows = self.outer * self.side * self.inner;
+        let mut of_rows = Tensor::zeros([rows, of_maxima.dims()[1]], &device);
+        let mut left = of_maxima;
+        for (place, larger) in winners.into_iter().enumerate().rev() {
+            let earlier = left.clone().mask_fill(larger, 0.0);
+            of_rows = self.add(of_rows, place + 1, left - earlier.clone());
+            left = earlier;
+        }
+        self.add(of_rows, 0, left)
+    }
+
+    /// `rows` with `values`, one for each window, added to what the windows see at `place`.
+    fn add<B: Backend>(
+        &self,
+        rows: Tensor<B, 2>,
+        place: usize,
+        values: Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
+        match self.indices(place) {
+            None => rows + values,
+            Some(indices) => {
+                let indices = as_tensor::<B>(indices, &rows.device());
+                rows.select_assign(0, indices, values, IndexingUpdateOp::Add)
+            }
+        }
+    }
+
+    /// The row that each window sees at `place`.
+    fn at<B: Backend>(&self, place: usize, rows: &Tensor<B, 2>) -> Tensor<B, 2> {
+        match self.indices(place) {
+            None => rows.clone(),
+            Some(indices) => rows
+                .clone()
+                .select(0, as_tensor::<B>(indices, &rows.device())),
+        }
+    }
+
+    /// The number of the row that each window sees at `place`; none where they are all the rows.
+    fn indices(&self, place: usize) -> Option<Vec<i32>> {
+        let MaxPool {
+            stride, padding, ..
+        } = self.pool;
+        let Self {
+            outer,
+            side,
+            inner,
+            windows,
+            ..
+        } = *self;
+        if stride == 1 && place == padding && windows == side {
+            return None;
+        }
+        // A place outside the map is moved to the nearest inside, which the window also covers.
+        let position = |window: usize| {
+            (window * stride + place)
+                .saturating_sub(padding)
+                .min(side - 1)
+        };
+        let starts =
+            (0..outer).flat_map(|o| (0..windows).map(move |window| o * side + position(window)));
+        let rows = starts.flat_map(|start| (0..inner).map(move |i| (start * inner + i) as i32));
+        Some(rows.collect())
+    }
+}
+
+fn as_tensor<B: Backend>(indices: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let length = indices.len();
+    Tensor::from_data(TensorData::new(indices, [length]), device)
+}
+
+/// Which position won each window of a max pool.
+pub(in crate::model) struct Winners<B: Backend> {
+    /// Along the width and along the height.
+    axes: [(Axis, Vec<Tensor<B, 2, Bool>>); 2],
+    /// The shape of the input.
+    shape: [usize; 4],
+}
+
+impl<B: Backend> Winners<B> {
+    /// The gradient of the pool's input from that of its output.
+    pub(in crate::model) fn gradient(self, of_output: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [n, h, w, c] = of_output.dims();
+        let [(along_width, by_width), (along_height, by_height)] = self.axes;
+        let gradient = along_height.gradient(of_output.reshape([n * h * w, c]), by_height);
+        along_width.gradient(gradient, by_width).reshape(self.shape)
     }
 }
 

@@ -12,14 +12,20 @@ mod convolution_block;
 mod depthwise;
 mod max_pool;
 mod padding;
+mod side_by_side;
+mod windows;
 
 pub use activation::Activation;
+pub(super) use batch_norm::channel_sums;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use compute_path::ComputePath;
+pub(super) use convolution::Kernel;
 pub use convolution::{Convolution, ConvolutionConfig};
 pub use convolution_block::{
     ConvolutionBlock, ConvolutionBlockConfig, DepthwiseBlock, DepthwiseBlockConfig,
 };
 pub use depthwise::{DepthwiseConvolution, DepthwiseConvolutionConfig};
 pub use max_pool::MaxPool;
+pub(super) use max_pool::Winners;
 pub use padding::Padding;
+pub(super) use side_by_side::{apart, side_by_side};

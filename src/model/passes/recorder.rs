@@ -1,0 +1,310 @@
+//! Reverse-mode differentiation by whole layers.
+//!
+//! Autodiff records single operations: a batch norm alone is a dozen of them, each of which keeps a
+//! map and walks another one on the way back. Here a layer is one step, and its adjoint is written
+//! out: it keeps the least it needs, works in place, and runs on all threads.
+
+use burn::{
+    module::{Param, ParamId},
+    optim::GradientsParams,
+    tensor::{
+        Tensor,
+        backend::{AutodiffBackend, Backend},
+    },
+};
+
+use super::{
+    Pass,
+    shards::{Rows, Shards, each, total},
+};
+use crate::model::layers::{
+    Activation, BatchNorm, ComputePath, ConvolutionBlock, DepthwiseBlock, Kernel, MaxPool, Winners,
+    apart, side_by_side,
+};
+
+type Inner<B> = <B as AutodiffBackend>::InnerBackend;
+
+/// Carries out layers in training and records how the gradient of a layer's output becomes those of
+/// its inputs and parameters. Batch norms use the statistics of the batch.
+pub struct Recorder<'m, B: AutodiffBackend> {
+    steps: Vec<Step<'m, B>>,
+    /// How many maps there are.
+    maps: usize,
+    /// Whether running statistics take the batch's.
+    updates_statistics: bool,
+}
+
+/// A map that a [`Recorder`] holds.
+pub struct RecordedMap<B: AutodiffBackend> {
+    index: usize,
+    /// Whether its gradient is of use.
+    tracked: bool,
+    shards: Shards<Inner<B>>,
+}
+
+impl<B: AutodiffBackend> Clone for RecordedMap<B> {
+    fn clone(&self) -> Self {
+        Self {
+            index: self.index,
+            tracked: self.tracked,
+            shards: self.shards.clone(),
+        }
+    }
+}
+
+/// From the gradient of a step's output to those of its inputs, in their order; those of parameters
+/// are registered.
+type Adjoint<'m, B> =
+    Box<dyn FnOnce(Shards<Inner<B>>, &mut GradientsParams) -> Vec<Shards<Inner<B>>> + 'm>;
+
+struct Step<'m, B: AutodiffBackend> {
+    /// The maps whose gradients the adjoint gives.
+    inputs: Vec<usize>,
+    output: usize,
+    adjoint: Adjoint<'m, B>,
+}
+
+impl<'m, B: AutodiffBackend> Recorder<'m, B> {
+    /// A recorder; `updates_statistics` says whether batch norms also move their running statistics.
+    pub(super) fn new(updates_statistics: bool) -> Self {
+        Self {
+            steps: Vec::new(),
+            maps: 0,
+            updates_statistics,
+        }
+    }
+
+    /// A map to begin with; `tracked` says whether its gradient is wanted.
+    pub(super) fn input(&mut self, shards: Shards<Inner<B>>, tracked: bool) -> RecordedMap<B> {
+        self.map(shards, tracked)
+    }
+
+    /// Follows the record backwards: registers the gradients of the parameters and returns that of
+    /// `input`, if it is tracked, given that of `output`.
+    pub(super) fn backward(
+        self,
+        input: usize,
+        output: usize,
+        of_output: Shards<Inner<B>>,
+        gradients: &mut GradientsParams,
+    ) -> Option<Shards<Inner<B>>> {
+        let mut of_maps: Vec<Option<Shards<Inner<B>>>> = vec![None; self.maps];
+        of_maps[output] = Some(of_output);
+        for step in self.steps.into_iter().rev() {
+            // A map that nothing followed has no gradient, and neither has what made it.
+            let Some(of_output) = of_maps[step.output].take() else {
+                continue;
+            };
+            let of_inputs = (step.adjoint)(of_output, gradients);
+            for (index, new) in step.inputs.into_iter().zip(of_inputs) {
+                of_maps[index] = Some(match of_maps[index].take() {
+                    None => new,
+                    Some(sum) => each(sum.into_iter().zip(new).collect(), |(a, b)| a + b),
+                });
+            }
+        }
+        of_maps[input].take()
+    }
+
+    fn map(&mut self, shards: Shards<Inner<B>>, tracked: bool) -> RecordedMap<B> {
+        self.maps += 1;
+        RecordedMap {
+            index: self.maps - 1,
+            tracked,
+            shards,
+        }
+    }
+
+    /// The map of `shards` that a step made of `inputs`.
+    fn step(
+        &mut self,
+        inputs: &[usize],
+        shards: Shards<Inner<B>>,
+        adjoint: impl FnOnce(Shards<Inner<B>>, &mut GradientsParams) -> Vec<Shards<Inner<B>>> + 'm,
+    ) -> RecordedMap<B> {
+        let map = self.map(shards, true);
+        self.steps.push(Step {
+            inputs: inputs.to_vec(),
+            output: map.index,
+            adjoint: Box::new(adjoint),
+        });
+        map
+    }
+}
+
+impl<B: AutodiffBackend> RecordedMap<B> {
+    /// Its number in the record.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its parts.
+    pub(super) fn into_shards(self) -> Shards<Inner<B>> {
+        self.shards
+    }
+}
+
+impl<'m, B: AutodiffBackend> Pass<'m, B> for Recorder<'m, B> {
+    type Map = RecordedMap<B>;
+
+    fn block(&mut self, block: &'m ConvolutionBlock<B>, x: RecordedMap<B>) -> RecordedMap<B> {
+        let kernel = block.conv.sliding();
+        self.normalised(kernel, &block.conv.weight, &block.bn, block.activation, x)
+    }
+
+    fn depthwise(&mut self, block: &'m DepthwiseBlock<B>, x: RecordedMap<B>) -> RecordedMap<B> {
+        let kernel = block.conv.sliding();
+        self.normalised(kernel, &block.conv.weight, &block.bn, block.activation, x)
+    }
+
+    fn max_pool(&mut self, pool: MaxPool, _: ComputePath, x: RecordedMap<B>) -> RecordedMap<B> {
+        let pooled = each(x.shards, |x| pool.forward_with_winners(x));
+        let (outputs, winners): (_, Vec<Winners<Inner<B>>>) = pooled.into_iter().unzip();
+        self.step(&[x.index], outputs, |of_output, _| {
+            let parts = of_output.into_iter().zip(winners).collect();
+            vec![each(parts, |(of_output, winners)| {
+                winners.gradient(of_output)
+            })]
+        })
+    }
+
+    fn side_by_side(&mut self, maps: Vec<RecordedMap<B>>) -> RecordedMap<B> {
+        let indices: Vec<usize> = maps.iter().map(|map| map.index).collect();
+        let channels: Vec<usize> = maps.iter().map(|map| map.shards[0].dims()[3]).collect();
+        let outputs = each(
+            transposed(maps.into_iter().map(|map| map.shards)),
+            side_by_side,
+        );
+        self.step(&indices, outputs, move |of_output, _| {
+            let of_inputs = each(of_output, |of_output| apart(of_output, &channels));
+            transposed(of_inputs.into_iter())
+        })
+    }
+
+    fn sum(
+        &mut self,
+        a: RecordedMap<B>,
+        b: RecordedMap<B>,
+        activation: Activation,
+    ) -> RecordedMap<B> {
+        let parts = a.shards.into_iter().zip(b.shards).collect();
+        let outputs = each(parts, |(a, b)| activation.forward(a + b));
+        let kept = outputs.clone();
+        self.step(&[a.index, b.index], outputs, move |of_output, _| {
+            let parts = kept.into_iter().zip(of_output).collect();
+            let gradient = each(parts, |(output, of_output)| {
+                activation.gradient(output, of_output)
+            });
+            vec![gradient.clone(), gradient]
+        })
+    }
+}
+
+/// Columns as rows.
+fn transposed<T>(rows: impl Iterator<Item = Vec<T>>) -> Vec<Vec<T>> {
+    let mut columns: Vec<Vec<T>> = Vec::new();
+    for row in rows {
+        columns.resize_with(row.len(), Vec::new);
+        for (column, item) in columns.iter_mut().zip(row) {
+            column.push(item);
+        }
+    }
+    columns
+}
+
+impl<'m, B: AutodiffBackend> Recorder<'m, B> {
+    /// Convolution, batch norm and activation.
+    ///
+    /// With x̂ = (v − μ)/√(σ² + ε) of the convolution's outputs v, L of them in a channel, and g the
+    /// gradient before the activation: ∂β = Σg, ∂γ = Σg x̂, ∂v = γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L)
+    /// (Ioffe & Szegedy 2015, section 3).
+    fn normalised<K: Kernel + 'm>(
+        &mut self,
+        kernel: K,
+        weight: &'m Param<Tensor<B, 4>>,
+        norm: &'m BatchNorm<B>,
+        activation: Activation,
+        x: RecordedMap<B>,
+    ) -> RecordedMap<B> {
+        let inputs = x.shards;
+        let kernel_weight = weight.val().inner();
+        let convolved = each(inputs.clone(), |x| {
+            let rows = Rows::of(kernel.forward(x, kernel_weight.clone()));
+            let sums = rows.sums();
+            (rows, sums)
+        });
+        let (convolved, sums): (Vec<_>, Vec<_>) = convolved.into_iter().unzip();
+        let count: usize = convolved
+            .iter()
+            .map(|rows: &Rows<Inner<B>>| rows.count())
+            .sum();
+        let share = 1.0 / count as f64;
+        let mean = total(sums) * share;
+        let centred = each(convolved, |rows| {
+            let centred = rows.map(|rows| rows - mean.clone());
+            let squares = centred.clone().map(|rows| rows.clone() * rows).sums();
+            (centred, squares)
+        });
+        let (centred, squares): (Vec<_>, Vec<_>) = centred.into_iter().unzip();
+        let variance = total(squares) * share;
+        if self.updates_statistics {
+            let statistic = |tensor: &Tensor<Inner<B>, 2>| Tensor::from_inner(tensor.clone());
+            norm.update_running(statistic(&mean), statistic(&variance), count);
+        }
+        let inverse = (variance + norm.epsilon()).sqrt().recip();
+        let scale = norm.weight.val().inner().unsqueeze() * inverse.clone();
+        let shift: Tensor<Inner<B>, 2> = norm.bias.val().inner().unsqueeze();
+        let outputs = each(centred.clone(), |rows| {
+            let output = rows.map(|rows| rows * scale.clone() + shift.clone());
+            output.map(|rows| activation.forward(rows)).into_map()
+        });
+        let kept = outputs.clone();
+        let wants_x = x.tracked;
+        let from = match wants_x {
+            true => vec![x.index],
+            false => Vec::new(),
+        };
+        self.step(&from, outputs, move |of_output, gradients| {
+            let parts = of_output.into_iter().zip(kept).zip(centred).collect();
+            let parts = each(parts, |((of_output, output), centred)| {
+                let gradient = activation.gradient(output, of_output);
+                let gradient = Rows::of(gradient);
+                let sums = gradient.sums();
+                let products = gradient
+                    .clone()
+                    .map(|rows| rows * centred.rows.clone())
+                    .sums();
+                ((gradient, centred), (sums, products))
+            });
+            let (parts, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let (sums, products): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
+            let of_shift = total(sums);
+            let of_factor = total(products) * inverse.clone();
+            let offset = of_shift.clone() * share;
+            let slope = of_factor.clone() * inverse * share;
+            register(gradients, norm.bias.id, of_shift.squeeze_dim::<1>(0));
+            register(gradients, norm.weight.id, of_factor.squeeze_dim::<1>(0));
+
+            let parts = parts.into_iter().zip(inputs).collect();
+            let parts = each(parts, |((gradient, centred), x)| {
+                let correction = centred.rows * slope.clone();
+                let gradient = gradient
+                    .map(|rows| (rows - correction - offset.clone()) * scale.clone())
+                    .into_map();
+                kernel.gradients(x, kernel_weight.clone(), gradient, wants_x)
+            });
+            let (of_inputs, of_weight): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            register(gradients, weight.id, total(of_weight));
+            let of_inputs: Option<Vec<_>> = of_inputs.into_iter().collect();
+            of_inputs.into_iter().collect()
+        })
+    }
+}
+
+fn register<B: Backend, const D: usize>(
+    gradients: &mut GradientsParams,
+    id: ParamId,
+    gradient: Tensor<B, D>,
+) {
+    gradients.register::<B, D>(id, gradient);
+}
