@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::layers::{
-    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool,
+    ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions, MaxPool,
 };
 
 /// Channels after each block: doubled as the map is halved, so that the first block, with most
@@ -37,17 +37,20 @@ pub struct Conv4<B: Backend> {
 
 impl<B: Backend> Conv4<B> {
     /// The network with random weights.
-    pub fn new(path: ComputePath, device: &B::Device) -> Self {
+    pub fn new(options: impl Into<LayerOptions>, device: &B::Device) -> Self {
+        let options = options.into();
         let inputs = [3, WIDTHS[0], WIDTHS[1], WIDTHS[2]];
         let block = |(input, output)| {
             let convolution = ConvolutionConfig::new(input, output, 3)
                 .with_padding(1)
-                .with_path(path);
-            ConvolutionBlockConfig::new(convolution).init(device)
+                .with_path(options.path);
+            ConvolutionBlockConfig::new(convolution)
+                .with_freeze_batch_norm(options.freeze_batch_norm)
+                .init(device)
         };
         Self {
             blocks: inputs.into_iter().zip(WIDTHS).map(block).collect(),
-            path,
+            path: options.path,
         }
     }
 

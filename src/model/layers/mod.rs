@@ -9,9 +9,11 @@ mod compute_path;
 mod convolution;
 mod convolution_block;
 mod max_pool;
+mod options;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use compute_path::ComputePath;
 pub use convolution::{Convolution, ConvolutionConfig};
 pub use convolution_block::{ConvolutionBlock, ConvolutionBlockConfig};
 pub use max_pool::MaxPool;
+pub use options::LayerOptions;
