@@ -5,15 +5,21 @@
 //! [`layers`]).
 
 mod conv4;
+#[cfg(test)]
+mod descriptor_tests;
 mod embedder;
 mod googlenet;
 pub mod layers;
+mod pooling;
 #[cfg(test)]
 mod reference_tests;
+mod training_pass;
 mod weights;
 
 pub use conv4::Conv4;
 pub use embedder::{BackboneNetwork, Embedder, EmbedderConfig, unit_length};
 pub use googlenet::{GoogLeNet, Inception};
-pub use layers::ComputePath;
+pub use layers::{ComputePath, LayerOptions};
+pub use pooling::GemPool;
+pub use training_pass::TrainingPass;
 pub use weights::{WeightsError, load_weights};
