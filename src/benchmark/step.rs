@@ -11,7 +11,7 @@ use crate::backend::Place;
 use crate::config::Config;
 use crate::data::{ImageBatch, Schedule};
 use crate::model::{Embedder, EmbedderConfig};
-use crate::training::{Objective, Protocol, StepDecay, Trainee, Validation, adam};
+use crate::training::{Objective, Protocol, Regime, StepDecay, Trainee, TwoRateAdam, Validation};
 
 /// What is timed: the network, loss and optimiser of a configuration, on images of noise.
 #[derive(Debug, Clone)]
@@ -84,9 +84,15 @@ pub(super) fn training_step<B: AutodiffBackend>(
     config: &Config,
 ) -> impl FnMut(ImageBatch<B>) {
     let validation = Validation::new(Protocol::default(), Schedule::Always, []);
-    let trainee = Trainee::new(embedder, Objective::new(config), validation);
+    let trainee = Trainee::new(
+        embedder,
+        Objective::new(config),
+        Regime::new(config),
+        validation,
+    );
     let schedule = StepDecay::new(&config.optimizer, 1);
-    let mut learner = Learner::new(trainee, adam(&config.optimizer).init(), schedule);
+    let optimizer = TwoRateAdam::new(&config.optimizer);
+    let mut learner = Learner::new(trainee, optimizer, schedule);
     move |batch| {
         learner.lr_step();
         let output = learner.train_step(batch);

@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_train::metric::ItemLazy;
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
+use super::Regime;
 use super::validation::Validation;
 use crate::config::{Config, Reduction};
 use crate::data::ImageBatch;
@@ -42,15 +43,23 @@ pub struct Trainee<B: Backend> {
     #[module(skip)]
     objective: Objective,
     #[module(skip)]
+    regime: Regime,
+    #[module(skip)]
     validation: Validation,
 }
 
 impl<B: Backend> Trainee<B> {
-    /// Puts a network, its objective and the place for its measurements together.
-    pub fn new(embedder: Embedder<B>, objective: Objective, validation: Validation) -> Self {
+    /// Puts a network, its objective, its regime and the place for its measurements together.
+    pub fn new(
+        embedder: Embedder<B>,
+        objective: Objective,
+        regime: Regime,
+        validation: Validation,
+    ) -> Self {
         Self {
             embedder,
             objective,
+            regime,
             validation,
         }
     }
@@ -111,7 +120,8 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
             loss,
             reduction,
         } = &self.objective;
-        let embeddings = self.embedder.forward(batch.images);
+        let pass = self.regime.pass(batch.epoch, &batch.indices);
+        let embeddings = self.embedder.forward_train(batch.images, pass);
         let sum = embeddings.clone().inner().sum();
         let comparisons = negatives.compare(embeddings, batch.labels, *space, loss.measure());
         let output = loss.forward(comparisons);
