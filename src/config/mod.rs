@@ -163,6 +163,8 @@ mod tests {
     fn a_configuration_survives_writing_and_reading() {
         let mut config = Config::default();
         config.model.weights = Some("weights.pth".into());
+        config.model.pooling = Pooling(vec![Descriptor::Max, Descriptor::Gem]);
+        config.model.write_out_gem();
         config.training.early_stopping = Some(5);
         config.data.source = DatasetConfig::Folder(FolderConfig {
             root: "photos".into(),
