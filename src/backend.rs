@@ -55,6 +55,8 @@ pub struct Place<B: Backend> {
     /// How convolutions and pools are computed: as products of rows on a processor, by Burn's own
     /// kernels on a GPU.
     pub path: ComputePath,
+    /// Whether the backend computes in the memory of this process.
+    pub in_process: bool,
 }
 
 impl<B: AutodiffBackend> Place<B> {
@@ -63,6 +65,7 @@ impl<B: AutodiffBackend> Place<B> {
         Place {
             device: self.device.inner().clone(),
             path: self.path,
+            in_process: self.in_process,
         }
     }
 }
@@ -169,5 +172,9 @@ where
         BackendName::Cpu => ComputePath::Rows,
         BackendName::Wgpu | BackendName::Cuda => ComputePath::Native,
     };
-    job.run::<burn::backend::Autodiff<B>>(Place { device, path })
+    job.run::<burn::backend::Autodiff<B>>(Place {
+        device,
+        path,
+        in_process: name == BackendName::Cpu,
+    })
 }

@@ -1,17 +1,21 @@
-//! A whole training step of a network: forward, loss, backward, Adam; and the forward pass alone.
+//! A whole training step of a network and its parts, and the memory it takes.
+
+use std::time::Instant;
 
 use burn::module::AutodiffModule;
+use burn::optim::Optimizer;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Distribution, Int, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
-use super::median_ms;
+use super::memory::{peak_mib, reset_peak, resident_mib};
+use super::{WARM_UP, median, median_ms, synchronise};
 use crate::backend::Place;
 use crate::config::Config;
 use crate::data::{ImageBatch, Schedule};
 use crate::model::{Embedder, EmbedderConfig};
-use crate::training::{Objective, Protocol, StepDecay, Trainee, Validation, adam};
+use crate::training::{Objective, Protocol, Regime, StepDecay, Trainee, TwoRateAdam, Validation};
 
 /// What is timed: the network, loss and optimiser of a configuration, on images of noise.
 #[derive(Debug, Clone)]
@@ -22,53 +26,138 @@ pub struct StepBenchmark {
     pub repeats: usize,
 }
 
-/// What it took.
+/// What it took. Times are medians in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct StepTiming {
-    /// Median time of a training step, in milliseconds.
+    /// A training step.
     pub step_ms: f64,
-    /// Median time of a forward pass without gradients, in milliseconds.
+    /// Its forward pass with the loss, what the gradients need kept.
+    pub training_forward_ms: f64,
+    /// Its way back to the gradients.
+    pub backward_ms: f64,
+    /// Adam's step.
+    pub optimizer_ms: f64,
+    /// A forward pass as at evaluation, without gradients.
     pub forward_ms: f64,
     /// Images trained on in a second.
     pub images_per_second: f64,
+    /// What the first forward pass of a training step added to the process's memory, in MiB for each
+    /// image of the batch, where the system says it and the backend computes in it.
+    pub activation_mib_per_image: Option<f64>,
+    /// The most that the process held from the first step to the last, in MiB, likewise.
+    pub peak_mib: Option<f64>,
+}
+
+/// Medians of the parts of a step, in milliseconds.
+struct Parts {
+    forward: f64,
+    backward: f64,
+    optimizer: f64,
 }
 
 impl StepBenchmark {
-    /// Times the step and the forward pass.
+    /// Times the step, its parts and the forward pass.
     pub fn run<B: AutodiffBackend>(&self, place: &Place<B>) -> StepTiming {
         let device = &place.device;
         let config = &self.config;
         B::seed(device, config.training.seed);
-        let per_class = config.batch.images_per_class;
-        let n = config.batch.classes * per_class;
-        let side = config.data.transform.image_size;
-        let noise = Distribution::Normal(0.0, 1.0);
-        let images = Tensor::<B, 4>::random([n, 3, side, side], noise, device);
-        let labels: Vec<i32> = (0..n).map(|i| (i / per_class) as i32).collect();
-        let labels = Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device);
+        let batch = self.batch::<B>(device);
+        let (images, n) = (batch.images.clone().inner(), batch.indices.len());
 
         let embedder = network(config, place);
         let for_inference = embedder.valid();
+        reset_peak();
+        let activation_mib_per_image = place
+            .in_process
+            .then(|| growth_of_forward(&trainee(embedder.clone(), config), batch.clone()))
+            .flatten()
+            .map(|growth| growth / n as f64);
+        let parts = self.parts(embedder.clone(), &batch, device);
         let mut step = training_step(embedder, config);
-        let step_ms = median_ms::<B>(device, self.repeats, || {
-            step(ImageBatch {
-                images: images.clone(),
-                labels: labels.clone(),
-                indices: (0..n).collect(),
-                epoch: 1,
-                last: true,
-            });
-        });
-        let images = images.inner();
+        let step_ms = median_ms::<B>(device, self.repeats, || step(batch.clone()));
+        let peak_mib = place.in_process.then(peak_mib).flatten();
         let forward_ms = median_ms::<B>(device, self.repeats, || {
             for_inference.forward(images.clone());
         });
         StepTiming {
             step_ms,
+            training_forward_ms: parts.forward,
+            backward_ms: parts.backward,
+            optimizer_ms: parts.optimizer,
             forward_ms,
             images_per_second: n as f64 / step_ms * 1e3,
+            activation_mib_per_image,
+            peak_mib,
         }
     }
+
+    /// A batch of noise.
+    fn batch<B: AutodiffBackend>(&self, device: &B::Device) -> ImageBatch<B> {
+        let per_class = self.config.batch.images_per_class;
+        let n = self.config.batch.classes * per_class;
+        let side = self.config.data.transform.image_size;
+        let noise = Distribution::Normal(0.0, 1.0);
+        let labels: Vec<i32> = (0..n).map(|i| (i / per_class) as i32).collect();
+        ImageBatch {
+            images: Tensor::random([n, 3, side, side], noise, device),
+            labels: Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device),
+            indices: (0..n).collect(),
+            epoch: 1,
+            last: true,
+        }
+    }
+
+    /// Times the parts of steps, each waited for.
+    fn parts<B: AutodiffBackend>(
+        &self,
+        embedder: Embedder<B>,
+        batch: &ImageBatch<B>,
+        device: &B::Device,
+    ) -> Parts {
+        let config = &self.config;
+        let mut trainee = trainee(embedder, config);
+        let mut optimizer = TwoRateAdam::new(&config.optimizer);
+        let mut times = [const { Vec::new() }; 3];
+        for repeat in 0..WARM_UP + self.repeats.max(1) {
+            let mut since = Instant::now();
+            let mut lap = || {
+                synchronise::<B>(device);
+                let took = since.elapsed().as_secs_f64() * 1e3;
+                since = Instant::now();
+                took
+            };
+            lap();
+            let pending = trainee.forward(batch.clone());
+            let forward = lap();
+            let gradients = pending.backward().grads;
+            let backward = lap();
+            trainee = optimizer.step(config.optimizer.learning_rate, trainee, gradients);
+            let laps = [forward, backward, lap()];
+            if repeat >= WARM_UP {
+                for (times, lap) in times.iter_mut().zip(laps) {
+                    times.push(lap);
+                }
+            }
+        }
+        let [forward, backward, optimizer] = times.map(|mut times| median(&mut times));
+        Parts {
+            forward,
+            backward,
+            optimizer,
+        }
+    }
+}
+
+/// What a forward pass adds to the memory of the process until its way back, in MiB.
+fn growth_of_forward<B: AutodiffBackend>(
+    trainee: &Trainee<B>,
+    batch: ImageBatch<B>,
+) -> Option<f64> {
+    let before = resident_mib()?;
+    let pending = trainee.forward(batch);
+    let after = resident_mib()?;
+    drop(pending);
+    Some(after - before)
 }
 
 /// The untrained network of a configuration.
@@ -78,15 +167,24 @@ pub(super) fn network<B: AutodiffBackend>(config: &Config, place: &Place<B>) -> 
         .init(&place.device)
 }
 
+fn trainee<B: AutodiffBackend>(embedder: Embedder<B>, config: &Config) -> Trainee<B> {
+    let validation = Validation::new(Protocol::default(), Schedule::Always, []);
+    Trainee::new(
+        embedder,
+        Objective::new(config),
+        Regime::new(config),
+        validation,
+    )
+}
+
 /// A training step of a network: forward, loss, backward, Adam.
 pub(super) fn training_step<B: AutodiffBackend>(
     embedder: Embedder<B>,
     config: &Config,
 ) -> impl FnMut(ImageBatch<B>) {
-    let validation = Validation::new(Protocol::default(), Schedule::Always, []);
-    let trainee = Trainee::new(embedder, Objective::new(config), validation);
     let schedule = StepDecay::new(&config.optimizer, 1);
-    let mut learner = Learner::new(trainee, adam(&config.optimizer).init(), schedule);
+    let optimizer = TwoRateAdam::new(&config.optimizer);
+    let mut learner = Learner::new(trainee(embedder, config), optimizer, schedule);
     move |batch| {
         learner.lr_step();
         let output = learner.train_step(batch);

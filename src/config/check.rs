@@ -1,7 +1,8 @@
 //! Nonsense is refused before anything starts, with the key, the value and the mend.
 
 use super::ranges::{
-    Checked, at_least, at_most, counts, even, finite, not_negative, positive, rising, share,
+    Checked, at_least, at_least_one, at_most, below_one, counts, even, finite, not_negative,
+    positive, rising,
 };
 use super::{Backbone, Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
 use crate::loss::Triplets;
@@ -23,8 +24,57 @@ impl Config {
     }
 
     fn check_model(&self) -> Checked {
-        at_least("model.embedding_dim", self.model.embedding_dim, 2)?;
-        at_most("model.embedding_dim", self.model.embedding_dim, 65_536)
+        let m = &self.model;
+        self.check_pooling()?;
+        let descriptors = m.pooling.0.len();
+        at_least("model.embedding_dim", m.embedding_dim, 2 * descriptors)?;
+        at_most("model.embedding_dim", m.embedding_dim, 65_536)?;
+        if !m.embedding_dim.is_multiple_of(descriptors) {
+            let below = m.embedding_dim - m.embedding_dim % descriptors;
+            return Err(ConfigError::value(
+                "model.embedding_dim",
+                m.embedding_dim as i64,
+                format!(
+                    "must divide by the {descriptors} descriptors of model.pooling; give {below} or \
+                     {}",
+                    below + descriptors
+                ),
+            ));
+        }
+        below_one("model.dropout", m.dropout)
+    }
+
+    fn check_pooling(&self) -> Checked {
+        let m = &self.model;
+        let refused = |reason: String| {
+            Err(ConfigError::value(
+                "model.pooling",
+                m.pooling.clone(),
+                reason,
+            ))
+        };
+        if m.pooling.0.is_empty() {
+            return refused("give one or several of average, max and gem".into());
+        }
+        if let Some(twice) = m.pooling.repeated() {
+            return refused(format!(
+                "would describe the same by {twice} twice; name it once"
+            ));
+        }
+        if let Some(power) = m.gem_power {
+            at_least_one("model.gem_power", power)?;
+        }
+        let idle = [
+            ("model.gem_power", m.gem_power.is_some()),
+            ("model.gem_learned", m.gem_learned.is_some()),
+        ];
+        match idle.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) if !m.pooling.has_gem() => Err(ConfigError::NotApplicable {
+                key: key.into(),
+                chosen: format!("`model.pooling = {}`", toml::Value::from(m.pooling.clone())),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_transform(&self) -> Checked {
@@ -122,11 +172,9 @@ impl Config {
             ("optimizer.beta_1", o.beta_1),
             ("optimizer.beta_2", o.beta_2),
         ] {
-            share(key, beta)?;
-            if beta as f32 >= 1.0 {
-                return Err(ConfigError::value(key, beta, "give less than 1"));
-            }
+            below_one(key, beta)?;
         }
+        positive("optimizer.backbone_factor", o.backbone_factor)?;
         positive("optimizer.decay_factor", o.decay_factor)?;
         if o.decay_factor > 1.0 {
             return Err(ConfigError::value(
@@ -182,6 +230,7 @@ mod tests {
             Some("negatives.points") => "negatives.name=embedding-expansion",
             Some("loss.beta") => "loss.name=multi-similarity",
             Some("loss.l2_penalty") => "loss.name=n-pair",
+            Some("model.gem_power") => "model.pooling=gem",
             Some("data.train_share" | "data.single_image_classes") => "data.dataset=folder",
             _ => "training.seed=1",
         };
@@ -229,6 +278,14 @@ mod tests {
             ("loss.beta=0", "above 0"),
             ("loss.l2_penalty=-1.0", "0 or more"),
             ("model.embedding_dim=1", "give 2 or more"),
+            ("model.pooling=mean", "`gem`"),
+            ("model.pooling=[]", "average, max and gem"),
+            (r#"model.pooling=["max", "max"]"#, "name it once"),
+            ("model.gem_power=0.5", "give 1 or more"),
+            ("model.dropout=1.0", "less than 1"),
+            ("model.dropout=-0.1", "from 0 to 1"),
+            ("optimizer.backbone_factor=0", "above 0"),
+            ("training.freeze_epochs=-1", "expected usize"),
             ("data.classes=7", "give 6 or 8"),
         ] {
             let message = refused(&[beside(set), set]);
@@ -266,6 +323,46 @@ mod tests {
         assert!(!normalize(&["loss.name=n-pair"]));
         assert!(normalize(&["loss.name=n-pair", "model.normalize=true"]));
         assert!(!normalize(&["model.normalize=false"]));
+    }
+
+    #[test]
+    fn parts_of_an_embedding_are_equal_and_not_too_short() {
+        for (dim, mend) in [(64, "give 63 or 66"), (5, "give 6 or more")] {
+            let message = refused(&[
+                r#"model.pooling=["average", "max", "gem"]"#,
+                &format!("model.embedding_dim={dim}"),
+            ]);
+            assert!(message.contains(mend), "{message}");
+        }
+    }
+
+    #[test]
+    fn keys_of_gem_are_refused_without_it_and_written_out_with_it() {
+        for key in ["model.gem_power=4.0", "model.gem_learned=true"] {
+            let message = refused(&[r#"model.pooling=["average", "max"]"#, key]);
+            let name = key.split('=').next().unwrap();
+            assert!(
+                message.starts_with(&format!(
+                    r#"`{name}` has no effect with `model.pooling = ["average", "max"]`"#
+                )),
+                "{message}"
+            );
+        }
+        let config = Config::parse("", "test", &["model.pooling=gem".into()]).unwrap();
+        assert!(
+            config
+                .to_toml()
+                .contains("gem_power = 3.0\ngem_learned = false")
+        );
+    }
+
+    #[test]
+    fn another_pooling_takes_the_keys_of_gem_with_it() {
+        let text = "[model]\npooling = \"gem\"\ngem_power = 4.0\nembedding_dim = 32\n";
+        let config = Config::parse(text, "test", &["model.pooling=max".into()]).unwrap();
+        config.check().unwrap();
+        assert_eq!(config.model.gem_power, None);
+        assert_eq!(config.model.embedding_dim, 32);
     }
 
     #[test]

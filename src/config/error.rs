@@ -37,7 +37,7 @@ pub enum ConfigError {
         /// The known key with the most similar name.
         nearest: Option<String>,
     },
-    /// The key exists, but not with the chosen dataset, loss or way of looking for negatives.
+    /// The key exists, but not with the chosen dataset, loss, pooling or way of looking for negatives.
     #[error("`{key}` has no effect with {chosen}: remove it, or choose what it belongs to")]
     NotApplicable {
         /// The dotted key.

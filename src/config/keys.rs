@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, DataConfig, LossKind, NegativesConfig};
+use super::{Config, ConfigError, DataConfig, Descriptor, LossKind, NegativesConfig, Pooling};
 
 /// A key that selects which other keys of its section exist.
-pub(super) const CHOICES: [&str; 3] = ["data.dataset", "loss.name", "negatives.name"];
+pub(super) const CHOICES: [&str; 4] = [
+    "data.dataset",
+    "loss.name",
+    "model.pooling",
+    "negatives.name",
+];
 
 /// Keys whose value is a path, so that a folder may be called `2024`.
 const PATHS: [&str; 4] = [
@@ -213,6 +218,8 @@ fn unknown(key: &str) -> ConfigError {
 pub(super) fn known_keys() -> BTreeSet<String> {
     let mut full = Config::default();
     full.model.weights = Some("weights.pth".into());
+    full.model.pooling = Pooling(vec![Descriptor::Gem]);
+    full.model.write_out_gem();
     full.training.early_stopping = Some(1);
     full.negatives = NegativesConfig::EmbeddingExpansion(Default::default());
     let mut keys = BTreeSet::new();

@@ -11,6 +11,7 @@ mod error;
 mod inherit;
 mod keys;
 mod loss_section;
+mod pooling;
 mod ranges;
 #[cfg(test)]
 mod recipe_tests;
@@ -26,6 +27,7 @@ pub use data_section::*;
 pub use error::ConfigError;
 use inherit::Inherited;
 pub use loss_section::*;
+pub use pooling::*;
 pub use sections::*;
 
 /// A whole configuration, one field per TOML section. A key that is absent takes its default.
@@ -119,6 +121,7 @@ impl Config {
         if !chosen {
             config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
+        config.model.write_out_gem();
         Ok(config)
     }
 
@@ -160,6 +163,8 @@ mod tests {
     fn a_configuration_survives_writing_and_reading() {
         let mut config = Config::default();
         config.model.weights = Some("weights.pth".into());
+        config.model.pooling = Pooling(vec![Descriptor::Max, Descriptor::Gem]);
+        config.model.write_out_gem();
         config.training.early_stopping = Some(5);
         config.data.source = DatasetConfig::Folder(FolderConfig {
             root: "photos".into(),

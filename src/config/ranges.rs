@@ -77,6 +77,22 @@ pub(super) fn share(key: &str, value: f64) -> Checked {
     Err(ConfigError::value(key, value, "give a number from 0 to 1"))
 }
 
+pub(super) fn below_one(key: &str, value: f64) -> Checked {
+    share(key, value)?;
+    if (value as f32) < 1.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give less than 1"))
+}
+
+pub(super) fn at_least_one(key: &str, value: f64) -> Checked {
+    finite(key, value)?;
+    if value >= 1.0 {
+        return Ok(());
+    }
+    Err(ConfigError::value(key, value, "give 1 or more"))
+}
+
 pub(super) fn rising(key: &str, values: &[usize]) -> Checked {
     if values.first() != Some(&0) && values.is_sorted_by(|a, b| a < b) {
         return Ok(());

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{GemConfig, Pooling};
 use crate::negatives::Space;
 
 /// `[model]`: the network that maps an image to an embedding.
@@ -20,11 +21,28 @@ pub struct ModelConfig {
     /// with torchvision's names. Absent: random initialisation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// Length D of an embedding, at least 2 (512 in the published tables).
+    /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several,
+    /// each with a dense layer of its own for an equal part of the embedding (CGD).
+    pub pooling: Pooling,
+    /// GeM's p, at least 1, the initial one where it is learned; only beside `gem`. Absent: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gem_power: Option<f64>,
+    /// Whether p is learned, and never falls below 1; only beside `gem`. Absent: it is fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gem_learned: Option<bool>,
+    /// Length D of an embedding, at least 2 for each descriptor of `pooling` and a multiple of their
+    /// number (512 in the published tables).
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
     /// a file does not say, the loss decides ([`LossKind::space`](super::LossKind::space)).
     pub normalize: bool,
+    /// Share of the pooled features that each step of training sets to 0 before the dense layer, at
+    /// least 0 and below 1.
+    pub dropout: f64,
+    /// Whether batch norms keep to their running statistics in training: the usual way to fine-tune
+    /// ImageNet weights with batches of few classes. Their γ and β train. Meant for pretrained
+    /// weights: the running statistics of a random network normalise nothing.
+    pub freeze_batch_norm: bool,
 }
 
 impl Default for ModelConfig {
@@ -32,8 +50,13 @@ impl Default for ModelConfig {
         Self {
             backbone: Backbone::Conv4,
             weights: None,
+            pooling: Pooling::default(),
+            gem_power: None,
+            gem_learned: None,
             embedding_dim: 64,
             normalize: true,
+            dropout: 0.0,
+            freeze_batch_norm: false,
         }
     }
 }
@@ -45,6 +68,24 @@ impl ModelConfig {
             Space::Sphere
         } else {
             Space::Euclidean
+        }
+    }
+
+    /// How GeM pools, if it does.
+    pub fn gem(&self) -> GemConfig {
+        let default = GemConfig::default();
+        GemConfig {
+            power: self.gem_power.unwrap_or(default.power),
+            learned: self.gem_learned.unwrap_or(default.learned),
+        }
+    }
+
+    /// Writes GeM's defaults out where it pools, so that a run's configuration says them.
+    pub(super) fn write_out_gem(&mut self) {
+        if self.pooling.has_gem() {
+            let GemConfig { power, learned } = self.gem();
+            self.gem_power = Some(power);
+            self.gem_learned = Some(learned);
         }
     }
 }
@@ -109,7 +150,8 @@ pub enum Sampler {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
-    /// Learning rate before any decay, above 0 (1e-4 in the published recipe).
+    /// Learning rate before any decay, above 0 (1e-4 in the published recipe); the backbone's is
+    /// `backbone_factor` times it.
     pub learning_rate: f64,
     /// L2 penalty added to the gradient (not decoupled), at least 0 (5e-4 published).
     pub weight_decay: f64,
@@ -123,6 +165,8 @@ pub struct OptimizerConfig {
     pub decay_epochs: Vec<usize>,
     /// Factor of each decay, above 0 and at most 1.
     pub decay_factor: f64,
+    /// The backbone's learning rate as a multiple of the head's, above 0.
+    pub backbone_factor: f64,
 }
 
 impl Default for OptimizerConfig {
@@ -135,6 +179,7 @@ impl Default for OptimizerConfig {
             epsilon: 1e-8,
             decay_epochs: Vec::new(),
             decay_factor: 0.5,
+            backbone_factor: 1.0,
         }
     }
 }
@@ -145,7 +190,14 @@ impl Default for OptimizerConfig {
 pub struct TrainingConfig {
     /// Epochs; one is (training classes × K) images, the last partial batch dropped, as published.
     pub epochs: usize,
-    /// Seed of the initialisation, the batches and the augmentation.
+    /// For so many epochs, from the first, only the head trains: the backbone works as at evaluation
+    /// and nothing in it changes. With `epochs` or more, always (linear probing).
+    pub freeze_epochs: usize,
+    /// Whether a training step keeps only what goes into each stage of the backbone and computes the
+    /// rest anew for the gradients: a fraction of the memory for about a third more time, and the same
+    /// numbers.
+    pub gradient_checkpointing: bool,
+    /// Seed of the initialisation, the batches, the augmentation and the dropout.
     pub seed: u64,
     /// The test split is embedded and measured after every so many epochs, and after the last.
     pub validate_every: usize,
@@ -158,6 +210,8 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             epochs: 20,
+            freeze_epochs: 0,
+            gradient_checkpointing: false,
             seed: 1,
             validate_every: 1,
             early_stopping: None,

@@ -17,7 +17,7 @@ mod loader;
 mod packed;
 pub(crate) mod parallel;
 mod prefetch;
-mod random;
+pub(crate) mod random;
 mod sampler;
 mod split;
 pub mod survey;

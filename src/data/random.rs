@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What a stream is drawn for; two uses of one seed never share numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// The shape of a synthetic class (class, 0).
     SyntheticClass = 1,
     /// One synthetic image (class, instance).
@@ -17,10 +17,12 @@ pub(super) enum Purpose {
     Augmentation = 4,
     /// Which classes train where a dataset does not say (0, 0).
     ClassSplit = 5,
+    /// The features that dropout takes (epoch, a hash of the batch).
+    Dropout = 6,
 }
 
 /// The stream of `purpose` under `seed` for the pair (a, b).
-pub(super) fn stream(purpose: Purpose, seed: u64, a: usize, b: usize) -> ChaCha8Rng {
+pub(crate) fn stream(purpose: Purpose, seed: u64, a: usize, b: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, word) in key
         .chunks_exact_mut(8)

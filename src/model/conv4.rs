@@ -7,7 +7,8 @@ use burn::{
 
 use super::{
     layers::{
-        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
+        MaxPool, Padding,
     },
     passes::{Direct, Pass, Stages},
 };
@@ -41,17 +42,20 @@ pub struct Conv4<B: Backend> {
 
 impl<B: Backend> Conv4<B> {
     /// The network with random weights.
-    pub fn new(path: ComputePath, device: &B::Device) -> Self {
+    pub fn new(options: impl Into<LayerOptions>, device: &B::Device) -> Self {
+        let options = options.into();
         let inputs = [3, WIDTHS[0], WIDTHS[1], WIDTHS[2]];
         let block = |(input, output)| {
             let convolution = ConvolutionConfig::new(input, output, 3)
                 .with_padding(Padding::Symmetric(1))
-                .with_path(path);
-            ConvolutionBlockConfig::new(convolution).init(device)
+                .with_path(options.path);
+            ConvolutionBlockConfig::new(convolution)
+                .with_freeze_batch_norm(options.freeze_batch_norm)
+                .init(device)
         };
         Self {
             blocks: inputs.into_iter().zip(WIDTHS).map(block).collect(),
-            path,
+            path: options.path,
         }
     }
 

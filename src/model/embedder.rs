@@ -1,20 +1,20 @@
-//! The embedder: backbone, global average pooling, dense head, normalisation.
+//! The embedder: backbone, global pooling, dense head, normalisation.
 
 use std::path::PathBuf;
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
     nn::{Initializer, Linear},
-    tensor::{Tensor, TensorData, backend::Backend},
+    tensor::{Tensor, TensorData, backend::Backend, module::linear},
 };
 
 use super::{
-    Conv4, GoogLeNet,
-    layers::ComputePath,
-    passes::{Direct, Pass, Stages},
-    weights::{WeightsError, load_weights},
+    BackboneNetwork,
+    layers::{ComputePath, LayerOptions},
+    pooling::{GemPool, average, maximum},
+    weights::WeightsError,
 };
-use crate::config::{Backbone, ModelConfig};
+use crate::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling};
 
 /// Magnitude of the head's Xavier initialisation (the published code).
 const HEAD_MAGNITUDE: f64 = 2.0;
@@ -27,24 +27,6 @@ const LENGTH_FLOOR: f64 = 1e-12;
 /// images are normalised before they come here.
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
-impl Backbone {
-    /// Channels of the backbone's feature maps, which is the length of a pooled feature.
-    pub fn features(self) -> usize {
-        match self {
-            Self::Conv4 => super::conv4::FEATURES,
-            Self::GoogLeNet => super::googlenet::FEATURES,
-        }
-    }
-
-    /// Smallest side of an image that the backbone takes, in pixels.
-    pub fn minimum_image_size(self) -> usize {
-        match self {
-            Self::Conv4 => super::conv4::MINIMUM_IMAGE_SIZE,
-            Self::GoogLeNet => super::googlenet::MINIMUM_IMAGE_SIZE,
-        }
-    }
-}
-
 /// What an [`Embedder`] is made from: `[model]` of a run's configuration, and how convolutions are
 /// computed on the backend at hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +36,19 @@ pub struct EmbedderConfig {
     /// Pretrained weights of the backbone. **Set, it also says that GoogLeNet's images are
     /// re-scaled as its ImageNet weights expect**, even where a checkpoint replaces the weights.
     pub weights: Option<PathBuf>,
-    /// Length D of an embedding, at least 1.
+    /// The descriptors that a feature map is pooled to, n of them.
+    pub pooling: Pooling,
+    /// How GeM pools, where it is among them.
+    pub gem: GemConfig,
+    /// Length D of an embedding, a multiple of n.
     pub embedding_dim: usize,
-    /// Whether embeddings are scaled to unit length.
+    /// Whether embeddings, and where there are several descriptors the part of each, are scaled to
+    /// unit length.
     pub normalize: bool,
-    /// How convolutions are computed.
-    pub path: ComputePath,
+    /// Share of the pooled features that training sets to 0, at least 0 and below 1.
+    pub dropout: f64,
+    /// How layers are computed, and which of them stand still.
+    pub layers: LayerOptions,
 }
 
 impl From<&ModelConfig> for EmbedderConfig {
@@ -67,9 +56,15 @@ impl From<&ModelConfig> for EmbedderConfig {
         Self {
             backbone: config.backbone,
             weights: config.weights.clone(),
+            pooling: config.pooling.clone(),
+            gem: config.gem(),
             embedding_dim: config.embedding_dim,
             normalize: config.normalize,
-            path: ComputePath::default(),
+            dropout: config.dropout,
+            layers: LayerOptions {
+                freeze_batch_norm: config.freeze_batch_norm,
+                ..LayerOptions::default()
+            },
         }
     }
 }
@@ -77,21 +72,28 @@ impl From<&ModelConfig> for EmbedderConfig {
 impl EmbedderConfig {
     /// The same with convolutions computed by `path`.
     pub fn with_path(self, path: ComputePath) -> Self {
-        Self { path, ..self }
+        let layers = LayerOptions {
+            path,
+            ..self.layers
+        };
+        Self { layers, ..self }
     }
 
     /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
     /// into it restores the embedder that was saved.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
-        let backbone = match self.backbone {
-            Backbone::Conv4 => BackboneNetwork::Conv4(Conv4::new(self.path, device)),
-            Backbone::GoogLeNet => BackboneNetwork::GoogLeNet(GoogLeNet::new(self.path, device)),
-        };
+        let backbone = BackboneNetwork::new(self.backbone, self.layers, device);
+        let features = self.backbone.features();
+        let gem = || GemPool::new(&self.gem, device);
         let embedder = Embedder {
             backbone,
-            head: head(self.backbone.features(), self.embedding_dim, device),
+            gem: self.pooling.has_gem().then(gem),
+            head: head(features, self.embedding_dim, self.pooling.0.len(), device),
             rescale: self.backbone == Backbone::GoogLeNet && self.weights.is_some(),
             normalize: self.normalize,
+            dropout: self.dropout,
+            pooling: self.pooling.clone(),
+            path: self.layers.path,
         };
         embedder.visit(&mut DrawNow);
         embedder
@@ -100,7 +102,7 @@ impl EmbedderConfig {
     /// The embedder with pretrained weights in its backbone, where the configuration names any.
     ///
     /// # Errors
-    /// Those of [`load_weights`].
+    /// Those of [`load_weights`](super::load_weights).
     pub fn init_pretrained<B: Backend>(
         &self,
         device: &B::Device,
@@ -109,12 +111,7 @@ impl EmbedderConfig {
         let Some(path) = &self.weights else {
             return Ok(embedder);
         };
-        let backbone = match embedder.backbone {
-            BackboneNetwork::Conv4(network) => BackboneNetwork::Conv4(load_weights(network, path)?),
-            BackboneNetwork::GoogLeNet(network) => {
-                BackboneNetwork::GoogLeNet(load_weights(network, path)?)
-            }
-        };
+        let backbone = embedder.backbone.with_weights(path)?;
         Ok(Embedder {
             backbone,
             ..embedder
@@ -122,10 +119,16 @@ impl EmbedderConfig {
     }
 }
 
-/// The dense layer with the published initialisation: weights uniform within
-/// ±√(magnitude / ((fan_in + fan_out) / 2)) (MXNet's `Xavier(uniform, avg, 2)`), bias 0.
-fn head<B: Backend>(features: usize, embedding_dim: usize, device: &B::Device) -> Linear<B> {
-    let average_fan = (features + embedding_dim) as f64 / 2.0;
+/// The dense layers of `descriptors` descriptors, side by side, with the published initialisation:
+/// weights uniform within ±√(magnitude / ((fan_in + fan_out) / 2)) (MXNet's
+/// `Xavier(uniform, avg, 2)`), bias 0. The outputs of one layer are its part of the embedding.
+fn head<B: Backend>(
+    features: usize,
+    embedding_dim: usize,
+    descriptors: usize,
+    device: &B::Device,
+) -> Linear<B> {
+    let average_fan = (features + embedding_dim / descriptors) as f64 / 2.0;
     let bound = (HEAD_MAGNITUDE / average_fan).sqrt();
     let weight = Initializer::Uniform {
         min: -bound,
@@ -148,64 +151,35 @@ impl<B: Backend> ModuleVisitor<B> for DrawNow {
     }
 }
 
-/// The backbone of an [`Embedder`].
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant)] // One value per process.
-pub enum BackboneNetwork<B: Backend> {
-    /// Four convolution blocks.
-    Conv4(Conv4<B>),
-    /// GoogLeNet.
-    GoogLeNet(GoogLeNet<B>),
-}
-
-impl<B: Backend> Stages<B> for BackboneNetwork<B> {
-    fn count(&self) -> usize {
-        match self {
-            Self::Conv4(network) => network.count(),
-            Self::GoogLeNet(network) => network.count(),
-        }
-    }
-
-    fn path(&self) -> ComputePath {
-        match self {
-            Self::Conv4(network) => network.path(),
-            Self::GoogLeNet(network) => network.path(),
-        }
-    }
-
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
-        match self {
-            Self::Conv4(network) => network.stage(stage, x, pass),
-            Self::GoogLeNet(network) => network.stage(stage, x, pass),
-        }
-    }
-}
-
 /// Maps images to embeddings.
 #[derive(Module, Debug)]
 pub struct Embedder<B: Backend> {
     /// The convolutional network.
     pub backbone: BackboneNetwork<B>,
-    /// The dense layer from pooled features to embeddings.
+    /// GeM, where it is among the descriptors.
+    pub gem: Option<GemPool<B>>,
+    /// The dense layers from pooled features to embeddings, weights `[features, D]`: of n
+    /// descriptors the i-th has the i-th of n equal blocks of columns.
     pub head: Linear<B>,
     rescale: bool,
     normalize: bool,
+    dropout: f64,
+    #[module(skip)]
+    pooling: Pooling,
+    #[module(skip)]
+    path: ComputePath,
 }
 
 impl<B: Backend> Embedder<B> {
-    /// Embeds images. Where the backend tracks gradients, batch norm uses the batch's statistics
-    /// and updates its running ones; elsewhere it uses the running ones.
+    /// Embeds images. Where the backend tracks gradients and they are not frozen, batch norms use
+    /// the batch's statistics and update their running ones; elsewhere they use the running ones.
     ///
     /// # Shapes
     /// - `images`: `[N, 3, S, S]`, normalised by mean and standard deviation, S at least the
     ///   backbone's [`minimum_image_size`](Backbone::minimum_image_size)
     /// - output: `[N, D]`, of unit length if the configuration says so
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
-        let embeddings = self.head.forward(self.pooled_features(images));
-        match self.normalize {
-            true => unit_length(embeddings),
-            false => embeddings,
-        }
+        self.embed(self.pooled_features(images))
     }
 
     /// The mean of the embeddings of the images and of their mirror images, scaled again to unit
@@ -213,29 +187,17 @@ impl<B: Backend> Embedder<B> {
     pub fn forward_mirrored(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         const WIDTH: isize = 3;
         let mirrored = self.forward(images.clone().flip([WIDTH]));
-        let mean = (self.forward(images) + mirrored) / 2.0;
-        match self.normalize {
-            true => unit_length(mean),
-            false => mean,
-        }
+        self.scaled((self.forward(images) + mirrored) / 2.0)
     }
 
-    /// The backbone's features, averaged over positions: `[N, 3, S, S]` → `[N, features]`.
+    /// The backbone's features, pooled over positions, the n descriptors side by side:
+    /// `[N, 3, S, S]` → `[N, n · features]`.
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
-        let images = images.permute([0, 2, 3, 1]);
-        let images = match self.rescale {
-            true => from_imagenet_scale(images),
-            false => images,
-        };
-        self.pool(self.backbone.run(images, &mut Direct::default()))
+        self.pool(self.backbone.forward(self.channels_last(images)))
     }
 
-    fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
-        let [n, h, w, c] = maps.dims();
-        maps.reshape([n, h * w, c]).mean_dim(1).squeeze_dim(1)
-    }
-
-    pub(crate) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// Images as the backbone takes them: `[N, 3, S, S]` → `[N, S, S, 3]`.
+    pub(super) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let images = images.permute([0, 2, 3, 1]);
         match self.rescale {
             true => from_imagenet_scale(images),
@@ -243,12 +205,56 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
-    pub(crate) fn embed(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
-        let embeddings = self.head.forward(self.pool(maps));
+    /// The descriptors of feature maps, side by side: `[N, h, w, features]` → `[N, n · features]`.
+    pub(super) fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
+        let [n, h, w, c] = maps.dims();
+        let maps = maps.reshape([n, h * w, c]);
+        let describe = |descriptor: &Descriptor| match descriptor {
+            Descriptor::Average => average(maps.clone(), self.path),
+            Descriptor::Max => maximum(maps.clone()),
+            Descriptor::Gem => {
+                let gem = self.gem.as_ref().expect("made where it is a descriptor");
+                gem.forward(maps.clone(), self.path)
+            }
+        };
+        match self.pooling.0.as_slice() {
+            [one] => describe(one),
+            several => Tensor::cat(several.iter().map(describe).collect(), 1),
+        }
+    }
+
+    /// The embeddings of pooled features: `[N, n · features]` → `[N, D]`.
+    ///
+    /// Without scaling, the parts of several descriptors are only concatenated: parts of unit length
+    /// would put all embeddings on a sphere again.
+    pub(super) fn embed(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        let descriptors = self.pooling.0.len();
+        let embeddings = match descriptors {
+            1 => self.head.forward(features),
+            _ => {
+                let features = features.chunk(descriptors, 1).into_iter();
+                let weights = self.head.weight.val().chunk(descriptors, 1).into_iter();
+                let bias = self.head.bias.as_ref().expect("the head has a bias");
+                let biases = bias.val().chunk(descriptors, 0).into_iter();
+                let part = |((x, weight), bias)| self.scaled(linear(x, weight, Some(bias)));
+                let parts = features.zip(weights).zip(biases).map(part);
+                Tensor::cat(parts.collect(), 1)
+            }
+        };
+        self.scaled(embeddings)
+    }
+
+    /// `embeddings` `[N, D]`, or parts of them, of unit length if the configuration says so.
+    fn scaled(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
         match self.normalize {
             true => unit_length(embeddings),
             false => embeddings,
         }
+    }
+
+    /// Share of the pooled features that training sets to 0.
+    pub(super) fn dropout(&self) -> f64 {
+        self.dropout
     }
 }
 
@@ -317,7 +323,7 @@ mod tests {
 
     #[test]
     fn smallest_side_of_an_image_leaves_one_position() {
-        let network = GoogLeNet::<B>::new(ComputePath::Rows, &Default::default());
+        let network = crate::model::GoogLeNet::<B>::new(ComputePath::Rows, &Default::default());
         let side = super::super::googlenet::MINIMUM_IMAGE_SIZE;
         let image = Tensor::ones([1, side, side, 3], &Default::default());
         assert_eq!(network.forward(image).dims(), [1, 1, 1, 1024]);
@@ -325,7 +331,7 @@ mod tests {
 
     #[test]
     fn head_starts_within_the_published_bound_and_without_bias() {
-        let head = head::<B>(1024, 512, &Default::default());
+        let head = head::<B>(1024, 512, 1, &Default::default());
         let bound = (2.0_f32 / 768.0).sqrt();
         let weights = values(head.weight.val());
         let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));

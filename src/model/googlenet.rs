@@ -10,7 +10,8 @@ use burn::{
 
 use super::{
     layers::{
-        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, MaxPool, Padding,
+        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
+        MaxPool, Padding,
     },
     passes::{Direct, Pass, Stages},
 };
@@ -69,8 +70,8 @@ impl InceptionChannels {
         }
     }
 
-    fn init<B: Backend>(&self, path: ComputePath, device: &B::Device) -> Inception<B> {
-        let block = |input, output, k| block(input, output, k, 1, path, device);
+    fn init<B: Backend>(&self, options: LayerOptions, device: &B::Device) -> Inception<B> {
+        let block = |input, output, k| block(input, output, k, 1, options, device);
         let reduced = |[reduce, output]: [usize; 2]| {
             vec![block(self.input, reduce, 1), block(reduce, output, 3)]
         };
@@ -79,7 +80,7 @@ impl InceptionChannels {
             branch2: reduced(self.branch2),
             branch3: reduced(self.branch3),
             branch4: block(self.input, self.branch4, 1),
-            path,
+            path: options.path,
         }
     }
 }
@@ -90,15 +91,16 @@ fn block<B: Backend>(
     output: usize,
     k: usize,
     stride: usize,
-    path: ComputePath,
+    options: LayerOptions,
     device: &B::Device,
 ) -> ConvolutionBlock<B> {
     let convolution = ConvolutionConfig::new(input, output, k)
         .with_stride(stride)
         .with_padding(Padding::Symmetric(k / 2))
-        .with_path(path);
+        .with_path(options.path);
     ConvolutionBlockConfig::new(convolution)
         .with_epsilon(EPSILON)
+        .with_freeze_batch_norm(options.freeze_batch_norm)
         .init(device)
 }
 
@@ -148,12 +150,13 @@ pub struct GoogLeNet<B: Backend> {
 
 impl<B: Backend> GoogLeNet<B> {
     /// The network with random weights.
-    pub fn new(path: ComputePath, device: &B::Device) -> Self {
-        let inception = |channels| InceptionChannels::new(channels).init(path, device);
+    pub fn new(options: impl Into<LayerOptions>, device: &B::Device) -> Self {
+        let options = options.into();
+        let inception = |channels| InceptionChannels::new(channels).init(options, device);
         Self {
-            conv1: block(3, 64, 7, 2, path, device),
-            conv2: block(64, 64, 1, 1, path, device),
-            conv3: block(64, 192, 3, 1, path, device),
+            conv1: block(3, 64, 7, 2, options, device),
+            conv2: block(64, 64, 1, 1, options, device),
+            conv3: block(64, 192, 3, 1, options, device),
             inception3a: inception([192, 64, 96, 128, 16, 32, 32]),
             inception3b: inception([256, 128, 128, 192, 32, 96, 64]),
             inception4a: inception([480, 192, 96, 208, 16, 48, 64]),
@@ -163,7 +166,7 @@ impl<B: Backend> GoogLeNet<B> {
             inception4e: inception([528, 256, 160, 320, 32, 128, 128]),
             inception5a: inception([832, 256, 160, 320, 32, 128, 128]),
             inception5b: inception([832, 384, 192, 384, 48, 128, 128]),
-            path,
+            path: options.path,
         }
     }
 

@@ -4,19 +4,27 @@
 //! and embeddings go out in the usual order of axes; inside, feature maps are channels-last (see
 //! [`layers`]).
 
+mod backbone;
 mod conv4;
+#[cfg(test)]
+mod descriptor_tests;
 mod embedder;
 mod googlenet;
 pub mod layers;
 pub mod passes;
+mod pooling;
 #[cfg(test)]
 mod reference_tests;
+mod training_pass;
 mod weights;
 
+pub use backbone::BackboneNetwork;
 pub use conv4::Conv4;
 #[cfg(test)]
 use embedder::DrawNow;
-pub use embedder::{BackboneNetwork, Embedder, EmbedderConfig, unit_length};
+pub use embedder::{Embedder, EmbedderConfig, unit_length};
 pub use googlenet::{GoogLeNet, Inception};
-pub use layers::ComputePath;
+pub use layers::{ComputePath, LayerOptions};
+pub use pooling::GemPool;
+pub use training_pass::{TrainingPass, WayBack};
 pub use weights::{WeightsError, load_weights};

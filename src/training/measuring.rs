@@ -10,7 +10,7 @@ use burn::tensor::backend::Backend;
 use super::run_folder::{RunFolder, RunFolderError};
 use super::trainee::{Objective, Trainee};
 use super::validation::{Protocol, SplitEmbeddings, Validation};
-use super::{CheckpointRecorder, Stop};
+use super::{CheckpointRecorder, Regime, Stop};
 use crate::backend::Place;
 use crate::config::Config;
 use crate::data::{DataError, LoadFailure, Schedule, Split, SplitLoader, Transform};
@@ -93,6 +93,7 @@ pub fn embedder_of<B: Backend>(
     let trainee = Trainee::new(
         network(config, place).init(&place.device),
         Objective::new(config),
+        Regime::new(config),
         validation,
     );
     let record = CheckpointRecorder::default()

@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 
 use burn::module::Module;
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, Optimizer};
+use burn::optim::Optimizer;
 use burn::record::{Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::CheckpointRecorder;
 use super::measuring::network;
 use super::notices::announce;
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError};
 use super::session::{Context, Fit, Outcome, open_data, schedule};
 use super::trainee::Trainee;
+use super::{CheckpointRecorder, TwoRateAdam};
 use crate::backend::Place;
 use crate::config::Config;
 use crate::error::Error;
@@ -105,8 +104,7 @@ fn last_whole_checkpoint<B: AutodiffBackend>(
     history: &[EpochRecord],
     place: &Place<B>,
 ) -> Result<Option<usize>, RunFolderError> {
-    type AdamRecord<B> =
-        <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
+    type AdamRecord<B> = <TwoRateAdam<B> as Optimizer<Trainee<B>, B>>::Record;
 
     let mut damage = None;
     for epoch in folder.checkpoints().into_iter().rev() {
@@ -136,8 +134,9 @@ fn readable<B: Backend, R: Record<B>>(
 }
 
 /// What may be changed when a run goes on.
-const ALLOWED: [&str; 6] = [
+const ALLOWED: [&str; 7] = [
     "training.epochs",
+    "training.gradient_checkpointing",
     "data.workers",
     "data.prefetch",
     "data.cache",
@@ -153,8 +152,9 @@ fn refuse_changes(
 ) -> Result<(), Error> {
     let mut allowed = before.clone();
     allowed.training.epochs = after.training.epochs;
-    // They change speed, never the batches; or say what becomes of an image that ended the run.
+    // They change speed and memory, never the batches and the gradients; or say what becomes of an image that ended the run.
     allowed.data.loading = after.data.loading.clone();
+    allowed.training.gradient_checkpointing = after.training.gradient_checkpointing;
     if allowed == *after {
         return Ok(());
     }

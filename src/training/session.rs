@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, Module};
-use burn::optim::AdamConfig;
-use burn::optim::decay::WeightDecayConfig;
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining};
@@ -19,9 +17,9 @@ use super::run_folder::{EpochRecord, RunFolder, RunRecord, SplitSummary};
 use super::silent::Silent;
 use super::trainee::{Objective, Trainee};
 use super::validation::{Protocol, Validation};
-use super::{CheckpointRecorder, LastAndBest, Patience, StepDecay, Stop};
+use super::{CheckpointRecorder, LastAndBest, Patience, Regime, StepDecay, Stop, TwoRateAdam};
 use crate::backend::Place;
-use crate::config::{Config, OptimizerConfig};
+use crate::config::Config;
 use crate::data::{self, LoadFailure, PairSampler, Schedule, Splits, TrainLoader, Transform};
 use crate::error::Error;
 use crate::evaluation::Recall;
@@ -242,8 +240,14 @@ impl<B: AutodiffBackend> Fit<'_, B> {
             training = training.renderer(Silent);
         }
 
-        let trainee = Trainee::new(embedder, Objective::new(config), validation.clone());
-        let result = training.launch(Learner::new(trainee, adam(&config.optimizer).init(), rate));
+        let trainee = Trainee::new(
+            embedder,
+            Objective::new(config),
+            Regime::new(config),
+            validation.clone(),
+        );
+        let optimizer = TwoRateAdam::new(&config.optimizer);
+        let result = training.launch(Learner::new(trainee, optimizer, rate));
         // Closes the dashboard, so that what follows is read.
         drop(result);
         tell_skipped(&failure.skipped());
@@ -278,15 +282,6 @@ impl<B: AutodiffBackend> Fit<'_, B> {
 fn load_failure(stop: &Stop) -> LoadFailure {
     let interrupter = stop.interrupter();
     LoadFailure::with_callback(move |error| interrupter.stop(Some(&error.to_string())))
-}
-
-/// Adam as a configuration wants it: L2 weight decay added to the gradient.
-pub fn adam(config: &OptimizerConfig) -> AdamConfig {
-    AdamConfig::new()
-        .with_beta_1(config.beta_1 as f32)
-        .with_beta_2(config.beta_2 as f32)
-        .with_epsilon(config.epsilon as f32)
-        .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)))
 }
 
 /// Burn's version, from the lock file that this program was built with.

@@ -6,11 +6,12 @@ use burn::tensor::{Tensor, TensorData};
 use burn_train::metric::ItemLazy;
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
+use super::Regime;
 use super::validation::Validation;
 use crate::config::{Config, Reduction};
 use crate::data::ImageBatch;
 use crate::loss::{Loss, LossStatistics};
-use crate::model::{Embedder, passes::Recording};
+use crate::model::{Embedder, WayBack};
 use crate::negatives::{Negatives, Space};
 
 /// What the network is trained towards.
@@ -42,15 +43,23 @@ pub struct Trainee<B: Backend> {
     #[module(skip)]
     objective: Objective,
     #[module(skip)]
+    regime: Regime,
+    #[module(skip)]
     validation: Validation,
 }
 
 impl<B: Backend> Trainee<B> {
-    /// Puts a network, its objective and the place for its measurements together.
-    pub fn new(embedder: Embedder<B>, objective: Objective, validation: Validation) -> Self {
+    /// Puts a network, its objective, its regime and the place for its measurements together.
+    pub fn new(
+        embedder: Embedder<B>,
+        objective: Objective,
+        regime: Regime,
+        validation: Validation,
+    ) -> Self {
         Self {
             embedder,
             objective,
+            regime,
             validation,
         }
     }
@@ -105,34 +114,50 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
     type Output = StepOutput<B>;
 
     fn step(&self, batch: ImageBatch<B>) -> TrainOutput<StepOutput<B>> {
+        self.forward(batch).backward()
+    }
+}
+
+/// A training step whose gradients are yet to come.
+pub struct PendingStep<'m, B: AutodiffBackend> {
+    loss: Tensor<B, 1>,
+    way_back: WayBack<'m, B>,
+    output: StepOutput<B>,
+}
+
+impl<B: AutodiffBackend> PendingStep<'_, B> {
+    /// The gradients of the loss by parameter, and what the step leaves for the metrics.
+    pub fn backward(self) -> TrainOutput<StepOutput<B>> {
+        TrainOutput {
+            grads: self.way_back.gradients(self.loss),
+            item: self.output,
+        }
+    }
+}
+
+impl<B: AutodiffBackend> Trainee<B> {
+    /// The forward half of a training step: embeddings, comparisons, loss.
+    pub fn forward(&self, batch: ImageBatch<B>) -> PendingStep<'_, B> {
         let Objective {
             negatives,
             space,
             loss,
             reduction,
         } = &self.objective;
-        let images = self.embedder.channels_last(batch.images).inner();
-        let recompute = std::env::var_os("RECOMPUTE").is_some();
-        let (maps, recording) = Recording::new(&self.embedder.backbone, images, recompute);
-        let maps = Tensor::<B, 4>::from_inner(maps).require_grad();
-        let embeddings = self.embedder.embed(maps.clone());
+        let pass = self.regime.pass(batch.epoch, &batch.indices);
+        let (embeddings, way_back) = self.embedder.forward_train(batch.images, pass);
         let sum = embeddings.clone().inner().sum();
         let comparisons = negatives.compare(embeddings, batch.labels, *space, loss.measure());
         let output = loss.forward(comparisons);
         let packed = Tensor::cat(vec![output.statistics().inner(), sum], 0);
-        let value = match reduction {
+        let loss = match reduction {
             Reduction::Sum => output.sum(),
             Reduction::Mean => output.mean(),
         };
-        let found = value.backward();
-        let of_maps = maps.grad(&found);
-        let mut grads = burn::optim::GradientsParams::from_grads(found, self);
-        if let Some(of_maps) = of_maps {
-            recording.backward(of_maps, &mut grads);
-        }
-        TrainOutput {
-            grads,
-            item: StepOutput { packed },
+        PendingStep {
+            loss,
+            way_back,
+            output: StepOutput { packed },
         }
     }
 }

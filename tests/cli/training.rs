@@ -152,6 +152,78 @@ fn resumed_run_ends_where_the_unbroken_one_does() {
 }
 
 #[test]
+fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = [
+        r#"model.pooling=["average", "max", "gem"]"#,
+        "model.gem_learned=true",
+        "model.embedding_dim=18",
+        "model.dropout=0.3",
+        "optimizer.backbone_factor=0.5",
+    ];
+    // Broken off among the frozen epochs, and after them.
+    for (freeze_epochs, freeze_batch_norm) in [(3, true), (1, false)] {
+        let freezing = [
+            format!("training.freeze_epochs={freeze_epochs}"),
+            format!("model.freeze_batch_norm={freeze_batch_norm}"),
+        ];
+        let with = |epochs: &'static str| {
+            let own = freezing.iter().map(String::as_str);
+            let options = options.into_iter().chain(own).chain([epochs]);
+            options.flat_map(|option| ["--set", option]).collect()
+        };
+        let [unbroken, broken] =
+            ["unbroken", "broken"].map(|name| format!("{name}-{freeze_epochs}"));
+        let train =
+            |run: &str, arguments: Vec<&str>| train_small(directory.path(), run, &arguments);
+        train(&unbroken, with("training.epochs=4"));
+        train(&broken, with("training.epochs=2"));
+        loop_dml(directory.path())
+            .args(["train", "--resume", "--run", &broken])
+            .args(["--set", "training.epochs=4"])
+            .assert()
+            .success();
+        assert_eq!(
+            metrics(directory.path(), &broken),
+            metrics(directory.path(), &unbroken)
+        );
+        let last = ["--checkpoint", "last"];
+        assert_eq!(
+            evaluate(directory.path(), &broken, &last),
+            evaluate(directory.path(), &unbroken, &last)
+        );
+    }
+}
+
+#[test]
+fn options_of_the_head_change_what_is_trained_and_are_written_into_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let epochs = ["--set", "training.epochs=1"];
+    train_small(directory.path(), "plain", &epochs);
+    let plain = metrics(directory.path(), "plain");
+    for option in [
+        "model.pooling=gem",
+        "model.dropout=0.5",
+        "model.freeze_batch_norm=true",
+        "optimizer.backbone_factor=0.1",
+        "training.freeze_epochs=1",
+    ] {
+        let (key, value) = option.split_once('=').unwrap();
+        train_small(
+            directory.path(),
+            key,
+            &[&epochs[..], &["--set", option]].concat(),
+        );
+        let changed = metrics(directory.path(), key);
+        assert_ne!(changed[1]["training"], plain[1]["training"], "{option}");
+        let config = fs::read_to_string(directory.path().join(key).join("config.toml")).unwrap();
+        let value = value.replace("gem", "\"gem\"");
+        let line = format!("{} = {value}\n", key.split('.').next_back().unwrap());
+        assert!(config.contains(&line), "{line} in {config}");
+    }
+}
+
+#[test]
 fn only_the_last_two_and_the_best_checkpoint_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=5"]);

@@ -66,7 +66,7 @@ struct LossArgs {
 
 #[derive(Debug, Args)]
 struct StepArgs {
-    /// The backbone: googlenet or conv4.
+    /// The backbone: googlenet, resnet50, efficientnet-lite0 or conv4.
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
     /// Images in the batch, even, two of a class.
@@ -78,6 +78,9 @@ struct StepArgs {
     /// Length of an embedding.
     #[arg(long, value_name = "D", default_value_t = 512)]
     dim: usize,
+    /// Set a key of the configuration, such as training.gradient_checkpointing=true; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// Repetitions; the median is printed.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
@@ -179,14 +182,19 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 
 fn step(args: StepArgs) -> Result<(), Error> {
     whole_classes(args.batch, 2)?;
-    let config = checked(&[
+    let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
         format!("model.embedding_dim={}", args.dim),
         format!("data.image_size={}", args.size),
         format!("data.resize={}", args.size),
         "batch.images_per_class=2".to_string(),
         format!("batch.classes={}", args.batch / 2),
-    ])?;
+    ];
+    overrides.extend(args.set);
+    let config = checked(&overrides)?;
+    let images = config.batch.classes * config.batch.images_per_class;
+    let side = config.data.transform.image_size;
+    let backbone = config.model.backbone;
     let benchmark = StepBenchmark {
         config,
         repeats: usize::from(args.repeats),
@@ -197,14 +205,28 @@ fn step(args: StepArgs) -> Result<(), Error> {
         StepJob(benchmark),
     )?;
     print(&args.output, &timing, || {
+        let StepTiming {
+            step_ms,
+            training_forward_ms,
+            backward_ms,
+            optimizer_ms,
+            forward_ms,
+            images_per_second,
+            activation_mib_per_image,
+            peak_mib,
+        } = timing;
+        let memory = match (activation_mib_per_image, peak_mib) {
+            (Some(activation), Some(peak)) => format!(
+                "\nmemory: {activation:.1} MiB an image kept for the way back, at most {peak:.0} MiB in the \
+                 process"
+            ),
+            _ => String::new(),
+        };
         format!(
-            "{} on {} images of {2}x{2}: step {3:.1} ms ({4:.1} images/s), forward {5:.1} ms",
-            args.backbone,
-            args.batch,
-            args.size,
-            timing.step_ms,
-            timing.images_per_second,
-            timing.forward_ms
+            "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
+             ({images_per_second:.1} images/s)\n\
+             of it forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
+             {optimizer_ms:.1} ms; at evaluation {forward_ms:.1} ms{memory}"
         )
     });
     Ok(())

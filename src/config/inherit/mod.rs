@@ -2,7 +2,7 @@
 //!
 //! Paths are relative to the folder of the file that says them. Later entries of a list override
 //! earlier ones, the file itself overrides them all, key by key; bases may extend others. Where a
-//! file makes another *choice* than what it extends (`data.dataset`, `loss.name`,
+//! file makes another *choice* than what it extends (`data.dataset`, `loss.name`, `model.pooling`,
 //! `negatives.name`), the keys of the choice it replaces go with it.
 
 #[cfg(test)]
@@ -175,6 +175,12 @@ fn shared_keys(choice: &str) -> Vec<String> {
         ]
         .concat(),
         "loss.name" => vec!["reduction".into()],
+        "model.pooling" => {
+            let keys = known_keys().into_iter();
+            keys.filter_map(|path| Some(path.strip_prefix("model.")?.to_string()))
+                .filter(|key| key != "pooling" && !key.starts_with("gem_"))
+                .collect()
+        }
         _ => Vec::new(),
     }
 }

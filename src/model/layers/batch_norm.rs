@@ -18,13 +18,16 @@ pub struct BatchNormConfig {
     /// Weight of a batch in the running statistics, 0 to 1.
     #[config(default = 0.1)]
     pub momentum: f64,
+    /// Whether the layer keeps to its running statistics in training, too.
+    #[config(default = false)]
+    pub frozen: bool,
 }
 
 /// Batch norm: y = γ (x − μ) / √(σ² + ε) + β for each channel (Ioffe & Szegedy 2015, algorithm 1).
 ///
 /// In training (the backend tracks gradients) μ and σ² are the batch's mean and biased variance;
-/// the running statistics take the mean and the *unbiased* variance, as in PyTorch. Otherwise μ
-/// and σ² are the running statistics.
+/// the running statistics take the mean and the *unbiased* variance, as in PyTorch. Otherwise, and
+/// always where the layer is frozen, μ and σ² are the running statistics, and nothing moves them.
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
     /// γ, `[C]`.
@@ -37,6 +40,8 @@ pub struct BatchNorm<B: Backend> {
     pub running_var: RunningState<Tensor<B, 1>>,
     epsilon: f64,
     momentum: f64,
+    #[module(skip)]
+    frozen: bool,
 }
 
 impl BatchNormConfig {
@@ -49,11 +54,18 @@ impl BatchNormConfig {
             running_var: RunningState::new(Tensor::ones([self.channels], device)),
             epsilon: self.epsilon,
             momentum: self.momentum,
+            frozen: self.frozen,
         }
     }
 }
 
 impl<B: Backend> BatchNorm<B> {
+    /// Whether a pass on `device` normalises by the batch's statistics: in training, unless the
+    /// layer is frozen.
+    pub fn uses_batch(&self, device: &B::Device) -> bool {
+        !self.frozen && B::ad_enabled(device)
+    }
+
     /// Normalises `x` with the batch's statistics and updates the running ones.
     ///
     /// # Shapes
@@ -95,6 +107,11 @@ impl<B: Backend> BatchNorm<B> {
         let factor = self.weight.val() / deviation;
         let offset = self.bias.val() - self.running_mean.value() * factor.clone();
         (factor, offset)
+    }
+
+    /// Whether the layer keeps to its running statistics.
+    pub(in crate::model) fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// ε.

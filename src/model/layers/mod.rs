@@ -11,6 +11,7 @@ mod convolution;
 mod convolution_block;
 mod depthwise;
 mod max_pool;
+mod options;
 mod padding;
 mod side_by_side;
 mod windows;
@@ -27,5 +28,6 @@ pub use convolution_block::{
 pub use depthwise::{DepthwiseConvolution, DepthwiseConvolutionConfig};
 pub use max_pool::MaxPool;
 pub(super) use max_pool::Winners;
+pub use options::LayerOptions;
 pub use padding::Padding;
 pub(super) use side_by_side::{apart, side_by_side};

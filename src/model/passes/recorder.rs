@@ -149,12 +149,12 @@ impl<'m, B: AutodiffBackend> Pass<'m, B> for Recorder<'m, B> {
 
     fn block(&mut self, block: &'m ConvolutionBlock<B>, x: RecordedMap<B>) -> RecordedMap<B> {
         let kernel = block.conv.sliding();
-        self.normalised(kernel, &block.conv.weight, &block.bn, block.activation, x)
+        self.convolved(kernel, &block.conv.weight, &block.bn, block.activation, x)
     }
 
     fn depthwise(&mut self, block: &'m DepthwiseBlock<B>, x: RecordedMap<B>) -> RecordedMap<B> {
         let kernel = block.conv.sliding();
-        self.normalised(kernel, &block.conv.weight, &block.bn, block.activation, x)
+        self.convolved(kernel, &block.conv.weight, &block.bn, block.activation, x)
     }
 
     fn max_pool(&mut self, pool: MaxPool, _: ComputePath, x: RecordedMap<B>) -> RecordedMap<B> {
@@ -213,7 +213,67 @@ fn transposed<T>(rows: impl Iterator<Item = Vec<T>>) -> Vec<Vec<T>> {
 }
 
 impl<'m, B: AutodiffBackend> Recorder<'m, B> {
-    /// Convolution, batch norm and activation.
+    fn convolved<K: Kernel + 'm>(
+        &mut self,
+        kernel: K,
+        weight: &'m Param<Tensor<B, 4>>,
+        norm: &'m BatchNorm<B>,
+        activation: Activation,
+        x: RecordedMap<B>,
+    ) -> RecordedMap<B> {
+        match norm.is_frozen() {
+            true => self.folded(kernel, weight, norm, activation, x),
+            false => self.normalised(kernel, weight, norm, activation, x),
+        }
+    }
+
+    /// Convolution and activation with a frozen batch norm folded into the kernel, as at evaluation:
+    /// with the factor f = γ/√(σ² + ε), the activation of x ∗ (W f) + (β − μ f).
+    fn folded<K: Kernel + 'm>(
+        &mut self,
+        kernel: K,
+        weight: &'m Param<Tensor<B, 4>>,
+        norm: &'m BatchNorm<B>,
+        activation: Activation,
+        x: RecordedMap<B>,
+    ) -> RecordedMap<B> {
+        let (factor, offset) = norm.inference_affine();
+        let (factor, offset) = (factor.inner(), offset.inner());
+        let plain = weight.val().inner();
+        let scaled = plain.clone() * factor.clone().unsqueeze();
+        let inputs = x.shards;
+        let outputs = each(inputs.clone(), |x| {
+            let output = kernel.forward(x, scaled.clone()) + offset.clone().unsqueeze();
+            activation.forward(output)
+        });
+        let kept = outputs.clone();
+        let wants_x = x.tracked;
+        let from = wants_x.then_some(x.index);
+        self.step(from.as_slice(), outputs, move |of_output, gradients| {
+            let parts = of_output.into_iter().zip(kept).zip(inputs).collect();
+            let parts = each(parts, |((of_output, output), x)| {
+                let gradient = activation.gradient(output, of_output);
+                let sums = Rows::of(gradient.clone()).sums();
+                (kernel.gradients(x, scaled.clone(), gradient, wants_x), sums)
+            });
+            let (parts, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let (of_inputs, of_scaled): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            let of_offset = total(sums).squeeze_dim::<1>(0);
+            let of_scaled = total(of_scaled);
+            let [k, _, channels_in, channels_out] = plain.dims();
+            let products = (plain * of_scaled.clone()).reshape([k * k * channels_in, channels_out]);
+            let mean = norm.running_mean.value().inner();
+            let of_factor = products.sum_dim(0).squeeze_dim::<1>(0) - of_offset.clone() * mean;
+            let deviation = (norm.running_var.value().inner() + norm.epsilon()).sqrt();
+            register(gradients, norm.bias.id, of_offset);
+            register(gradients, norm.weight.id, of_factor / deviation);
+            register(gradients, weight.id, of_scaled * factor.unsqueeze());
+            let of_inputs: Option<Vec<_>> = of_inputs.into_iter().collect();
+            of_inputs.into_iter().collect()
+        })
+    }
+
+    /// Convolution, batch norm by the batch's statistics, and activation.
     ///
     /// With x̂ = (v − μ)/√(σ² + ε) of the convolution's outputs v, L of them in a channel, and g the
     /// gradient before the activation: ∂β = Σg, ∂γ = Σg x̂, ∂v = γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L)
@@ -234,13 +294,10 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
             (rows, sums)
         });
         let (convolved, sums): (Vec<_>, Vec<_>) = convolved.into_iter().unzip();
-        let count: usize = convolved
-            .iter()
-            .map(|rows: &Rows<Inner<B>>| rows.count())
-            .sum();
+        let count: usize = convolved.iter().map(Rows::count).sum();
         let share = 1.0 / count as f64;
         let mean = total(sums) * share;
-        let centred = each(convolved, |rows| {
+        let centred = each(convolved, |rows: Rows<Inner<B>>| {
             let centred = rows.map(|rows| rows - mean.clone());
             let squares = centred.clone().map(|rows| rows.clone() * rows).sums();
             (centred, squares)
@@ -260,11 +317,8 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
         });
         let kept = outputs.clone();
         let wants_x = x.tracked;
-        let from = match wants_x {
-            true => vec![x.index],
-            false => Vec::new(),
-        };
-        self.step(&from, outputs, move |of_output, gradients| {
+        let from = wants_x.then_some(x.index);
+        self.step(from.as_slice(), outputs, move |of_output, gradients| {
             let parts = of_output.into_iter().zip(kept).zip(centred).collect();
             let parts = each(parts, |((of_output, output), centred)| {
                 let gradient = activation.gradient(output, of_output);

@@ -93,6 +93,7 @@ impl Every<AB> {
                 .with_padding(padding);
             ConvolutionBlockConfig::new(convolution)
                 .with_activation(activation)
+                .with_freeze_batch_norm(stride == 2 && k == 1)
                 .init(&Default::default())
         };
         let depthwise = |k, stride| {

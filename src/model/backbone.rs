@@ -1,0 +1,91 @@
+//! The choice of a backbone: the one place that lists them all.
+
+use std::path::Path;
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+
+use super::{
+    Conv4, GoogLeNet,
+    layers::{ComputePath, LayerOptions},
+    passes::{Direct, Pass, Stages},
+    weights::{WeightsError, load_weights},
+};
+use crate::config::Backbone;
+
+impl Backbone {
+    /// Channels of the backbone's feature maps, which is the length of a descriptor.
+    pub fn features(self) -> usize {
+        match self {
+            Self::Conv4 => super::conv4::FEATURES,
+            Self::GoogLeNet => super::googlenet::FEATURES,
+        }
+    }
+
+    /// Smallest side of an image that the backbone takes, in pixels.
+    pub fn minimum_image_size(self) -> usize {
+        match self {
+            Self::Conv4 => super::conv4::MINIMUM_IMAGE_SIZE,
+            Self::GoogLeNet => super::googlenet::MINIMUM_IMAGE_SIZE,
+        }
+    }
+}
+
+/// The backbone of an [`Embedder`](super::Embedder).
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One value per process.
+pub enum BackboneNetwork<B: Backend> {
+    /// Four convolution blocks.
+    Conv4(Conv4<B>),
+    /// GoogLeNet.
+    GoogLeNet(GoogLeNet<B>),
+}
+
+/// The same expression for whichever network there is.
+macro_rules! with {
+    ($choice:expr, $network:ident => $expression:expr) => {
+        match $choice {
+            BackboneNetwork::Conv4($network) => $expression,
+            BackboneNetwork::GoogLeNet($network) => $expression,
+        }
+    };
+}
+
+impl<B: Backend> BackboneNetwork<B> {
+    /// The network with random weights.
+    pub(super) fn new(backbone: Backbone, options: LayerOptions, device: &B::Device) -> Self {
+        match backbone {
+            Backbone::Conv4 => Self::Conv4(Conv4::new(options, device)),
+            Backbone::GoogLeNet => Self::GoogLeNet(GoogLeNet::new(options, device)),
+        }
+    }
+
+    /// The same network with the weights of a file.
+    pub(super) fn with_weights(self, path: &Path) -> Result<Self, WeightsError> {
+        Ok(match self {
+            Self::Conv4(network) => Self::Conv4(load_weights(network, path)?),
+            Self::GoogLeNet(network) => Self::GoogLeNet(load_weights(network, path)?),
+        })
+    }
+
+    /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`.
+    pub(super) fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.run(images, &mut Direct::default())
+    }
+}
+
+impl<B: Backend> Stages<B> for BackboneNetwork<B> {
+    fn count(&self) -> usize {
+        with!(self, network => network.count())
+    }
+
+    fn path(&self) -> ComputePath {
+        with!(self, network => network.path())
+    }
+
+    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+        with!(self, network => network.stage(stage, x, pass))
+    }
+}
