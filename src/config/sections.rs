@@ -58,6 +58,22 @@ pub enum Backbone {
     /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`.
     #[serde(rename = "googlenet")]
     GoogLeNet,
+    /// ResNet-50 in torchvision's layout, up to `layer4`.
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    /// EfficientNet-Lite0, up to its last convolution.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+}
+
+impl Backbone {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Conv4,
+        Self::GoogLeNet,
+        Self::ResNet50,
+        Self::EfficientNetLite0,
+    ];
 }
 
 impl fmt::Display for Backbone {
@@ -65,6 +81,8 @@ impl fmt::Display for Backbone {
         f.write_str(match self {
             Self::Conv4 => "conv4",
             Self::GoogLeNet => "googlenet",
+            Self::ResNet50 => "resnet50",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
         })
     }
 }

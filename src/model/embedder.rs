@@ -1,6 +1,6 @@
 //! The embedder: backbone, global average pooling, dense head, normalisation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::{
     module::{Module, ModuleVisitor, Param},
@@ -9,7 +9,7 @@ use burn::{
 };
 
 use super::{
-    Conv4, GoogLeNet,
+    Conv4, EfficientNetLite0, GoogLeNet, ResNet50,
     layers::ComputePath,
     weights::{WeightsError, load_weights},
 };
@@ -26,12 +26,49 @@ const LENGTH_FLOOR: f64 = 1e-12;
 /// images are normalised before they come here.
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
+/// A mean and a standard deviation, the same for red, green and blue, on the scale 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct PublishedScale {
+    mean: f32,
+    deviation: f32,
+}
+
+impl PublishedScale {
+    /// torchvision's GoogLeNet re-scales images normalised by ImageNet's statistics to (x − ½) / ½
+    /// (its `transform_input`), as its weights come from TensorFlow.
+    const TORCHVISION_GOOGLENET: Self = Self {
+        mean: 0.5,
+        deviation: 0.5,
+    };
+
+    /// EfficientNet-Lite's authors trained on (255 x − 127) / 128 (`MEAN_RGB` and `STDDEV_RGB` of
+    /// their `efficientnet_lite_builder.py`). The PyTorch package's description repeats ImageNet's
+    /// statistics, which are those of EfficientNet-B0 to B7.
+    const EFFICIENTNET_LITE: Self = Self {
+        mean: 127.0 / 255.0,
+        deviation: 128.0 / 255.0,
+    };
+
+    /// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to these.
+    fn from_imagenet<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        let device = images.device();
+        let row = |values: [f32; 3]| {
+            Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
+        };
+        let factor = row(IMAGENET.map(|(_, deviation)| deviation / self.deviation));
+        let offset = row(IMAGENET.map(|(mean, _)| (mean - self.mean) / self.deviation));
+        images * factor + offset
+    }
+}
+
 impl Backbone {
     /// Channels of the backbone's feature maps, which is the length of a pooled feature.
     pub fn features(self) -> usize {
         match self {
             Self::Conv4 => super::conv4::FEATURES,
             Self::GoogLeNet => super::googlenet::FEATURES,
+            Self::ResNet50 => super::resnet50::FEATURES,
+            Self::EfficientNetLite0 => super::efficientnet_lite0::FEATURES,
         }
     }
 
@@ -40,6 +77,22 @@ impl Backbone {
         match self {
             Self::Conv4 => super::conv4::MINIMUM_IMAGE_SIZE,
             Self::GoogLeNet => super::googlenet::MINIMUM_IMAGE_SIZE,
+            Self::ResNet50 => super::resnet50::MINIMUM_IMAGE_SIZE,
+            Self::EfficientNetLite0 => super::efficientnet_lite0::MINIMUM_IMAGE_SIZE,
+        }
+    }
+
+    /// Whether weights trained on ImageNet are published for it.
+    pub fn is_published(self) -> bool {
+        self != Self::Conv4
+    }
+
+    /// The scale of the images its published weights were trained on, where it is not ImageNet's.
+    fn published_scale(self) -> Option<PublishedScale> {
+        match self {
+            Self::Conv4 | Self::ResNet50 => None,
+            Self::GoogLeNet => Some(PublishedScale::TORCHVISION_GOOGLENET),
+            Self::EfficientNetLite0 => Some(PublishedScale::EFFICIENTNET_LITE),
         }
     }
 }
@@ -50,8 +103,9 @@ impl Backbone {
 pub struct EmbedderConfig {
     /// The network under the head.
     pub backbone: Backbone,
-    /// Pretrained weights of the backbone. **Set, it also says that GoogLeNet's images are
-    /// re-scaled as its ImageNet weights expect**, even where a checkpoint replaces the weights.
+    /// Pretrained weights of the backbone. **Set, it also says that the images of GoogLeNet and
+    /// EfficientNet-Lite0 are re-scaled as their ImageNet weights expect**, even where a checkpoint
+    /// replaces the weights.
     pub weights: Option<PathBuf>,
     /// Length D of an embedding, at least 1.
     pub embedding_dim: usize,
@@ -82,14 +136,10 @@ impl EmbedderConfig {
     /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
     /// into it restores the embedder that was saved.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
-        let backbone = match self.backbone {
-            Backbone::Conv4 => BackboneNetwork::Conv4(Conv4::new(self.path, device)),
-            Backbone::GoogLeNet => BackboneNetwork::GoogLeNet(GoogLeNet::new(self.path, device)),
-        };
         let embedder = Embedder {
-            backbone,
+            backbone: BackboneNetwork::new(self.backbone, self.path, device),
             head: head(self.backbone.features(), self.embedding_dim, device),
-            rescale: self.backbone == Backbone::GoogLeNet && self.weights.is_some(),
+            scale: self.weights.as_ref().and(self.backbone.published_scale()),
             normalize: self.normalize,
         };
         embedder.visit(&mut DrawNow);
@@ -108,14 +158,8 @@ impl EmbedderConfig {
         let Some(path) = &self.weights else {
             return Ok(embedder);
         };
-        let backbone = match embedder.backbone {
-            BackboneNetwork::Conv4(network) => BackboneNetwork::Conv4(load_weights(network, path)?),
-            BackboneNetwork::GoogLeNet(network) => {
-                BackboneNetwork::GoogLeNet(load_weights(network, path)?)
-            }
-        };
         Ok(Embedder {
-            backbone,
+            backbone: embedder.backbone.with_weights(path)?,
             ..embedder
         })
     }
@@ -155,6 +199,53 @@ pub enum BackboneNetwork<B: Backend> {
     Conv4(Conv4<B>),
     /// GoogLeNet.
     GoogLeNet(GoogLeNet<B>),
+    /// ResNet-50.
+    ResNet50(ResNet50<B>),
+    /// EfficientNet-Lite0.
+    EfficientNetLite0(EfficientNetLite0<B>),
+}
+
+impl<B: Backend> BackboneNetwork<B> {
+    /// The network with random weights.
+    pub fn new(backbone: Backbone, path: ComputePath, device: &B::Device) -> Self {
+        match backbone {
+            Backbone::Conv4 => Self::Conv4(Conv4::new(path, device)),
+            Backbone::GoogLeNet => Self::GoogLeNet(GoogLeNet::new(path, device)),
+            Backbone::ResNet50 => Self::ResNet50(ResNet50::new(path, device)),
+            Backbone::EfficientNetLite0 => {
+                Self::EfficientNetLite0(EfficientNetLite0::new(path, device))
+            }
+        }
+    }
+
+    /// The network with the weights of a file.
+    ///
+    /// # Errors
+    /// Those of [`load_weights`].
+    pub fn with_weights(self, path: &Path) -> Result<Self, WeightsError> {
+        Ok(match self {
+            Self::Conv4(network) => Self::Conv4(load_weights(network, path)?),
+            Self::GoogLeNet(network) => Self::GoogLeNet(load_weights(network, path)?),
+            Self::ResNet50(network) => Self::ResNet50(load_weights(network, path)?),
+            Self::EfficientNetLite0(network) => {
+                Self::EfficientNetLite0(load_weights(network, path)?)
+            }
+        })
+    }
+
+    /// The feature maps of images.
+    ///
+    /// # Shapes
+    /// - `images`: `[N, H, W, 3]`
+    /// - output: `[N, h, w, features]`
+    pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        match self {
+            Self::Conv4(network) => network.forward(images),
+            Self::GoogLeNet(network) => network.forward(images),
+            Self::ResNet50(network) => network.forward(images),
+            Self::EfficientNetLite0(network) => network.forward(images),
+        }
+    }
 }
 
 /// Maps images to embeddings.
@@ -164,7 +255,9 @@ pub struct Embedder<B: Backend> {
     pub backbone: BackboneNetwork<B>,
     /// The dense layer from pooled features to embeddings.
     pub head: Linear<B>,
-    rescale: bool,
+    /// The scale to bring images to, from ImageNet's.
+    #[module(skip)]
+    scale: Option<PublishedScale>,
     normalize: bool,
 }
 
@@ -199,14 +292,11 @@ impl<B: Backend> Embedder<B> {
     /// The backbone's features, averaged over positions: `[N, 3, S, S]` → `[N, features]`.
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let images = images.permute([0, 2, 3, 1]);
-        let images = match self.rescale {
-            true => from_imagenet_scale(images),
-            false => images,
+        let images = match self.scale {
+            Some(scale) => scale.from_imagenet(images),
+            None => images,
         };
-        let maps = match &self.backbone {
-            BackboneNetwork::Conv4(network) => network.forward(images),
-            BackboneNetwork::GoogLeNet(network) => network.forward(images),
-        };
+        let maps = self.backbone.forward(images);
         let [n, h, w, c] = maps.dims();
         maps.reshape([n, h * w, c]).mean_dim(1).squeeze_dim(1)
     }
@@ -216,18 +306,6 @@ impl<B: Backend> Embedder<B> {
 pub fn unit_length<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
     let squared = embeddings.clone() * embeddings.clone();
     embeddings / (squared.sum_dim(1) + LENGTH_FLOOR).sqrt()
-}
-
-/// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to (x − ½) / ½:
-/// what torchvision's GoogLeNet weights were trained on (its `transform_input`).
-fn from_imagenet_scale<B: Backend>(images: Tensor<B, 4>) -> Tensor<B, 4> {
-    let device = images.device();
-    let row = |values: [f32; 3]| {
-        Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
-    };
-    let factor = row(IMAGENET.map(|(_, deviation)| deviation / 0.5));
-    let offset = row(IMAGENET.map(|(mean, _)| (mean - 0.5) / 0.5));
-    images * factor + offset
 }
 
 #[cfg(test)]
@@ -261,7 +339,7 @@ mod tests {
 
     #[test]
     fn embeddings_have_the_configured_length_at_the_minimum_image_size() {
-        for backbone in [Backbone::Conv4, Backbone::GoogLeNet] {
+        for backbone in Backbone::ALL {
             let embedder = config(backbone).init::<B>(&Default::default());
             let side = backbone.minimum_image_size();
             let embeddings = embedder.forward(images(2, side));
@@ -276,11 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn smallest_side_of_an_image_leaves_one_position() {
-        let network = GoogLeNet::<B>::new(ComputePath::Rows, &Default::default());
-        let side = super::super::googlenet::MINIMUM_IMAGE_SIZE;
-        let image = Tensor::ones([1, side, side, 3], &Default::default());
-        assert_eq!(network.forward(image).dims(), [1, 1, 1, 1024]);
+    fn smallest_image_leaves_one_position() {
+        for backbone in Backbone::ALL {
+            let device = Default::default();
+            let network = BackboneNetwork::<B>::new(backbone, ComputePath::Rows, &device);
+            let side = backbone.minimum_image_size();
+            let maps = network.forward(Tensor::ones([1, side, side, 3], &device));
+            assert_eq!(maps.dims(), [1, 1, 1, backbone.features()], "{backbone}");
+        }
     }
 
     #[test]
@@ -303,28 +384,39 @@ mod tests {
     }
 
     #[test]
-    fn images_are_rescaled_to_plus_minus_one_for_pretrained_weights() {
-        // Black and white, normalised by ImageNet's statistics, become −1 and +1.
-        for (level, expected) in [(0.0, -1.0), (1.0, 1.0)] {
-            let normalised: Vec<f32> = IMAGENET.iter().map(|(m, s)| (level - m) / s).collect();
-            let image = TensorData::new(normalised, [1, 1, 1, 3]);
-            let image = Tensor::<B, 4>::from_data(image, &Default::default());
-            for value in values(from_imagenet_scale(image)) {
-                assert!((value - expected).abs() < 1e-6, "{value}");
+    fn images_are_rescaled_as_pretrained_weights_expect() {
+        // Black and white, normalised by ImageNet's statistics, become these.
+        for (backbone, expected) in [
+            (Backbone::GoogLeNet, [-1.0, 1.0]),
+            (Backbone::EfficientNetLite0, [-127.0 / 128.0, 1.0]),
+        ] {
+            for (level, expected) in [0.0, 1.0].into_iter().zip(expected) {
+                let normalised: Vec<f32> = IMAGENET.iter().map(|(m, s)| (level - m) / s).collect();
+                let image = TensorData::new(normalised, [1, 1, 1, 3]);
+                let image = Tensor::<B, 4>::from_data(image, &Default::default());
+                let scale = backbone.published_scale().unwrap();
+                for value in values(scale.from_imagenet(image)) {
+                    assert!((value - expected).abs() < 1e-6, "{backbone}: {value}");
+                }
             }
         }
     }
 
     #[test]
-    fn only_googlenet_with_weights_rescales_images() {
-        let device = Default::default();
-        let with = |backbone| EmbedderConfig {
-            weights: Some("weights.pth".into()),
-            ..config(backbone)
+    fn only_networks_with_weights_of_another_scale_rescale_images() {
+        let scale = |backbone, weights: Option<&str>| {
+            let weights = weights.map(Into::into);
+            let config = EmbedderConfig {
+                weights,
+                ..config(backbone)
+            };
+            config.init::<B>(&Default::default()).scale
         };
-        assert!(with(Backbone::GoogLeNet).init::<B>(&device).rescale);
-        assert!(!with(Backbone::Conv4).init::<B>(&device).rescale);
-        assert!(!config(Backbone::GoogLeNet).init::<B>(&device).rescale);
+        for backbone in Backbone::ALL {
+            assert_eq!(scale(backbone, None), None);
+            let expected = backbone.published_scale();
+            assert_eq!(scale(backbone, Some("weights.pth")), expected, "{backbone}");
+        }
     }
 
     /// Numbers in [−1, 1] that no other test's draws can disturb.
@@ -340,7 +432,12 @@ mod tests {
             module::AutodiffModule,
             optim::{AdamConfig, GradientsParams, Optimizer},
         };
-        for (backbone, side) in [(Backbone::Conv4, 32), (Backbone::GoogLeNet, 64)] {
+        for (backbone, side) in [
+            (Backbone::Conv4, 32),
+            (Backbone::GoogLeNet, 64),
+            (Backbone::ResNet50, 32),
+            (Backbone::EfficientNetLite0, 32),
+        ] {
             let device = Default::default();
             // A clone would share its running statistics; a record does not.
             let start = config(backbone).init::<AB>(&device);

@@ -18,6 +18,9 @@ pub(super) const FEATURES: usize = 1024;
 /// Smallest side of an image, in pixels: below it, a pool would get a map smaller than its window.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 31;
 
+/// This crate's name for the block after the pool of an inception block, and torchvision's.
+pub(super) const TORCH_NAMES: &[(&str, &str)] = &[(".branch4.", ".branch4.1.")];
+
 /// ε of every batch norm (torchvision's `BasicConv2d`).
 const EPSILON: f64 = 1e-3;
 
@@ -189,20 +192,37 @@ impl<B: Backend> GoogLeNet<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 31 pixels
     /// - output: `[N, h, w, 1024]`, the map after `inception5b`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        let x = HALVING_POOL.forward(self.conv1.forward(images), self.path);
-        let x = self.conv3.forward(self.conv2.forward(x));
+        self.forward_observed(images, &mut |_, _| {})
+    }
+
+    /// [`forward`](Self::forward) that shows each stage's map under torchvision's name for it.
+    pub(super) fn forward_observed(
+        &self,
+        images: Tensor<B, 4>,
+        observe: &mut dyn FnMut(&str, &Tensor<B, 4>),
+    ) -> Tensor<B, 4> {
+        let mut seen = |name: &str, x: Tensor<B, 4>| {
+            observe(name, &x);
+            x
+        };
+        let x = seen("conv1", self.conv1.forward(images));
+        let x = seen("maxpool1", HALVING_POOL.forward(x, self.path));
+        let x = seen("conv2", self.conv2.forward(x));
+        let x = seen("conv3", self.conv3.forward(x));
+        let x = seen("maxpool2", HALVING_POOL.forward(x, self.path));
+
+        let x = seen("inception3a", self.inception3a.forward(x));
+        let x = seen("inception3b", self.inception3b.forward(x));
         let x = HALVING_POOL.forward(x, self.path);
 
-        let x = self.inception3b.forward(self.inception3a.forward(x));
-        let x = HALVING_POOL.forward(x, self.path);
-
-        let x = self.inception4a.forward(x);
-        let x = self.inception4b.forward(x);
-        let x = self.inception4c.forward(x);
-        let x = self.inception4d.forward(x);
-        let x = self.inception4e.forward(x);
+        let x = seen("inception4a", self.inception4a.forward(x));
+        let x = seen("inception4b", self.inception4b.forward(x));
+        let x = seen("inception4c", self.inception4c.forward(x));
+        let x = seen("inception4d", self.inception4d.forward(x));
+        let x = seen("inception4e", self.inception4e.forward(x));
         let x = LAST_HALVING_POOL.forward(x, self.path);
 
-        self.inception5b.forward(self.inception5a.forward(x))
+        let x = seen("inception5a", self.inception5a.forward(x));
+        seen("inception5b", self.inception5b.forward(x))
     }
 }

@@ -5,15 +5,20 @@
 //! [`layers`]).
 
 mod conv4;
+mod efficientnet_lite0;
 mod embedder;
 mod googlenet;
 pub mod layers;
+mod pickled_strides;
 #[cfg(test)]
 mod reference_tests;
+mod resnet50;
 mod weights;
 
 pub use conv4::Conv4;
+pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
 pub use embedder::{BackboneNetwork, Embedder, EmbedderConfig, unit_length};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::ComputePath;
+pub use resnet50::{Bottleneck, ResNet50};
 pub use weights::{WeightsError, load_weights};

@@ -66,7 +66,7 @@ struct LossArgs {
 
 #[derive(Debug, Args)]
 struct StepArgs {
-    /// The backbone: googlenet or conv4.
+    /// The backbone: googlenet, resnet50, efficientnet-lite0 or conv4.
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
     /// Images in the batch, even, two of a class.

@@ -1,0 +1,209 @@
+//! EfficientNet-Lite0 up to its last convolution: EfficientNet-B0 (Tan & Le 2019, table 1) without
+//! squeeze-and-excitation and with ReLU6 for swish, as its authors published it for small devices.
+//!
+//! Layers, names and constants are those of the PyPI package `efficientnet_lite_pytorch`. There is
+//! no classifier. The package skips whole blocks at random in training (drop-connect, up to 0.2 in
+//! the last block); this network does not. Where the package fixes the padding for images of 224
+//! pixels, this network pads for the image at hand, which is the same at 224.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+
+use super::layers::{
+    Activation, ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
+    DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, Padding,
+};
+
+/// Channels of the feature maps.
+pub(super) const FEATURES: usize = 1280;
+
+/// Smallest side of an image, in pixels: what one position of the map stands for. Every halving
+/// rounds up, so that smaller images would pass, but mostly as zeros around them.
+pub(super) const MINIMUM_IMAGE_SIZE: usize = 32;
+
+/// This crate's names, and the package's.
+pub(super) const TORCH_NAMES: &[(&str, &str)] = &[
+    ("stem.conv.", "_conv_stem."),
+    ("stem.bn.", "_bn0."),
+    ("bottlenecks.", "_blocks."),
+    (".expand.conv.", "._expand_conv."),
+    (".expand.bn.", "._bn0."),
+    (".depthwise.conv.", "._depthwise_conv."),
+    (".depthwise.bn.", "._bn1."),
+    (".project.conv.", "._project_conv."),
+    (".project.bn.", "._bn2."),
+    ("head.conv.", "_conv_head."),
+    ("head.bn.", "_bn1."),
+];
+
+/// ε of every batch norm.
+const EPSILON: f64 = 1e-3;
+
+/// Weight of a batch in every batch norm's running statistics: one minus TensorFlow's 0.99.
+const MOMENTUM: f64 = 0.01;
+
+/// Channels after the stem.
+const STEM_CHANNELS: usize = 32;
+
+/// A run of blocks, of which the first has the stride and the change of channels.
+struct Stage {
+    blocks: usize,
+    kernel_size: usize,
+    stride: usize,
+    expansion: usize,
+    channels: usize,
+}
+
+impl Stage {
+    const fn new(
+        blocks: usize,
+        kernel_size: usize,
+        stride: usize,
+        expansion: usize,
+        channels: usize,
+    ) -> Self {
+        Self {
+            blocks,
+            kernel_size,
+            stride,
+            expansion,
+            channels,
+        }
+    }
+}
+
+/// Stages 2 to 8 of the paper's table 1.
+const STAGES: [Stage; 7] = [
+    Stage::new(1, 3, 1, 1, 16),
+    Stage::new(2, 3, 2, 6, 24),
+    Stage::new(2, 5, 2, 6, 40),
+    Stage::new(3, 3, 2, 6, 80),
+    Stage::new(3, 5, 1, 6, 112),
+    Stage::new(4, 5, 2, 6, 192),
+    Stage::new(1, 3, 1, 6, 320),
+];
+
+fn block<B: Backend>(
+    convolution: ConvolutionConfig,
+    activation: Activation,
+    path: ComputePath,
+    device: &B::Device,
+) -> ConvolutionBlock<B> {
+    let convolution = convolution.with_padding(Padding::Same).with_path(path);
+    ConvolutionBlockConfig::new(convolution)
+        .with_epsilon(EPSILON)
+        .with_momentum(MOMENTUM)
+        .with_activation(activation)
+        .init(device)
+}
+
+/// 1×1 convolution to more channels, depthwise convolution, 1×1 convolution to fewer without
+/// activation (MobileNetV2's inverted residual, Sandler et al. 2018, section 3.3); added to the
+/// input where the shapes agree.
+#[derive(Module, Debug)]
+pub struct InvertedBottleneck<B: Backend> {
+    /// Absent where the expansion is 1.
+    expand: Option<ConvolutionBlock<B>>,
+    depthwise: DepthwiseBlock<B>,
+    project: ConvolutionBlock<B>,
+    adds: bool,
+}
+
+impl<B: Backend> InvertedBottleneck<B> {
+    fn new(
+        input: usize,
+        stride: usize,
+        stage: &Stage,
+        path: ComputePath,
+        device: &B::Device,
+    ) -> Self {
+        let inner = input * stage.expansion;
+        let pointwise = |input, output| ConvolutionConfig::new(input, output, 1);
+        let expand = || block(pointwise(input, inner), Activation::Relu6, path, device);
+        let depthwise = DepthwiseConvolutionConfig::new(inner, stage.kernel_size)
+            .with_stride(stride)
+            .with_padding(Padding::Same)
+            .with_path(path);
+        let project = pointwise(inner, stage.channels);
+        Self {
+            expand: (stage.expansion != 1).then(expand),
+            depthwise: DepthwiseBlockConfig::new(depthwise)
+                .with_epsilon(EPSILON)
+                .with_momentum(MOMENTUM)
+                .with_activation(Activation::Relu6)
+                .init(device),
+            project: block(project, Activation::None, path, device),
+            adds: stride == 1 && input == stage.channels,
+        }
+    }
+
+    fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let expanded = match &self.expand {
+            Some(expand) => expand.forward(x.clone()),
+            None => x.clone(),
+        };
+        let projected = self.project.forward(self.depthwise.forward(expanded));
+        match self.adds {
+            true => projected + x,
+            false => projected,
+        }
+    }
+}
+
+/// EfficientNet-Lite0's convolutional part: images to maps of 1280 channels, 32 times smaller.
+#[derive(Module, Debug)]
+pub struct EfficientNetLite0<B: Backend> {
+    stem: ConvolutionBlock<B>,
+    bottlenecks: Vec<InvertedBottleneck<B>>,
+    head: ConvolutionBlock<B>,
+}
+
+impl<B: Backend> EfficientNetLite0<B> {
+    /// The network with random weights.
+    pub fn new(path: ComputePath, device: &B::Device) -> Self {
+        let mut input = STEM_CHANNELS;
+        let mut bottlenecks = Vec::new();
+        for stage in &STAGES {
+            for index in 0..stage.blocks {
+                let stride = if index == 0 { stage.stride } else { 1 };
+                bottlenecks.push(InvertedBottleneck::new(input, stride, stage, path, device));
+                input = stage.channels;
+            }
+        }
+        let stem = ConvolutionConfig::new(3, STEM_CHANNELS, 3).with_stride(2);
+        let head = ConvolutionConfig::new(input, FEATURES, 1);
+        Self {
+            stem: block(stem, Activation::Relu6, path, device),
+            bottlenecks,
+            head: block(head, Activation::Relu6, path, device),
+        }
+    }
+
+    /// The feature maps of images.
+    ///
+    /// # Shapes
+    /// - `images`: `[N, H, W, 3]`, sides at least 32 pixels
+    /// - output: `[N, ⌈H/32⌉, ⌈W/32⌉, 1280]`, the map after the last convolution
+    pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.forward_observed(images, &mut |_, _| {})
+    }
+
+    /// [`forward`](Self::forward) that shows each stage's map under the package's name for it.
+    pub(super) fn forward_observed(
+        &self,
+        images: Tensor<B, 4>,
+        observe: &mut dyn FnMut(&str, &Tensor<B, 4>),
+    ) -> Tensor<B, 4> {
+        let mut x = self.stem.forward(images);
+        observe("_conv_stem", &x);
+        for (index, block) in self.bottlenecks.iter().enumerate() {
+            x = block.forward(x);
+            observe(&format!("_blocks.{index}"), &x);
+        }
+        let x = self.head.forward(x);
+        observe("_conv_head", &x);
+        x
+    }
+}
