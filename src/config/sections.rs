@@ -55,13 +55,16 @@ impl ModelConfig {
 pub enum Backbone {
     /// Four convolution blocks for images of 32 to 64 pixels.
     Conv4,
-    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`.
+    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images
+    /// are re-scaled to the (x − ½) / ½ of its ImageNet weights.
     #[serde(rename = "googlenet")]
     GoogLeNet,
     /// ResNet-50 in torchvision's layout, up to `layer4`.
     #[serde(rename = "resnet50")]
     ResNet50,
-    /// EfficientNet-Lite0, up to its last convolution.
+    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
+    /// convolution. With weights, images are re-scaled to the (255 x − 127) / 128 of its ImageNet
+    /// weights.
     #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
 }

@@ -2,8 +2,7 @@
 //! squeeze-and-excitation and with ReLU6 for swish, as its authors published it for small devices.
 //!
 //! Layers, names and constants are those of the PyPI package `efficientnet_lite_pytorch`. There is
-//! no classifier. The package skips whole blocks at random in training (drop-connect, up to 0.2 in
-//! the last block); this network does not. Where the package fixes the padding for images of 224
+//! no classifier. Where the package fixes the padding for images of 224
 //! pixels, this network pads for the image at hand, which is the same at 224.
 
 use burn::{
@@ -153,6 +152,9 @@ impl<B: Backend> InvertedBottleneck<B> {
 }
 
 /// EfficientNet-Lite0's convolutional part: images to maps of 1280 channels, 32 times smaller.
+///
+/// The original skips whole blocks at random in training (drop-connect, from 0 in the first to 0.2
+/// in the last); this network does not.
 #[derive(Module, Debug)]
 pub struct EfficientNetLite0<B: Backend> {
     stem: ConvolutionBlock<B>,

@@ -50,7 +50,7 @@ impl PublishedScale {
     };
 
     /// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to these.
-    fn from_imagenet<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+    fn rescaled<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = images.device();
         let row = |values: [f32; 3]| {
             Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
@@ -293,7 +293,7 @@ impl<B: Backend> Embedder<B> {
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let images = images.permute([0, 2, 3, 1]);
         let images = match self.scale {
-            Some(scale) => scale.from_imagenet(images),
+            Some(scale) => scale.rescaled(images),
             None => images,
         };
         let maps = self.backbone.forward(images);
@@ -395,7 +395,7 @@ mod tests {
                 let image = TensorData::new(normalised, [1, 1, 1, 3]);
                 let image = Tensor::<B, 4>::from_data(image, &Default::default());
                 let scale = backbone.published_scale().unwrap();
-                for value in values(scale.from_imagenet(image)) {
+                for value in values(scale.rescaled(image)) {
                     assert!((value - expected).abs() < 1e-6, "{backbone}: {value}");
                 }
             }

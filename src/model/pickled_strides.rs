@@ -375,3 +375,66 @@ fn signed(bytes: &[u8]) -> Value {
     whole[..bytes.len()].copy_from_slice(bytes);
     Value::Integer(i64::from_le_bytes(whole))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANNELS_LAST: &str = "assets/fixtures/convolution_block_channels_last.pth";
+    const OLD_FORMAT: &str = "assets/fixtures/convolution_block_channels_last_old_format.pth";
+
+    fn layout(shape: &[usize], strides: &[usize]) -> Layout {
+        Layout {
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+        }
+    }
+
+    #[test]
+    fn strides_are_found_in_both_formats() {
+        for file in [CHANNELS_LAST, OLD_FORMAT] {
+            let layouts = pickled_layouts(Path::new(file)).unwrap();
+            let kernel = layout(&[3, 2, 3, 3], &[18, 1, 6, 2]);
+            assert_eq!(layouts["conv.weight"], kernel, "{file}");
+            assert_eq!(layouts["bn.running_var"], layout(&[3], &[1]), "{file}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_put_into_the_order_of_rows() {
+        let stored = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let rows = |strides: &[usize]| layout(&[2, 3], strides).row_by_row(&stored);
+        assert_eq!(rows(&[3, 1]).unwrap(), stored);
+        assert_eq!(rows(&[1, 2]).unwrap(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        // Every second number of a storage of which only six were read.
+        assert_eq!(rows(&[6, 2]), None);
+        assert_eq!(layout(&[], &[]).row_by_row(&stored[..1]).unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn pickles_that_end_early_or_take_what_is_not_there_are_refused() {
+        let whole = std::fs::read(OLD_FORMAT).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cut = folder.path().join("cut.pth");
+        for length in [0, 5, 40, 200, 400] {
+            std::fs::write(&cut, &whole[..length]).unwrap();
+            assert!(pickled_layouts(&cut).is_err(), "{length}");
+        }
+        // Claims of text, numbers and items beyond the end; a mark, a memory and a stack that lack.
+        for pickle in [
+            &b"X\xff\xff\xff\xffab."[..],
+            b"\x8a\xffab.",
+            b"t.",
+            b"h\x07.",
+            b"R.",
+            b"\x87.",
+            b"(0.",
+            b"((K\x01tt0t.",
+            b".",
+        ] {
+            assert!(Machine::run(pickle).is_err(), "{pickle:?}");
+        }
+        let unknown = Machine::run(&b"i."[..]);
+        assert!(matches!(unknown, Err(PickleError::Instruction(b'i'))));
+    }
+}
