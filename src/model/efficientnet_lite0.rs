@@ -2,8 +2,8 @@
 //! squeeze-and-excitation and with ReLU6 for swish, as its authors published it for small devices.
 //!
 //! Layers, names and constants are those of the PyPI package `efficientnet_lite_pytorch`. There is
-//! no classifier. Where the package fixes the padding for images of 224
-//! pixels, this network pads for the image at hand, which is the same at 224.
+//! no classifier. Where the package fixes the padding for images of 224 pixels, this network pads
+//! for the image at hand, which is the same at 224.
 
 use burn::{
     module::Module,
