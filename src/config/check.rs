@@ -4,7 +4,7 @@ use super::ranges::{
     Checked, at_least, at_least_one, at_most, below_one, counts, even, finite, not_negative,
     positive, rising,
 };
-use super::{Backbone, Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
+use super::{Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
 use crate::loss::Triplets;
 
 impl Config {
@@ -92,13 +92,14 @@ impl Config {
             ));
         }
         t.check()?;
-        if self.model.backbone == Backbone::GoogLeNet && self.model.weights.is_some() {
+        if self.model.backbone.is_published() && self.model.weights.is_some() {
             self.check_imagenet_scale()?;
         }
         self.data.loading.check(&self.data.source)
     }
 
-    /// The re-scaling that ImageNet weights expect starts from ImageNet's mean and deviation.
+    /// ImageNet weights expect images normalised by ImageNet's mean and deviation, or re-scaled from
+    /// there.
     fn check_imagenet_scale(&self) -> Checked {
         let (t, published) = (&self.data.transform, TransformConfig::default());
         for (key, value, expected) in [
@@ -215,6 +216,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Backbone;
 
     fn refused(overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -367,16 +369,39 @@ mod tests {
 
     #[test]
     fn pretrained_weights_with_another_scale_are_refused() {
-        let pretrained = [
-            "model.backbone=googlenet",
-            "model.weights=w.pth",
-            "data.image_size=227",
-        ];
-        let more = ["data.resize=255", "data.mean=[0.5, 0.5, 0.5]"];
-        let message = refused(&[&pretrained[..], &more].concat());
-        assert!(
-            message.starts_with("`data.mean = [0.5, 0.5, 0.5]`"),
-            "{message}"
-        );
+        for backbone in ["googlenet", "resnet50", "efficientnet-lite0"] {
+            let backbone = format!("model.backbone={backbone}");
+            for scale in ["data.mean = [0.5, 0.5, 0.5]", "data.std = [0.5, 0.5, 0.5]"] {
+                let set = scale.replace(" = ", "=");
+                let sizes = ["data.image_size=224", "data.resize=256"];
+                let message = refused(
+                    &[
+                        &[backbone.as_str(), "model.weights=w.pth", &set],
+                        &sizes[..],
+                    ]
+                    .concat(),
+                );
+                assert!(message.starts_with(&format!("`{scale}`")), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn images_smaller_than_a_backbone_takes_are_refused() {
+        for backbone in Backbone::ALL {
+            let minimum = backbone.minimum_image_size();
+            let size = |side: usize| format!("data.image_size={side}");
+            let backbone = format!("model.backbone={backbone}");
+            let message = refused(&[&backbone, &size(minimum - 1)]);
+            assert!(
+                message.contains(&format!("give {minimum} or more")),
+                "{message}"
+            );
+            let smallest = [backbone, size(minimum), "data.resize=64".into()];
+            Config::parse("", "test", &smallest)
+                .unwrap()
+                .check()
+                .unwrap();
+        }
     }
 }

@@ -96,9 +96,28 @@ impl ModelConfig {
 pub enum Backbone {
     /// Four convolution blocks for images of 32 to 64 pixels.
     Conv4,
-    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`.
+    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images
+    /// are re-scaled to the (x − ½) / ½ of its ImageNet weights.
     #[serde(rename = "googlenet")]
     GoogLeNet,
+    /// ResNet-50 in torchvision's layout, up to `layer4`.
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
+    /// convolution. With weights, images are re-scaled to the (255 x − 127) / 128 of its ImageNet
+    /// weights.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+}
+
+impl Backbone {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Conv4,
+        Self::GoogLeNet,
+        Self::ResNet50,
+        Self::EfficientNetLite0,
+    ];
 }
 
 impl fmt::Display for Backbone {
@@ -106,6 +125,8 @@ impl fmt::Display for Backbone {
         f.write_str(match self {
             Self::Conv4 => "conv4",
             Self::GoogLeNet => "googlenet",
+            Self::ResNet50 => "resnet50",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
         })
     }
 }

@@ -8,7 +8,7 @@ use burn::{
 };
 
 use super::{
-    Conv4, GoogLeNet,
+    Conv4, EfficientNetLite0, GoogLeNet, ResNet50,
     layers::{ComputePath, LayerOptions},
     passes::{Direct, Pass, Stages},
     weights::{WeightsError, load_weights},
@@ -21,6 +21,8 @@ impl Backbone {
         match self {
             Self::Conv4 => super::conv4::FEATURES,
             Self::GoogLeNet => super::googlenet::FEATURES,
+            Self::ResNet50 => super::resnet50::FEATURES,
+            Self::EfficientNetLite0 => super::efficientnet_lite0::FEATURES,
         }
     }
 
@@ -29,7 +31,14 @@ impl Backbone {
         match self {
             Self::Conv4 => super::conv4::MINIMUM_IMAGE_SIZE,
             Self::GoogLeNet => super::googlenet::MINIMUM_IMAGE_SIZE,
+            Self::ResNet50 => super::resnet50::MINIMUM_IMAGE_SIZE,
+            Self::EfficientNetLite0 => super::efficientnet_lite0::MINIMUM_IMAGE_SIZE,
         }
+    }
+
+    /// Whether weights trained on ImageNet are published for it.
+    pub fn is_published(self) -> bool {
+        self != Self::Conv4
     }
 }
 
@@ -41,6 +50,10 @@ pub enum BackboneNetwork<B: Backend> {
     Conv4(Conv4<B>),
     /// GoogLeNet.
     GoogLeNet(GoogLeNet<B>),
+    /// ResNet-50.
+    ResNet50(ResNet50<B>),
+    /// EfficientNet-Lite0.
+    EfficientNetLite0(EfficientNetLite0<B>),
 }
 
 /// The same expression for whichever network there is.
@@ -49,29 +62,43 @@ macro_rules! with {
         match $choice {
             BackboneNetwork::Conv4($network) => $expression,
             BackboneNetwork::GoogLeNet($network) => $expression,
+            BackboneNetwork::ResNet50($network) => $expression,
+            BackboneNetwork::EfficientNetLite0($network) => $expression,
         }
     };
 }
 
 impl<B: Backend> BackboneNetwork<B> {
     /// The network with random weights.
-    pub(super) fn new(backbone: Backbone, options: LayerOptions, device: &B::Device) -> Self {
+    pub fn new(backbone: Backbone, options: impl Into<LayerOptions>, device: &B::Device) -> Self {
+        let options = options.into();
         match backbone {
             Backbone::Conv4 => Self::Conv4(Conv4::new(options, device)),
             Backbone::GoogLeNet => Self::GoogLeNet(GoogLeNet::new(options, device)),
+            Backbone::ResNet50 => Self::ResNet50(ResNet50::new(options, device)),
+            Backbone::EfficientNetLite0 => {
+                Self::EfficientNetLite0(EfficientNetLite0::new(options, device))
+            }
         }
     }
 
-    /// The same network with the weights of a file.
-    pub(super) fn with_weights(self, path: &Path) -> Result<Self, WeightsError> {
+    /// The network with the weights of a file.
+    ///
+    /// # Errors
+    /// Those of [`load_weights`].
+    pub fn with_weights(self, path: &Path) -> Result<Self, WeightsError> {
         Ok(match self {
             Self::Conv4(network) => Self::Conv4(load_weights(network, path)?),
             Self::GoogLeNet(network) => Self::GoogLeNet(load_weights(network, path)?),
+            Self::ResNet50(network) => Self::ResNet50(load_weights(network, path)?),
+            Self::EfficientNetLite0(network) => {
+                Self::EfficientNetLite0(load_weights(network, path)?)
+            }
         })
     }
 
     /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`.
-    pub(super) fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         self.run(images, &mut Direct::default())
     }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use burn::{
     module::{Module, ModuleVisitor, Param},
     nn::{Initializer, Linear},
-    tensor::{Tensor, TensorData, backend::Backend, module::linear},
+    tensor::{Tensor, backend::Backend, module::linear},
 };
 
 use super::{
     BackboneNetwork,
+    image_scale::ImageScale,
     layers::{ComputePath, LayerOptions},
     pooling::{GemPool, average, maximum},
     weights::WeightsError,
@@ -23,18 +24,15 @@ const HEAD_MAGNITUDE: f64 = 2.0;
 /// its gradient is finite. It shortens an embedding of length 1e-3 by 5e-7 of its length.
 const LENGTH_FLOOR: f64 = 1e-12;
 
-/// ImageNet's mean and standard deviation of red, green and blue on the scale 0 to 1, by which
-/// images are normalised before they come here.
-const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
-
 /// What an [`Embedder`] is made from: `[model]` of a run's configuration, and how convolutions are
 /// computed on the backend at hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedderConfig {
     /// The network under the head.
     pub backbone: Backbone,
-    /// Pretrained weights of the backbone. **Set, it also says that GoogLeNet's images are
-    /// re-scaled as its ImageNet weights expect**, even where a checkpoint replaces the weights.
+    /// Pretrained weights of the backbone. **Set, it also says that the images of GoogLeNet and
+    /// EfficientNet-Lite0 are re-scaled as their ImageNet weights expect**, even where a checkpoint
+    /// replaces the weights.
     pub weights: Option<PathBuf>,
     /// The descriptors that a feature map is pooled to, n of them.
     pub pooling: Pooling,
@@ -89,7 +87,7 @@ impl EmbedderConfig {
             backbone,
             gem: self.pooling.has_gem().then(gem),
             head: head(features, self.embedding_dim, self.pooling.0.len(), device),
-            rescale: self.backbone == Backbone::GoogLeNet && self.weights.is_some(),
+            scale: self.weights.as_ref().and(self.backbone.published_scale()),
             normalize: self.normalize,
             dropout: self.dropout,
             pooling: self.pooling.clone(),
@@ -111,9 +109,8 @@ impl EmbedderConfig {
         let Some(path) = &self.weights else {
             return Ok(embedder);
         };
-        let backbone = embedder.backbone.with_weights(path)?;
         Ok(Embedder {
-            backbone,
+            backbone: embedder.backbone.with_weights(path)?,
             ..embedder
         })
     }
@@ -161,7 +158,9 @@ pub struct Embedder<B: Backend> {
     /// The dense layers from pooled features to embeddings, weights `[features, D]`: of n
     /// descriptors the i-th has the i-th of n equal blocks of columns.
     pub head: Linear<B>,
-    rescale: bool,
+    /// The scale to bring images to, from ImageNet's.
+    #[module(skip)]
+    scale: Option<ImageScale>,
     normalize: bool,
     dropout: f64,
     #[module(skip)]
@@ -199,9 +198,9 @@ impl<B: Backend> Embedder<B> {
     /// Images as the backbone takes them: `[N, 3, S, S]` → `[N, S, S, 3]`.
     pub(super) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let images = images.permute([0, 2, 3, 1]);
-        match self.rescale {
-            true => from_imagenet_scale(images),
-            false => images,
+        match self.scale {
+            Some(scale) => scale.rescaled(images),
+            None => images,
         }
     }
 
@@ -264,22 +263,10 @@ pub fn unit_length<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
     embeddings / (squared.sum_dim(1) + LENGTH_FLOOR).sqrt()
 }
 
-/// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to (x − ½) / ½:
-/// what torchvision's GoogLeNet weights were trained on (its `transform_input`).
-fn from_imagenet_scale<B: Backend>(images: Tensor<B, 4>) -> Tensor<B, 4> {
-    let device = images.device();
-    let row = |values: [f32; 3]| {
-        Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
-    };
-    let factor = row(IMAGENET.map(|(_, deviation)| deviation / 0.5));
-    let offset = row(IMAGENET.map(|(mean, _)| (mean - 0.5) / 0.5));
-    images * factor + offset
-}
-
 #[cfg(test)]
 mod tests {
     use burn::backend::Autodiff;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, TensorData};
 
     use super::*;
 
@@ -307,7 +294,7 @@ mod tests {
 
     #[test]
     fn embeddings_have_the_configured_length_at_the_minimum_image_size() {
-        for backbone in [Backbone::Conv4, Backbone::GoogLeNet] {
+        for backbone in Backbone::ALL {
             let embedder = config(backbone).init::<B>(&Default::default());
             let side = backbone.minimum_image_size();
             let embeddings = embedder.forward(images(2, side));
@@ -349,28 +336,20 @@ mod tests {
     }
 
     #[test]
-    fn images_are_rescaled_to_plus_minus_one_for_pretrained_weights() {
-        // Black and white, normalised by ImageNet's statistics, become −1 and +1.
-        for (level, expected) in [(0.0, -1.0), (1.0, 1.0)] {
-            let normalised: Vec<f32> = IMAGENET.iter().map(|(m, s)| (level - m) / s).collect();
-            let image = TensorData::new(normalised, [1, 1, 1, 3]);
-            let image = Tensor::<B, 4>::from_data(image, &Default::default());
-            for value in values(from_imagenet_scale(image)) {
-                assert!((value - expected).abs() < 1e-6, "{value}");
-            }
-        }
-    }
-
-    #[test]
-    fn only_googlenet_with_weights_rescales_images() {
-        let device = Default::default();
-        let with = |backbone| EmbedderConfig {
-            weights: Some("weights.pth".into()),
-            ..config(backbone)
+    fn only_networks_with_weights_of_another_scale_rescale_images() {
+        let scale = |backbone, weights: Option<&str>| {
+            let weights = weights.map(Into::into);
+            let config = EmbedderConfig {
+                weights,
+                ..config(backbone)
+            };
+            config.init::<B>(&Default::default()).scale
         };
-        assert!(with(Backbone::GoogLeNet).init::<B>(&device).rescale);
-        assert!(!with(Backbone::Conv4).init::<B>(&device).rescale);
-        assert!(!config(Backbone::GoogLeNet).init::<B>(&device).rescale);
+        for backbone in Backbone::ALL {
+            assert_eq!(scale(backbone, None), None);
+            let expected = backbone.published_scale();
+            assert_eq!(scale(backbone, Some("weights.pth")), expected, "{backbone}");
+        }
     }
 
     /// Numbers in [−1, 1] that no other test's draws can disturb.
@@ -386,7 +365,12 @@ mod tests {
             module::AutodiffModule,
             optim::{AdamConfig, GradientsParams, Optimizer},
         };
-        for (backbone, side) in [(Backbone::Conv4, 32), (Backbone::GoogLeNet, 64)] {
+        for (backbone, side) in [
+            (Backbone::Conv4, 32),
+            (Backbone::GoogLeNet, 64),
+            (Backbone::ResNet50, 32),
+            (Backbone::EfficientNetLite0, 32),
+        ] {
             let device = Default::default();
             // A clone would share its running statistics; a record does not.
             let start = config(backbone).init::<AB>(&device);

@@ -22,6 +22,9 @@ pub(super) const FEATURES: usize = 1024;
 /// Smallest side of an image, in pixels: below it, a pool would get a map smaller than its window.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 31;
 
+/// This crate's name for the block after the pool of an inception block, and torchvision's.
+pub(super) const TORCH_NAMES: &[(&str, &str)] = &[(".branch4.", ".branch4.1.")];
+
 /// ε of every batch norm (torchvision's `BasicConv2d`).
 const EPSILON: f64 = 1e-3;
 
@@ -116,7 +119,7 @@ pub struct Inception<B: Backend> {
 }
 
 impl<B: Backend> Inception<B> {
-    fn run<'m, P: Pass<'m, B>>(&'m self, x: P::Map, pass: &mut P) -> P::Map {
+    fn run<'m, P: Pass<'m, B>>(&'m self, name: &str, x: P::Map, pass: &mut P) -> P::Map {
         let branch1 = pass.block(&self.branch1, x.clone());
         let [branch2, branch3] = [&self.branch2, &self.branch3].map(|blocks| {
             let through = |map, block| pass.block(block, map);
@@ -124,7 +127,8 @@ impl<B: Backend> Inception<B> {
         });
         let pooled = pass.max_pool(BRANCH_POOL, self.path, x);
         let branch4 = pass.block(&self.branch4, pooled);
-        pass.side_by_side(vec![branch1, branch2, branch3, branch4])
+        let all = pass.side_by_side(vec![branch1, branch2, branch3, branch4]);
+        pass.named(name, all)
     }
 }
 
@@ -193,29 +197,34 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
         match stage {
             0 => {
                 let x = pass.block(&self.conv1, x);
+                let x = pass.named("conv1", x);
                 let x = pass.max_pool(HALVING_POOL, self.path, x);
+                let x = pass.named("maxpool1", x);
                 let x = pass.block(&self.conv2, x);
+                let x = pass.named("conv2", x);
                 let x = pass.block(&self.conv3, x);
-                pass.max_pool(HALVING_POOL, self.path, x)
+                let x = pass.named("conv3", x);
+                let x = pass.max_pool(HALVING_POOL, self.path, x);
+                pass.named("maxpool2", x)
             }
             1 => {
-                let x = self.inception3a.run(x, pass);
-                let x = self.inception3b.run(x, pass);
+                let x = self.inception3a.run("inception3a", x, pass);
+                let x = self.inception3b.run("inception3b", x, pass);
                 pass.max_pool(HALVING_POOL, self.path, x)
             }
             2 => {
-                let x = self.inception4a.run(x, pass);
-                let x = self.inception4b.run(x, pass);
-                self.inception4c.run(x, pass)
+                let x = self.inception4a.run("inception4a", x, pass);
+                let x = self.inception4b.run("inception4b", x, pass);
+                self.inception4c.run("inception4c", x, pass)
             }
             3 => {
-                let x = self.inception4d.run(x, pass);
-                let x = self.inception4e.run(x, pass);
+                let x = self.inception4d.run("inception4d", x, pass);
+                let x = self.inception4e.run("inception4e", x, pass);
                 pass.max_pool(LAST_HALVING_POOL, self.path, x)
             }
             _ => {
-                let x = self.inception5a.run(x, pass);
-                self.inception5b.run(x, pass)
+                let x = self.inception5a.run("inception5a", x, pass);
+                self.inception5b.run("inception5b", x, pass)
             }
         }
     }

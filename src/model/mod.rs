@@ -8,23 +8,29 @@ mod backbone;
 mod conv4;
 #[cfg(test)]
 mod descriptor_tests;
+mod efficientnet_lite0;
 mod embedder;
 mod googlenet;
+mod image_scale;
 pub mod layers;
 pub mod passes;
+mod pickled_strides;
 mod pooling;
 #[cfg(test)]
 mod reference_tests;
+mod resnet50;
 mod training_pass;
 mod weights;
 
 pub use backbone::BackboneNetwork;
 pub use conv4::Conv4;
+pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
 #[cfg(test)]
 use embedder::DrawNow;
 pub use embedder::{Embedder, EmbedderConfig, unit_length};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::{ComputePath, LayerOptions};
 pub use pooling::GemPool;
+pub use resnet50::{Bottleneck, ResNet50};
 pub use training_pass::{TrainingPass, WayBack};
 pub use weights::{WeightsError, load_weights};

@@ -183,10 +183,11 @@ mod tests {
             values(evaluated.forward(images(16)))
         );
         let embedder = self::embedder(|_| ());
-        assert_eq!(
-            values(embedder.forward_train(images(16), pass(1, false)).0),
-            values(embedder.forward(images(16)))
-        );
+        let trained = values(embedder.forward_train(images(16), pass(1, false)).0);
+        // Sums of another order, in single precision.
+        for (a, b) in trained.iter().zip(values(embedder.forward(images(16)))) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
     }
 
     #[test]

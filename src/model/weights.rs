@@ -11,15 +11,26 @@ use burn::{
 };
 use burn_store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, TensorSnapshot};
 
-/// Names in torchvision's GoogLeNet that a backbone has no use for: the classifier and the
+use super::{
+    efficientnet_lite0, googlenet,
+    pickled_strides::{Layout, pickled_layouts},
+    resnet50,
+};
+
+/// Names in the original networks that a backbone has no use for: the classifiers and GoogLeNet's
 /// auxiliary heads.
-const UNUSED_PREFIXES: [&str; 3] = ["fc.", "aux1.", "aux2."];
+const UNUSED_PREFIXES: [&str; 4] = ["fc.", "aux1.", "aux2.", "_fc."];
 
 /// PyTorch's count of training steps in every batch norm; it is only used without momentum.
 const UNUSED_SUFFIX: &str = ".num_batches_tracked";
 
-/// torchvision's name for the block after the pool of an inception block, and this crate's.
-const POOLED_BRANCH: (&str, &str) = (".branch4.1.", ".branch4.");
+/// This crate's names of parts of the networks, and the original ones. The own names are chosen so
+/// that none is part of another network's names.
+const TORCH_NAMES: [&[(&str, &str)]; 3] = [
+    googlenet::TORCH_NAMES,
+    resnet50::TORCH_NAMES,
+    efficientnet_lite0::TORCH_NAMES,
+];
 
 /// Why weights could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -86,11 +97,13 @@ fn listed(keys: &[String]) -> String {
 
 /// The module with every parameter and running statistic taken from the file at `path`.
 ///
-/// Names are the module's own in PyTorch's spelling, which for GoogLeNet are torchvision's
-/// (`conv1.conv.weight`, `inception3a.branch4.1.bn.running_var`) and for Conv4 `blocks.0.conv.weight`
-/// to `blocks.3.bn.running_var`. Kernels have PyTorch's order `[C_out, C_in, k, k]`; numbers of any
-/// float type are taken as single precision.
-/// `fc.*`, `aux1.*`, `aux2.*` and `*.num_batches_tracked` are passed over.
+/// Names are the original network's: torchvision's for GoogLeNet (`conv1.conv.weight`,
+/// `inception3a.branch4.1.bn.running_var`) and ResNet-50 (`layer1.0.downsample.0.weight`), those of
+/// the package `efficientnet_lite_pytorch` for EfficientNet-Lite0
+/// (`_blocks.0._depthwise_conv.weight`), and for Conv4 `blocks.0.conv.weight` to
+/// `blocks.3.bn.running_var`. Kernels have PyTorch's order `[C_out, C_in, k, k]`, in whichever order
+/// a `.pth` stores their numbers; numbers of any float type are taken as single precision.
+/// `fc.*`, `_fc.*`, `aux1.*`, `aux2.*` and `*.num_batches_tracked` are passed over.
 ///
 /// # Errors
 /// [`WeightsError`], if the file is not there, is no weights file, or does not fit the module in
@@ -100,7 +113,10 @@ where
     B: Backend,
     M: ModuleSnapshot<B>,
 {
-    let mut found = read(path)?;
+    let File {
+        tensors: mut found,
+        layouts,
+    } = read(path)?;
     let wanted = module.collect(None, None, false);
 
     let spelled: BTreeSet<String> = wanted
@@ -134,7 +150,8 @@ where
     for target in wanted {
         let key = torch_name(&target.full_path());
         if let Some(source) = found.remove(&key) {
-            snapshots.push(fitted(path, &key, &source, &target)?);
+            let layout = layouts.as_ref().map(|layouts| layouts.get(&key));
+            snapshots.push(fitted(path, &key, &source, layout, &target)?);
         }
     }
     let result = module.apply(snapshots, None, None, false);
@@ -144,8 +161,15 @@ where
     }
 }
 
-/// Every tensor of the file by its name.
-fn read(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, WeightsError> {
+/// What is in a weights file.
+struct File {
+    /// Every tensor by its name.
+    tensors: BTreeMap<String, TensorSnapshot>,
+    /// In which order a `.pth` stores the numbers of each; those of `.safetensors` lie row by row.
+    layouts: Option<BTreeMap<String, Layout>>,
+}
+
+fn read(path: &Path) -> Result<File, WeightsError> {
     let extension = path
         .extension()
         .map(|extension| extension.to_string_lossy().to_lowercase());
@@ -160,11 +184,17 @@ fn read(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, WeightsError> {
     if extension == Some("safetensors") {
         let mut store = SafetensorsStore::from_file(path).map_indices_contiguous(false);
         let tensors = store.get_all_snapshots();
-        return Ok(tensors.map_err(|error| unreadable(path, error))?.clone());
+        return Ok(File {
+            tensors: tensors.map_err(|error| unreadable(path, error))?.clone(),
+            layouts: None,
+        });
     }
     let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
     let tensors = store.get_all_snapshots();
-    Ok(tensors.map_err(|error| unreadable(path, error))?.clone())
+    Ok(File {
+        tensors: tensors.map_err(|error| unreadable(path, error))?.clone(),
+        layouts: Some(pickled_layouts(path).map_err(|error| unreadable(path, error))?),
+    })
 }
 
 fn unreadable(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
@@ -176,19 +206,23 @@ fn unreadable(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
 
 /// PyTorch's name for a parameter of this crate's modules.
 pub(super) fn torch_name(path: &str) -> String {
-    let (torch, own) = POOLED_BRANCH;
-    path.replace(own, torch)
+    let names = TORCH_NAMES.into_iter().flatten();
+    names.fold(path.to_string(), |name, (own, torch)| {
+        name.replace(own, torch)
+    })
 }
 
 fn may_stay_unused(key: &str) -> bool {
     key.ends_with(UNUSED_SUFFIX) || UNUSED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The tensor `source` of the file, in the order and type of the parameter `target`.
+/// The tensor `source` of the file, in the order and type of the parameter `target`. A `layout` of
+/// `Some(None)` is one that should be there.
 fn fitted(
     path: &Path,
     key: &str,
     source: &TensorSnapshot,
+    layout: Option<Option<&Layout>>,
     target: &TensorSnapshot,
 ) -> Result<TensorSnapshot, WeightsError> {
     let needed = target.shape.to_vec();
@@ -210,6 +244,17 @@ fn fitted(
         .map_err(|error| unreadable(path, format!("{error:?}")))?;
     let values = data.convert_dtype(DType::F32).into_vec::<f32>();
     let values = values.map_err(|error| unreadable(path, format!("{error:?}")))?;
+    let values = match layout {
+        None => values,
+        Some(layout) => layout
+            .and_then(|layout| layout.row_by_row(&values))
+            .ok_or_else(|| {
+                unreadable(
+                    path,
+                    format!("{key} is part of a larger tensor; save it contiguous"),
+                )
+            })?,
+    };
     let values = match expected[..] {
         [output, input, rows, columns] => channels_last(&values, output, input, rows * columns),
         _ => values,

@@ -37,6 +37,12 @@ pub trait Pass<'m, B: Backend> {
 
     /// The activation of the sum of two maps of one shape.
     fn sum(&mut self, a: Self::Map, b: Self::Map, activation: Activation) -> Self::Map;
+
+    /// `map` as it is, which the original network has under `name`.
+    fn named(&mut self, name: &str, map: Self::Map) -> Self::Map {
+        let _ = name;
+        map
+    }
 }
 
 /// A network as a chain of stages. Only the map between two stages leaves a stage, so that a training

@@ -1,0 +1,81 @@
+//! The scale that published weights expect images on.
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+use crate::config::Backbone;
+
+/// ImageNet's mean and standard deviation of red, green and blue on the scale 0 to 1, by which
+/// images are normalised before they come here.
+const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
+
+/// A mean and a standard deviation, the same for red, green and blue, on the scale 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ImageScale {
+    mean: f32,
+    deviation: f32,
+}
+
+impl ImageScale {
+    /// torchvision's GoogLeNet re-scales images normalised by ImageNet's statistics to (x − ½) / ½
+    /// (its `transform_input`), as its weights come from TensorFlow.
+    const TORCHVISION_GOOGLENET: Self = Self {
+        mean: 0.5,
+        deviation: 0.5,
+    };
+
+    /// EfficientNet-Lite's authors trained on (255 x − 127) / 128 (`MEAN_RGB` and `STDDEV_RGB` of
+    /// their `efficientnet_lite_builder.py`). The PyTorch package's description repeats ImageNet's
+    /// statistics, which are those of EfficientNet-B0 to B7.
+    const EFFICIENTNET_LITE: Self = Self {
+        mean: 127.0 / 255.0,
+        deviation: 128.0 / 255.0,
+    };
+
+    /// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to these.
+    pub(super) fn rescaled<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        let device = images.device();
+        let row = |values: [f32; 3]| {
+            Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
+        };
+        let factor = row(IMAGENET.map(|(_, deviation)| deviation / self.deviation));
+        let offset = row(IMAGENET.map(|(mean, _)| (mean - self.mean) / self.deviation));
+        images * factor + offset
+    }
+}
+
+impl Backbone {
+    /// The scale of the images its published weights were trained on, where it is not ImageNet's.
+    pub(super) fn published_scale(self) -> Option<ImageScale> {
+        match self {
+            Self::Conv4 | Self::ResNet50 => None,
+            Self::GoogLeNet => Some(ImageScale::TORCHVISION_GOOGLENET),
+            Self::EfficientNetLite0 => Some(ImageScale::EFFICIENTNET_LITE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type B = burn_flex::Flex;
+
+    #[test]
+    fn images_are_rescaled_as_pretrained_weights_expect() {
+        // Black and white, normalised by ImageNet's statistics, become these.
+        for (backbone, expected) in [
+            (Backbone::GoogLeNet, [-1.0, 1.0]),
+            (Backbone::EfficientNetLite0, [-127.0 / 128.0, 1.0]),
+        ] {
+            for (level, expected) in [0.0, 1.0].into_iter().zip(expected) {
+                let normalised: Vec<f32> = IMAGENET.iter().map(|(m, s)| (level - m) / s).collect();
+                let image = TensorData::new(normalised, [1, 1, 1, 3]);
+                let image = Tensor::<B, 4>::from_data(image, &Default::default());
+                let scale = backbone.published_scale().unwrap();
+                for value in scale.rescaled(image).into_data().iter::<f32>() {
+                    assert!((value - expected).abs() < 1e-6, "{backbone}: {value}");
+                }
+            }
+        }
+    }
+}

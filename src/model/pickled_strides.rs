@@ -1,0 +1,440 @@
+//! In which order a PyTorch file stores the numbers of its tensors.
+//!
+//! `torch.save` writes a tensor as a piece of storage with a shape and strides, and keeps the
+//! strides of transposed and channels-last tensors: EfficientNet-Lite0's published kernels have
+//! TensorFlow's order. burn-store 0.21 reads the storage row by row whatever the strides are
+//! (burn's issue 5383), so they are read here, from the pickle in the file. What a pickle *says* is
+//! followed only as far as dictionaries and tensors go; nothing in it is ever run.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek},
+    path::Path,
+};
+
+/// How a tensor lies in its storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    shape: Vec<usize>,
+    /// For each axis, how far neighbours are apart, in numbers.
+    strides: Vec<usize>,
+}
+
+impl Layout {
+    /// The numbers `stored` from the tensor's first on, put into the order of rows; none where the
+    /// tensor is spread over more than as many numbers as it has.
+    pub(super) fn row_by_row(&self, stored: &[f32]) -> Option<Vec<f32>> {
+        let axes = self.shape.iter().zip(&self.strides);
+        let places = axes.fold(vec![0], |starts: Vec<usize>, (&length, &stride)| {
+            let along = |start: usize| (0..length).map(move |i| start + i * stride);
+            starts.into_iter().flat_map(along).collect()
+        });
+        places.into_iter().map(|i| stored.get(i).copied()).collect()
+    }
+}
+
+/// Why a pickle could not be followed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PickleError {
+    /// It ends early, or is not one.
+    #[error("{0}")]
+    Read(#[from] io::Error),
+    /// It is in an archive that has none.
+    #[error("{0}")]
+    Archive(#[from] zip::result::ZipError),
+    /// It has an instruction that state dictionaries do not need.
+    #[error("instruction {0:#04x} of its pickle is none that torch.save writes")]
+    Instruction(u8),
+    /// It takes from its stack what it has not put there.
+    #[error("its pickle is damaged")]
+    Damaged,
+}
+
+/// How each tensor of the `.pth` file at `path` lies in its storage, by name; names within nested
+/// dictionaries are joined by dots.
+pub(super) fn pickled_layouts(path: &Path) -> Result<BTreeMap<String, Layout>, PickleError> {
+    /// Where an archive begins (the signature of a zip file).
+    const ARCHIVE: &[u8] = b"PK\x03\x04";
+    /// The pickle in an archive, whose folder has the file's name.
+    const PICKLE: &str = "/data.pkl";
+    /// In files from before PyTorch 1.6: a magic number, a version and facts of the machine.
+    const OLD_PREAMBLE: usize = 3;
+
+    let mut file = BufReader::new(File::open(path)?);
+    let pickled = if file.fill_buf()?.starts_with(ARCHIVE) {
+        file.rewind()?;
+        let mut archive = zip::ZipArchive::new(file)?;
+        let name = archive.file_names().find(|name| name.ends_with(PICKLE));
+        let name = name.unwrap_or_default().to_string();
+        Machine::run(BufReader::new(archive.by_name(&name)?))?
+    } else {
+        for _ in 0..OLD_PREAMBLE {
+            Machine::run(&mut file)?;
+        }
+        Machine::run(file)?
+    };
+    let mut layouts = BTreeMap::new();
+    pickled.collect_layouts("", &mut layouts);
+    Ok(layouts)
+}
+
+/// What the instructions of a pickle make, as far as it matters here.
+#[derive(Debug, Clone)]
+enum Value {
+    Integer(i64),
+    Text(String),
+    /// A class or function: module and name.
+    Global(String),
+    Tuple(Vec<Value>),
+    Dictionary(Vec<(Value, Value)>),
+    Tensor(Layout),
+    Other,
+}
+
+impl Value {
+    fn collect_layouts(self, name: &str, layouts: &mut BTreeMap<String, Layout>) {
+        match self {
+            Self::Tensor(layout) => drop(layouts.insert(name.to_string(), layout)),
+            Self::Dictionary(entries) => {
+                for (key, value) in entries {
+                    let key = match key {
+                        Self::Text(key) => key,
+                        Self::Integer(key) => key.to_string(),
+                        _ => continue,
+                    };
+                    let name = if name.is_empty() {
+                        key
+                    } else {
+                        format!("{name}.{key}")
+                    };
+                    value.collect_layouts(&name, layouts);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A tuple of sizes.
+    fn sizes(&self) -> Option<Vec<usize>> {
+        let Self::Tuple(values) = self else {
+            return None;
+        };
+        let size = |value: &Value| match value {
+            Value::Integer(size) => usize::try_from(*size).ok(),
+            _ => None,
+        };
+        values.iter().map(size).collect()
+    }
+
+    /// What calling the function `name` with `arguments` gives.
+    fn called(name: &str, mut arguments: Vec<Value>) -> Self {
+        match (name, &arguments[..]) {
+            (
+                "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
+                [_storage, _offset, shape, strides, ..],
+            ) => match (shape.sizes(), strides.sizes()) {
+                (Some(shape), Some(strides)) => Self::Tensor(Layout { shape, strides }),
+                _ => Self::Other,
+            },
+            ("torch._utils._rebuild_parameter", [_, ..]) => arguments.swap_remove(0),
+            (
+                "torch._tensor._rebuild_from_type_v2",
+                [Self::Global(name), _, Self::Tuple(rest), ..],
+            ) => Self::called(name, rest.clone()),
+            ("collections.OrderedDict", _) => Self::Dictionary(Vec::new()),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Follows the instructions of one pickle (Python's `pickletools` lists them).
+struct Machine<R> {
+    pickle: R,
+    stack: Vec<Value>,
+    /// Heights of the stack at the open marks.
+    marks: Vec<usize>,
+    memory: HashMap<u32, Value>,
+}
+
+impl<R: Read> Machine<R> {
+    fn run(pickle: R) -> Result<Value, PickleError> {
+        let mut machine = Self {
+            pickle,
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memory: HashMap::new(),
+        };
+        loop {
+            let [instruction] = machine.bytes()?;
+            if instruction == b'.' {
+                return machine.pop();
+            }
+            machine.follow(instruction)?;
+        }
+    }
+
+    fn follow(&mut self, instruction: u8) -> Result<(), PickleError> {
+        match instruction {
+            // PROTO, FRAME: nothing to do.
+            0x80 => drop(self.bytes::<1>()?),
+            0x95 => drop(self.bytes::<8>()?),
+            // Marks.
+            b'(' => self.marks.push(self.stack.len()),
+            b'0' => drop(self.pop()?),
+            b'1' => drop(self.above_mark()?),
+            // Numbers.
+            b'K' => self.push_integer(|[byte]: [u8; 1]| byte.into())?,
+            b'M' => self.push_integer(|bytes| u16::from_le_bytes(bytes).into())?,
+            b'J' => self.push_integer(|bytes| i32::from_le_bytes(bytes).into())?,
+            0x8a => {
+                let [length] = self.bytes()?;
+                let value = signed(&self.take(length.into())?);
+                self.stack.push(value);
+            }
+            b'G' => {
+                self.bytes::<8>()?;
+                self.stack.push(Value::Other);
+            }
+            // None, true, false, an empty set.
+            b'N' | 0x88 | 0x89 | 0x8f => self.stack.push(Value::Other),
+            // Strings: text with a length of 1, 4 or 8 bytes, and bytes.
+            0x8c | b'U' | b'C' => {
+                let [length] = self.bytes()?;
+                self.push_text(length.into())?;
+            }
+            b'X' | b'T' | b'B' => {
+                let length = u32::from_le_bytes(self.bytes()?);
+                self.push_text(length.into())?;
+            }
+            0x8d => {
+                let length = u64::from_le_bytes(self.bytes()?);
+                self.push_text(length)?;
+            }
+            // Tuples, lists and dictionaries. Of a list nothing is needed.
+            b')' => self.stack.push(Value::Tuple(Vec::new())),
+            0x85..=0x87 => {
+                let start = self
+                    .stack
+                    .len()
+                    .checked_sub(usize::from(instruction - 0x84));
+                let items = self.stack.split_off(start.ok_or(PickleError::Damaged)?);
+                self.stack.push(Value::Tuple(items));
+            }
+            b't' => {
+                let items = self.above_mark()?;
+                self.stack.push(Value::Tuple(items));
+            }
+            b']' => self.stack.push(Value::Other),
+            b'a' => drop(self.pop()?),
+            b'e' => drop(self.above_mark()?),
+            b'}' => self.stack.push(Value::Dictionary(Vec::new())),
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.insert([key, value].into())?;
+            }
+            b'u' => {
+                let items = self.above_mark()?;
+                self.insert(items)?;
+            }
+            // The memory.
+            b'q' => {
+                let [key] = self.bytes()?;
+                self.remember(key.into())?;
+            }
+            b'r' => {
+                let key = u32::from_le_bytes(self.bytes()?);
+                self.remember(key)?;
+            }
+            0x94 => self.remember(self.memory.len() as u32)?,
+            b'h' => {
+                let [key] = self.bytes()?;
+                self.recall(key.into())?;
+            }
+            b'j' => {
+                let key = u32::from_le_bytes(self.bytes()?);
+                self.recall(key)?;
+            }
+            // Names of classes and functions, calls, objects, and the state given to them.
+            b'c' => {
+                let name = format!("{}.{}", self.line()?, self.line()?);
+                self.stack.push(Value::Global(name));
+            }
+            0x93 => {
+                let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
+                    return Err(PickleError::Damaged);
+                };
+                self.stack.push(Value::Global(format!("{module}.{name}")));
+            }
+            b'R' | 0x81 => {
+                let (arguments, callable) = (self.pop()?, self.pop()?);
+                self.stack.push(match (callable, arguments) {
+                    (Value::Global(name), Value::Tuple(arguments)) => {
+                        Value::called(&name, arguments)
+                    }
+                    _ => Value::Other,
+                });
+            }
+            b'b' => drop(self.pop()?),
+            // A storage.
+            b'Q' => {
+                self.pop()?;
+                self.stack.push(Value::Other);
+            }
+            _ => return Err(PickleError::Instruction(instruction)),
+        }
+        Ok(())
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
+        let mut bytes = [0; N];
+        self.pickle.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As many bytes, of which a damaged pickle may claim more than there are.
+    fn take(&mut self, count: u64) -> Result<Vec<u8>, PickleError> {
+        let mut bytes = Vec::new();
+        let found = self.pickle.by_ref().take(count).read_to_end(&mut bytes)?;
+        match found as u64 == count {
+            true => Ok(bytes),
+            false => Err(PickleError::Damaged),
+        }
+    }
+
+    fn line(&mut self) -> Result<String, PickleError> {
+        let mut line = Vec::new();
+        loop {
+            match self.bytes()? {
+                [b'\n'] => return Ok(String::from_utf8_lossy(&line).into_owned()),
+                [byte] => line.push(byte),
+            }
+        }
+    }
+
+    fn push_integer<const N: usize>(
+        &mut self,
+        number: impl FnOnce([u8; N]) -> i64,
+    ) -> Result<(), PickleError> {
+        let value = Value::Integer(number(self.bytes()?));
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn push_text(&mut self, length: u64) -> Result<(), PickleError> {
+        let text = self.take(length)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        self.stack.push(Value::Text(text));
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Value, PickleError> {
+        self.stack.pop().ok_or(PickleError::Damaged)
+    }
+
+    /// Everything above the last mark, which goes with it.
+    fn above_mark(&mut self) -> Result<Vec<Value>, PickleError> {
+        let mark = self.marks.pop().ok_or(PickleError::Damaged)?;
+        match mark <= self.stack.len() {
+            true => Ok(self.stack.split_off(mark)),
+            false => Err(PickleError::Damaged),
+        }
+    }
+
+    /// Puts keys and values, which take turns in `items`, into the dictionary on the stack.
+    fn insert(&mut self, items: Vec<Value>) -> Result<(), PickleError> {
+        if let Value::Dictionary(entries) = self.stack.last_mut().ok_or(PickleError::Damaged)? {
+            let mut items = items.into_iter();
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                entries.push((key, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, key: u32) -> Result<(), PickleError> {
+        let value = self.stack.last().ok_or(PickleError::Damaged)?;
+        self.memory.insert(key, value.clone());
+        Ok(())
+    }
+
+    fn recall(&mut self, key: u32) -> Result<(), PickleError> {
+        let value = self.memory.get(&key).ok_or(PickleError::Damaged)?;
+        self.stack.push(value.clone());
+        Ok(())
+    }
+}
+
+/// A two's complement number of any length, the least byte first, if it fits.
+fn signed(bytes: &[u8]) -> Value {
+    if bytes.len() > size_of::<i64>() {
+        return Value::Other;
+    }
+    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut whole = [if negative { 0xff } else { 0 }; size_of::<i64>()];
+    whole[..bytes.len()].copy_from_slice(bytes);
+    Value::Integer(i64::from_le_bytes(whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANNELS_LAST: &str = "assets/fixtures/convolution_block_channels_last.pth";
+    const OLD_FORMAT: &str = "assets/fixtures/convolution_block_channels_last_old_format.pth";
+
+    fn layout(shape: &[usize], strides: &[usize]) -> Layout {
+        Layout {
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+        }
+    }
+
+    #[test]
+    fn strides_are_found_in_both_formats() {
+        for file in [CHANNELS_LAST, OLD_FORMAT] {
+            let layouts = pickled_layouts(Path::new(file)).unwrap();
+            let kernel = layout(&[3, 2, 3, 3], &[18, 1, 6, 2]);
+            assert_eq!(layouts["conv.weight"], kernel, "{file}");
+            assert_eq!(layouts["bn.running_var"], layout(&[3], &[1]), "{file}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_put_into_the_order_of_rows() {
+        let stored = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let rows = |strides: &[usize]| layout(&[2, 3], strides).row_by_row(&stored);
+        assert_eq!(rows(&[3, 1]).unwrap(), stored);
+        assert_eq!(rows(&[1, 2]).unwrap(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        // Every second number of a storage of which only six were read.
+        assert_eq!(rows(&[6, 2]), None);
+        assert_eq!(layout(&[], &[]).row_by_row(&stored[..1]).unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn pickles_that_end_early_or_take_what_is_not_there_are_refused() {
+        let whole = std::fs::read(OLD_FORMAT).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let cut = folder.path().join("cut.pth");
+        for length in [0, 5, 40, 200, 400] {
+            std::fs::write(&cut, &whole[..length]).unwrap();
+            assert!(pickled_layouts(&cut).is_err(), "{length}");
+        }
+        // Claims of text, numbers and items beyond the end; a mark, a memory and a stack that lack.
+        for pickle in [
+            &b"X\xff\xff\xff\xffab."[..],
+            b"\x8a\xffab.",
+            b"t.",
+            b"h\x07.",
+            b"R.",
+            b"\x87.",
+            b"(0.",
+            b"((K\x01tt0t.",
+            b".",
+        ] {
+            assert!(Machine::run(pickle).is_err(), "{pickle:?}");
+        }
+        let unknown = Machine::run(&b"i."[..]);
+        assert!(matches!(unknown, Err(PickleError::Instruction(b'i'))));
+    }
+}

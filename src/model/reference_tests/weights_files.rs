@@ -1,0 +1,109 @@
+//! What weights files are taken, and what is said of others.
+
+use std::{collections::BTreeMap, path::Path};
+
+use burn::tensor::{Tensor, TensorData};
+use burn_store::ModuleSnapshot;
+
+use super::{B, Design, fixture, state, torch_shapes, write_weights};
+use crate::model::{
+    WeightsError,
+    layers::{ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, Padding},
+    load_weights,
+};
+
+fn block() -> ConvolutionBlock<B> {
+    let convolution = ConvolutionConfig::new(2, 3, 3).with_padding(Padding::Symmetric(1));
+    ConvolutionBlockConfig::new(convolution).init(&Default::default())
+}
+
+#[test]
+fn state_dictionaries_written_by_pytorch_are_loaded_in_whichever_order_their_numbers_lie() {
+    for file in [
+        "convolution_block.pth",
+        "convolution_block_channels_last.pth",
+        "convolution_block_channels_last_old_format.pth",
+    ] {
+        let block = load_weights(block(), &fixture(file)).unwrap();
+        assert_formula_state(&block, file);
+    }
+}
+
+fn assert_formula_state(block: &ConvolutionBlock<B>, file: &str) {
+    for tensor in block.collect(None, None, false) {
+        let key = tensor.full_path();
+        let found = tensor.to_data().unwrap().into_vec::<f32>().unwrap();
+        let expected = match key.as_str() {
+            "conv.weight" => {
+                let torch = state(&key, &[3, 2, 3, 3], Design::Usual);
+                let torch = Tensor::<B, 4>::from_data(
+                    TensorData::new(torch, [3, 2, 3, 3]),
+                    &Default::default(),
+                );
+                let own = torch.permute([2, 3, 1, 0]);
+                own.into_data().into_vec().unwrap()
+            }
+            _ => state(&key, &[3], Design::Usual),
+        };
+        assert_eq!(found, expected, "{file}: {key}");
+    }
+}
+
+/// What loading a file of these names and shapes into [`block`] says.
+fn refusal(change: impl FnOnce(&mut BTreeMap<String, Vec<usize>>)) -> WeightsError {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("block.safetensors");
+    let mut shapes = torch_shapes(block().collect(None, None, false));
+    change(&mut shapes);
+    write_weights(&file, &shapes, Design::Usual);
+    load_weights(block(), &file).unwrap_err()
+}
+
+#[test]
+fn missing_weights_are_named() {
+    let error = refusal(|shapes| drop(shapes.remove("bn.running_var")));
+    assert!(matches!(&error, WeightsError::Missing { keys, .. } if keys == &["bn.running_var"]));
+    assert!(
+        error.to_string().contains("block.safetensors lacks 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unknown_weights_are_named() {
+    let error = refusal(|shapes| drop(shapes.insert("conv.bias".into(), vec![3])));
+    assert!(matches!(&error, WeightsError::Unknown { keys, .. } if keys == &["conv.bias"]));
+}
+
+#[test]
+fn weights_of_another_shape_are_refused_with_both_shapes() {
+    let error = refusal(|shapes| drop(shapes.insert("conv.weight".into(), vec![3, 2, 1, 1])));
+    let text = error.to_string();
+    assert!(
+        text.contains("[3, 2, 1, 1]") && text.contains("[3, 2, 3, 3]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn files_that_hold_no_weights_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["text.pth", "text.pt", "text.safetensors", "empty.pth"] {
+        let file = folder.path().join(name);
+        let content = if name.starts_with("text") {
+            "not weights, only words"
+        } else {
+            ""
+        };
+        std::fs::write(&file, content).unwrap();
+        let error = load_weights(block(), &file).unwrap_err();
+        assert!(
+            !matches!(error, WeightsError::NotFound { .. }),
+            "{name}: {error}"
+        );
+    }
+    let absent = load_weights(block(), Path::new("absent.pth")).unwrap_err();
+    assert!(matches!(absent, WeightsError::NotFound { .. }));
+    let picture = load_weights(block(), Path::new("picture.png")).unwrap_err();
+    assert!(matches!(picture, WeightsError::UnknownFormat { .. }));
+}
