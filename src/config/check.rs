@@ -5,6 +5,7 @@ use super::ranges::{
 };
 use super::{Backbone, Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
 use crate::loss::Triplets;
+use crate::model::pretrained::check_published;
 
 impl Config {
     /// Checks every value by itself and against the others.
@@ -24,7 +25,13 @@ impl Config {
 
     fn check_model(&self) -> Checked {
         at_least("model.embedding_dim", self.model.embedding_dim, 2)?;
-        at_most("model.embedding_dim", self.model.embedding_dim, 65_536)
+        at_most("model.embedding_dim", self.model.embedding_dim, 65_536)?;
+        let Some(source) = &self.model.weights else {
+            return Ok(());
+        };
+        check_published(self.model.backbone, source).map_err(|error| {
+            ConfigError::value("model.weights", source.to_string(), error.to_string())
+        })
     }
 
     fn check_transform(&self) -> Checked {
@@ -238,6 +245,19 @@ mod tests {
                 "{set}: {message}"
             );
             assert!(message.contains(mend), "{set}: {message}");
+        }
+    }
+
+    #[test]
+    fn weights_that_are_not_published_are_refused() {
+        for (backbone, weights) in [("conv4", "imagenet"), ("googlenet", "imagenet-v2")] {
+            let backbone = format!("model.backbone={backbone}");
+            let set = format!("model.weights={weights}");
+            let message = refused(&[&backbone, &set, "data.image_size=227", "data.resize=255"]);
+            assert!(
+                message.starts_with(&format!("`model.weights = \"{weights}\"`: no weights")),
+                "{message}"
+            );
         }
     }
 

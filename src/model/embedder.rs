@@ -1,7 +1,5 @@
 //! The embedder: backbone, global average pooling, dense head, normalisation.
 
-use std::path::PathBuf;
-
 use burn::{
     module::{Module, ModuleVisitor, Param},
     nn::{Initializer, Linear},
@@ -11,9 +9,10 @@ use burn::{
 use super::{
     Conv4, GoogLeNet,
     layers::ComputePath,
+    pretrained,
     weights::{WeightsError, load_weights},
 };
-use crate::config::{Backbone, ModelConfig};
+use crate::config::{Backbone, ModelConfig, WeightsSource};
 
 /// Magnitude of the head's Xavier initialisation (the published code).
 const HEAD_MAGNITUDE: f64 = 2.0;
@@ -52,7 +51,7 @@ pub struct EmbedderConfig {
     pub backbone: Backbone,
     /// Pretrained weights of the backbone. **Set, it also says that GoogLeNet's images are
     /// re-scaled as its ImageNet weights expect**, even where a checkpoint replaces the weights.
-    pub weights: Option<PathBuf>,
+    pub weights: Option<WeightsSource>,
     /// Length D of an embedding, at least 1.
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length.
@@ -79,6 +78,24 @@ impl EmbedderConfig {
         Self { path, ..self }
     }
 
+    /// The same with published weights replaced by their file, which is downloaded if it is not in
+    /// the user's cache folder yet, and with a file's name and presence checked: what can fail about
+    /// the weights before they are read. `interrupted` is asked whether to give up.
+    ///
+    /// # Errors
+    /// Those of [`pretrained::locate`].
+    pub fn with_located_weights(
+        self,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, WeightsError> {
+        let locate = |source| pretrained::locate(self.backbone, &source, interrupted);
+        let weights = self.weights.map(locate).transpose()?;
+        Ok(Self {
+            weights: weights.map(WeightsSource::File),
+            ..self
+        })
+    }
+
     /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
     /// into it restores the embedder that was saved.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
@@ -99,15 +116,16 @@ impl EmbedderConfig {
     /// The embedder with pretrained weights in its backbone, where the configuration names any.
     ///
     /// # Errors
-    /// Those of [`load_weights`].
+    /// Those of [`pretrained::locate`] and [`load_weights`].
     pub fn init_pretrained<B: Backend>(
         &self,
         device: &B::Device,
     ) -> Result<Embedder<B>, WeightsError> {
-        let embedder = self.init(device);
-        let Some(path) = &self.weights else {
-            return Ok(embedder);
+        let Some(source) = &self.weights else {
+            return Ok(self.init(device));
         };
+        let path = &pretrained::locate(self.backbone, source, &|| false)?;
+        let embedder = self.init(device);
         let backbone = match embedder.backbone {
             BackboneNetwork::Conv4(network) => BackboneNetwork::Conv4(load_weights(network, path)?),
             BackboneNetwork::GoogLeNet(network) => {

@@ -8,6 +8,7 @@ mod conv4;
 mod embedder;
 mod googlenet;
 pub mod layers;
+pub mod pretrained;
 #[cfg(test)]
 mod reference_tests;
 mod weights;
