@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use ureq::Proxy;
 
@@ -206,7 +206,7 @@ impl Item<'_> {
     /// A bar where there is a terminal, else a line.
     fn progress(&self, transfer: &Transfer) -> ProgressBar {
         let style = ProgressStyle::with_template(
-            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+            "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
         );
         let bar = match transfer.length {
             Some(length) => ProgressBar::new(length),
@@ -218,10 +218,11 @@ impl Item<'_> {
         let bar = bar.with_position(transfer.start);
         bar.reset_eta();
         if bar.is_hidden() {
-            let size = transfer.length.map_or("unknown size".into(), megabytes);
+            let said = |bytes| DecimalBytes(bytes).to_string();
+            let size = transfer.length.map_or("unknown size".into(), said);
             let from = match transfer.start {
                 0 => String::new(),
-                start => format!(", going on after {}", megabytes(start)),
+                start => format!(", going on after {}", said(start)),
             };
             eprintln!("downloading {} ({size}{from})", self.address);
         }
@@ -289,10 +290,6 @@ pub(super) fn hex(hash: Sha256) -> String {
         .into_iter()
         .map(|byte| format!("{byte:02x}"));
     digits.collect()
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 #[cfg(test)]

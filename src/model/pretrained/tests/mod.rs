@@ -8,12 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use burn_store::ModuleSnapshot;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::cache::hex;
 use super::transfer::Client;
 use super::*;
+use crate::config::ModelConfig;
+use crate::model::reference_tests::{torch_shapes, write_weights};
+use crate::model::{BackboneNetwork, ComputePath, Conv4, EmbedderConfig, load_weights};
 use server::{Answer, Request, Server};
 
 const NAME: &str = "weights-12345678.pth";
@@ -44,6 +48,7 @@ fn published(name: &'static str, content: &[u8]) -> Published {
 
 /// A cache folder whose files come from a mirror.
 struct Scene {
+    file: Published,
     folder: TempDir,
     mirror: String,
     patience: Duration,
@@ -52,6 +57,7 @@ struct Scene {
 impl Scene {
     fn of(server: &Server) -> Self {
         Self {
+            file: published(NAME, &content()),
             folder: TempDir::new().unwrap(),
             mirror: server.address.clone(),
             patience: PATIENCE,
@@ -71,7 +77,7 @@ impl Scene {
             },
             interrupted,
         };
-        cache.locate(&published(NAME, &content()))
+        cache.locate(&self.file)
     }
 
     fn locate(&self) -> Result<PathBuf, PublishedWeightsError> {
@@ -364,4 +370,46 @@ fn a_cache_that_cannot_be_written_is_named() {
         text.starts_with("cannot create ") && text.contains("XDG_CACHE_HOME"),
         "{text}"
     );
+}
+
+/// All numbers of a network.
+fn numbers(network: &Conv4<burn_flex::Flex>) -> Vec<f32> {
+    let tensors = network.collect(None, None, false).into_iter();
+    let values = tensors.flat_map(|tensor| tensor.to_data().unwrap().into_vec::<f32>().unwrap());
+    values.collect()
+}
+
+#[test]
+fn an_embedder_starts_from_the_file_that_was_downloaded() {
+    let device = Default::default();
+    let folder = TempDir::new().unwrap();
+    let original = folder.path().join("original.safetensors");
+    let network = Conv4::new(ComputePath::default(), &device);
+    write_weights(&original, &torch_shapes(&network));
+    let bytes = fs::read(&original).unwrap();
+    let served = bytes.clone();
+    let server = Server::start(move |_, request| Answer::file(&served, request));
+    let mut scene = Scene::of(&server);
+    scene.file = published("conv4.safetensors", &bytes);
+
+    let config = EmbedderConfig {
+        weights: Some(WeightsSource::File(scene.locate().unwrap())),
+        ..EmbedderConfig::from(&ModelConfig::default())
+    };
+    let embedder = config.init_pretrained(&device).unwrap();
+    let BackboneNetwork::Conv4(found) = embedder.backbone else {
+        panic!("conv4 is the default");
+    };
+    let expected = load_weights(network, &original).unwrap();
+    assert_eq!(numbers(&found), numbers(&expected));
+}
+
+#[test]
+fn files_of_the_users_are_checked_before_they_are_read() {
+    let locate = |path: &str| locate(Backbone::Conv4, &path.into(), &|| false).unwrap_err();
+    let absent = locate("absent.pth");
+    assert!(matches!(absent, WeightsError::NotFound { .. }));
+    let misspelt = locate("imagenet_v2");
+    assert!(matches!(misspelt, WeightsError::UnknownFormat { .. }));
+    assert!(misspelt.to_string().contains("or imagenet"), "{misspelt}");
 }
