@@ -106,7 +106,7 @@ fn images<Back: Backend>(n: usize, side: usize) -> Tensor<Back, 4> {
 }
 
 /// Names and shapes of a module's tensors as PyTorch has them.
-pub(super) fn torch_shapes<Back: Backend, M: ModuleSnapshot<Back>>(
+fn torch_shapes<Back: Backend, M: ModuleSnapshot<Back>>(
     module: &M,
 ) -> BTreeMap<String, Vec<usize>> {
     let tensors = module.collect(None, None, false).into_iter();
@@ -125,7 +125,7 @@ pub(super) fn torch_shapes<Back: Backend, M: ModuleSnapshot<Back>>(
 }
 
 /// Writes a `.safetensors` file of the formula's tensors.
-pub(super) fn write_weights(path: &Path, shapes: &BTreeMap<String, Vec<usize>>) {
+fn write_weights(path: &Path, shapes: &BTreeMap<String, Vec<usize>>) {
     let mut header = serde_json::Map::new();
     let mut bytes = Vec::new();
     for (name, shape) in shapes {

@@ -4,11 +4,13 @@ mod server;
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use burn_store::ModuleSnapshot;
+use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -16,7 +18,6 @@ use super::cache::hex;
 use super::transfer::Client;
 use super::*;
 use crate::config::ModelConfig;
-use crate::model::reference_tests::{torch_shapes, write_weights};
 use crate::model::{BackboneNetwork, ComputePath, Conv4, EmbedderConfig, load_weights};
 use server::{Answer, Request, Server};
 
@@ -379,13 +380,33 @@ fn numbers(network: &Conv4<burn_flex::Flex>) -> Vec<f32> {
     values.collect()
 }
 
+/// Writes a file of numbers of its own for `network`, in PyTorch's order of axes.
+fn write_weights(path: &Path, network: &Conv4<burn_flex::Flex>) {
+    let tensors = network.collect(None, None, false).into_iter();
+    let drawn = tensors.map(|tensor| {
+        let shape = match tensor.shape.to_vec()[..] {
+            [rows, columns, input, output] => vec![output, input, rows, columns],
+            ref shape => shape.to_vec(),
+        };
+        let count = shape.iter().product::<usize>();
+        let wave = (0..count).flat_map(|i| ((i as f32 * 1.3).sin()).to_le_bytes());
+        (tensor.full_path(), shape, wave.collect::<Vec<u8>>())
+    });
+    let drawn: Vec<_> = drawn.collect();
+    let views = drawn.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (name.clone(), view)
+    });
+    safetensors::serialize_to_file(views, None, path).unwrap();
+}
+
 #[test]
 fn an_embedder_starts_from_the_file_that_was_downloaded() {
     let device = Default::default();
     let folder = TempDir::new().unwrap();
     let original = folder.path().join("original.safetensors");
     let network = Conv4::new(ComputePath::default(), &device);
-    write_weights(&original, &torch_shapes(&network));
+    write_weights(&original, &network);
     let bytes = fs::read(&original).unwrap();
     let served = bytes.clone();
     let server = Server::start(move |_, request| Answer::file(&served, request));
