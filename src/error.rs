@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
 use crate::model::WeightsError;
+use crate::model::pretrained::PublishedWeightsError;
 use crate::training::RunFolderError;
 
 /// What can end a command.
@@ -33,7 +34,7 @@ pub enum Error {
     },
     /// The pretrained weights are at fault.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Weights(WeightsError),
     /// The run folder is at fault.
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
@@ -105,6 +106,17 @@ impl From<DataError> for Error {
     }
 }
 
+impl From<WeightsError> for Error {
+    fn from(error: WeightsError) -> Self {
+        match error {
+            WeightsError::Published(PublishedWeightsError::Interrupted) => {
+                Self::Interrupted { run: None }
+            }
+            error => Self::Weights(error),
+        }
+    }
+}
+
 impl Error {
     /// 2 where the user's input is at fault, 130 for an interruption, else 1.
     pub fn exit_status(&self) -> u8 {
@@ -112,6 +124,7 @@ impl Error {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
             Self::EmbeddingFile(EmbeddingFileError::Unwritable { .. }) => 1,
             Self::Data(DataError::CacheUnwritable { .. }) => 1,
+            Self::Weights(WeightsError::Published(error)) if !error.is_users() => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)

@@ -81,6 +81,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod evaluation;
+mod file_lock;
 pub mod geometry;
 pub mod loss;
 pub mod model;

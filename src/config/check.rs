@@ -6,6 +6,7 @@ use super::ranges::{
 };
 use super::{Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
 use crate::loss::Triplets;
+use crate::model::pretrained::check_published;
 
 impl Config {
     /// Checks every value by itself and against the others.
@@ -41,7 +42,13 @@ impl Config {
                 ),
             ));
         }
-        below_one("model.dropout", m.dropout)
+        below_one("model.dropout", m.dropout)?;
+        let Some(source) = &m.weights else {
+            return Ok(());
+        };
+        check_published(m.backbone, source).map_err(|error| {
+            ConfigError::value("model.weights", source.to_string(), error.to_string())
+        })
     }
 
     fn check_pooling(&self) -> Checked {
@@ -297,6 +304,19 @@ mod tests {
                 "{set}: {message}"
             );
             assert!(message.contains(mend), "{set}: {message}");
+        }
+    }
+
+    #[test]
+    fn weights_that_are_not_published_are_refused() {
+        for (backbone, weights) in [("conv4", "imagenet"), ("googlenet", "imagenet-v2")] {
+            let backbone = format!("model.backbone={backbone}");
+            let set = format!("model.weights={weights}");
+            let message = refused(&[&backbone, &set, "data.image_size=227", "data.resize=255"]);
+            assert!(
+                message.starts_with(&format!("`model.weights = \"{weights}\"`: no weights")),
+                "{message}"
+            );
         }
     }
 

@@ -16,6 +16,7 @@ mod ranges;
 #[cfg(test)]
 mod recipe_tests;
 mod sections;
+mod weights_source;
 
 use std::path::Path;
 
@@ -29,6 +30,7 @@ use inherit::Inherited;
 pub use loss_section::*;
 pub use pooling::*;
 pub use sections::*;
+pub use weights_source::WeightsSource;
 
 /// A whole configuration, one field per TOML section. A key that is absent takes its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -125,8 +127,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The same with the data's paths made absolute, so that a run can be evaluated from
-    /// any working directory.
+    /// The same with the paths of the data and of a weights file made absolute, so that a run can
+    /// be evaluated and gone on with from any working directory.
     ///
     /// # Errors
     ///
@@ -136,6 +138,8 @@ impl Config {
         for path in source.chain(&mut self.data.loading.cache_dir) {
             *path = std::path::absolute(&path)?;
         }
+        let weights = self.model.weights.map(WeightsSource::with_absolute_path);
+        self.model.weights = weights.transpose()?;
         Ok(self)
     }
 
@@ -174,6 +178,28 @@ mod tests {
         config.data.transform.crop_scale = Some([0.16, 1.0]);
         config.data.loading.cache_dir = Some("cache".into());
         assert_eq!(parsed(&config.to_toml(), &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn paths_of_data_and_weights_become_absolute_and_imagenet_stays() {
+        let absolute = |weights: &str| {
+            let weights = format!("model.weights={weights}");
+            let folder = ["data.dataset=folder", "data.root=photos", &weights];
+            let config = parsed("", &folder).unwrap();
+            config.with_absolute_root().unwrap()
+        };
+        let here = std::env::current_dir().unwrap();
+        let file = absolute("w.pth");
+        let path = here.join("w.pth");
+        assert_eq!(file.model.weights, Some(WeightsSource::File(path)));
+        assert_eq!(
+            absolute("imagenet").model.weights,
+            Some(WeightsSource::ImageNet)
+        );
+        let DatasetConfig::Folder(folder) = file.data.source else {
+            panic!("a folder was asked for");
+        };
+        assert_eq!(folder.root, here.join("photos"));
     }
 
     #[test]

@@ -134,6 +134,7 @@ fn the_published_recipe_says_what_was_published() {
     assert_eq!(config.optimizer.decay_epochs, [400, 800, 1200, 1600]);
     assert_eq!(config.optimizer.learning_rate, 1e-4);
     assert_eq!(config.optimizer.weight_decay, 5e-4);
+    assert_eq!(config.model.weights, Some(WeightsSource::ImageNet));
     assert_eq!(config.data.transform.image_size, 227);
     assert_eq!(config.data.transform.resize, 255);
     assert_eq!(config.model.embedding_dim, 512);

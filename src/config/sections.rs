@@ -4,11 +4,10 @@
 //! are the one place where defaults stand.**
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GemConfig, Pooling};
+use super::{GemConfig, Pooling, WeightsSource};
 use crate::negatives::Space;
 
 /// `[model]`: the network that maps an image to an embedding.
@@ -18,9 +17,11 @@ pub struct ModelConfig {
     /// The convolutional network under the embedding head.
     pub backbone: Backbone,
     /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`
-    /// with torchvision's names. Absent: random initialisation.
+    /// with torchvision's names; or `imagenet`, the published ones, downloaded once to the user's
+    /// cache folder; or `imagenet-v2`, where there is a second published file. Absent: random
+    /// initialisation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<PathBuf>,
+    pub weights: Option<WeightsSource>,
     /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several,
     /// each with a dense layer of its own for an equal part of the embedding (CGD).
     pub pooling: Pooling,

@@ -41,9 +41,9 @@ pub use split::{Images, LabelledImage, Split, Splits};
 pub use transform::Transform;
 
 use crate::config::{BrokenImages, DataConfig, SingleImageClasses};
+use crate::file_lock::Interrupted;
 use base::Base;
 use packed::{Packed, Packing};
-use parallel::Interrupted;
 
 /// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
 /// on or measured before any time is spent, and makes or opens the caches if they are wanted.

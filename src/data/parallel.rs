@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::DataError;
+use crate::file_lock::Interrupted;
 
 /// Worker threads for the configured number, of which 0 means one for each core.
 pub fn worker_count(configured: usize) -> usize {
@@ -12,9 +13,6 @@ pub fn worker_count(configured: usize) -> usize {
         count => count,
     }
 }
-
-/// Asked now and then whether work that takes long is to be given up.
-pub(crate) type Interrupted<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// As [`in_parallel`], given up when interrupted.
 ///

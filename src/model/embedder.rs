@@ -1,7 +1,5 @@
 //! The embedder: backbone, global pooling, dense head, normalisation.
 
-use std::path::PathBuf;
-
 use burn::{
     module::{Module, ModuleVisitor, Param},
     nn::{Initializer, Linear},
@@ -13,9 +11,10 @@ use super::{
     image_scale::ImageScale,
     layers::{ComputePath, LayerOptions},
     pooling::{GemPool, average, maximum},
+    pretrained,
     weights::WeightsError,
 };
-use crate::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling};
+use crate::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling, WeightsSource};
 
 /// Magnitude of the head's Xavier initialisation (the published code).
 const HEAD_MAGNITUDE: f64 = 2.0;
@@ -33,7 +32,7 @@ pub struct EmbedderConfig {
     /// Pretrained weights of the backbone. **Set, it also says that the images of GoogLeNet and
     /// EfficientNet-Lite0 are re-scaled as their ImageNet weights expect**, even where a checkpoint
     /// replaces the weights.
-    pub weights: Option<PathBuf>,
+    pub weights: Option<WeightsSource>,
     /// The descriptors that a feature map is pooled to, n of them.
     pub pooling: Pooling,
     /// How GeM pools, where it is among them.
@@ -77,6 +76,24 @@ impl EmbedderConfig {
         Self { layers, ..self }
     }
 
+    /// The same with published weights replaced by their file, which is downloaded if it is not in
+    /// the user's cache folder yet, and with a file's name and presence checked: what can fail about
+    /// the weights before they are read. `interrupted` is asked whether to give up.
+    ///
+    /// # Errors
+    /// Those of [`pretrained::locate`].
+    pub fn with_located_weights(
+        self,
+        interrupted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Self, WeightsError> {
+        let locate = |source| pretrained::locate(self.backbone, &source, interrupted);
+        let weights = self.weights.map(locate).transpose()?;
+        Ok(Self {
+            weights: weights.map(WeightsSource::File),
+            ..self
+        })
+    }
+
     /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
     /// into it restores the embedder that was saved.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
@@ -100,15 +117,16 @@ impl EmbedderConfig {
     /// The embedder with pretrained weights in its backbone, where the configuration names any.
     ///
     /// # Errors
-    /// Those of [`load_weights`](super::load_weights).
+    /// Those of [`pretrained::locate`] and [`load_weights`](super::load_weights).
     pub fn init_pretrained<B: Backend>(
         &self,
         device: &B::Device,
     ) -> Result<Embedder<B>, WeightsError> {
-        let embedder = self.init(device);
-        let Some(path) = &self.weights else {
-            return Ok(embedder);
+        let Some(source) = &self.weights else {
+            return Ok(self.init(device));
         };
+        let path = &pretrained::locate(self.backbone, source, &|| false)?;
+        let embedder = self.init(device);
         Ok(Embedder {
             backbone: embedder.backbone.with_weights(path)?,
             ..embedder

@@ -16,6 +16,7 @@ pub mod layers;
 pub mod passes;
 mod pickled_strides;
 mod pooling;
+pub mod pretrained;
 #[cfg(test)]
 mod reference_tests;
 mod resnet50;

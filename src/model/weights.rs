@@ -14,6 +14,7 @@ use burn_store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, Te
 use super::{
     efficientnet_lite0, googlenet,
     pickled_strides::{Layout, pickled_layouts},
+    pretrained::PublishedWeightsError,
     resnet50,
 };
 
@@ -42,7 +43,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// The name ends neither in `.pth`, `.pt` nor `.safetensors`.
-    #[error("{0} is not named as a weights file: model.weights takes .pth, .pt or .safetensors", path.display())]
+    #[error("{0} is not named as a weights file: model.weights takes .pth, .pt or .safetensors, or imagenet", path.display())]
     UnknownFormat {
         /// The path as configured.
         path: PathBuf,
@@ -83,6 +84,9 @@ pub enum WeightsError {
         /// The shape needed, in PyTorch's order.
         expected: Vec<usize>,
     },
+    /// Published weights are not at hand.
+    #[error(transparent)]
+    Published(#[from] PublishedWeightsError),
 }
 
 /// The first names of a list, and how many follow.
@@ -161,6 +165,32 @@ where
     }
 }
 
+/// The kinds of weights files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Pytorch,
+    Safetensors,
+}
+
+/// The kind of the file at `path`, by its name; the file is there.
+///
+/// # Errors
+/// [`WeightsError::UnknownFormat`] and [`WeightsError::NotFound`].
+pub(super) fn check_file(path: &Path) -> Result<Format, WeightsError> {
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_lowercase());
+    let format = match extension.as_deref() {
+        Some("pth" | "pt") => Format::Pytorch,
+        Some("safetensors") => Format::Safetensors,
+        _ => return Err(WeightsError::UnknownFormat { path: path.into() }),
+    };
+    match path.is_file() {
+        true => Ok(format),
+        false => Err(WeightsError::NotFound { path: path.into() }),
+    }
+}
+
 /// What is in a weights file.
 struct File {
     /// Every tensor by its name.
@@ -170,18 +200,8 @@ struct File {
 }
 
 fn read(path: &Path) -> Result<File, WeightsError> {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase());
-    let extension = extension.as_deref();
-    if !matches!(extension, Some("pth" | "pt" | "safetensors")) {
-        return Err(WeightsError::UnknownFormat { path: path.into() });
-    }
-    if !path.is_file() {
-        return Err(WeightsError::NotFound { path: path.into() });
-    }
     // The stores would renumber `branch4.1` to `branch4.0` unless told otherwise.
-    if extension == Some("safetensors") {
+    if check_file(path)? == Format::Safetensors {
         let mut store = SafetensorsStore::from_file(path).map_indices_contiguous(false);
         let tensors = store.get_all_snapshots();
         return Ok(File {

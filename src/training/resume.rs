@@ -53,6 +53,12 @@ pub fn resume<B: AutodiffBackend>(
         }
         .into());
     }
+    let mut network = network(&config, context.place);
+    // Interrupted in its first epoch: the network of the start is a function of the seed and of the
+    // pretrained weights; later ones are in the checkpoints.
+    if epoch.is_none() {
+        network = network.with_located_weights(&|| context.stop.requested())?;
+    }
     let (splits, sampler) = open_data(&config, context.stop)?;
     folder.check_split(&splits.train, true)?;
     folder.check_split(&splits.test, false)?;
@@ -77,10 +83,8 @@ pub fn resume<B: AutodiffBackend>(
     announce(&folder, &folder.record()?, &splits);
     eprintln!("resumed after epoch {done}");
     B::seed(&context.place.device, config.training.seed);
-    let network = network(&config, context.place);
     let embedder = match epoch {
         Some(_) => network.init(&context.place.device),
-        // Interrupted in its first epoch: the network of the start is a function of the seed.
         None => network.init_pretrained(&context.place.device)?,
     };
     let fit = Fit {

@@ -80,10 +80,12 @@ pub fn train<B: AutodiffBackend>(
     if let Some(run) = run {
         RunFolder::check_free(run)?;
     }
+    // A missing network is told before minutes go into the images.
+    let network = network(config, place).with_located_weights(&|| stop.requested())?;
     let (splits, sampler) = open_data(config, stop)?;
 
     B::seed(device, config.training.seed);
-    let embedder: Embedder<B> = network(config, place).init_pretrained(device)?;
+    let embedder: Embedder<B> = network.init_pretrained(device)?;
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),

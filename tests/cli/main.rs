@@ -4,5 +4,6 @@ mod data;
 mod datasets;
 mod loss;
 mod mistakes;
+mod pretrained;
 mod support;
 mod training;

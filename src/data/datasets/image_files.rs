@@ -8,8 +8,9 @@ use image::RgbImage;
 use super::listing::{ListedClass, ListedImage, Listing, Side};
 use crate::config::BrokenImages;
 use crate::data::image_file::{check_image_file, read_image_file, read_image_file_for};
-use crate::data::parallel::{Interrupted, in_parallel_until};
+use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Images, Split};
+use crate::file_lock::Interrupted;
 
 struct ImageFiles {
     files: Vec<ListedImage>,

@@ -20,9 +20,9 @@ mod synthetic;
 #[path = "tests/tree.rs"]
 mod test_tree;
 
-use super::parallel::Interrupted;
 use super::{DataError, Split, Splits, worker_count};
 use crate::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
+use crate::file_lock::Interrupted;
 use class_policy::treat_single_images;
 use image_files::{leave_out_broken, split};
 use listing::{Listing, Side};

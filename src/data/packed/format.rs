@@ -15,8 +15,9 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::Packing;
-use crate::data::parallel::{Interrupted, in_parallel_until};
+use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Split};
+use crate::file_lock::Interrupted;
 
 /// Starts the file; the digit is the format's version.
 pub(super) const MAGIC: &[u8; 8] = b"loopdml1";

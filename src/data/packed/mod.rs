@@ -13,15 +13,14 @@ mod format;
 mod tests;
 
 use std::borrow::Cow;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use memmap2::Mmap;
 
 use super::base::{Base, Pixels};
-use super::parallel::Interrupted;
 use super::{DataError, Split};
+use crate::file_lock::{Interrupted, NotLocked, wait_for_lock};
 use build::Builder;
 use format::{Damage, Index};
 
@@ -61,7 +60,7 @@ impl Packed {
         let path = packing.folder.join(format!("{key}.images"));
         let lock = fs::create_dir_all(packing.folder)
             .map_err(|error| unwritable(packing.folder, error))
-            .and_then(|()| wait_for_lock(&path.with_extension("lock"), split, packing.interrupted));
+            .and_then(|()| lock(&path.with_extension("lock"), split, packing.interrupted));
         // A cache that is there serves without a lock too, from a folder that only others may write.
         if path.exists() && !matches!(lock, Err(DataError::Interrupted)) {
             match Self::map(&path, &key, split, &packing)? {
@@ -143,30 +142,17 @@ fn map_file(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// Takes the lock under which the cache is built, or checked; it ends with the file that is given.
-fn wait_for_lock(path: &Path, split: &Split, interrupted: Interrupted) -> Result<File, DataError> {
-    /// How often a lock that another process holds is tried again.
-    const PAUSE: Duration = Duration::from_millis(200);
-    let mut options = File::options();
-    let file = options.create(true).truncate(false).write(true).open(path);
-    let file = file.map_err(|error| unwritable(path, error))?;
-    let mut told = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(unwritable(path, error)),
-        }
-        if interrupted() {
-            return Err(DataError::Interrupted);
-        }
-        if !std::mem::replace(&mut told, true) {
-            eprintln!(
-                "waiting for another run that makes the cache of the {} images",
-                split.name()
-            );
-        }
-        std::thread::sleep(PAUSE);
-    }
+fn lock(path: &Path, split: &Split, interrupted: Interrupted) -> Result<File, DataError> {
+    let lock = wait_for_lock(path, interrupted, || {
+        eprintln!(
+            "waiting for another run that makes the cache of the {} images",
+            split.name()
+        );
+    });
+    lock.map_err(|error| match error {
+        NotLocked::Interrupted => DataError::Interrupted,
+        NotLocked::Io(error) => unwritable(path, error),
+    })
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> DataError {
