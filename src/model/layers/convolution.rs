@@ -303,6 +303,49 @@ mod tests {
     }
 
     #[test]
+    fn gradients_by_rows_are_autodiffs_whole_and_in_pieces() {
+        let (one, none) = (Padding::Symmetric(1), Padding::Symmetric(0));
+        for (kernel, stride, padding, channels, images, side) in [
+            // In pieces of one, of two and a rest, and whole.
+            (3, 1, one, [8, 8], 3, 9),
+            (3, 1, one, [8, 16], 5, 5),
+            (3, 1, one, [32, 128], 3, 2),
+            (3, 1, one, [32, 40], 3, 2),
+            (3, 2, one, [8, 24], 5, 9),
+            (3, 2, Padding::Same, [3, 8], 5, 8),
+            (5, 1, none, [4, 3], 3, 9),
+            (1, 2, none, [6, 20], 3, 7),
+            (1, 1, none, [6, 20], 3, 7),
+        ] {
+            let [channels_in, channels_out] = channels;
+            let layer = ConvolutionConfig::new(channels_in, channels_out, kernel)
+                .with_stride(stride)
+                .with_padding(padding)
+                .init::<AB>(&Default::default());
+            let x = wave([images, side, side, channels_in]).require_grad();
+            let y = layer.forward(x.clone());
+            let of_output = wave(y.dims());
+            let found = (y * of_output.clone()).sum().backward();
+            let (of_x, of_weight) = layer.sliding().gradients(
+                x.clone().inner(),
+                layer.weight.val().inner(),
+                of_output.inner(),
+                true,
+            );
+            let expected = [
+                x.grad(&found).unwrap(),
+                layer.weight.val().grad(&found).unwrap(),
+            ];
+            for (own, autodiffs) in [of_x.unwrap(), of_weight].into_iter().zip(expected) {
+                own.into_data().assert_approx_eq::<f32>(
+                    &autodiffs.into_data(),
+                    burn::tensor::Tolerance::absolute(1e-3),
+                );
+            }
+        }
+    }
+
+    #[test]
     fn pointwise_convolution_is_burns() {
         let layer = layer(1, 1, Padding::Symmetric(0));
         let [own, ..] = results(&layer, 4);

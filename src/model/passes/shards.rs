@@ -14,7 +14,17 @@ pub(super) type Shards<B> = Vec<Tensor<B, 4>>;
 /// `map` in as many parts as there are threads, at most one for each image.
 pub(super) fn cut<B: Backend>(map: Tensor<B, 4>) -> Shards<B> {
     let images = map.dims()[0];
-    map.chunk(rayon::current_num_threads().min(images), 0)
+    let parts = rayon::current_num_threads().min(images);
+    if parts == 1 {
+        return vec![map];
+    }
+    let start = |part: usize| part * images / parts;
+    (0..parts)
+        .map(|part| {
+            map.clone()
+                .narrow(0, start(part), start(part + 1) - start(part))
+        })
+        .collect()
 }
 
 /// The map of some parts.
