@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
 use crate::model::WeightsError;
+use crate::new_file::NewFileError;
 use crate::training::RunFolderError;
 
 /// What can end a command.
@@ -21,6 +22,9 @@ pub enum Error {
     /// A file of embeddings is at fault.
     #[error(transparent)]
     EmbeddingFile(#[from] EmbeddingFileError),
+    /// A new file cannot be made.
+    #[error(transparent)]
+    NewFile(#[from] NewFileError),
     /// Embeddings from a file are too large for the loss.
     #[error(
         "the loss of {} is infinite or not a number: its embeddings, or a number of the loss, are \
@@ -110,11 +114,12 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
-            Self::EmbeddingFile(EmbeddingFileError::Unwritable { .. }) => 1,
+            Self::NewFile(NewFileError::Unwritable { .. }) => 1,
             Self::Data(DataError::CacheUnwritable { .. }) => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)
+            | Self::NewFile(_)
             | Self::LossNotFinite { .. }
             | Self::Weights(_)
             | Self::RunFolder(_)

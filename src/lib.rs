@@ -17,7 +17,8 @@
 //! - [`evaluation`]: retrieval measures, pure functions of embeddings and labels.
 //! - [`config`]: the typed configuration; the one place of defaults.
 //! - [`benchmark`]: timings of the parts.
-//! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line.
+//! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line;
+//!   [`new_file`]: writing without overwriting.
 //!
 //! `geometry`, `negatives`, `loss` and `evaluation` know nothing of files, configurations of runs
 //! or the Learner, and serve in a training loop of your own:
@@ -85,6 +86,7 @@ pub mod geometry;
 pub mod loss;
 pub mod model;
 pub mod negatives;
+pub mod new_file;
 pub mod training;
 
 pub use error::Error;
