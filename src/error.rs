@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
-use crate::model::WeightsError;
+use crate::model::{ExportError, WeightsError};
 use crate::new_file::NewFileError;
 use crate::training::RunFolderError;
 
@@ -25,6 +25,9 @@ pub enum Error {
     /// A new file cannot be made.
     #[error(transparent)]
     NewFile(#[from] NewFileError),
+    /// An exported embedder is at fault.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Embeddings from a file are too large for the loss.
     #[error(
         "the loss of {} is infinite or not a number: its embeddings, or a number of the loss, are \
@@ -114,12 +117,14 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
-            Self::NewFile(NewFileError::Unwritable { .. }) => 1,
+            Self::NewFile(NewFileError::Unwritable { .. })
+            | Self::Export(ExportError::NewFile(NewFileError::Unwritable { .. })) => 1,
             Self::Data(DataError::CacheUnwritable { .. }) => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)
             | Self::NewFile(_)
+            | Self::Export(_)
             | Self::LossNotFinite { .. }
             | Self::Weights(_)
             | Self::RunFolder(_)

@@ -3,6 +3,7 @@
 mod bench;
 mod data;
 mod evaluate;
+mod export;
 mod loss;
 mod train;
 
@@ -25,6 +26,7 @@ Examples:
   loop-dml train                                    the quickstart: no file, no network, a minute
   loop-dml train --config configs/folder.toml --set data.root=photos
   loop-dml evaluate artifacts/quickstart-1 --json
+  loop-dml export artifacts/quickstart-1 --output embedder.safetensors
   loop-dml data check --dataset folder --root photos
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop";
 
@@ -34,6 +36,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Measure a run's retrieval on its test split.
     Evaluate(evaluate::EvaluateArgs),
+    /// Write a run's embedder to one file that is enough by itself.
+    Export(export::ExportArgs),
     /// Look at a dataset: everything that is wrong with it, or what it consists of.
     Data(data::DataArgs),
     /// Compute a loss and its gradient on embeddings from a file.
@@ -62,6 +66,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(args),
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),

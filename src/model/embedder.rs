@@ -196,6 +196,12 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
+    /// The factor and the offset of red, green and blue by which it re-scales normalised images, as
+    /// its pretrained weights expect; none where it takes them as they are.
+    pub fn input_scaling(&self) -> Option<[[f32; 3]; 2]> {
+        self.rescale.then(rescaling)
+    }
+
     /// The backbone's features, averaged over positions: `[N, 3, S, S]` → `[N, features]`.
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         let images = images.permute([0, 2, 3, 1]);
@@ -225,9 +231,16 @@ fn from_imagenet_scale<B: Backend>(images: Tensor<B, 4>) -> Tensor<B, 4> {
     let row = |values: [f32; 3]| {
         Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
     };
-    let factor = row(IMAGENET.map(|(_, deviation)| deviation / 0.5));
-    let offset = row(IMAGENET.map(|(mean, _)| (mean - 0.5) / 0.5));
+    let [factor, offset] = rescaling().map(row);
     images * factor + offset
+}
+
+/// Factor and offset from ImageNet's mean and deviation to (x − ½) / ½, by channel.
+fn rescaling() -> [[f32; 3]; 2] {
+    [
+        IMAGENET.map(|(_, deviation)| deviation / 0.5),
+        IMAGENET.map(|(mean, _)| (mean - 0.5) / 0.5),
+    ]
 }
 
 #[cfg(test)]

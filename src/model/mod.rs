@@ -6,14 +6,17 @@
 
 mod conv4;
 mod embedder;
+pub mod export;
 mod googlenet;
 pub mod layers;
 #[cfg(test)]
 mod reference_tests;
+mod torch_layout;
 mod weights;
 
 pub use conv4::Conv4;
 pub use embedder::{BackboneNetwork, Embedder, EmbedderConfig, unit_length};
+pub use export::{ExportError, ExportedEmbedder};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::ComputePath;
 pub use weights::{WeightsError, load_weights};

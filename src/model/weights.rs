@@ -11,6 +11,8 @@ use burn::{
 };
 use burn_store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, TensorSnapshot};
 
+use super::torch_layout::TorchLayout;
+
 /// Names in torchvision's GoogLeNet that a backbone has no use for: the classifier and the
 /// auxiliary heads.
 const UNUSED_PREFIXES: [&str; 3] = ["fc.", "aux1.", "aux2."];
@@ -75,7 +77,7 @@ pub enum WeightsError {
 }
 
 /// The first names of a list, and how many follow.
-fn listed(keys: &[String]) -> String {
+pub(super) fn listed(keys: &[String]) -> String {
     const SHOWN: usize = 4;
     let shown = keys[..keys.len().min(SHOWN)].join(", ");
     match keys.len().saturating_sub(SHOWN) {
@@ -192,10 +194,8 @@ fn fitted(
     target: &TensorSnapshot,
 ) -> Result<TensorSnapshot, WeightsError> {
     let needed = target.shape.to_vec();
-    let expected = match needed[..] {
-        [rows, columns, input, output] => vec![output, input, rows, columns],
-        _ => needed.clone(),
-    };
+    let layout = TorchLayout::of(target);
+    let expected = layout.shape(&needed);
     let found = source.shape.to_vec();
     if found != expected {
         return Err(WeightsError::Shape {
@@ -210,25 +210,11 @@ fn fitted(
         .map_err(|error| unreadable(path, format!("{error:?}")))?;
     let values = data.convert_dtype(DType::F32).into_vec::<f32>();
     let values = values.map_err(|error| unreadable(path, format!("{error:?}")))?;
-    let values = match expected[..] {
-        [output, input, rows, columns] => channels_last(&values, output, input, rows * columns),
-        _ => values,
-    };
+    let values = layout.import(values, &needed);
     Ok(TensorSnapshot::from_data(
         TensorData::new(values, needed),
         target.path_stack.clone().unwrap_or_default(),
         target.container_stack.clone().unwrap_or_default(),
         ParamId::new(),
     ))
-}
-
-/// A kernel [output, input, places] re-ordered to [places, input, output].
-fn channels_last(kernel: &[f32], output: usize, input: usize, places: usize) -> Vec<f32> {
-    let mut ordered = Vec::with_capacity(kernel.len());
-    for place in 0..places {
-        for i in 0..input {
-            ordered.extend((0..output).map(|o| kernel[(o * input + i) * places + place]));
-        }
-    }
-    ordered
 }
