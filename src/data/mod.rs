@@ -29,6 +29,7 @@ use std::path::PathBuf;
 
 pub use crate::evaluation::Role;
 pub use batches::ImageBatch;
+pub use datasets::image_set::{ImageSelection, ImageSet};
 pub use embedding_file::{
     EmbeddingFileError, EmbeddingOutput, Embeddings, NO_CLASS, NamedEmbeddings, write_matrix,
 };
