@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
+use crate::embedding::EmbeddingError;
 use crate::model::{ExportError, WeightsError};
 use crate::new_file::NewFileError;
 use crate::training::RunFolderError;
@@ -25,6 +26,9 @@ pub enum Error {
     /// A new file cannot be made.
     #[error(transparent)]
     NewFile(#[from] NewFileError),
+    /// What is to be embedded with, or measured, is at fault.
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
     /// An exported embedder is at fault.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -124,6 +128,7 @@ impl Error {
             | Self::Data(_)
             | Self::EmbeddingFile(_)
             | Self::NewFile(_)
+            | Self::Embedding(_)
             | Self::Export(_)
             | Self::LossNotFinite { .. }
             | Self::Weights(_)

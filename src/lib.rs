@@ -14,6 +14,7 @@
 //! - [`model`]: backbones, pooling, embedding head, pretrained weights.
 //! - [`data`]: datasets, transforms, the batch sampler, the loaders.
 //! - [`training`]: the Learner's step, metrics, checkpoints, run folders.
+//! - [`embedding`]: images to files of embeddings with a finished network, and their retrieval.
 //! - [`evaluation`]: retrieval measures, pure functions of embeddings and labels.
 //! - [`config`]: the typed configuration; the one place of defaults.
 //! - [`benchmark`]: timings of the parts.
@@ -80,6 +81,7 @@ pub mod benchmark;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod embedding;
 pub mod error;
 pub mod evaluation;
 pub mod geometry;
