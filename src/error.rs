@@ -6,8 +6,10 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
-use crate::model::WeightsError;
+use crate::embedding::EmbeddingError;
 use crate::model::pretrained::PublishedWeightsError;
+use crate::model::{ExportError, WeightsError};
+use crate::new_file::NewFileError;
 use crate::training::RunFolderError;
 
 /// What can end a command.
@@ -22,6 +24,15 @@ pub enum Error {
     /// A file of embeddings is at fault.
     #[error(transparent)]
     EmbeddingFile(#[from] EmbeddingFileError),
+    /// A new file cannot be made.
+    #[error(transparent)]
+    NewFile(#[from] NewFileError),
+    /// What is to be embedded with, or measured, is at fault.
+    #[error(transparent)]
+    Embedding(#[from] EmbeddingError),
+    /// An exported embedder is at fault.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// Embeddings from a file are too large for the loss.
     #[error(
         "the loss of {} is infinite or not a number: its embeddings, or a number of the loss, are \
@@ -122,12 +133,16 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::RunFolder(RunFolderError::File { doing: "write", .. }) => 1,
-            Self::EmbeddingFile(EmbeddingFileError::Unwritable { .. }) => 1,
+            Self::NewFile(NewFileError::Unwritable { .. })
+            | Self::Export(ExportError::NewFile(NewFileError::Unwritable { .. })) => 1,
             Self::Data(DataError::CacheUnwritable { .. }) => 1,
             Self::Weights(WeightsError::Published(error)) if !error.is_users() => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)
+            | Self::NewFile(_)
+            | Self::Embedding(_)
+            | Self::Export(_)
             | Self::LossNotFinite { .. }
             | Self::Weights(_)
             | Self::RunFolder(_)

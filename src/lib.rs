@@ -14,10 +14,12 @@
 //! - [`model`]: backbones, pooling, embedding head, pretrained weights.
 //! - [`data`]: datasets, transforms, the batch sampler, the loaders.
 //! - [`training`]: the Learner's step, metrics, checkpoints, run folders.
+//! - [`embedding`]: images to files of embeddings with a finished network, and their retrieval.
 //! - [`evaluation`]: retrieval measures, pure functions of embeddings and labels.
 //! - [`config`]: the typed configuration; the one place of defaults.
 //! - [`benchmark`]: timings of the parts.
-//! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line.
+//! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line;
+//!   [`new_file`]: writing without overwriting.
 //!
 //! `geometry`, `negatives`, `loss` and `evaluation` know nothing of files, configurations of runs
 //! or the Learner, and serve in a training loop of your own:
@@ -79,6 +81,7 @@ pub mod benchmark;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod embedding;
 pub mod error;
 pub mod evaluation;
 mod file_lock;
@@ -86,6 +89,7 @@ pub mod geometry;
 pub mod loss;
 pub mod model;
 pub mod negatives;
+pub mod new_file;
 pub mod training;
 
 pub use error::Error;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::{advance, progress_bar};
 use crate::config::{Config, ConfigError, DataConfig};
 use crate::data::DataError;
 use crate::data::survey::{ContactSheet, SheetLayout, Survey, check_sheet_path};
@@ -210,18 +210,6 @@ fn configured(args: &SourceArgs) -> Result<DataConfig, Error> {
         .into()),
         None => Ok(config.data),
     }
-}
-
-/// A bar on standard error; hidden where that is no terminal.
-fn progress_bar(doing: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
-        .expect("the template is valid");
-    ProgressBar::new(0).with_style(style).with_message(doing)
-}
-
-fn advance(bar: &ProgressBar, done: usize, all: usize) {
-    bar.set_length(all as u64);
-    bar.set_position(done as u64);
 }
 
 /// Prints to standard output, of which a reader such as `head` may have read enough.

@@ -1,16 +1,17 @@
 //! `loop-dml evaluate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DeviceArgs, stop_on_interrupt};
 use crate::backend::{self, Job, Place};
-use crate::config::Config;
-use crate::data::{self, Transform};
+use crate::config::{Config, EvaluationConfig};
+use crate::data::{self, Embeddings, Transform};
+use crate::embedding;
 use crate::error::Error;
 use crate::evaluation::Recall;
 use crate::training::{self, Checkpoint, RunFolder, Stop};
@@ -18,28 +19,49 @@ use crate::training::{self, Checkpoint, RunFolder, Stop};
 const EXAMPLES: &str = "\
 Examples:
   loop-dml evaluate artifacts/quickstart-1
-  loop-dml evaluate artifacts/quickstart-1 --checkpoint last --recall 1,10,100 --json";
+  loop-dml evaluate artifacts/quickstart-1 --checkpoint last --recall 1,10,100 --json
+  loop-dml evaluate --embeddings photos.safetensors
+  loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
+
+Rows of an embedding file labelled -1 have no class: they are no queries, but stand in the gallery.
+Where queries and gallery both name their classes, as files of `loop-dml embed` do, classes of one
+name are the same; else those of one label are.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EvaluateArgs {
     /// Folder of the run.
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[arg(
+        value_name = "RUN",
+        required_unless_present = "embeddings",
+        conflicts_with = "embeddings"
+    )]
+    run: Option<PathBuf>,
+    /// Instead of a run: embeddings with labels, safetensors; each row is looked for in the others.
+    #[arg(long, value_name = "FILE")]
+    embeddings: Option<PathBuf>,
+    /// Look for the embeddings in those of this file instead.
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    gallery: Option<PathBuf>,
     /// Which checkpoint: best (by Recall@1), last, or the number of an epoch.
-    #[arg(long, value_name = "best|last|EPOCH", default_value = "best")]
+    #[arg(
+        long,
+        value_name = "best|last|EPOCH",
+        default_value = "best",
+        conflicts_with = "embeddings"
+    )]
     checkpoint: Checkpoint,
     /// The K of Recall@K; by default those of the run.
     #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
     recall: Vec<u64>,
     /// Where the run's images lie now, if they were moved.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "embeddings")]
     root: Option<PathBuf>,
     /// Images embedded at once; changes speed, never a measure. By default that of the run.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "embeddings", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
     /// Average the embeddings of each image and its mirror image; by default as in the run.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "embeddings")]
     mirror: bool,
     /// Print one JSON object on standard output.
     #[arg(long)]
@@ -49,7 +71,74 @@ pub(super) struct EvaluateArgs {
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
-    let folder = RunFolder::open(&args.run)?;
+    match (&args.run, &args.embeddings) {
+        (_, Some(embeddings)) => of_embeddings(&args, embeddings),
+        (run, None) => of_run(&args, run.as_deref().expect("clap requires one of the two")),
+    }
+}
+
+/// Prints what was measured: as one JSON object with the keys of `told`, or under `title`.
+fn print(args: &EvaluateArgs, recall: &Recall, title: &str, mut told: Value) {
+    if args.json {
+        told["recall"] = json!(recall.at);
+        told["queries"] = json!(recall.queries);
+        println!("{told}");
+        return;
+    }
+    println!("{title}, {} queries", recall.queries);
+    for (k, share) in &recall.at {
+        println!("Recall@{k:<5} {:6.2} %", 100.0 * share);
+    }
+}
+
+fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), Error> {
+    let since = Instant::now();
+    let queries = Embeddings::read(path)?;
+    let gallery = args.gallery.as_deref().map(Embeddings::read).transpose()?;
+    let recall = match args.recall.is_empty() {
+        true => EvaluationConfig::default().recall,
+        false => args.recall.iter().map(|&k| k as usize).collect(),
+    };
+    let job = RetrievalJob {
+        queries,
+        gallery,
+        recall,
+    };
+    let recall = backend::run(args.device.backend, args.device.device, job)?;
+    let title = match &args.gallery {
+        Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
+        None => path.display().to_string(),
+    };
+    let told = json!({
+        "embeddings": path,
+        "gallery": args.gallery,
+        "seconds": since.elapsed().as_secs_f64(),
+    });
+    print(args, &recall, &title, told);
+    Ok(())
+}
+
+struct RetrievalJob {
+    queries: Embeddings,
+    gallery: Option<Embeddings>,
+    /// The K of Recall@K.
+    recall: Vec<usize>,
+}
+
+impl Job for RetrievalJob {
+    type Output = Recall;
+
+    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Recall, Error> {
+        let device = place.without_gradients().device;
+        let (queries, gallery) = (&self.queries, self.gallery.as_ref());
+        let recall =
+            embedding::retrieval::<B::InnerBackend>(queries, gallery, &self.recall, &device)?;
+        Ok(recall)
+    }
+}
+
+fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), Error> {
+    let folder = RunFolder::open(run)?;
     let moved: Vec<String> = args
         .root
         .iter()
@@ -73,27 +162,14 @@ pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
     };
     let (recall, skipped) = backend::run(args.device.backend, args.device.device, job)?;
     training::tell_skipped(&skipped);
-    let seconds = since.elapsed().as_secs_f64();
-    if args.json {
-        let object = json!({
-            "run": args.run,
-            "epoch": epoch,
-            "recall": recall.at,
-            "queries": recall.queries,
-            "skipped": skipped.len(),
-            "seconds": seconds,
-        });
-        println!("{object}");
-    } else {
-        println!(
-            "{} at epoch {epoch}, {} queries",
-            args.run.display(),
-            recall.queries
-        );
-        for (k, share) in &recall.at {
-            println!("Recall@{k:<5} {:6.2} %", 100.0 * share);
-        }
-    }
+    let told = json!({
+        "run": run,
+        "epoch": epoch,
+        "skipped": skipped.len(),
+        "seconds": since.elapsed().as_secs_f64(),
+    });
+    let title = format!("{} at epoch {epoch}", run.display());
+    print(args, &recall, &title, told);
     Ok(())
 }
 

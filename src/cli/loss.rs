@@ -10,11 +10,12 @@ use serde_json::json;
 use super::DeviceArgs;
 use crate::backend::{self, Job, Place};
 use crate::config::{Config, ConfigError};
-use crate::data::{Embeddings, check_free, write_matrix};
+use crate::data::{Embeddings, write_matrix};
 use crate::error::Error;
 use crate::loss::LossStatistics;
 use crate::model::unit_length;
 use crate::negatives::Space;
+use crate::new_file::check_free;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -2,11 +2,14 @@
 
 mod bench;
 mod data;
+mod embed;
 mod evaluate;
+mod export;
 mod loss;
 mod train;
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::backend::BackendName;
 use crate::error::Error;
@@ -25,6 +28,8 @@ Examples:
   loop-dml train                                    the quickstart: no file, no network, a minute
   loop-dml train --config configs/folder.toml --set data.root=photos
   loop-dml evaluate artifacts/quickstart-1 --json
+  loop-dml export artifacts/quickstart-1 --output embedder.safetensors
+  loop-dml embed embedder.safetensors --images photos --output photos.safetensors
   loop-dml data check --dataset folder --root photos
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop";
 
@@ -32,8 +37,12 @@ Examples:
 enum Command {
     /// Train an embedding; without --config, the quickstart.
     Train(train::TrainArgs),
-    /// Measure a run's retrieval on its test split.
+    /// Measure retrieval: of a run on its test split, or of embeddings from files.
     Evaluate(evaluate::EvaluateArgs),
+    /// Write a run's embedder to one file that is enough by itself.
+    Export(export::ExportArgs),
+    /// Embed images with a run, an exported embedder or pretrained weights.
+    Embed(embed::EmbedArgs),
     /// Look at a dataset: everything that is wrong with it, or what it consists of.
     Data(data::DataArgs),
     /// Compute a loss and its gradient on embeddings from a file.
@@ -53,6 +62,18 @@ struct DeviceArgs {
     device: usize,
 }
 
+/// A bar on standard error; hidden where that is no terminal.
+fn progress_bar(doing: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+        .expect("the template is valid");
+    ProgressBar::new(0).with_style(style).with_message(doing)
+}
+
+fn advance(bar: &ProgressBar, done: usize, all: usize) {
+    bar.set_length(all as u64);
+    bar.set_position(done as u64);
+}
+
 /// Runs what the command line asks for.
 ///
 /// # Errors
@@ -62,6 +83,8 @@ pub fn run(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Embed(args) => embed::run(args),
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),

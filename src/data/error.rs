@@ -183,6 +183,17 @@ pub enum DataError {
         /// The image.
         path: PathBuf,
     },
+    /// A folder or list without an image to embed.
+    #[error(
+        "{} names no .jpg, .jpeg or .png image{}: give a folder with images in it or below, or a list \
+         of them", path.display(), leftover(*left_out)
+    )]
+    NoImages {
+        /// The folder or list.
+        path: PathBuf,
+        /// Images that were left out because they cannot be read.
+        left_out: usize,
+    },
     /// A size that no photograph has.
     #[error("{} has {width} x {height} pixels: {mend}", path.display())]
     AbsurdSize {
@@ -380,6 +391,13 @@ impl DataError {
                 more,
             },
         }
+    }
+}
+
+fn leftover(left_out: usize) -> String {
+    match left_out {
+        0 => String::new(),
+        count => format!(" that can be read ({count} cannot)"),
     }
 }
 

@@ -29,7 +29,10 @@ use std::path::PathBuf;
 
 pub use crate::evaluation::Role;
 pub use batches::ImageBatch;
-pub use embedding_file::{EmbeddingFileError, Embeddings, check_free, write_matrix};
+pub use datasets::image_set::{ImageSelection, ImageSet};
+pub use embedding_file::{
+    EmbeddingFileError, EmbeddingOutput, Embeddings, NO_CLASS, NamedEmbeddings, write_matrix,
+};
 pub use error::DataError;
 pub use image_file::{check_image_file, read_image_file, read_image_file_for};
 pub use load_failure::LoadFailure;

@@ -222,6 +222,12 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
+    /// The factor and the offset of red, green and blue by which it re-scales normalised images, as
+    /// its pretrained weights expect; none where it takes them as they are.
+    pub fn input_scaling(&self) -> Option<[[f32; 3]; 2]> {
+        self.scale.map(ImageScale::factor_and_offset)
+    }
+
     /// The descriptors of feature maps, side by side: `[N, h, w, features]` → `[N, n · features]`.
     pub(super) fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
         let [n, h, w, c] = maps.dims();

@@ -31,14 +31,22 @@ impl ImageScale {
         deviation: 128.0 / 255.0,
     };
 
+    /// By what to multiply images normalised by ImageNet's mean and deviation, and what then to add,
+    /// for red, green and blue.
+    pub(super) fn factor_and_offset(self) -> [[f32; 3]; 2] {
+        [
+            IMAGENET.map(|(_, deviation)| deviation / self.deviation),
+            IMAGENET.map(|(mean, _)| (mean - self.mean) / self.deviation),
+        ]
+    }
+
     /// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to these.
     pub(super) fn rescaled<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = images.device();
         let row = |values: [f32; 3]| {
             Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
         };
-        let factor = row(IMAGENET.map(|(_, deviation)| deviation / self.deviation));
-        let offset = row(IMAGENET.map(|(mean, _)| (mean - self.mean) / self.deviation));
+        let [factor, offset] = self.factor_and_offset().map(row);
         images * factor + offset
     }
 }

@@ -10,6 +10,7 @@ mod conv4;
 mod descriptor_tests;
 mod efficientnet_lite0;
 mod embedder;
+pub mod export;
 mod googlenet;
 mod image_scale;
 pub mod layers;
@@ -20,6 +21,7 @@ pub mod pretrained;
 #[cfg(test)]
 mod reference_tests;
 mod resnet50;
+mod torch_layout;
 mod training_pass;
 mod weights;
 
@@ -29,6 +31,7 @@ pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
 #[cfg(test)]
 use embedder::DrawNow;
 pub use embedder::{Embedder, EmbedderConfig, unit_length};
+pub use export::{ExportError, ExportedEmbedder};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::{ComputePath, LayerOptions};
 pub use pooling::GemPool;

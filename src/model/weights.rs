@@ -16,6 +16,7 @@ use super::{
     pickled_strides::{Layout, pickled_layouts},
     pretrained::PublishedWeightsError,
     resnet50,
+    torch_layout::TorchLayout,
 };
 
 /// Names in the original networks that a backbone has no use for: the classifiers and GoogLeNet's
@@ -90,7 +91,7 @@ pub enum WeightsError {
 }
 
 /// The first names of a list, and how many follow.
-fn listed(keys: &[String]) -> String {
+pub(super) fn listed(keys: &[String]) -> String {
     const SHOWN: usize = 4;
     let shown = keys[..keys.len().min(SHOWN)].join(", ");
     match keys.len().saturating_sub(SHOWN) {
@@ -154,8 +155,8 @@ where
     for target in wanted {
         let key = torch_name(&target.full_path());
         if let Some(source) = found.remove(&key) {
-            let layout = layouts.as_ref().map(|layouts| layouts.get(&key));
-            snapshots.push(fitted(path, &key, &source, layout, &target)?);
+            let stored = layouts.as_ref().map(|layouts| layouts.get(&key));
+            snapshots.push(fitted(path, &key, &source, stored, &target)?);
         }
     }
     let result = module.apply(snapshots, None, None, false);
@@ -236,20 +237,18 @@ fn may_stay_unused(key: &str) -> bool {
     key.ends_with(UNUSED_SUFFIX) || UNUSED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The tensor `source` of the file, in the order and type of the parameter `target`. A `layout` of
-/// `Some(None)` is one that should be there.
+/// The tensor `source` of the file, in the order and type of the parameter `target`. The order in
+/// which a `.pth` has `stored` it is `Some(None)` where it should be there and is not.
 fn fitted(
     path: &Path,
     key: &str,
     source: &TensorSnapshot,
-    layout: Option<Option<&Layout>>,
+    stored: Option<Option<&Layout>>,
     target: &TensorSnapshot,
 ) -> Result<TensorSnapshot, WeightsError> {
     let needed = target.shape.to_vec();
-    let expected = match needed[..] {
-        [rows, columns, input, output] => vec![output, input, rows, columns],
-        _ => needed.clone(),
-    };
+    let layout = TorchLayout::of(target);
+    let expected = layout.shape(&needed);
     let found = source.shape.to_vec();
     if found != expected {
         return Err(WeightsError::Shape {
@@ -264,10 +263,10 @@ fn fitted(
         .map_err(|error| unreadable(path, format!("{error:?}")))?;
     let values = data.convert_dtype(DType::F32).into_vec::<f32>();
     let values = values.map_err(|error| unreadable(path, format!("{error:?}")))?;
-    let values = match layout {
+    let values = match stored {
         None => values,
-        Some(layout) => layout
-            .and_then(|layout| layout.row_by_row(&values))
+        Some(stored) => stored
+            .and_then(|stored| stored.row_by_row(&values))
             .ok_or_else(|| {
                 unreadable(
                     path,
@@ -275,25 +274,11 @@ fn fitted(
                 )
             })?,
     };
-    let values = match expected[..] {
-        [output, input, rows, columns] => channels_last(&values, output, input, rows * columns),
-        _ => values,
-    };
+    let values = layout.import(values, &needed);
     Ok(TensorSnapshot::from_data(
         TensorData::new(values, needed),
         target.path_stack.clone().unwrap_or_default(),
         target.container_stack.clone().unwrap_or_default(),
         ParamId::new(),
     ))
-}
-
-/// A kernel [output, input, places] re-ordered to [places, input, output].
-fn channels_last(kernel: &[f32], output: usize, input: usize, places: usize) -> Vec<f32> {
-    let mut ordered = Vec::with_capacity(kernel.len());
-    for place in 0..places {
-        for i in 0..input {
-            ordered.extend((0..output).map(|o| kernel[(o * input + i) * places + place]));
-        }
-    }
-    ordered
 }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod epoch_log;
+mod exporting;
 mod measuring;
 mod metrics;
 mod notices;
@@ -18,6 +19,7 @@ mod validation;
 
 pub use checkpoints::{CheckpointRecorder, LastAndBest, Patience};
 pub use epoch_log::{EpochLog, epoch_line};
+pub use exporting::export;
 pub use measuring::{embedder_of, measure};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 pub use notices::tell_skipped;

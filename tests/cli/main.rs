@@ -2,6 +2,7 @@
 
 mod data;
 mod datasets;
+mod export;
 mod loss;
 mod mistakes;
 mod pretrained;

@@ -122,15 +122,19 @@ fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<Li
 }
 
 fn image(root: &Path, path: &Path) -> ListedImage {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    // Written as on Unix, so that a folder has the same names on every machine.
-    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
     ListedImage {
-        name: parts.join("/"),
+        name: name_below(root, path),
         path: path.into(),
         line: None,
         role: Role::Both,
     }
+}
+
+/// The path below `root`, written as on Unix, so that a folder has the same names on every machine.
+pub(super) fn name_below(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]

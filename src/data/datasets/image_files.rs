@@ -44,9 +44,7 @@ pub(super) fn leave_out_broken(
     interrupted: Interrupted,
 ) -> Result<Vec<DataError>, DataError> {
     let images: Vec<&ListedImage> = classes.iter().flat_map(|class| &class.images).collect();
-    let looks = in_parallel_until(interrupted, workers, images.len(), |i| {
-        check_image_file(&images[i].path).map_err(|error| images[i].locate(error))
-    })?;
+    let looks = look_at(&images, workers, interrupted)?;
     let sound: Vec<bool> = looks.iter().map(Result::is_ok).collect();
     let left_out: Vec<DataError> = looks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
@@ -60,6 +58,23 @@ pub(super) fn leave_out_broken(
     Ok(left_out)
 }
 
+/// Looks at the header and the end of every image: what is wrong with those that could not be decoded.
+pub(super) fn look_at(
+    images: &[&ListedImage],
+    workers: usize,
+    interrupted: Interrupted,
+) -> Result<Vec<Result<(), DataError>>, DataError> {
+    in_parallel_until(interrupted, workers, images.len(), |i| {
+        let look = check_image_file(&images[i].path);
+        look.map(drop).map_err(|error| images[i].locate(error))
+    })
+}
+
+/// The listed files as images of a split.
+pub(super) fn images_of(files: Vec<ListedImage>) -> Arc<dyn Images> {
+    Arc::new(ImageFiles { files })
+}
+
 /// The split of a side.
 pub(super) fn split(listing: &Listing, side: Side) -> Split {
     let (mut names, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
@@ -69,7 +84,7 @@ pub(super) fn split(listing: &Listing, side: Side) -> Split {
         files.extend(class.images.iter().cloned());
     }
     let roles = files.iter().map(|image| image.role).collect();
-    let split = Split::new(side.name(), names, labels, Arc::new(ImageFiles { files }));
+    let split = Split::new(side.name(), names, labels, images_of(files));
     match side {
         Side::Train => split,
         Side::Test => split.with_roles(roles),

@@ -43,7 +43,10 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
         });
     }
     let mut collector = Collector::default();
-    let rows = read_rows(&list, &mut collector)?;
+    let columns_of = |header: &StringRecord| Columns::of(header, &list);
+    let rows = read_rows(&list, columns_of, |columns, record, line| {
+        collector.keep(&line, columns.row(record, &line))
+    })?;
     let sides = sides(&rows, &path, config).map_err(|error| {
         // What is wrong with the rows may be why there are too few.
         let mut faults = std::mem::take(&mut collector.faults);
@@ -57,7 +60,99 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
     Ok(collector.into_listing(None))
 }
 
-/// A row, as far as it can be used.
+/// An image of a list that need not be a dataset: to be embedded.
+pub(super) struct PlainRow {
+    pub(super) line: Line,
+    pub(super) path: String,
+    /// None where the column is absent or empty.
+    pub(super) label: Option<String>,
+    /// The word in the column `split`, if there is one.
+    pub(super) split: Option<String>,
+}
+
+/// The rows of a list that need not be a dataset, and the faults in the others: only the column `path`
+/// is needed, `label` and `split` may be absent or hold anything, the others are not read.
+pub(super) fn plain_rows(list: &ListFile) -> Result<(Vec<PlainRow>, Vec<DataError>), DataError> {
+    let mut faults = Vec::new();
+    let columns_of = |header: &StringRecord| PlainColumns::of(header, list);
+    let rows = read_rows(list, columns_of, |columns, record, line| {
+        columns
+            .row(record, &line)
+            .map_err(|error| faults.push(line.locate(error)))
+            .ok()
+    })?;
+    Ok((rows, faults))
+}
+
+/// Where the columns of a list that need not be a dataset are.
+struct PlainColumns {
+    path: usize,
+    label: Option<usize>,
+    split: Option<usize>,
+    count: usize,
+}
+
+impl PlainColumns {
+    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, DataError> {
+        let Some(path) = find(header, "path") else {
+            return Err(list.fault(missing_column("path", "path", header)));
+        };
+        Ok(Self {
+            path,
+            label: find(header, "label"),
+            split: find(header, "split"),
+            count: header.len(),
+        })
+    }
+
+    fn row(&self, record: &StringRecord, line: &Line) -> Result<PlainRow, DataError> {
+        check_count(record, self.count)?;
+        let word = |column: usize| record[column].trim().to_string();
+        let path = word(self.path);
+        if path.is_empty() {
+            return Err(empty("path"));
+        }
+        Ok(PlainRow {
+            line: line.clone(),
+            path,
+            label: self.label.map(word).filter(|label| !label.is_empty()),
+            split: self.split.map(word),
+        })
+    }
+}
+
+fn find(header: &StringRecord, name: &str) -> Option<usize> {
+    header
+        .iter()
+        .position(|n| n.trim().eq_ignore_ascii_case(name))
+}
+
+fn missing_column(name: &str, needed: &str, header: &StringRecord) -> String {
+    let found: Vec<&str> = header.iter().map(str::trim).collect();
+    format!(
+        "has no column {name} among {}: its first line has to name the columns, with commas between \
+         them, {needed} among them",
+        found.join(", ")
+    )
+}
+
+fn check_count(record: &StringRecord, count: usize) -> Result<(), DataError> {
+    match record.len() == count {
+        true => Ok(()),
+        false => Err(row(format!(
+            "{} column(s) where the first line names {count}: quote values with commas in them",
+            record.len(),
+        ))),
+    }
+}
+
+fn empty(column: &str) -> DataError {
+    row(format!(
+        "the {column} is empty: fill it in or remove the line"
+    ))
+}
+
+/// A row of a dataset, as far as it can be used.
 struct Row {
     line: Line,
     path: String,
@@ -68,7 +163,7 @@ struct Row {
     role: Result<Role, DataError>,
 }
 
-/// Where the columns are.
+/// Where the columns of a dataset are.
 struct Columns {
     path: usize,
     label: usize,
@@ -79,20 +174,9 @@ struct Columns {
 
 impl Columns {
     fn of(header: &StringRecord, list: &ListFile) -> Result<Self, DataError> {
-        let find = |name: &str| {
-            header
-                .iter()
-                .position(|n| n.trim().eq_ignore_ascii_case(name))
-        };
+        let find = |name: &str| find(header, name);
         let needed = |name: &str| {
-            find(name).ok_or_else(|| {
-                let found: Vec<&str> = header.iter().map(str::trim).collect();
-                list.fault(format!(
-                    "has no column {name} among {}: its first line has to name the columns, with \
-                     commas between them, path and label among them",
-                    found.join(", ")
-                ))
-            })
+            find(name).ok_or_else(|| list.fault(missing_column(name, "path and label", header)))
         };
         let roles = match (find("query"), find("gallery")) {
             (None, None) => None,
@@ -110,18 +194,10 @@ impl Columns {
     }
 
     fn row(&self, record: &StringRecord, line: &Line) -> Result<Row, DataError> {
-        if record.len() != self.count {
-            return Err(row(format!(
-                "{} column(s) where the first line names {}: quote values with commas in them",
-                record.len(),
-                self.count
-            )));
-        }
+        check_count(record, self.count)?;
         let [path, label] = [(self.path, "path"), (self.label, "label")].map(|(column, name)| {
             match record[column].trim() {
-                "" => Err(row(format!(
-                    "the {name} is empty: fill it in or remove the line"
-                ))),
+                "" => Err(empty(name)),
                 value => Ok(value.to_string()),
             }
         });
@@ -192,15 +268,19 @@ fn truth(column: &str, word: &str) -> Result<bool, DataError> {
     }
 }
 
-/// The rows that can be used; the others are faults.
-fn read_rows(list: &ListFile, collector: &mut Collector) -> Result<Vec<Row>, DataError> {
+/// What `row_of` makes of the lines below the header, whose columns `columns_of` finds.
+fn read_rows<C, R>(
+    list: &ListFile,
+    columns_of: impl FnOnce(&StringRecord) -> Result<C, DataError>,
+    mut row_of: impl FnMut(&C, &StringRecord, Line) -> Option<R>,
+) -> Result<Vec<R>, DataError> {
     let text = list.text();
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .from_reader(text.as_bytes());
     let unusable =
         |error: csv::Error| list.fault(format!("is no CSV file ({error}): save it as CSV"));
-    let columns = Columns::of(reader.headers().map_err(unusable)?, list)?;
+    let columns = columns_of(reader.headers().map_err(unusable)?)?;
     let mut lines = LineCounter {
         text,
         byte: 0,
@@ -210,8 +290,7 @@ fn read_rows(list: &ListFile, collector: &mut Collector) -> Result<Vec<Row>, Dat
     while reader.read_record(&mut record).map_err(unusable)? {
         let start = record.position().map_or(0, csv::Position::byte);
         let line = list.line(lines.at_text_after(start as usize));
-        let row = columns.row(&record, &line);
-        rows.extend(collector.keep(&line, row));
+        rows.extend(row_of(&columns, &record, line));
     }
     Ok(rows)
 }

@@ -8,6 +8,7 @@ mod fashion_mnist;
 mod files_on_disk;
 mod folder;
 mod image_files;
+pub(super) mod image_set;
 mod in_shop;
 mod list_file;
 pub(crate) mod listing;

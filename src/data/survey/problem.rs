@@ -168,6 +168,7 @@ impl DataError {
             Self::SingleImageClass { .. } => "single-image-class",
             Self::UnmatchedQuery { .. } => "query-without-gallery",
             Self::Problems { .. } => "problems",
+            Self::NoImages { .. } => "no-images",
             Self::SheetPath { .. } => "sheet",
         }
     }

@@ -1,11 +1,26 @@
-//! Embeddings with labels in a safetensors file: `embeddings` f32 \[N, D\] and `labels` i64 \[N\].
+//! Embeddings with labels in a safetensors file: `embeddings` f32 \[N, D\] and `labels` i64 \[N\],
+//! −1 where an image has no class. Its metadata may hold `paths` and `classes`, each a JSON list: the
+//! names of the images, row by row, and those of the classes, which the labels then index.
+
+mod npy;
+mod write;
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors};
 use thiserror::Error;
+
+pub use write::{EmbeddingOutput, NamedEmbeddings, write_matrix};
+
+/// The label of images without a class.
+pub const NO_CLASS: i64 = -1;
+
+/// The key of the classes' names in the metadata.
+const CLASSES: &str = "classes";
+
+/// The key of the images' names in the metadata.
+const PATHS: &str = "paths";
 
 /// Embeddings and the class of each.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +31,10 @@ pub struct Embeddings {
     pub rows: Vec<f32>,
     /// D, at least 1.
     pub dim: usize,
-    /// The class of each row, N of them, at least 1.
+    /// The class of each row, N of them, at least 1; [`NO_CLASS`] where it has none.
     pub labels: Vec<i64>,
+    /// The names of the classes, which the labels index; none where the file does not say.
+    pub classes: Option<Vec<String>>,
 }
 
 /// A mistake in a file of embeddings.
@@ -65,28 +82,6 @@ pub enum EmbeddingFileError {
         /// What is wrong with it, and the mend.
         reason: String,
     },
-    /// What was to be written exists.
-    #[error("{} exists and is not overwritten: give another name, or remove it", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The folder of what was to be written is not there.
-    #[error("cannot write {}: there is no folder {}; create it first", path.display(), folder.display())]
-    NoFolder {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}; check the folder and its free space", path.display())]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
 }
 
 impl Embeddings {
@@ -125,7 +120,13 @@ impl Embeddings {
             rows: numbers(embeddings.data(), f32::from_le_bytes),
             dim: shape[1],
             labels: numbers(labels.data(), i64::from_le_bytes),
+            classes: class_names(&bytes).map_err(format)?,
         };
+        if let Some(label) = embeddings.first_unnamed() {
+            return Err(format(format!(
+                "its metadata names no class {label}, which is among the labels"
+            )));
+        }
         match embeddings.rows.iter().position(|x| !x.is_finite()) {
             Some(position) => Err(EmbeddingFileError::NotFinite {
                 row: position / embeddings.dim,
@@ -133,6 +134,19 @@ impl Embeddings {
             }),
             None => Ok(embeddings),
         }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The first label beyond the names of the classes.
+    fn first_unnamed(&self) -> Option<i64> {
+        let count = self.classes.as_ref()?.len();
+        let named = |label: i64| usize::try_from(label).is_ok_and(|label| label < count);
+        let mut labels = self.labels.iter().copied();
+        labels.find(|&label| label != NO_CLASS && !named(label))
     }
 
     /// Makes sure that the rows are a batch: those of a class adjacent, an even number each.
@@ -151,7 +165,7 @@ impl Embeddings {
         let mut start = 0;
         for class in self.labels.chunk_by(|a, b| a == b) {
             let label = class[0];
-            if label == -1 {
+            if label == NO_CLASS {
                 return at(
                     start,
                     "has the label -1, that of images without a class: leave it out".into(),
@@ -203,68 +217,19 @@ impl Embeddings {
     }
 }
 
+/// The names of the classes in the header of a file, if it has them.
+fn class_names(bytes: &[u8]) -> Result<Option<Vec<String>>, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+    let text = header.metadata().as_ref().and_then(|own| own.get(CLASSES));
+    text.map(|text| serde_json::from_str(text))
+        .transpose()
+        .map_err(|error| format!("`{CLASSES}` of its metadata is no JSON list of names ({error})"))
+}
+
 /// Little-endian numbers of `SIZE` bytes.
 fn numbers<T, const SIZE: usize>(bytes: &[u8], read: fn([u8; SIZE]) -> T) -> Vec<T> {
     let (numbers, _) = bytes.as_chunks();
     numbers.iter().map(|&bytes| read(bytes)).collect()
-}
-
-/// Writes a matrix as the only tensor of a safetensors file, under a temporary name first.
-///
-/// # Shapes
-/// - rows: N rows of length `dim`, one after the other
-///
-/// # Errors
-/// When the file exists or cannot be written.
-pub fn write_matrix(
-    path: &Path,
-    name: &str,
-    rows: &[f32],
-    dim: usize,
-) -> Result<(), EmbeddingFileError> {
-    check_free(path)?;
-    let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, vec![rows.len() / dim, dim], &bytes)
-        .expect("rows of one length");
-    let file = safetensors::serialize([(name, view)], None).expect("one tensor with a name");
-    let unwritable = |source| EmbeddingFileError::Unwritable {
-        path: path.to_path_buf(),
-        source,
-    };
-    let mut temporary = tempfile::NamedTempFile::new_in(folder_of(path)).map_err(unwritable)?;
-    temporary.write_all(&file).map_err(unwritable)?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => check_free(path),
-        Err(error) => Err(unwritable(error.error)),
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes sure that a file of this name can be made without overwriting anything.
-///
-/// # Errors
-/// When something of this name exists, or its folder does not.
-pub fn check_free(path: &Path) -> Result<(), EmbeddingFileError> {
-    let folder = folder_of(path);
-    if !folder.is_dir() || path.file_name().is_none() {
-        return Err(EmbeddingFileError::NoFolder {
-            path: path.to_path_buf(),
-            folder: folder.to_path_buf(),
-        });
-    }
-    if path.symlink_metadata().is_ok() {
-        return Err(EmbeddingFileError::Exists {
-            path: path.to_path_buf(),
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -277,6 +242,7 @@ mod tests {
             rows: vec![0.0; 3 * labels.len()],
             dim: 3,
             labels: labels.to_vec(),
+            classes: None,
         }
     }
 
@@ -292,21 +258,5 @@ mod tests {
             assert!(message.starts_with(row), "{message}");
             assert!(message.contains(reason), "{message}");
         }
-    }
-
-    #[test]
-    fn what_was_written_is_never_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("gradient.safetensors");
-        write_matrix(&path, "gradient", &[1.0, 2.0, 3.0, 4.0], 2).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let gradient = file.tensor("gradient").unwrap();
-        assert_eq!(gradient.shape(), [2, 2]);
-        assert_eq!(numbers(gradient.data(), f32::from_le_bytes)[3], 4.0);
-        let error = write_matrix(&path, "gradient", &[5.0], 1).unwrap_err();
-        assert!(error.to_string().contains("not overwritten"));
-        assert_eq!(std::fs::read(&path).unwrap(), bytes);
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 }

@@ -1,0 +1,165 @@
+use super::super::test_tree::{Tree, message};
+use super::*;
+
+/// A tree of small images that can be decoded.
+fn tree(names: &[&str]) -> Tree {
+    let tree = Tree::new();
+    for name in names {
+        tree.write(name, "");
+        let path = tree.root().join(name);
+        image::RgbImage::new(2, 2).save(path).unwrap();
+    }
+    tree
+}
+
+fn open(tree: &Tree, name: &str) -> Result<ImageSet, DataError> {
+    open_with(tree, name, &ImageSelection::default(), BrokenImages::Fail)
+}
+
+fn open_with(
+    tree: &Tree,
+    name: &str,
+    selection: &ImageSelection,
+    broken_images: BrokenImages,
+) -> Result<ImageSet, DataError> {
+    let loading = LoadingConfig {
+        broken_images,
+        ..LoadingConfig::default()
+    };
+    let path = match name {
+        "" => tree.root().into(),
+        name => tree.root().join(name),
+    };
+    ImageSet::open(&path, selection, &loading, &|| false)
+}
+
+fn refusal(tree: &Tree, name: &str) -> String {
+    message(&open(tree, name).unwrap_err(), tree.root())
+}
+
+fn rows(set: &ImageSet) -> Vec<(String, i64)> {
+    let labels = set.labels.iter().enumerate();
+    labels
+        .map(|(i, &label)| (set.split.image_name(i), label))
+        .collect()
+}
+
+fn row(name: &str, label: i64) -> (String, i64) {
+    (name.into(), label)
+}
+
+#[test]
+fn class_of_an_image_is_the_folder_it_lies_in() {
+    let tree = tree(&["b/1.png", "b/0.PNG", "a/x/0.png", "a/0.jpg", "stray.png"]);
+    tree.write("a/notes.txt", "");
+    let set = open(&tree, "").unwrap();
+    assert_eq!(set.classes, ["a", "a/x", "b"]);
+    assert_eq!(
+        rows(&set),
+        [
+            row("a/0.jpg", 0),
+            row("a/x/0.png", 1),
+            row("b/0.PNG", 2),
+            row("b/1.png", 2),
+            row("stray.png", NO_CLASS),
+        ]
+    );
+}
+
+#[test]
+fn text_list_keeps_its_order_and_has_no_classes() {
+    let tree = tree(&["b/1.png", "a/0.png"]);
+    tree.write("list.txt", "b/1.png\n\n  a/0.png\nb/1.png\n");
+    let set = open(&tree, "list.txt").unwrap();
+    let names = [
+        row("b/1.png", NO_CLASS),
+        row("a/0.png", NO_CLASS),
+        row("b/1.png", NO_CLASS),
+    ];
+    assert_eq!(rows(&set), names);
+    assert!(set.classes.is_empty());
+}
+
+#[test]
+fn paths_of_a_list_are_relative_to_its_folder_or_the_root_given() {
+    let tree = tree(&["photos/0.png"]);
+    tree.write("lists/list.txt", "0.png\n");
+    let message = refusal(&tree, "lists/list.txt");
+    assert!(
+        message.contains("list.txt, line 1: image lists/0.png is missing"),
+        "{message}"
+    );
+    let selection = ImageSelection {
+        root: Some(tree.root().join("photos")),
+        split: None,
+    };
+    let set = open_with(&tree, "lists/list.txt", &selection, BrokenImages::Fail).unwrap();
+    assert_eq!(rows(&set), [row("0.png", NO_CLASS)]);
+}
+
+#[test]
+fn manifest_gives_labels_and_one_of_its_splits() {
+    let tree = tree(&["0.png", "1.png", "2.png"]);
+    tree.write(
+        "list.csv",
+        "split,path,label\nval,2.png,zebra\ntest,0.png,\ntest,1.png,ant\n",
+    );
+    let all = open(&tree, "list.csv").unwrap();
+    assert_eq!(all.classes, ["ant", "zebra"]);
+    assert_eq!(
+        rows(&all),
+        [row("2.png", 1), row("0.png", NO_CLASS), row("1.png", 0)]
+    );
+    let of = |split: &str| {
+        let selection = ImageSelection {
+            root: None,
+            split: Some(split.into()),
+        };
+        open_with(&tree, "list.csv", &selection, BrokenImages::Fail)
+    };
+    assert_eq!(rows(&of("val").unwrap()), [row("2.png", 0)]);
+    let message = of("train").unwrap_err().to_string();
+    assert!(message.contains("has the splits test, val"), "{message}");
+}
+
+#[test]
+fn single_image_is_a_set_of_one() {
+    let tree = tree(&["a/0.png"]);
+    assert_eq!(
+        rows(&open(&tree, "a/0.png").unwrap()),
+        [row("0.png", NO_CLASS)]
+    );
+}
+
+#[test]
+fn what_cannot_be_embedded_is_named_or_left_out_when_asked() {
+    let tree = tree(&["a/0.png", "a/1.png"]);
+    tree.write("a/cut.png", "no image");
+    let message = refusal(&tree, "");
+    assert!(message.contains("a/cut.png"), "{message}");
+    tree.write("a/new.webp", "");
+    let message = refusal(&tree, "");
+    assert!(message.contains("a/new.webp is a .webp image"), "{message}");
+
+    let skip = |name| open_with(&tree, name, &ImageSelection::default(), BrokenImages::Skip);
+    let set = skip("").unwrap();
+    assert_eq!(rows(&set), [row("a/0.png", 0), row("a/1.png", 0)]);
+    assert_eq!(set.left_out.len(), 2);
+
+    tree.write("list.txt", "a/0.png\na/none.png\n");
+    let message = refusal(&tree, "list.txt");
+    assert!(
+        message.contains("line 2: image a/none.png is missing"),
+        "{message}"
+    );
+    assert_eq!(skip("list.txt").unwrap().left_out.len(), 1);
+}
+
+#[test]
+fn nothing_to_embed_is_an_error_that_says_so() {
+    let tree = Tree::new();
+    tree.write("notes.txt", "");
+    assert!(refusal(&tree, "").contains("names no .jpg"));
+    assert!(refusal(&tree, "notes.txt").contains("names no .jpg"));
+    assert!(refusal(&tree, "nowhere").contains("nowhere is missing: images are a folder"));
+}

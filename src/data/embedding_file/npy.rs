@@ -1,0 +1,65 @@
+//! NumPy's `.npy`, version 1.0, as NumPy's own `numpy/lib/format.py` describes it. Written here: the
+//! crates for it bring a parser of Python literals along, of which writing needs nothing.
+
+use std::io::{self, Write};
+
+use super::write::Array;
+
+const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+
+/// The values begin at a multiple of so many bytes.
+const ALIGNMENT: usize = 64;
+
+/// Writes the array.
+pub(super) fn write_npy(array: &Array, file: &mut impl Write) -> io::Result<()> {
+    file.write_all(&header(array.numpy_type(), array.dimensions()))?;
+    array.write_to(file)
+}
+
+/// Everything before the values: magic, length of the dictionary, the dictionary, padding.
+fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
+    // A tuple of one has a comma, too.
+    let shape: String = shape.iter().map(|side| format!("{side}, ")).collect();
+    let shape = match shape.matches(',').count() {
+        1 => shape.trim_end(),
+        _ => shape.trim_end_matches(", "),
+    };
+    let mut dictionary =
+        format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
+    let before = MAGIC.len() + size_of::<u16>();
+    let whole = (before + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
+    dictionary.extend(std::iter::repeat_n(
+        ' ',
+        whole - before - dictionary.len() - 1,
+    ));
+    dictionary.push('\n');
+    let length = u16::try_from(dictionary.len()).expect("two numbers are short");
+    [MAGIC, &length.to_le_bytes(), dictionary.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // np.save(file, np.zeros((2, 3), "<f4")) and np.zeros(2, "<i8"), NumPy 2.4: the first 128 bytes.
+    #[test]
+    fn headers_are_numpys() {
+        for (kind, shape, dictionary) in [
+            (
+                "<f4",
+                &[2, 3][..],
+                "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
+            ),
+            (
+                "<i8",
+                &[2],
+                "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }",
+            ),
+        ] {
+            let header = header(kind, shape);
+            assert_eq!(header[..10], *b"\x93NUMPY\x01\x00v\x00");
+            let padded = format!("{dictionary:117}\n");
+            assert_eq!(String::from_utf8_lossy(&header[10..]), padded);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A set of images through a network.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::backend::Backend;
+
+use super::EmbeddingSource;
+use crate::backend::Place;
+use crate::data::{
+    DataError, ImageSet, LoadFailure, NamedEmbeddings, Schedule, SplitLoader, Transform,
+};
+use crate::error::Error;
+use crate::training::Stop;
+
+/// Told how many images are done, of how many.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// The embeddings of `images`, row by row in their order, and what was wrong with those that were left
+/// out, before or while embedding. Images are loaded batch by batch; only embeddings are kept.
+///
+/// # Errors
+/// When the network cannot be read, an image cannot (and such are not skipped), the network gives no
+/// finite numbers, or `stop` was requested.
+pub fn embed<B: Backend>(
+    source: &EmbeddingSource,
+    images: &ImageSet,
+    place: &Place<B>,
+    stop: &Stop,
+    progress: Progress,
+) -> Result<(NamedEmbeddings, Vec<String>), Error> {
+    let network = source.network(place, &|| stop.requested())?;
+    let config = source.config();
+    let failure = LoadFailure::default();
+    let loader = SplitLoader::<B>::new(
+        Arc::new(images.split.clone()),
+        Transform::new(&config.data.transform)?,
+        config.evaluation.batch_size,
+        Schedule::Always,
+        &config.data.loading,
+        failure.clone(),
+        &place.device,
+    );
+    let mut embedded = NamedEmbeddings {
+        classes: images.classes.clone(),
+        ..NamedEmbeddings::default()
+    };
+    for batch in loader.iter() {
+        if stop.requested() {
+            return Err(stop
+                .take_reason()
+                .unwrap_or(Error::Interrupted { run: None }));
+        }
+        for &i in &batch.indices {
+            embedded.labels.push(images.labels[i]);
+            embedded.paths.push(images.split.image_name(i));
+        }
+        let rows = network.embed(batch.images, config.evaluation.mirror);
+        embedded.dim = rows.dims()[1];
+        let rows = rows.into_data().convert::<f32>();
+        if rows.iter::<f32>().any(|value| !value.is_finite()) {
+            return Err(Error::BrokenNetwork);
+        }
+        embedded.rows.extend(rows.iter::<f32>());
+        let done = batch.indices.last().map_or(0, |last| last + 1);
+        progress(done, images.labels.len());
+    }
+    if let Some(error) = failure.take() {
+        return Err(error.into());
+    }
+    let mut left_out: Vec<String> = images.left_out.iter().map(ToString::to_string).collect();
+    left_out.extend(failure.skipped());
+    if embedded.labels.is_empty() {
+        let (path, left_out) = (images.path.clone(), left_out.len());
+        return Err(DataError::NoImages { path, left_out }.into());
+    }
+    Ok((embedded, left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::{BrokenImages, Config, LoadingConfig};
+    use crate::data::{ImageSelection, NO_CLASS};
+    use crate::model::export::ExportOutput;
+    use crate::model::{ComputePath, EmbedderConfig};
+
+    type B = burn_flex::Flex;
+
+    const PLACE: Place<B> = Place {
+        device: burn_flex::FlexDevice,
+        path: ComputePath::Rows,
+        in_process: true,
+    };
+
+    /// An untrained embedder, and three images of which the second has broken contents.
+    fn source_and_images(folder: &Path) -> (EmbeddingSource, ImageSet) {
+        let config = Config::default();
+        let embedder = EmbedderConfig::from(&config.model).init::<B>(&PLACE.device);
+        let path = folder.join("model.safetensors");
+        let output = ExportOutput::new(&path).unwrap();
+        output.write(&embedder, &config, None).unwrap();
+
+        let images = folder.join("images");
+        std::fs::create_dir(&images).unwrap();
+        for name in ["0.png", "1.png", "2.png"] {
+            let picture = image::RgbImage::from_pixel(40, 40, image::Rgb([90, 30, 200]));
+            picture.save(images.join(name)).unwrap();
+        }
+        let broken = images.join("1.png");
+        let mut bytes = std::fs::read(&broken).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        std::fs::write(&broken, bytes).unwrap();
+
+        let mut source = EmbeddingSource::open(&path, None).unwrap();
+        source.config_mut().evaluation.batch_size = 1;
+        let loading = LoadingConfig::default();
+        let images = ImageSet::open(&images, &ImageSelection::default(), &loading, &|| false);
+        (source, images.unwrap())
+    }
+
+    #[test]
+    fn rows_belong_to_their_images_though_one_is_skipped() {
+        let folder = TempDir::new().unwrap();
+        let (mut source, images) = source_and_images(folder.path());
+        let embedded =
+            |source: &EmbeddingSource| embed(source, &images, &PLACE, &Stop::new(), &|_, _| {});
+        let message = embedded(&source).unwrap_err().to_string();
+        assert!(message.contains("1.png"), "{message}");
+
+        source.config_mut().data.loading.broken_images = BrokenImages::Skip;
+        let (rows, left_out) = embedded(&source).unwrap();
+        assert_eq!(rows.paths, ["0.png", "2.png"]);
+        assert_eq!(rows.labels, [NO_CLASS; 2]);
+        assert_eq!(rows.rows.len(), 2 * rows.dim);
+        assert_eq!(rows.rows[..rows.dim], rows.rows[rows.dim..]);
+        assert_eq!(left_out.len(), 1);
+    }
+
+    #[test]
+    fn interruption_ends_the_embedding() {
+        let folder = TempDir::new().unwrap();
+        let (source, images) = source_and_images(folder.path());
+        let stop = Stop::new();
+        stop.because(Error::Interrupted { run: None });
+        let ended = embed(&source, &images, &PLACE, &stop, &|_, _| {});
+        assert_eq!(ended.unwrap_err().exit_status(), 130);
+    }
+}

@@ -1,0 +1,131 @@
+//! What the metadata of an exported embedder says.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::ExportError;
+use crate::config::{Config, ModelConfig, TestView, TransformConfig};
+
+/// The format that is written, and the only one that is read. It rises when a reader of the one
+/// before would embed otherwise.
+const FORMAT: u64 = 1;
+
+/// All that is needed, beside the tensors, to embed images as the evaluation in training did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportHeader {
+    format: u64,
+    /// The version that wrote the file.
+    pub loop_dml: String,
+    /// `[model]` of the run's configuration, as resolved.
+    pub model: ModelConfig,
+    /// How an image becomes the network's input.
+    pub preprocessing: Preprocessing,
+    /// Whether the embeddings of an image and its mirror image are averaged.
+    pub mirror: bool,
+    /// Images embedded at once in the evaluation; it may change the last bit of an embedding.
+    pub batch_size: usize,
+    /// Which epoch it is of, and what it was measured at; none where nothing was measured.
+    pub measured: Option<Measured>,
+}
+
+/// The keys of `[data]` that say how a test image becomes the network's input; see
+/// [`TransformConfig`], whose names they bear.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocessing {
+    /// Side of the square that the network sees, in pixels.
+    pub image_size: usize,
+    /// The shorter side before the middle is cut out, in pixels; of no meaning for another view.
+    pub resize: usize,
+    /// How an image is brought to the square.
+    pub test_view: TestView,
+    /// Whether large JPEGs are decoded at a reduced size.
+    pub reduced_decoding: bool,
+    /// Mean subtracted from red, green and blue, on the scale 0 to 1.
+    pub mean: [f32; 3],
+    /// Standard deviation that red, green and blue are divided by.
+    pub std: [f32; 3],
+}
+
+/// A measurement of the run that was exported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// The epoch of the checkpoint, from 1.
+    pub epoch: usize,
+    /// Recall@1 on the run's test split, 0 to 1; none where that epoch was not measured.
+    pub recall_at_1: Option<f64>,
+}
+
+impl ExportHeader {
+    /// The header of an embedder trained with `config`.
+    pub(super) fn new(config: &Config, measured: Option<Measured>) -> Self {
+        let t = &config.data.transform;
+        Self {
+            format: FORMAT,
+            loop_dml: env!("CARGO_PKG_VERSION").into(),
+            model: config.model.clone(),
+            preprocessing: Preprocessing {
+                image_size: t.image_size,
+                resize: t.resize,
+                test_view: t.test_view,
+                reduced_decoding: t.reduced_decoding,
+                mean: t.mean,
+                std: t.std,
+            },
+            mirror: config.evaluation.mirror,
+            batch_size: config.evaluation.batch_size,
+            measured,
+        }
+    }
+
+    /// The header from the `text` in the metadata of `path`, if there is any.
+    pub(super) fn parse(text: Option<&str>, path: &Path) -> Result<Self, ExportError> {
+        let text = text.ok_or_else(|| ExportError::Foreign { path: path.into() })?;
+        let damaged = |error: serde_json::Error| ExportError::Header {
+            path: path.into(),
+            reason: error.to_string(),
+        };
+        let value: Value = serde_json::from_str(text).map_err(damaged)?;
+        // A later format may have other keys: it is told as such.
+        match value["format"].as_u64() {
+            Some(found) if found != FORMAT => Err(ExportError::Format {
+                path: path.into(),
+                found,
+                known: FORMAT,
+                writer: value["loop_dml"].as_str().unwrap_or("unknown").into(),
+            }),
+            _ => serde_json::from_value(value).map_err(damaged),
+        }
+    }
+
+    /// The header as a configuration, checked; what it does not say is by default.
+    pub(super) fn config(&self, path: &Path) -> Result<Config, ExportError> {
+        let p = &self.preprocessing;
+        let mut config = Config {
+            model: self.model.clone(),
+            ..Config::default()
+        };
+        config.data.transform = TransformConfig {
+            image_size: p.image_size,
+            resize: p.resize,
+            test_view: p.test_view,
+            reduced_decoding: p.reduced_decoding,
+            mean: p.mean,
+            std: p.std,
+            ..TransformConfig::default()
+        };
+        config.evaluation.mirror = self.mirror;
+        config.evaluation.batch_size = self.batch_size;
+        match config.check() {
+            Ok(()) => Ok(config),
+            Err(source) => Err(ExportError::Config {
+                path: path.into(),
+                source,
+            }),
+        }
+    }
+}
