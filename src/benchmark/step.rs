@@ -41,8 +41,9 @@ pub struct StepTiming {
     pub forward_ms: f64,
     /// Images trained on in a second.
     pub images_per_second: f64,
-    /// What the first forward pass of a training step added to the process's memory, in MiB for each
-    /// image of the batch, where the system says it and the backend computes in it.
+    /// By how much the process grew in the first forward pass of a training step, in MiB for each image
+    /// of the batch: what is kept for the way back, and what the allocator has not returned of the rest.
+    /// Where the system says it and the backend computes in the process.
     pub activation_mib_per_image: Option<f64>,
     /// The most that the process held from the first step to the last, in MiB, likewise.
     pub peak_mib: Option<f64>,

@@ -10,7 +10,7 @@ use burn::{
 use super::{
     Conv4, EfficientNetLite0, GoogLeNet, ResNet50,
     layers::{ComputePath, LayerOptions},
-    passes::{Direct, Pass, Stages},
+    passes::{Pass, Stages},
     weights::{WeightsError, load_weights},
 };
 use crate::config::Backbone;
@@ -99,7 +99,7 @@ impl<B: Backend> BackboneNetwork<B> {
 
     /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`.
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.run(images, &mut Direct::default())
+        self.carry_out(images)
     }
 }
 

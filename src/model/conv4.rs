@@ -10,7 +10,7 @@ use super::{
         ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
     },
-    passes::{Direct, Pass, Stages},
+    passes::{Pass, Stages},
 };
 
 /// Channels after each block: doubled as the map is halved, so that the first block, with most
@@ -65,7 +65,7 @@ impl<B: Backend> Conv4<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 16 pixels
     /// - output: `[N, ⌈H/16⌉, ⌈W/16⌉, 128]`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.run(images, &mut Direct::default())
+        self.carry_out(images)
     }
 
     #[cfg(test)]

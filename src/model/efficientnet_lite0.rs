@@ -15,7 +15,7 @@ use super::{
         Activation, ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
         DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, LayerOptions, Padding,
     },
-    passes::{Direct, Pass, Stages},
+    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -206,7 +206,7 @@ impl<B: Backend> EfficientNetLite0<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 32 pixels
     /// - output: `[N, ⌈H/32⌉, ⌈W/32⌉, 1280]`, the map after the last convolution
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.run(images, &mut Direct::default())
+        self.carry_out(images)
     }
 }
 
@@ -223,17 +223,17 @@ impl<B: Backend> Stages<B> for EfficientNetLite0<B> {
         let mut x = x;
         if stage == 0 {
             x = pass.block(&self.stem, x);
-            x = pass.named("_conv_stem", x);
+            x = pass.named(|| "_conv_stem".into(), x);
         }
         let next = STARTS.get(stage + 1).copied();
         let blocks = STARTS[stage]..next.unwrap_or(self.bottlenecks.len());
         for index in blocks {
             x = self.bottlenecks[index].run(x, pass);
-            x = pass.named(&format!("_blocks.{index}"), x);
+            x = pass.named(|| format!("_blocks.{index}"), x);
         }
         if next.is_none() {
             x = pass.block(&self.head, x);
-            x = pass.named("_conv_head", x);
+            x = pass.named(|| "_conv_head".into(), x);
         }
         x
     }

@@ -13,7 +13,7 @@ use super::{
         ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
     },
-    passes::{Direct, Pass, Stages},
+    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -128,7 +128,7 @@ impl<B: Backend> Inception<B> {
         let pooled = pass.max_pool(BRANCH_POOL, self.path, x);
         let branch4 = pass.block(&self.branch4, pooled);
         let all = pass.side_by_side(vec![branch1, branch2, branch3, branch4]);
-        pass.named(name, all)
+        pass.named(|| name.into(), all)
     }
 }
 
@@ -180,7 +180,7 @@ impl<B: Backend> GoogLeNet<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 31 pixels
     /// - output: `[N, h, w, 1024]`, the map after `inception5b`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.run(images, &mut Direct::default())
+        self.carry_out(images)
     }
 }
 
@@ -197,15 +197,15 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
         match stage {
             0 => {
                 let x = pass.block(&self.conv1, x);
-                let x = pass.named("conv1", x);
+                let x = pass.named(|| "conv1".into(), x);
                 let x = pass.max_pool(HALVING_POOL, self.path, x);
-                let x = pass.named("maxpool1", x);
+                let x = pass.named(|| "maxpool1".into(), x);
                 let x = pass.block(&self.conv2, x);
-                let x = pass.named("conv2", x);
+                let x = pass.named(|| "conv2".into(), x);
                 let x = pass.block(&self.conv3, x);
-                let x = pass.named("conv3", x);
+                let x = pass.named(|| "conv3".into(), x);
                 let x = pass.max_pool(HALVING_POOL, self.path, x);
-                pass.named("maxpool2", x)
+                pass.named(|| "maxpool2".into(), x)
             }
             1 => {
                 let x = self.inception3a.run("inception3a", x, pass);

@@ -13,7 +13,7 @@ use super::{
         Activation, ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
         LayerOptions, MaxPool, Padding,
     },
-    passes::{Direct, Pass, Stages},
+    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -164,7 +164,7 @@ impl<B: Backend> ResNet50<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 32 pixels
     /// - output: `[N, ⌈H/32⌉, ⌈W/32⌉, 2048]`, the map after `layer4`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.run(images, &mut Direct::default())
+        self.carry_out(images)
     }
 }
 
@@ -182,7 +182,7 @@ impl<B: Backend> Stages<B> for ResNet50<B> {
             0 => {
                 let x = pass.block(&self.root, x);
                 let x = pass.max_pool(HALVING_POOL, self.path, x);
-                return pass.named("maxpool", x);
+                return pass.named(|| "maxpool".into(), x);
             }
             1 => &self.layer1,
             2 => &self.layer2,
@@ -191,7 +191,7 @@ impl<B: Backend> Stages<B> for ResNet50<B> {
         };
         layer.iter().enumerate().fold(x, |x, (index, block)| {
             let x = block.run(x, pass);
-            pass.named(&format!("layer{stage}.{index}"), x)
+            pass.named(|| format!("layer{stage}.{index}"), x)
         })
     }
 }

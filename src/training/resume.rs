@@ -63,6 +63,8 @@ pub fn resume<B: AutodiffBackend>(
     folder.check_split(&splits.train, true)?;
     folder.check_split(&splits.test, false)?;
 
+    tell_other_threads(folder.record()?.threads, context.place);
+
     if config != before {
         folder.replace_config(&config)?;
     }
@@ -96,6 +98,19 @@ pub fn resume<B: AutodiffBackend>(
         resumed: epoch,
     };
     fit.run(context)
+}
+
+/// Tells of threads that are more or fewer than when the run began.
+fn tell_other_threads<B: Backend>(before: Option<usize>, place: &Place<B>) {
+    let now = place.in_process.then(rayon::current_num_threads);
+    if let (Some(before), Some(now)) = (before, now)
+        && before != now
+    {
+        eprintln!(
+            "warning: the run began with {before} threads and goes on with {now}: sums are rounded \
+             otherwise, and it will not end with the same digits; RAYON_NUM_THREADS={before} would"
+        );
+    }
 }
 
 /// The last epoch that was recorded and whose checkpoint can be read; none before the first.

@@ -90,6 +90,7 @@ pub fn train<B: AutodiffBackend>(
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
         backend: format!("{} {device:?}", B::name(device)),
+        threads: place.in_process.then(rayon::current_num_threads),
         seed: config.training.seed,
         parameters: embedder.num_params(),
         train: SplitSummary::of(&splits.train),

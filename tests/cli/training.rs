@@ -402,7 +402,16 @@ fn benchmarks_print_the_keys_that_scripts_read() {
             "--size",
             "16"
         ]),
-        ["forward_ms", "images_per_second", "step_ms"]
+        [
+            "activation_mib_per_image",
+            "backward_ms",
+            "forward_ms",
+            "images_per_second",
+            "optimizer_ms",
+            "peak_mib",
+            "step_ms",
+            "training_forward_ms"
+        ]
     );
 }
 

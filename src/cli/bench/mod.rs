@@ -217,10 +217,10 @@ fn step(args: StepArgs) -> Result<(), Error> {
         } = timing;
         let memory = match (activation_mib_per_image, peak_mib) {
             (Some(activation), Some(peak)) => format!(
-                "\nmemory: {activation:.1} MiB an image kept for the way back, at most {peak:.0} MiB in the \
+                "\nmemory: {activation:.1} MiB an image in the forward pass, at most {peak:.0} MiB in the \
                  process"
             ),
-            _ => String::new(),
+            _ => "\nmemory: not told by this backend or system".to_string(),
         };
         format!(
             "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \

@@ -7,6 +7,8 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
+use super::ComputePath;
+
 /// Configuration of a [`BatchNorm`].
 #[derive(Config, Debug)]
 pub struct BatchNormConfig {
@@ -66,32 +68,29 @@ impl<B: Backend> BatchNorm<B> {
         !self.frozen && B::ad_enabled(device)
     }
 
-    /// Normalises `x` with the batch's statistics and updates the running ones.
+    /// Normalises `x` with the batch's statistics, sums taken by `path`; where `updates`, the running
+    /// ones take them.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H, W, C]`
-    pub fn forward_train(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.normalised(x, true)
-    }
-
-    pub(super) fn normalised(&self, x: Tensor<B, 4>, updates_statistics: bool) -> Tensor<B, 4> {
+    pub fn normalised(&self, x: Tensor<B, 4>, path: ComputePath, updates: bool) -> Tensor<B, 4> {
         let [n, h, w, c] = x.dims();
         let x = x.reshape([n * h * w, c]);
 
         // The mean is subtracted as a constant. Its gradient is put back below, so that the
         // backward pass does not push a whole map through the subtraction.
-        let mean = channel_means(x.clone().detach(), n);
+        let mean = channel_means(x.clone().detach(), n, path);
         let centred = x - mean.clone();
         let fixed = centred.clone().detach();
 
         // Values 0 and σ², gradients 1/L and 2 (x − μ)/L: exactly those of the mean and the
         // biased variance.
-        let residual = channel_means(centred.clone(), n);
-        let half_tracked = channel_means(centred.clone() * fixed, n);
+        let residual = channel_means(centred.clone(), n, path);
+        let half_tracked = channel_means(centred.clone() * fixed, n, path);
         let variance = half_tracked.clone() * 2.0 - half_tracked.detach();
 
-        if updates_statistics {
+        if updates {
             self.update_running(mean, variance.clone().detach(), n * h * w);
         }
 
@@ -138,24 +137,30 @@ impl<B: Backend> BatchNorm<B> {
     }
 }
 
-/// The mean of each column of `x` `[N·M, C]`, as `[1, C]`.
-fn channel_means<B: Backend>(x: Tensor<B, 2>, images: usize) -> Tensor<B, 2> {
+/// The mean of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`.
+fn channel_means<B: Backend>(x: Tensor<B, 2>, images: usize, path: ComputePath) -> Tensor<B, 2> {
     let rows = x.dims()[0];
-    channel_sums(x, images, 1.0 / rows as f64)
+    channel_sums(x, images, path) / rows as f64
 }
 
-/// The sum of each column of `x` `[N·M, C]` of N `images`, times `factor`, as `[1, C]`.
+/// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`. Single-precision sums run over
+/// one image at a time, which bounds their error.
 ///
-/// It is a product with a row: its gradient is then an outer product, one pass over memory, and
-/// single-precision sums run over one image at a time, which bounds their error.
+/// By rows it is a product with ones, whose gradient is an outer product, one pass over memory. Burn's
+/// own kernels sum: GPUs may round the factors of products to ten bits (TF32), and fuse sums with what
+/// is summed.
 pub(in crate::model) fn channel_sums<B: Backend>(
     x: Tensor<B, 2>,
     images: usize,
-    factor: f64,
+    path: ComputePath,
 ) -> Tensor<B, 2> {
     let [rows, c] = x.dims();
-    let row = Tensor::full([1, 1, rows / images], factor, &x.device());
-    let sums = row.matmul(x.reshape([images, rows / images, c]));
+    let device = x.device();
+    let x = x.reshape([images, rows / images, c]);
+    let sums = match path {
+        ComputePath::Rows => Tensor::ones([1, 1, rows / images], &device).matmul(x),
+        ComputePath::Native => x.sum_dim(1),
+    };
     sums.sum_dim(0).squeeze_dim(0)
 }
 
@@ -192,6 +197,10 @@ mod tests {
             bias: vector(BETA),
             ..BatchNormConfig::new(2).with_epsilon(EPSILON).init(&device)
         }
+    }
+
+    fn normalised(layer: &BatchNorm<AB>, x: Tensor<AB, 4>) -> Tensor<AB, 4> {
+        layer.normalised(x, ComputePath::Rows, true)
     }
 
     fn tensor(values: &[f64]) -> Tensor<AB, 4> {
@@ -233,7 +242,7 @@ mod tests {
 
     #[test]
     fn training_output_is_the_formula() {
-        let output = layer().forward_train(tensor(&input()));
+        let output = normalised(&layer(), tensor(&input()));
         assert_close(output.into_data(), &expected(&input()), 1e-5);
     }
 
@@ -241,7 +250,7 @@ mod tests {
     fn gradients_are_finite_differences_of_the_formula() {
         let layer = layer();
         let x = tensor(&input()).require_grad();
-        let loss = (layer.forward_train(x.clone()) * tensor(&probe())).sum();
+        let loss = (normalised(&layer, x.clone()) * tensor(&probe())).sum();
         let gradients = loss.backward();
 
         let step = 1e-5;
@@ -270,7 +279,7 @@ mod tests {
     #[test]
     fn running_statistics_take_a_tenth_of_the_mean_and_of_the_unbiased_variance() {
         let layer = layer();
-        layer.forward_train(tensor(&input()));
+        normalised(&layer, tensor(&input()));
         let moments = [moments(&input(), 0), moments(&input(), 1)];
         let mean = moments.map(|(mean, _)| 0.1 * mean);
         let variance = moments.map(|(_, variance)| 0.9 + 0.1 * variance * 12.0 / 11.0);
@@ -281,7 +290,7 @@ mod tests {
     #[test]
     fn inference_affine_normalises_by_the_running_statistics() {
         let layer = layer();
-        layer.forward_train(tensor(&input()));
+        normalised(&layer, tensor(&input()));
         let (mean, variance) = moments(&input(), 1);
         let (mean, variance) = (0.1 * mean, 0.9 + 0.1 * variance * 12.0 / 11.0);
         let layer = burn::module::AutodiffModule::valid(&layer);
@@ -295,7 +304,7 @@ mod tests {
     #[test]
     fn constant_channel_has_finite_gradients() {
         let x = tensor(&[3.0; 24]).require_grad();
-        let loss = (layer().forward_train(x.clone()) * tensor(&probe())).sum();
+        let loss = (normalised(&layer(), x.clone()) * tensor(&probe())).sum();
         let gradient = x.grad(&loss.backward()).unwrap().into_data();
         assert!(gradient.iter::<f64>().all(|g| g.is_finite()));
     }

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 /// is neither part of a configuration file nor of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ComputePath {
-    /// Selections of rows and then matrix products or element-wise maxima, forward and backward. A
-    /// convolution writes k² copies of its input, which a processor's memory takes easily. For
-    /// devices whose only tuned kernels are the basic ones: CPUs.
+    /// Selections of rows and then matrix products or element-wise maxima, in pieces that fit the
+    /// caches, on a part of the batch for each thread; training steps are recorded by layers
+    /// ([`Recording`](crate::model::passes::Recording)). Autodiff would keep k² copies of a
+    /// convolution's input. For devices whose only tuned kernels are the basic ones: CPUs.
     #[default]
     Rows,
-    /// Burn's `conv2d` and `max_pool2d`. For devices with tuned kernels of these: GPUs.
+    /// Burn's `conv2d` and `max_pool2d`, recorded by autodiff. For devices with tuned kernels of
+    /// these: GPUs.
     Native,
 }

@@ -103,6 +103,9 @@ pub(in crate::model) struct Sliding {
 
 /// A convolution of some kind, given its kernel.
 pub(in crate::model) trait Kernel: Copy + Send + Sync {
+    /// How it is computed.
+    fn path(self) -> ComputePath;
+
     /// Convolves `x` `[N, H, W, C]` with `weight`: `[N, H', W', O]`.
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4>;
 
@@ -118,6 +121,10 @@ pub(in crate::model) trait Kernel: Copy + Send + Sync {
 }
 
 impl Kernel for Sliding {
+    fn path(self) -> ComputePath {
+        self.path
+    }
+
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
         let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
         match self.path {

@@ -7,8 +7,8 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNorm, BatchNormConfig, Convolution, ConvolutionConfig, DepthwiseConvolution,
-    DepthwiseConvolutionConfig,
+    Activation, BatchNorm, BatchNormConfig, ComputePath, Convolution, ConvolutionConfig,
+    DepthwiseConvolution, DepthwiseConvolutionConfig, convolution::Kernel,
 };
 
 /// Configuration of a [`ConvolutionBlock`].
@@ -146,7 +146,11 @@ fn normalised<B: Backend>(
     updates_statistics: bool,
 ) -> Tensor<B, 4> {
     match batch_norm.uses_batch(&x.device()) {
-        true => batch_norm.normalised(convolution.convolve(x), updates_statistics),
+        true => batch_norm.normalised(
+            convolution.convolve(x),
+            convolution.path(),
+            updates_statistics,
+        ),
         false => {
             let (factor, offset) = batch_norm.inference_affine();
             convolution.convolve_scaled(x, factor) + offset.unsqueeze()
@@ -156,11 +160,16 @@ fn normalised<B: Backend>(
 
 /// What the two blocks need of their convolutions.
 trait Convolve<B: Backend> {
+    fn path(&self) -> ComputePath;
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4>;
     fn convolve_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4>;
 }
 
 impl<B: Backend> Convolve<B> for Convolution<B> {
+    fn path(&self) -> ComputePath {
+        self.sliding().path()
+    }
+
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward(x)
     }
@@ -171,6 +180,10 @@ impl<B: Backend> Convolve<B> for Convolution<B> {
 }
 
 impl<B: Backend> Convolve<B> for DepthwiseConvolution<B> {
+    fn path(&self) -> ComputePath {
+        self.sliding().path()
+    }
+
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         self.forward(x)
     }

@@ -102,6 +102,10 @@ pub(in crate::model) struct DepthwiseSliding {
 }
 
 impl Kernel for DepthwiseSliding {
+    fn path(self) -> ComputePath {
+        self.path
+    }
+
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
         let [n, _, _, c] = x.dims();
         let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
@@ -144,7 +148,7 @@ impl Kernel for DepthwiseSliding {
         for (place, weight) in by_place(weight).into_iter().enumerate() {
             let seen_at = windows.seen_at::<B>(place, &device);
             let seen = rows.clone().select(0, seen_at.clone());
-            of_weight.push(channel_sums(seen * of_output.clone(), images, 1.0));
+            of_weight.push(channel_sums(seen * of_output.clone(), images, self.path));
             of_rows = of_rows.map(|of_rows| {
                 let of_seen = of_output.clone() * weight;
                 of_rows.select_assign(0, seen_at, of_seen, IndexingUpdateOp::Add)

@@ -139,9 +139,21 @@ impl Windows {
         place: usize,
         device: &B::Device,
     ) -> Tensor<B, 1, Int> {
-        let places = self.kernel.pow(2);
-        let rows = self.seen_rows().into_iter().skip(place).step_by(places);
-        as_tensor::<B>(rows.collect(), device)
+        let (down, across) = (place / self.kernel, place % self.kernel);
+        let [h_out, w_out] = self.output_size();
+        let [[top, _], [left, _]] = self.zeros;
+        let [h, w] = self.size;
+        let columns: Vec<Option<usize>> = (0..w_out)
+            .map(|j| self.inside(j, across, left, w))
+            .collect();
+        let mut rows = Vec::with_capacity(self.images * h_out * w_out);
+        for image in 0..self.images {
+            for i in 0..h_out {
+                let start = self.line_start(image, self.inside(i, down, top, h));
+                rows.extend(columns.iter().map(|&column| row(start, column)));
+            }
+        }
+        as_tensor::<B>(rows, device)
     }
 
     /// For each window and each of its k² places, the row of
@@ -151,29 +163,43 @@ impl Windows {
         let [h, w] = self.size;
         let [h_out, w_out] = self.output_size();
         let [[top, _], [left, _]] = self.zeros;
-        let first = usize::from(self.padded());
-        let inside = |window: usize, place: usize, before: usize, side: usize| {
-            (window * self.stride + place)
-                .checked_sub(before)
-                .filter(|&position| position < side)
-        };
         let mut rows = Vec::with_capacity(self.images * h_out * w_out * self.kernel.pow(2));
         for image in 0..self.images {
             for i in 0..h_out {
                 for j in 0..w_out {
-                    for line in (0..self.kernel).map(|place| inside(i, place, top, h)) {
-                        let start = line.map(|line| (image * h + line) * w + first);
-                        rows.extend((0..self.kernel).map(|place| {
-                            match (start, inside(j, place, left, w)) {
-                                (Some(start), Some(column)) => (start + column) as i32,
-                                _ => 0,
-                            }
-                        }));
+                    for down in 0..self.kernel {
+                        let start = self.line_start(image, self.inside(i, down, top, h));
+                        rows.extend(
+                            (0..self.kernel)
+                                .map(|across| row(start, self.inside(j, across, left, w))),
+                        );
                     }
                 }
             }
         }
         rows
+    }
+
+    /// The position along an axis of `side` positions, with so many zeros before it, that a window sees
+    /// at a place; none on the padding.
+    fn inside(&self, window: usize, place: usize, before: usize, side: usize) -> Option<usize> {
+        (window * self.stride + place)
+            .checked_sub(before)
+            .filter(|&position| position < side)
+    }
+
+    /// The row of the first position of a line.
+    fn line_start(&self, image: usize, line: Option<usize>) -> Option<usize> {
+        let [h, w] = self.size;
+        line.map(|line| (image * h + line) * w + usize::from(self.padded()))
+    }
+}
+
+/// The row at a column of the line that starts at `start`, or the row of zeros.
+fn row(start: Option<usize>, column: Option<usize>) -> i32 {
+    match (start, column) {
+        (Some(start), Some(column)) => (start + column) as i32,
+        _ => 0,
     }
 }
 

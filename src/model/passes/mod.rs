@@ -10,13 +10,14 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, backend::Backend};
 
 use super::layers::{Activation, ComputePath, ConvolutionBlock, DepthwiseBlock, MaxPool};
 
 pub use direct::Direct;
 pub use recorder::Recorder;
 pub use recording::Recording;
+use shards::{cut, each, joined};
 
 /// A way to carry out layers that live at least as long as `'m`.
 pub trait Pass<'m, B: Backend> {
@@ -39,7 +40,7 @@ pub trait Pass<'m, B: Backend> {
     fn sum(&mut self, a: Self::Map, b: Self::Map, activation: Activation) -> Self::Map;
 
     /// `map` as it is, which the original network has under `name`.
-    fn named(&mut self, name: &str, map: Self::Map) -> Self::Map {
+    fn named(&mut self, name: impl FnOnce() -> String, map: Self::Map) -> Self::Map {
         let _ = name;
         map
     }
@@ -56,6 +57,24 @@ pub trait Stages<B: Backend> {
 
     /// Carries out stage number `stage`, from 0, by `pass`.
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map;
+
+    /// Carries out all stages on images `[N, S, S, 3]` as at evaluation, or, where the backend tracks
+    /// gradients, as autodiff records it: `[N, h, w, features]`.
+    fn carry_out(&self, images: Tensor<B, 4>) -> Tensor<B, 4>
+    where
+        Self: Sync,
+    {
+        match B::ad_enabled(&images.device()) {
+            true => self.run(images, &mut Direct::default()),
+            // Without gradients images do not depend on each other.
+            false => {
+                let parts = cut(images, self.path());
+                joined(each(parts, |images| {
+                    self.run(images, &mut Direct::default())
+                }))
+            }
+        }
+    }
 
     /// Carries out all stages.
     fn run<'m, P: Pass<'m, B>>(&'m self, x: P::Map, pass: &mut P) -> P::Map {

@@ -30,8 +30,18 @@ pub struct Recorder<'m, B: AutodiffBackend> {
     steps: Vec<Step<'m, B>>,
     /// How many maps there are.
     maps: usize,
-    /// Whether running statistics take the batch's.
-    updates_statistics: bool,
+    keeps: Keeps,
+}
+
+/// What a pass in training leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// The record, and the batch's statistics in the running ones.
+    RecordAndStatistics,
+    /// The record alone, of layers whose batch the running statistics took before.
+    Record,
+    /// The statistics alone.
+    Statistics,
 }
 
 /// A map that a [`Recorder`] holds.
@@ -58,19 +68,19 @@ type Adjoint<'m, B> =
     Box<dyn FnOnce(Shards<Inner<B>>, &mut GradientsParams) -> Vec<Shards<Inner<B>>> + 'm>;
 
 struct Step<'m, B: AutodiffBackend> {
-    /// The maps whose gradients the adjoint gives.
-    inputs: Vec<usize>,
+    /// The maps whose gradients the adjoint gives, none where it is not wanted.
+    inputs: Vec<Option<usize>>,
     output: usize,
     adjoint: Adjoint<'m, B>,
 }
 
 impl<'m, B: AutodiffBackend> Recorder<'m, B> {
-    /// A recorder; `updates_statistics` says whether batch norms also move their running statistics.
-    pub(super) fn new(updates_statistics: bool) -> Self {
+    /// A recorder without a layer yet.
+    pub(super) fn new(keeps: Keeps) -> Self {
         Self {
             steps: Vec::new(),
             maps: 0,
-            updates_statistics,
+            keeps,
         }
     }
 
@@ -97,6 +107,9 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
             };
             let of_inputs = (step.adjoint)(of_output, gradients);
             for (index, new) in step.inputs.into_iter().zip(of_inputs) {
+                let Some(index) = index else {
+                    continue;
+                };
                 of_maps[index] = Some(match of_maps[index].take() {
                     None => new,
                     Some(sum) => each(sum.into_iter().zip(new).collect(), |(a, b)| a + b),
@@ -115,24 +128,45 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
         }
     }
 
-    /// The map of `shards` that a step made of `inputs`.
+    /// The map of `shards` that a layer with parameters made of maps with these numbers, none where a
+    /// gradient is not wanted.
     fn step(
         &mut self,
-        inputs: &[usize],
+        inputs: Vec<Option<usize>>,
         shards: Shards<Inner<B>>,
         adjoint: impl FnOnce(Shards<Inner<B>>, &mut GradientsParams) -> Vec<Shards<Inner<B>>> + 'm,
     ) -> RecordedMap<B> {
         let map = self.map(shards, true);
-        self.steps.push(Step {
-            inputs: inputs.to_vec(),
-            output: map.index,
-            adjoint: Box::new(adjoint),
-        });
+        if self.keeps != Keeps::Statistics {
+            self.steps.push(Step {
+                inputs,
+                output: map.index,
+                adjoint: Box::new(adjoint),
+            });
+        }
         map
+    }
+
+    /// The same of a layer without parameters: nothing is recorded where no gradient is wanted.
+    fn step_without_parameters(
+        &mut self,
+        inputs: Vec<Option<usize>>,
+        shards: Shards<Inner<B>>,
+        adjoint: impl FnOnce(Shards<Inner<B>>) -> Vec<Shards<Inner<B>>> + 'm,
+    ) -> RecordedMap<B> {
+        match inputs.iter().any(Option::is_some) {
+            true => self.step(inputs, shards, |of_output, _| adjoint(of_output)),
+            false => self.map(shards, false),
+        }
     }
 }
 
 impl<B: AutodiffBackend> RecordedMap<B> {
+    /// Its number, if its gradient is wanted.
+    fn wanted(&self) -> Option<usize> {
+        self.tracked.then_some(self.index)
+    }
+
     /// Its number in the record.
     pub(super) fn index(&self) -> usize {
         self.index
@@ -157,10 +191,15 @@ impl<'m, B: AutodiffBackend> Pass<'m, B> for Recorder<'m, B> {
         self.convolved(kernel, &block.conv.weight, &block.bn, block.activation, x)
     }
 
-    fn max_pool(&mut self, pool: MaxPool, _: ComputePath, x: RecordedMap<B>) -> RecordedMap<B> {
+    fn max_pool(&mut self, pool: MaxPool, path: ComputePath, x: RecordedMap<B>) -> RecordedMap<B> {
+        let inputs = vec![x.wanted()];
+        if self.keeps == Keeps::Statistics {
+            let outputs = each(x.shards, |x| pool.forward(x, path));
+            return self.map(outputs, x.tracked);
+        }
         let pooled = each(x.shards, |x| pool.forward_with_winners(x));
         let (outputs, winners): (_, Vec<Winners<Inner<B>>>) = pooled.into_iter().unzip();
-        self.step(&[x.index], outputs, |of_output, _| {
+        self.step_without_parameters(inputs, outputs, |of_output| {
             let parts = of_output.into_iter().zip(winners).collect();
             vec![each(parts, |(of_output, winners)| {
                 winners.gradient(of_output)
@@ -169,13 +208,11 @@ impl<'m, B: AutodiffBackend> Pass<'m, B> for Recorder<'m, B> {
     }
 
     fn side_by_side(&mut self, maps: Vec<RecordedMap<B>>) -> RecordedMap<B> {
-        let indices: Vec<usize> = maps.iter().map(|map| map.index).collect();
+        let inputs = maps.iter().map(RecordedMap::wanted).collect();
         let channels: Vec<usize> = maps.iter().map(|map| map.shards[0].dims()[3]).collect();
-        let outputs = each(
-            transposed(maps.into_iter().map(|map| map.shards)),
-            side_by_side,
-        );
-        self.step(&indices, outputs, move |of_output, _| {
+        let shards = transposed(maps.into_iter().map(|map| map.shards));
+        let outputs = each(shards, side_by_side);
+        self.step_without_parameters(inputs, outputs, move |of_output| {
             let of_inputs = each(of_output, |of_output| apart(of_output, &channels));
             transposed(of_inputs.into_iter())
         })
@@ -187,16 +224,38 @@ impl<'m, B: AutodiffBackend> Pass<'m, B> for Recorder<'m, B> {
         b: RecordedMap<B>,
         activation: Activation,
     ) -> RecordedMap<B> {
+        let inputs = vec![a.wanted(), b.wanted()];
         let parts = a.shards.into_iter().zip(b.shards).collect();
         let outputs = each(parts, |(a, b)| activation.forward(a + b));
-        let kept = outputs.clone();
-        self.step(&[a.index, b.index], outputs, move |of_output, _| {
+        let kept = kept_for(activation, &outputs);
+        self.step_without_parameters(inputs, outputs, move |of_output| {
             let parts = kept.into_iter().zip(of_output).collect();
             let gradient = each(parts, |(output, of_output)| {
-                activation.gradient(output, of_output)
+                before(activation, output, of_output)
             });
             vec![gradient.clone(), gradient]
         })
+    }
+}
+
+/// What the gradient of an activation needs of its outputs: nothing where there is none.
+fn kept_for<B: Backend>(activation: Activation, outputs: &Shards<B>) -> Vec<Option<Tensor<B, 4>>> {
+    let needed = activation != Activation::None;
+    outputs
+        .iter()
+        .map(|output| needed.then(|| output.clone()))
+        .collect()
+}
+
+/// The gradient before an activation from that of its output.
+fn before<B: Backend>(
+    activation: Activation,
+    output: Option<Tensor<B, 4>>,
+    of_output: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    match output {
+        Some(output) => activation.gradient(output, of_output),
+        None => of_output,
     }
 }
 
@@ -237,23 +296,26 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
         activation: Activation,
         x: RecordedMap<B>,
     ) -> RecordedMap<B> {
-        let (factor, offset) = norm.inference_affine();
-        let (factor, offset) = (factor.inner(), offset.inner());
+        // Nothing on the way to them is autodiff's.
+        let deviation = (norm.running_var.value_sync().inner() + norm.epsilon()).sqrt();
+        let mean = norm.running_mean.value_sync().inner();
+        let factor = norm.weight.val().inner() / deviation.clone();
+        let offset = norm.bias.val().inner() - mean.clone() * factor.clone();
         let plain = weight.val().inner();
+        let path = kernel.path();
         let scaled = plain.clone() * factor.clone().unsqueeze();
-        let inputs = x.shards;
+        let (wanted, inputs) = (x.wanted(), x.shards);
+        let wants_x = wanted.is_some();
         let outputs = each(inputs.clone(), |x| {
             let output = kernel.forward(x, scaled.clone()) + offset.clone().unsqueeze();
             activation.forward(output)
         });
-        let kept = outputs.clone();
-        let wants_x = x.tracked;
-        let from = wants_x.then_some(x.index);
-        self.step(from.as_slice(), outputs, move |of_output, gradients| {
+        let kept = kept_for(activation, &outputs);
+        self.step(vec![wanted], outputs, move |of_output, gradients| {
             let parts = of_output.into_iter().zip(kept).zip(inputs).collect();
             let parts = each(parts, |((of_output, output), x)| {
-                let gradient = activation.gradient(output, of_output);
-                let sums = Rows::of(gradient.clone()).sums();
+                let gradient = before(activation, output, of_output);
+                let sums = Rows::of(gradient.clone()).sums(path);
                 (kernel.gradients(x, scaled.clone(), gradient, wants_x), sums)
             });
             let (parts, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
@@ -262,9 +324,7 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
             let of_scaled = total(of_scaled);
             let [k, _, channels_in, channels_out] = plain.dims();
             let products = (plain * of_scaled.clone()).reshape([k * k * channels_in, channels_out]);
-            let mean = norm.running_mean.value().inner();
             let of_factor = products.sum_dim(0).squeeze_dim::<1>(0) - of_offset.clone() * mean;
-            let deviation = (norm.running_var.value().inner() + norm.epsilon()).sqrt();
             register(gradients, norm.bias.id, of_offset);
             register(gradients, norm.weight.id, of_factor / deviation);
             register(gradients, weight.id, of_scaled * factor.unsqueeze());
@@ -286,11 +346,13 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
         activation: Activation,
         x: RecordedMap<B>,
     ) -> RecordedMap<B> {
-        let inputs = x.shards;
+        let (wanted, inputs) = (x.wanted(), x.shards);
+        let wants_x = wanted.is_some();
         let kernel_weight = weight.val().inner();
+        let path = kernel.path();
         let convolved = each(inputs.clone(), |x| {
             let rows = Rows::of(kernel.forward(x, kernel_weight.clone()));
-            let sums = rows.sums();
+            let sums = rows.sums(path);
             (rows, sums)
         });
         let (convolved, sums): (Vec<_>, Vec<_>) = convolved.into_iter().unzip();
@@ -299,12 +361,12 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
         let mean = total(sums) * share;
         let centred = each(convolved, |rows: Rows<Inner<B>>| {
             let centred = rows.map(|rows| rows - mean.clone());
-            let squares = centred.clone().map(|rows| rows.clone() * rows).sums();
+            let squares = centred.clone().map(|rows| rows.clone() * rows).sums(path);
             (centred, squares)
         });
         let (centred, squares): (Vec<_>, Vec<_>) = centred.into_iter().unzip();
         let variance = total(squares) * share;
-        if self.updates_statistics {
+        if self.keeps != Keeps::Record {
             let statistic = |tensor: &Tensor<Inner<B>, 2>| Tensor::from_inner(tensor.clone());
             norm.update_running(statistic(&mean), statistic(&variance), count);
         }
@@ -315,19 +377,17 @@ impl<'m, B: AutodiffBackend> Recorder<'m, B> {
             let output = rows.map(|rows| rows * scale.clone() + shift.clone());
             output.map(|rows| activation.forward(rows)).into_map()
         });
-        let kept = outputs.clone();
-        let wants_x = x.tracked;
-        let from = wants_x.then_some(x.index);
-        self.step(from.as_slice(), outputs, move |of_output, gradients| {
+        let kept = kept_for(activation, &outputs);
+        self.step(vec![wanted], outputs, move |of_output, gradients| {
             let parts = of_output.into_iter().zip(kept).zip(centred).collect();
             let parts = each(parts, |((of_output, output), centred)| {
-                let gradient = activation.gradient(output, of_output);
+                let gradient = before(activation, output, of_output);
                 let gradient = Rows::of(gradient);
-                let sums = gradient.sums();
+                let sums = gradient.sums(path);
                 let products = gradient
                     .clone()
                     .map(|rows| rows * centred.rows.clone())
-                    .sums();
+                    .sums(path);
                 ((gradient, centred), (sums, products))
             });
             let (parts, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();

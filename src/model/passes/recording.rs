@@ -8,7 +8,8 @@ use burn::{
 
 use super::{
     Direct, Recorder, Stages,
-    shards::{Shards, cut, joined},
+    recorder::Keeps,
+    shards::{Shards, cut, cut_into, joined, sizes},
 };
 use crate::model::layers::ComputePath;
 
@@ -21,14 +22,18 @@ pub struct Recording<'m, B: AutodiffBackend, N> {
 }
 
 enum Kept<'m, B: AutodiffBackend> {
-    /// A record of all layers, from its input to its output.
-    Record(Recorder<'m, B>, [usize; 2]),
+    /// A record of all layers.
+    Record {
+        recorder: Recorder<'m, B>,
+        input: usize,
+        output: usize,
+        /// The images of each part.
+        sizes: Vec<usize>,
+    },
     /// What went into each stage, in parts.
     Stages(Vec<Shards<Inner<B>>>),
     /// Autodiff's graph, under the network's output.
     Graph(Tensor<B, 4>),
-    /// What went into each stage.
-    GraphStages(Vec<Tensor<Inner<B>, 4>>),
 }
 
 impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> Recording<'m, B, N> {
@@ -37,48 +42,43 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> Recording<'m, B, N> {
     ///
     /// Where convolutions are computed by rows, layers are recorded by their own adjoints, else by
     /// autodiff. With `recompute`, only what goes into each stage is kept, and a stage is computed
-    /// anew when its gradients are due: about a third more time for a fraction of the memory.
+    /// anew when its gradients are due.
     pub fn new(
         network: &'m N,
         images: Tensor<Inner<B>, 4>,
         recompute: bool,
     ) -> (Tensor<Inner<B>, 4>, Self) {
-        let (maps, kept) = match (network.path(), recompute) {
-            (ComputePath::Rows, false) => {
-                let mut recorder = Recorder::new(true);
-                let input = recorder.input(cut(images), false);
-                let ends = input.index();
-                let output = network.run(input, &mut recorder);
-                let ends = [ends, output.index()];
-                (joined(output.into_shards()), Kept::Record(recorder, ends))
-            }
-            (ComputePath::Rows, true) => {
-                let mut kept = Vec::new();
-                let mut maps = cut(images);
+        let path = network.path();
+        let (maps, kept) = match path {
+            _ if recompute => {
+                let mut inputs = Vec::new();
+                let mut maps = cut(images, path);
                 for stage in 0..network.count() {
-                    kept.push(maps.clone());
-                    // Forgets the record at once.
-                    let mut recorder = Recorder::new(true);
+                    inputs.push(maps.clone());
+                    let mut recorder = Recorder::new(Keeps::Statistics);
                     let input = recorder.input(maps, false);
                     maps = network.stage(stage, input, &mut recorder).into_shards();
                 }
-                (joined(maps), Kept::Stages(kept))
+                (joined(maps), Kept::Stages(inputs))
             }
-            (ComputePath::Native, false) => {
+            ComputePath::Rows => {
+                let images = cut(images, path);
+                let sizes = sizes(&images);
+                let mut recorder = Recorder::new(Keeps::RecordAndStatistics);
+                let input = recorder.input(images, false);
+                let start = input.index();
+                let output = network.run(input, &mut recorder);
+                let kept = Kept::Record {
+                    input: start,
+                    output: output.index(),
+                    recorder,
+                    sizes,
+                };
+                (joined(output.into_shards()), kept)
+            }
+            ComputePath::Native => {
                 let output = network.run(Tensor::from_inner(images), &mut Direct::default());
                 (output.clone().inner(), Kept::Graph(output))
-            }
-            (ComputePath::Native, true) => {
-                let mut kept = Vec::new();
-                let mut maps = images;
-                for stage in 0..network.count() {
-                    kept.push(maps.clone());
-                    let maps_in = Tensor::from_inner(maps);
-                    maps = network
-                        .stage(stage, maps_in, &mut Direct::default())
-                        .inner();
-                }
-                (maps, Kept::GraphStages(kept))
             }
         };
         (maps, Self { network, kept })
@@ -88,17 +88,24 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> Recording<'m, B, N> {
     pub fn backward(self, of_maps: Tensor<Inner<B>, 4>, gradients: &mut GradientsParams) {
         let Self { network, kept } = self;
         match kept {
-            Kept::Record(recorder, [input, output]) => {
-                recorder.backward(input, output, cut(of_maps), gradients);
+            Kept::Record {
+                recorder,
+                input,
+                output,
+                sizes,
+            } => {
+                recorder.backward(input, output, cut_into(of_maps, &sizes), gradients);
             }
             Kept::Stages(inputs) => {
-                let mut of_maps = cut(of_maps);
+                let mut of_maps = of_maps;
                 for (stage, maps) in inputs.into_iter().enumerate().rev() {
-                    let mut recorder = Recorder::new(false);
-                    let input = recorder.input(maps, stage > 0);
-                    let start = input.index();
-                    let end = network.stage(stage, input, &mut recorder).index();
-                    match recorder.backward(start, end, of_maps, gradients) {
+                    let of_input = match network.path() {
+                        ComputePath::Rows => record_again(network, stage, maps, of_maps, gradients),
+                        ComputePath::Native => {
+                            trace_again(network, stage, maps, of_maps, gradients)
+                        }
+                    };
+                    match of_input {
                         Some(of_input) => of_maps = of_input,
                         None => break,
                     }
@@ -111,27 +118,48 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> Recording<'m, B, N> {
                     gradients,
                 });
             }
-            Kept::GraphStages(inputs) => {
-                let mut of_maps = of_maps;
-                for (stage, maps) in inputs.into_iter().enumerate().rev() {
-                    let mut input = Tensor::<B, 4>::from_inner(maps);
-                    if stage > 0 {
-                        input = input.require_grad();
-                    }
-                    let output = network.stage(stage, input.clone(), &mut Direct::recomputing());
-                    let found = (output * Tensor::from_inner(of_maps)).sum().backward();
-                    network.visit(&mut Collector::<B> {
-                        found: &found,
-                        gradients: &mut *gradients,
-                    });
-                    match input.grad(&found) {
-                        Some(of_input) => of_maps = of_input,
-                        None => break,
-                    }
-                }
-            }
         }
     }
+}
+
+/// Carries out a stage anew with a record, and follows it back; the gradient of its input, but for the
+/// first stage.
+fn record_again<B: AutodiffBackend, N: Stages<B>>(
+    network: &N,
+    stage: usize,
+    maps: Shards<Inner<B>>,
+    of_maps: Tensor<Inner<B>, 4>,
+    gradients: &mut GradientsParams,
+) -> Option<Tensor<Inner<B>, 4>> {
+    let sizes = sizes(&maps);
+    let mut recorder = Recorder::new(Keeps::Record);
+    let input = recorder.input(maps, stage > 0);
+    let start = input.index();
+    let end = network.stage(stage, input, &mut recorder).index();
+    let of_input = recorder.backward(start, end, cut_into(of_maps, &sizes), gradients);
+    of_input.map(joined)
+}
+
+/// The same by autodiff.
+fn trace_again<B: AutodiffBackend, N: Stages<B> + Module<B>>(
+    network: &N,
+    stage: usize,
+    maps: Shards<Inner<B>>,
+    of_maps: Tensor<Inner<B>, 4>,
+    gradients: &mut GradientsParams,
+) -> Option<Tensor<Inner<B>, 4>> {
+    let input = Tensor::<B, 4>::from_inner(joined(maps));
+    let input = match stage {
+        0 => input,
+        _ => input.require_grad(),
+    };
+    let output = network.stage(stage, input.clone(), &mut Direct::recomputing());
+    let found = (output * Tensor::from_inner(of_maps)).sum().backward();
+    network.visit(&mut Collector::<B> {
+        found: &found,
+        gradients,
+    });
+    input.grad(&found)
 }
 
 /// Moves what autodiff found into the gradients by parameter.

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use crate::model::layers::channel_sums;
+use crate::model::layers::{ComputePath, channel_sums};
 
 /// The parts of a map `[N, H, W, C]`, in order.
 ///
@@ -11,20 +11,38 @@ use crate::model::layers::channel_sums;
 /// all threads busy, and only what a batch norm sums over the batch crosses the parts.
 pub(super) type Shards<B> = Vec<Tensor<B, 4>>;
 
-/// `map` in as many parts as there are threads, at most one for each image.
-pub(super) fn cut<B: Backend>(map: Tensor<B, 4>) -> Shards<B> {
+/// `map` in as many parts as there are threads, at most one for each image; in one where Burn's own
+/// kernels compute, which have threads of their own.
+pub(super) fn cut<B: Backend>(map: Tensor<B, 4>, path: ComputePath) -> Shards<B> {
     let images = map.dims()[0];
-    let parts = rayon::current_num_threads().min(images);
-    if parts == 1 {
+    let parts = match path {
+        ComputePath::Rows => rayon::current_num_threads().min(images),
+        ComputePath::Native => 1,
+    };
+    let start = |part: usize| part * images / parts;
+    let sizes: Vec<usize> = (0..parts)
+        .map(|part| start(part + 1) - start(part))
+        .collect();
+    cut_into(map, &sizes)
+}
+
+/// The numbers of images in the parts.
+pub(super) fn sizes<B: Backend>(shards: &Shards<B>) -> Vec<usize> {
+    shards.iter().map(|shard| shard.dims()[0]).collect()
+}
+
+/// `map` in parts of so many images.
+pub(super) fn cut_into<B: Backend>(map: Tensor<B, 4>, sizes: &[usize]) -> Shards<B> {
+    if let [_] = sizes {
         return vec![map];
     }
-    let start = |part: usize| part * images / parts;
-    (0..parts)
-        .map(|part| {
-            map.clone()
-                .narrow(0, start(part), start(part + 1) - start(part))
-        })
-        .collect()
+    let mut start = 0;
+    let part = |&images: &usize| {
+        let part = map.clone().narrow(0, start, images);
+        start += images;
+        part
+    };
+    sizes.iter().map(part).collect()
 }
 
 /// The map of some parts.
@@ -88,7 +106,7 @@ impl<B: Backend> Rows<B> {
     }
 
     /// The sum of each column, `[1, C]`.
-    pub(super) fn sums(&self) -> Tensor<B, 2> {
-        channel_sums(self.rows.clone(), self.size[0], 1.0)
+    pub(super) fn sums(&self, path: ComputePath) -> Tensor<B, 2> {
+        channel_sums(self.rows.clone(), self.size[0], path)
     }
 }

@@ -9,7 +9,7 @@ use burn::{
     tensor::{Tensor, TensorData, backend::Backend},
 };
 
-use super::{Direct, Pass, Recorder, Recording, Stages, shards::cut};
+use super::{Direct, Pass, Recorder, Recording, Stages, recorder::Keeps, shards::cut};
 use crate::model::{
     ComputePath, Conv4,
     layers::{
@@ -237,11 +237,11 @@ fn gradient_of_a_tracked_input_is_autodiffs() {
     let found = (maps.clone() * wave(maps.dims(), 0.9)).sum().backward();
     let expected = values(input.grad(&found).unwrap());
 
-    let mut recorder = Recorder::<AB>::new(false);
-    let input = recorder.input(cut(images), true);
+    let mut recorder = Recorder::<AB>::new(Keeps::Record);
+    let input = recorder.input(cut(images, ComputePath::Rows), true);
     let start = input.index();
     let output = network.run(input, &mut recorder).index();
-    let of_output = cut(wave(maps.dims(), 0.9));
+    let of_output = cut(wave(maps.dims(), 0.9), ComputePath::Rows);
     let found = recorder.backward(start, output, of_output, &mut GradientsParams::new());
     let found: Vec<f64> = found.unwrap().into_iter().flat_map(values).collect();
     assert_close("input", &found, &expected, TOLERANCE);

@@ -234,8 +234,8 @@ impl<'m> Pass<'m, B> for Observer<'_> {
         activation.forward(a + b)
     }
 
-    fn named(&mut self, name: &str, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        (self.0)(name, &map);
+    fn named(&mut self, name: impl FnOnce() -> String, map: Tensor<B, 4>) -> Tensor<B, 4> {
+        (self.0)(&name(), &map);
         map
     }
 }

@@ -17,6 +17,10 @@ pub struct RunRecord {
     pub burn: String,
     /// Backend and device.
     pub backend: String,
+    /// Threads that shared the batches, where the processor computed: sums are in the order of the
+    /// parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
     /// Seed of initialisation, batches and augmentation.
     pub seed: u64,
     /// Numbers in the network that training changes.

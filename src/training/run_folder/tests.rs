@@ -15,6 +15,7 @@ fn record() -> RunRecord {
         loop_dml: "0".into(),
         burn: "0".into(),
         backend: "cpu".into(),
+        threads: Some(2),
         seed: 1,
         parameters: 1,
         train: split.clone(),
