@@ -12,10 +12,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// asks for the same again, and pages that come back have to be cleared one by one, a tenth of a step's
 /// time. `MIMALLOC_PURGE_DELAY` says otherwise.
 fn keep_freed_memory() {
-    use libmimalloc_sys::{mi_option_eager_commit_delay, mi_option_set, mi_option_t};
+    use libmimalloc_sys::{mi_option_set, mi_option_t, mi_option_use_numa_nodes};
 
-    // The option after this one in mimalloc.h, for which the bindings have no name.
-    const PURGE_DELAY: mi_option_t = mi_option_eager_commit_delay + 1;
+    // The option before this one in mimalloc.h, for which the bindings have no name.
+    const PURGE_DELAY: mi_option_t = mi_option_use_numa_nodes - 1;
     const NEVER: i32 = -1;
 
     if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {

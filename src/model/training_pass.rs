@@ -28,8 +28,14 @@ pub struct TrainingPass {
 /// From a loss of a step's embeddings to the gradients of the parameters.
 pub struct WayBack<'m, B: AutodiffBackend> {
     embedder: &'m Embedder<B>,
-    /// The feature maps and how they came about, where the backbone trains.
-    backbone: Option<(Tensor<B, 4>, Recording<'m, B, BackboneNetwork<B>>)>,
+    /// Where the backbone trains.
+    backbone: Option<RecordedBackbone<'m, B>>,
+}
+
+/// The feature maps, and how they came about.
+struct RecordedBackbone<'m, B: AutodiffBackend> {
+    maps: Tensor<B, 4>,
+    recording: Recording<'m, B, BackboneNetwork<B>>,
 }
 
 impl<B: AutodiffBackend> Embedder<B> {
@@ -56,7 +62,11 @@ impl<B: AutodiffBackend> Embedder<B> {
             false => {
                 let (maps, recording) = Recording::new(&self.backbone, images, pass.recompute);
                 let maps = Tensor::from_inner(maps).require_grad();
-                (maps.clone(), Some((maps, recording)))
+                let recorded = RecordedBackbone {
+                    maps: maps.clone(),
+                    recording,
+                };
+                (maps, Some(recorded))
             }
         };
         let features = drop_out(self.pool(maps), self.dropout(), &mut pass.draws);
@@ -72,11 +82,14 @@ impl<B: AutodiffBackend> WayBack<'_, B> {
     /// The gradients of a `loss` of the embeddings by parameter.
     pub fn gradients(self, loss: Tensor<B, 1>) -> GradientsParams {
         let found = loss.backward();
-        let maps = self
+        let of_maps = self
             .backbone
-            .and_then(|(maps, recording)| Some((maps.grad(&found)?, recording)));
+            .and_then(|RecordedBackbone { maps, recording }| {
+                let of_maps = maps.grad(&found)?;
+                Some((of_maps, recording))
+            });
         let mut gradients = GradientsParams::from_grads(found, self.embedder);
-        if let Some((of_maps, recording)) = maps {
+        if let Some((of_maps, recording)) = of_maps {
             recording.backward(of_maps, &mut gradients);
         }
         gradients
