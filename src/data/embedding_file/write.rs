@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::npy::write_npy;
 use super::{CLASSES, PATHS};
-use crate::new_file::{NewFileError, check_free, write_new};
+use crate::new_file::{NewFileError, NewFiles, check_free, write_new};
 
 /// Embeddings of named images.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,7 +67,7 @@ impl EmbeddingOutput {
     /// Writes the embeddings.
     ///
     /// # Errors
-    /// When a file has come to exist meanwhile, or cannot be written.
+    /// When a file has come to exist meanwhile, or cannot be written; then none is left.
     pub fn write(&self, embeddings: &NamedEmbeddings) -> Result<(), NewFileError> {
         let NamedEmbeddings {
             rows,
@@ -88,12 +88,14 @@ impl EmbeddingOutput {
             let tensors = [("embeddings", embeddings), ("labels", labels)];
             return write_tensors(&self.path, tensors, Some(metadata));
         };
-        write_array(labels_path, labels)?;
-        write_new(names_path, |file| {
+        let mut files = NewFiles::default();
+        files.write(labels_path, |file| write_array(&labels, file))?;
+        files.write(names_path, |file| {
             writeln!(file, "{}", json!({PATHS: paths, CLASSES: classes}))
         })?;
         // The embeddings last: where they are, the rest is too.
-        write_array(&self.path, embeddings)
+        files.write(&self.path, |file| write_array(&embeddings, file))?;
+        files.persist()
     }
 }
 
@@ -119,12 +121,10 @@ fn write_tensors<const N: usize>(
     })
 }
 
-fn write_array(path: &Path, array: Array) -> Result<(), NewFileError> {
-    write_new(path, |file| {
-        let mut buffered = BufWriter::new(file);
-        write_npy(&array, &mut buffered)?;
-        buffered.flush()
-    })
+fn write_array(array: &Array, file: impl Write) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    write_npy(array, &mut buffered)?;
+    buffered.flush()
 }
 
 /// Numbers as an array of a file, turned to bytes only while it is written.
@@ -261,6 +261,16 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let error = EmbeddingOutput::new(&path).unwrap_err().to_string();
         assert!(error.contains("rows.labels.npy exists"), "{error}");
+    }
+
+    #[test]
+    fn arrays_whose_embeddings_cannot_be_written_are_not_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        let output = EmbeddingOutput::new(&path).unwrap();
+        std::fs::write(&path, "meanwhile").unwrap();
+        output.write(&two_rows()).unwrap_err();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
     #[test]

@@ -18,8 +18,12 @@ fn config(backbone: Backbone) -> Config {
     config
 }
 
+fn embedder(config: &Config) -> Embedder<B> {
+    EmbedderConfig::from(&config.model).init(&Default::default())
+}
+
 fn exported(config: &Config) -> (TempDir, PathBuf, Embedder<B>) {
-    let embedder = EmbedderConfig::from(&config.model).init::<B>(&Default::default());
+    let embedder = embedder(config);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("embedder.safetensors");
     let output = ExportOutput::new(&path).unwrap();
@@ -194,4 +198,21 @@ fn what_is_in_the_way_is_not_overwritten() {
     std::fs::remove_file(&path).unwrap();
     assert!(refusal(&path).contains("embedder.json exists"));
     assert!(refusal(&folder.path().join("embedder.pth")).contains(".safetensors"));
+}
+
+#[test]
+fn export_that_failed_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("embedder.safetensors");
+    let config = config(Backbone::Conv4);
+    let output = ExportOutput::new(&path).unwrap();
+    std::fs::write(&path, "meanwhile").unwrap();
+    let error = output.write(&embedder(&config), &config, None).unwrap_err();
+    assert!(matches!(error, NewFileError::Exists { .. }), "{error}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+
+    std::fs::remove_file(&path).unwrap();
+    let output = ExportOutput::new(&path).unwrap();
+    output.write(&embedder(&config), &config, None).unwrap();
+    read(&path).unwrap();
 }
