@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExportError;
-use crate::config::{Config, ModelConfig, TestView, TransformConfig};
+use crate::config::{Config, ModelConfig, TestView, TransformConfig, WeightsSource};
 
 /// The format that is written, and the only one that is read. It rises when a reader of the one
 /// before would embed otherwise.
@@ -19,7 +19,7 @@ pub struct ExportHeader {
     format: u64,
     /// The version that wrote the file.
     pub loop_dml: String,
-    /// `[model]` of the run's configuration, as resolved.
+    /// `[model]` of the run's configuration, as resolved; of a weights file only the name.
     pub model: ModelConfig,
     /// How an image becomes the network's input.
     pub preprocessing: Preprocessing,
@@ -67,7 +67,7 @@ impl ExportHeader {
         Self {
             format: FORMAT,
             loop_dml: env!("CARGO_PKG_VERSION").into(),
-            model: config.model.clone(),
+            model: published(&config.model),
             preprocessing: Preprocessing {
                 image_size: t.image_size,
                 resize: t.resize,
@@ -128,4 +128,14 @@ impl ExportHeader {
             }),
         }
     }
+}
+
+/// The network without the folder of its weights file, which is nobody else's business: to embed, it
+/// matters only that there were weights.
+fn published(model: &ModelConfig) -> ModelConfig {
+    let mut model = model.clone();
+    if let Some(WeightsSource::File(path)) = &mut model.weights {
+        *path = path.file_name().unwrap_or_default().into();
+    }
+    model
 }

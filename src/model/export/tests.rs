@@ -5,7 +5,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{Backbone, Descriptor, Pooling};
+use crate::config::{Backbone, Descriptor, Pooling, WeightsSource};
 
 type B = burn_flex::Flex;
 
@@ -215,4 +215,22 @@ fn export_that_failed_can_be_tried_again() {
     let output = ExportOutput::new(&path).unwrap();
     output.write(&embedder(&config), &config, None).unwrap();
     read(&path).unwrap();
+}
+
+#[test]
+fn folders_of_weights_files_are_not_published() {
+    let mut config = config(Backbone::Conv4);
+    // The name of a published file stands for this one no more than its path did.
+    for name in ["weights.pth", "imagenet"] {
+        let file = Path::new("/home/somebody/secret").join(name);
+        config.model.weights = Some(WeightsSource::File(file));
+        let header = ExportHeader::new(&config, None);
+        let text = serde_json::to_string(&header).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let again = ExportHeader::parse(Some(&text), Path::new("export")).unwrap();
+        let kept = WeightsSource::File(name.into());
+        assert_eq!(again.model.weights.unwrap().to_string(), kept.to_string());
+    }
+    config.model.weights = Some(WeightsSource::ImageNetV2);
+    assert_eq!(ExportHeader::new(&config, None).model, config.model);
 }
