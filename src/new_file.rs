@@ -24,6 +24,14 @@ pub enum NewFileError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The name does not say in which format to write.
+    #[error("{} does not say in which format to write: let its name end in {endings}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The endings that do.
+        endings: &'static str,
+    },
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the folder and its free space", path.display())]
     Unwritable {

@@ -29,9 +29,8 @@ pub struct NamedEmbeddings {
 
 /// Where embeddings are written to; the name says in which format.
 ///
-/// `NAME.npy` holds the embeddings alone, which is what the format can hold. Beside it come
-/// `NAME.labels.npy` and `NAME.json` with `paths` and `classes`. Any other name is one safetensors
-/// file.
+/// `NAME.safetensors` holds everything. `NAME.npy` holds the embeddings alone, which is what the
+/// format can hold; beside it come `NAME.labels.npy` and `NAME.json` with `paths` and `classes`.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutput {
     path: PathBuf,
@@ -43,11 +42,19 @@ impl EmbeddingOutput {
     /// Output to `path`, which has to be free, with all that is written beside it.
     ///
     /// # Errors
-    /// Those of [`check_free`].
+    /// Those of [`check_free`], and when the name ends otherwise.
     pub fn new(path: &Path) -> Result<Self, NewFileError> {
-        let numpy = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+        let ends_in = |ending: &str| {
+            let extension = path.extension();
+            extension.is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+        };
+        let numpy = ends_in("npy");
+        if !numpy && !ends_in("safetensors") {
+            return Err(NewFileError::Format {
+                path: path.to_path_buf(),
+                endings: ".safetensors or .npy",
+            });
+        }
         let output = Self {
             path: path.to_path_buf(),
             beside: numpy.then(|| ["labels.npy", "json"].map(|end| path.with_extension(end))),
@@ -271,6 +278,19 @@ mod tests {
         std::fs::write(&path, "meanwhile").unwrap();
         output.write(&two_rows()).unwrap_err();
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_of_formats_that_are_not_written_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = |name: &str| EmbeddingOutput::new(&folder.path().join(name));
+        for name in ["rows.csv", "rows.npz", "rows", "npy", "rows.npy.gz"] {
+            let error = new(name).unwrap_err().to_string();
+            assert!(error.contains(".safetensors or .npy"), "{error}");
+        }
+        for name in ["rows.safetensors", "rows.1.npy", "ROWS.NPY"] {
+            new(name).unwrap();
+        }
     }
 
     #[test]
