@@ -12,6 +12,8 @@ use crate::config::{Config, ModelConfig, TestView, TransformConfig, WeightsSourc
 /// before would embed otherwise.
 const FORMAT: u64 = 1;
 
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// All that is needed, beside the tensors, to embed images as the evaluation in training did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +68,7 @@ impl ExportHeader {
         let t = &config.data.transform;
         Self {
             format: FORMAT,
-            loop_dml: env!("CARGO_PKG_VERSION").into(),
+            loop_dml: OWN_VERSION.into(),
             model: published(&config.model),
             preprocessing: Preprocessing {
                 image_size: t.image_size,
@@ -90,16 +92,26 @@ impl ExportHeader {
             reason: error.to_string(),
         };
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
+        let writer = value["loop_dml"].as_str().map(String::from);
         // A later format may have other keys: it is told as such.
-        match value["format"].as_u64() {
-            Some(found) if found != FORMAT => Err(ExportError::Format {
+        if let Some(found) = value["format"].as_u64().filter(|&found| found != FORMAT) {
+            return Err(ExportError::Format {
                 path: path.into(),
                 found,
                 known: FORMAT,
-                writer: value["loop_dml"].as_str().unwrap_or("unknown").into(),
-            }),
-            _ => serde_json::from_value(value).map_err(damaged),
+                writer: writer.unwrap_or("unknown".into()),
+            });
         }
+        // So may another version that embeds the same by what it has in common with this one.
+        serde_json::from_value(value).map_err(|error| match writer {
+            Some(writer) if writer != OWN_VERSION => ExportError::Version {
+                path: path.into(),
+                reason: error.to_string(),
+                writer,
+                own: OWN_VERSION,
+            },
+            _ => damaged(error),
+        })
     }
 
     /// The header as a configuration, checked; what it does not say is by default.

@@ -176,6 +176,24 @@ fn files_of_another_origin_are_told_from_damaged_and_later_ones() {
         later.contains("format 2") && later.contains("9.1.0"),
         "{later}"
     );
+    // The same format with a key, or a value, that is known only there.
+    let header = ExportHeader::new(&config(Backbone::Conv4), None);
+    let novel = |loop_dml: &str, key: &str| {
+        let mut header = serde_json::to_value(&header).unwrap();
+        header["loop_dml"] = loop_dml.into();
+        header[key] = "novel".into();
+        with(Some(&header.to_string()))
+    };
+    for key in ["novel", "mirror"] {
+        let later = novel("9.1.0", key);
+        let versions = format!(
+            "written by loop-dml 9.1.0, this is {}",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(later.contains(&versions), "{later}");
+        let damaged = novel(env!("CARGO_PKG_VERSION"), key);
+        assert!(!damaged.contains("written by"), "{damaged}");
+    }
     assert!(with(Some("{}")).contains("missing field"));
     assert!(with(Some("no JSON")).contains("cannot be used"));
 }
