@@ -74,93 +74,207 @@ pub(super) fn pickled_layouts(path: &Path) -> Result<BTreeMap<String, Layout>, P
         }
         Machine::run(file)?
     };
-    let mut layouts = BTreeMap::new();
-    pickled.collect_layouts("", &mut layouts);
-    Ok(layouts)
+    pickled.layouts()
 }
 
+/// Dictionaries nested deeper are refused: a checkpoint has a few levels.
+const DEEPEST: usize = 64;
+
+/// A pickle that makes more values is refused. A tensor takes some 25.
+const MOST_VALUES: usize = 1 << 22;
+
+/// Names that are longer together, in bytes, are refused. A pickle may hold the same dictionary many
+/// times, and dictionaries of such ones; the names of its tensors multiply with each level.
+const LONGEST_NAMES: usize = 1 << 24;
+
+/// The most axes that a tensor of PyTorch can have.
+const MOST_AXES: usize = 64;
+
 /// What the instructions of a pickle make, as far as it matters here.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Value {
     Integer(i64),
     Text(String),
-    /// A class or function: module and name.
-    Global(String),
-    Tuple(Vec<Value>),
-    Dictionary(Vec<(Value, Value)>),
+    Function(Function),
+    Tuple(Vec<Place>),
+    Dictionary(Vec<(Place, Place)>),
     Tensor(Layout),
     Other,
 }
 
+/// The functions whose results matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Function {
+    /// From a storage, an offset, a shape and strides.
+    Tensor,
+    /// From a tensor.
+    Parameter,
+    /// A tensor of a subclass, from a function and what that is to be called with.
+    Subclass,
+    /// An empty dictionary; what is in it is put there afterwards.
+    OrderedDictionary,
+}
+
 impl Value {
-    fn collect_layouts(self, name: &str, layouts: &mut BTreeMap<String, Layout>) {
-        match self {
-            Self::Tensor(layout) => drop(layouts.insert(name.to_string(), layout)),
-            Self::Dictionary(entries) => {
-                for (key, value) in entries {
-                    let key = match key {
-                        Self::Text(key) => key,
-                        Self::Integer(key) => key.to_string(),
-                        _ => continue,
-                    };
-                    let name = if name.is_empty() {
-                        key
-                    } else {
-                        format!("{name}.{key}")
-                    };
-                    value.collect_layouts(&name, layouts);
-                }
-            }
-            _ => {}
+    /// The class or function `name` of `module`.
+    fn global(module: &str, name: &str) -> Self {
+        Self::Function(match (module, name) {
+            ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Function::Tensor,
+            ("torch._utils", "_rebuild_parameter") => Function::Parameter,
+            ("torch._tensor", "_rebuild_from_type_v2") => Function::Subclass,
+            ("collections", "OrderedDict") => Function::OrderedDictionary,
+            _ => return Self::Other,
+        })
+    }
+}
+
+/// Where a value stands in [`Values`].
+type Place = usize;
+
+/// All values of a pickle, in the order in which they are made. They hold each other by their place:
+/// one that is recalled from the memory is not copied, one in many others is dropped but once, and
+/// what holds itself is no trouble.
+#[derive(Debug, Default)]
+struct Values(Vec<Value>);
+
+impl Values {
+    fn push(&mut self, value: Value) -> Result<Place, PickleError> {
+        if self.0.len() == MOST_VALUES {
+            return Err(PickleError::Damaged);
         }
+        self.0.push(value);
+        Ok(self.0.len() - 1)
     }
 
     /// A tuple of sizes.
-    fn sizes(&self) -> Option<Vec<usize>> {
-        let Self::Tuple(values) = self else {
+    fn sizes(&self, tuple: Place) -> Option<Vec<usize>> {
+        let Value::Tuple(places) = &self.0[tuple] else {
             return None;
         };
-        let size = |value: &Value| match value {
+        if places.len() > MOST_AXES {
+            return None;
+        }
+        let size = |&place: &Place| match &self.0[place] {
             Value::Integer(size) => usize::try_from(*size).ok(),
             _ => None,
         };
-        values.iter().map(size).collect()
+        places.iter().map(size).collect()
     }
 
-    /// What calling the function `name` with `arguments` gives.
-    fn called(name: &str, mut arguments: Vec<Value>) -> Self {
-        match (name, &arguments[..]) {
-            (
-                "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor",
-                [_storage, _offset, shape, strides, ..],
-            ) => match (shape.sizes(), strides.sizes()) {
-                (Some(shape), Some(strides)) => Self::Tensor(Layout { shape, strides }),
-                _ => Self::Other,
-            },
-            ("torch._utils._rebuild_parameter", [_, ..]) => arguments.swap_remove(0),
-            (
-                "torch._tensor._rebuild_from_type_v2",
-                [Self::Global(name), _, Self::Tuple(rest), ..],
-            ) => Self::called(name, rest.clone()),
-            ("collections.OrderedDict", _) => Self::Dictionary(Vec::new()),
-            _ => Self::Other,
+    /// What calling `callable` with the tuple `arguments` gives.
+    fn called(&mut self, callable: Place, arguments: Place) -> Result<Place, PickleError> {
+        let call = match self.call(callable, arguments) {
+            // No subclass is made by way of another one.
+            Some((Function::Subclass, &[callable, _type, arguments, ..])) => {
+                self.call(callable, arguments)
+            }
+            call => call,
+        };
+        let value = match call {
+            Some((Function::Tensor, &[_storage, _offset, shape, strides, ..])) => {
+                match (self.sizes(shape), self.sizes(strides)) {
+                    (Some(shape), Some(strides)) => Value::Tensor(Layout { shape, strides }),
+                    _ => Value::Other,
+                }
+            }
+            Some((Function::Parameter, &[tensor, ..])) => return Ok(tensor),
+            Some((Function::OrderedDictionary, _)) => Value::Dictionary(Vec::new()),
+            _ => Value::Other,
+        };
+        self.push(value)
+    }
+
+    /// The function at `callable` and the arguments in the tuple at `arguments`, if they are these.
+    fn call(&self, callable: Place, arguments: Place) -> Option<(Function, &[Place])> {
+        match (&self.0[callable], &self.0[arguments]) {
+            (Value::Function(function), Value::Tuple(arguments)) => Some((*function, arguments)),
+            _ => None,
         }
+    }
+}
+
+/// What a whole pickle makes.
+#[derive(Debug)]
+struct Pickled {
+    values: Values,
+    /// What stands on top in the end.
+    top: Place,
+}
+
+impl Pickled {
+    /// The layout of each tensor by its name.
+    fn layouts(&self) -> Result<BTreeMap<String, Layout>, PickleError> {
+        let mut found = Found {
+            layouts: BTreeMap::new(),
+            names: 0,
+        };
+        found.collect(&self.values, self.top, "", 0)?;
+        Ok(found.layouts)
+    }
+}
+
+/// The layouts found so far.
+struct Found {
+    layouts: BTreeMap<String, Layout>,
+    /// The length of all names together, those of dictionaries included.
+    names: usize,
+}
+
+impl Found {
+    /// Adds those in the value at `place`, which is called `name` and has `depth` dictionaries around
+    /// it.
+    fn collect(
+        &mut self,
+        values: &Values,
+        place: Place,
+        name: &str,
+        depth: usize,
+    ) -> Result<(), PickleError> {
+        let entries = match &values.0[place] {
+            Value::Tensor(layout) => {
+                self.layouts.insert(name.to_string(), layout.clone());
+                return Ok(());
+            }
+            Value::Dictionary(entries) if depth < DEEPEST => entries,
+            Value::Dictionary(_) => return Err(PickleError::Damaged),
+            _ => return Ok(()),
+        };
+        for &(key, value) in entries {
+            let key = match &values.0[key] {
+                Value::Text(key) => key.clone(),
+                Value::Integer(key) => key.to_string(),
+                _ => continue,
+            };
+            // At least one for each, an empty one also.
+            self.names += name.len() + 1 + key.len();
+            if self.names > LONGEST_NAMES {
+                return Err(PickleError::Damaged);
+            }
+            let name = match name {
+                "" => key,
+                name => format!("{name}.{key}"),
+            };
+            self.collect(values, value, &name, depth + 1)?;
+        }
+        Ok(())
     }
 }
 
 /// Follows the instructions of one pickle (Python's `pickletools` lists them).
 struct Machine<R> {
     pickle: R,
-    stack: Vec<Value>,
+    values: Values,
+    stack: Vec<Place>,
     /// Heights of the stack at the open marks.
     marks: Vec<usize>,
-    memory: HashMap<u32, Value>,
+    memory: HashMap<u32, Place>,
 }
 
 impl<R: Read> Machine<R> {
-    fn run(pickle: R) -> Result<Value, PickleError> {
+    fn run(pickle: R) -> Result<Pickled, PickleError> {
         let mut machine = Self {
             pickle,
+            values: Values::default(),
             stack: Vec::new(),
             marks: Vec::new(),
             memory: HashMap::new(),
@@ -168,7 +282,10 @@ impl<R: Read> Machine<R> {
         loop {
             let [instruction] = machine.bytes()?;
             if instruction == b'.' {
-                return machine.pop();
+                return Ok(Pickled {
+                    top: machine.pop()?,
+                    values: machine.values,
+                });
             }
             machine.follow(instruction)?;
         }
@@ -190,14 +307,14 @@ impl<R: Read> Machine<R> {
             0x8a => {
                 let [length] = self.bytes()?;
                 let value = signed(&self.take(length.into())?);
-                self.stack.push(value);
+                self.push(value)?;
             }
             b'G' => {
                 self.bytes::<8>()?;
-                self.stack.push(Value::Other);
+                self.push(Value::Other)?;
             }
             // None, true, false, an empty set.
-            b'N' | 0x88 | 0x89 | 0x8f => self.stack.push(Value::Other),
+            b'N' | 0x88 | 0x89 | 0x8f => self.push(Value::Other)?,
             // Strings: text with a length of 1, 4 or 8 bytes, and bytes.
             0x8c | b'U' | b'C' => {
                 let [length] = self.bytes()?;
@@ -212,23 +329,23 @@ impl<R: Read> Machine<R> {
                 self.push_text(length)?;
             }
             // Tuples, lists and dictionaries. Of a list nothing is needed.
-            b')' => self.stack.push(Value::Tuple(Vec::new())),
+            b')' => self.push(Value::Tuple(Vec::new()))?,
             0x85..=0x87 => {
                 let start = self
                     .stack
                     .len()
                     .checked_sub(usize::from(instruction - 0x84));
                 let items = self.stack.split_off(start.ok_or(PickleError::Damaged)?);
-                self.stack.push(Value::Tuple(items));
+                self.push(Value::Tuple(items))?;
             }
             b't' => {
                 let items = self.above_mark()?;
-                self.stack.push(Value::Tuple(items));
+                self.push(Value::Tuple(items))?;
             }
-            b']' => self.stack.push(Value::Other),
+            b']' => self.push(Value::Other)?,
             b'a' => drop(self.pop()?),
             b'e' => drop(self.above_mark()?),
-            b'}' => self.stack.push(Value::Dictionary(Vec::new())),
+            b'}' => self.push(Value::Dictionary(Vec::new()))?,
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.insert([key, value].into())?;
@@ -257,29 +374,28 @@ impl<R: Read> Machine<R> {
             }
             // Names of classes and functions, calls, objects, and the state given to them.
             b'c' => {
-                let name = format!("{}.{}", self.line()?, self.line()?);
-                self.stack.push(Value::Global(name));
+                let (module, name) = (self.line()?, self.line()?);
+                self.push(Value::global(&module, &name))?;
             }
             0x93 => {
-                let (Value::Text(name), Value::Text(module)) = (self.pop()?, self.pop()?) else {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(name), Value::Text(module)) =
+                    (&self.values.0[name], &self.values.0[module])
+                else {
                     return Err(PickleError::Damaged);
                 };
-                self.stack.push(Value::Global(format!("{module}.{name}")));
+                self.push(Value::global(module, name))?;
             }
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
-                self.stack.push(match (callable, arguments) {
-                    (Value::Global(name), Value::Tuple(arguments)) => {
-                        Value::called(&name, arguments)
-                    }
-                    _ => Value::Other,
-                });
+                let value = self.values.called(callable, arguments)?;
+                self.stack.push(value);
             }
             b'b' => drop(self.pop()?),
             // A storage.
             b'Q' => {
                 self.pop()?;
-                self.stack.push(Value::Other);
+                self.push(Value::Other)?;
             }
             _ => return Err(PickleError::Instruction(instruction)),
         }
@@ -316,24 +432,28 @@ impl<R: Read> Machine<R> {
         &mut self,
         number: impl FnOnce([u8; N]) -> i64,
     ) -> Result<(), PickleError> {
-        let value = Value::Integer(number(self.bytes()?));
-        self.stack.push(value);
-        Ok(())
+        let number = number(self.bytes()?);
+        self.push(Value::Integer(number))
     }
 
     fn push_text(&mut self, length: u64) -> Result<(), PickleError> {
         let text = self.take(length)?;
         let text = String::from_utf8_lossy(&text).into_owned();
-        self.stack.push(Value::Text(text));
+        self.push(Value::Text(text))
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), PickleError> {
+        let place = self.values.push(value)?;
+        self.stack.push(place);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Value, PickleError> {
+    fn pop(&mut self) -> Result<Place, PickleError> {
         self.stack.pop().ok_or(PickleError::Damaged)
     }
 
     /// Everything above the last mark, which goes with it.
-    fn above_mark(&mut self) -> Result<Vec<Value>, PickleError> {
+    fn above_mark(&mut self) -> Result<Vec<Place>, PickleError> {
         let mark = self.marks.pop().ok_or(PickleError::Damaged)?;
         match mark <= self.stack.len() {
             true => Ok(self.stack.split_off(mark)),
@@ -342,25 +462,24 @@ impl<R: Read> Machine<R> {
     }
 
     /// Puts keys and values, which take turns in `items`, into the dictionary on the stack.
-    fn insert(&mut self, items: Vec<Value>) -> Result<(), PickleError> {
-        if let Value::Dictionary(entries) = self.stack.last_mut().ok_or(PickleError::Damaged)? {
-            let mut items = items.into_iter();
-            while let (Some(key), Some(value)) = (items.next(), items.next()) {
-                entries.push((key, value));
-            }
+    fn insert(&mut self, items: Vec<Place>) -> Result<(), PickleError> {
+        let &place = self.stack.last().ok_or(PickleError::Damaged)?;
+        if let Value::Dictionary(entries) = &mut self.values.0[place] {
+            let (pairs, _) = items.as_chunks();
+            entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
         }
         Ok(())
     }
 
     fn remember(&mut self, key: u32) -> Result<(), PickleError> {
-        let value = self.stack.last().ok_or(PickleError::Damaged)?;
-        self.memory.insert(key, value.clone());
+        let &place = self.stack.last().ok_or(PickleError::Damaged)?;
+        self.memory.insert(key, place);
         Ok(())
     }
 
     fn recall(&mut self, key: u32) -> Result<(), PickleError> {
-        let value = self.memory.get(&key).ok_or(PickleError::Damaged)?;
-        self.stack.push(value.clone());
+        let &place = self.memory.get(&key).ok_or(PickleError::Damaged)?;
+        self.stack.push(place);
         Ok(())
     }
 }
@@ -436,5 +555,55 @@ mod tests {
         }
         let unknown = Machine::run(&b"i."[..]);
         assert!(matches!(unknown, Err(PickleError::Instruction(b'i'))));
+    }
+
+    fn layouts(pickle: &[u8]) -> Result<BTreeMap<String, Layout>, PickleError> {
+        Machine::run(pickle)?.layouts()
+    }
+
+    /// A dictionary with the tensor `t` of one axis, which remembers itself as 0.
+    const DICTIONARY: &[u8] = b"}q\x00\x8c\x01tctorch._utils\n_rebuild_tensor_v2\n\
+                                (K\x00K\x00K\x03\x85K\x01\x85tRs";
+
+    #[test]
+    fn recalled_values_are_what_they_became_since() {
+        // {"a": d, "b": d}, remembered before the tensor is in it.
+        let pickle = [b"}", DICTIONARY, b"0\x8c\x01ah\x00s\x8c\x01bh\x00s."].concat();
+        let found = layouts(&pickle).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a.t", "b.t"]);
+        assert_eq!(found["b.t"], layout(&[3], &[1]));
+    }
+
+    #[test]
+    fn values_that_hold_others_twice_do_not_multiply() {
+        // Of 1000 tuples each has the one before at both places.
+        let tuples = [b")", &b"q\x00h\x00\x86".repeat(1000)[..], b"."].concat();
+        assert!(layouts(&tuples).unwrap().is_empty());
+        // The names of dictionaries do: 2^40 of them.
+        let level = b"q\x000}\x8c\x01ah\x00s\x8c\x01bh\x00s";
+        let few = [DICTIONARY, &level.repeat(4), b"."].concat();
+        assert_eq!(layouts(&few).unwrap().len(), 16);
+        let many = [DICTIONARY, &level.repeat(40), b"."].concat();
+        assert!(matches!(layouts(&many), Err(PickleError::Damaged)));
+    }
+
+    #[test]
+    fn values_nested_without_end_are_refused_or_passed_over() {
+        let deep = 1_000_000;
+        let tuples = [b")", &b"\x85".repeat(deep)[..], b"."].concat();
+        assert!(layouts(&tuples).unwrap().is_empty());
+        let inner = [&b"}K\x01".repeat(deep)[..], b"}"].concat();
+        let dictionaries = [&inner[..], &b"s".repeat(deep), b"."].concat();
+        assert!(matches!(layouts(&dictionaries), Err(PickleError::Damaged)));
+        let itself = b"}q\x00K\x01h\x00s.";
+        assert!(matches!(layouts(itself), Err(PickleError::Damaged)));
+    }
+
+    #[test]
+    fn pickles_of_too_many_values_are_refused() {
+        let numbers = [&b"N".repeat(MOST_VALUES)[..], b"."].concat();
+        assert!(Machine::run(&numbers[..]).is_ok());
+        let more = [b"N", &numbers[..]].concat();
+        assert!(matches!(Machine::run(&more[..]), Err(PickleError::Damaged)));
     }
 }
