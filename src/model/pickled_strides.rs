@@ -22,12 +22,20 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The numbers `stored` from the tensor's first on, put into the order of rows; none where the
-    /// tensor is spread over more than as many numbers as it has.
+    /// The numbers `stored` from the tensor's first on, put into the order of rows; none where they
+    /// are not as many as the shape says, or the tensor is spread over more.
     pub(super) fn row_by_row(&self, stored: &[f32]) -> Option<Vec<f32>> {
+        let mut sides = self.shape.iter();
+        let count = sides.try_fold(1, |count: usize, &side| count.checked_mul(side));
+        if count != Some(stored.len()) || self.shape.len() != self.strides.len() {
+            return None;
+        }
         let axes = self.shape.iter().zip(&self.strides);
         let places = axes.fold(vec![0], |starts: Vec<usize>, (&length, &stride)| {
-            let along = |start: usize| (0..length).map(move |i| start + i * stride);
+            // What is beyond every number stays there, whatever comes on top of it.
+            let along = |start: usize| {
+                (0..length).map(move |i| start.saturating_add(i.saturating_mul(stride)))
+            };
             starts.into_iter().flat_map(along).collect()
         });
         places.into_iter().map(|i| stored.get(i).copied()).collect()
@@ -528,6 +536,22 @@ mod tests {
         // Every second number of a storage of which only six were read.
         assert_eq!(rows(&[6, 2]), None);
         assert_eq!(layout(&[], &[]).row_by_row(&stored[..1]).unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn shapes_and_strides_that_cannot_be_are_refused() {
+        let stored = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        for (shape, strides) in [
+            (&[3, 3][..], &[0, 0][..]),
+            (&[1 << 40], &[0]),
+            (&[1 << 40, 1 << 40], &[0, 0]),
+            (&[2, 3], &[usize::MAX, 1]),
+            (&[2, 3], &[usize::MAX, usize::MAX]),
+            (&[2, 3], &[3]),
+        ] {
+            let found = layout(shape, strides).row_by_row(&stored);
+            assert_eq!(found, None, "{shape:?} {strides:?}");
+        }
     }
 
     #[test]
