@@ -11,6 +11,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek},
     path::Path,
+    rc::Rc,
 };
 
 /// How a tensor lies in its storage.
@@ -85,11 +86,15 @@ pub(super) fn pickled_layouts(path: &Path) -> Result<BTreeMap<String, Layout>, P
     pickled.layouts()
 }
 
-/// Dictionaries nested deeper are refused: a checkpoint has a few levels.
-const DEEPEST: usize = 64;
+/// Values nested deeper are refused: a checkpoint has some ten levels.
+const DEEPEST: usize = 256;
 
-/// A pickle that makes more values is refused. A tensor takes some 25.
+/// A pickle that makes more values is refused, each counted again with all that is in it whenever the
+/// memory takes or gives it: burn-store copies it then. A tensor takes some 100.
 const MOST_VALUES: usize = 1 << 22;
+
+/// So many bytes of text count as another value, for they are copied, too.
+const TEXT_PER_VALUE: usize = 64;
 
 /// Names that are longer together, in bytes, are refused. A pickle may hold the same dictionary many
 /// times, and dictionaries of such ones; the names of its tensors multiply with each level.
@@ -106,7 +111,7 @@ enum Value {
     Function(Function),
     Tuple(Vec<Place>),
     Dictionary(Vec<(Place, Place)>),
-    Tensor(Layout),
+    Tensor(Rc<Layout>),
     Other,
 }
 
@@ -143,26 +148,78 @@ type Place = usize;
 /// one that is recalled from the memory is not copied, one in many others is dropped but once, and
 /// what holds itself is no trouble.
 #[derive(Debug, Default)]
-struct Values(Vec<Value>);
+struct Values {
+    made: Vec<Made>,
+    /// How many there would be if the memory copied.
+    copied: usize,
+}
+
+/// A value, and how large it would be if what it holds had been copied into it.
+#[derive(Debug)]
+struct Made {
+    value: Value,
+    size: usize,
+    depth: usize,
+}
 
 impl Values {
-    fn push(&mut self, value: Value) -> Result<Place, PickleError> {
-        if self.0.len() == MOST_VALUES {
-            return Err(PickleError::Damaged);
+    fn get(&self, place: Place) -> &Value {
+        &self.made[place].value
+    }
+
+    /// Adds a value made of those at `parts`.
+    fn push(&mut self, value: Value, parts: &[Place]) -> Result<Place, PickleError> {
+        let size = match &value {
+            Value::Text(text) => 1 + text.len() / TEXT_PER_VALUE,
+            _ => 1,
+        };
+        self.count(size)?;
+        let place = self.made.len();
+        self.made.push(Made {
+            value,
+            size,
+            depth: 0,
+        });
+        self.put_into(place, parts)?;
+        Ok(place)
+    }
+
+    /// Takes note that the values at `parts` are now in the one at `place`.
+    fn put_into(&mut self, place: Place, parts: &[Place]) -> Result<(), PickleError> {
+        for &part in parts {
+            let Made { size, depth, .. } = self.made[part];
+            let whole = &mut self.made[place];
+            whole.size = whole.size.saturating_add(size);
+            whole.depth = whole.depth.max(depth + 1);
         }
-        self.0.push(value);
-        Ok(self.0.len() - 1)
+        match self.made[place].depth <= DEEPEST {
+            true => Ok(()),
+            false => Err(PickleError::Damaged),
+        }
+    }
+
+    /// Takes note that the value at `place` is put into the memory, or taken from it.
+    fn count_copy(&mut self, place: Place) -> Result<(), PickleError> {
+        self.count(self.made[place].size)
+    }
+
+    fn count(&mut self, values: usize) -> Result<(), PickleError> {
+        self.copied = self.copied.saturating_add(values);
+        match self.copied <= MOST_VALUES {
+            true => Ok(()),
+            false => Err(PickleError::Damaged),
+        }
     }
 
     /// A tuple of sizes.
     fn sizes(&self, tuple: Place) -> Option<Vec<usize>> {
-        let Value::Tuple(places) = &self.0[tuple] else {
+        let Value::Tuple(places) = self.get(tuple) else {
             return None;
         };
         if places.len() > MOST_AXES {
             return None;
         }
-        let size = |&place: &Place| match &self.0[place] {
+        let size = |&place: &Place| match self.get(place) {
             Value::Integer(size) => usize::try_from(*size).ok(),
             _ => None,
         };
@@ -181,20 +238,25 @@ impl Values {
         let value = match call {
             Some((Function::Tensor, &[_storage, _offset, shape, strides, ..])) => {
                 match (self.sizes(shape), self.sizes(strides)) {
-                    (Some(shape), Some(strides)) => Value::Tensor(Layout { shape, strides }),
+                    (Some(shape), Some(strides)) => {
+                        Value::Tensor(Rc::new(Layout { shape, strides }))
+                    }
                     _ => Value::Other,
                 }
             }
-            Some((Function::Parameter, &[tensor, ..])) => return Ok(tensor),
+            Some((Function::Parameter, &[tensor, ..])) => match self.get(tensor) {
+                Value::Tensor(layout) => Value::Tensor(Rc::clone(layout)),
+                _ => Value::Other,
+            },
             Some((Function::OrderedDictionary, _)) => Value::Dictionary(Vec::new()),
             _ => Value::Other,
         };
-        self.push(value)
+        self.push(value, &[callable, arguments])
     }
 
     /// The function at `callable` and the arguments in the tuple at `arguments`, if they are these.
     fn call(&self, callable: Place, arguments: Place) -> Option<(Function, &[Place])> {
-        match (&self.0[callable], &self.0[arguments]) {
+        match (self.get(callable), self.get(arguments)) {
             (Value::Function(function), Value::Tuple(arguments)) => Some((*function, arguments)),
             _ => None,
         }
@@ -238,9 +300,10 @@ impl Found {
         name: &str,
         depth: usize,
     ) -> Result<(), PickleError> {
-        let entries = match &values.0[place] {
+        let entries = match values.get(place) {
             Value::Tensor(layout) => {
-                self.layouts.insert(name.to_string(), layout.clone());
+                let layout = Layout::clone(layout);
+                self.layouts.insert(name.to_string(), layout);
                 return Ok(());
             }
             Value::Dictionary(entries) if depth < DEEPEST => entries,
@@ -248,7 +311,7 @@ impl Found {
             _ => return Ok(()),
         };
         for &(key, value) in entries {
-            let key = match &values.0[key] {
+            let key = match values.get(key) {
                 Value::Text(key) => key.clone(),
                 Value::Integer(key) => key.to_string(),
                 _ => continue,
@@ -344,19 +407,25 @@ impl<R: Read> Machine<R> {
                     .len()
                     .checked_sub(usize::from(instruction - 0x84));
                 let items = self.stack.split_off(start.ok_or(PickleError::Damaged)?);
-                self.push(Value::Tuple(items))?;
+                self.push_tuple(items)?;
             }
             b't' => {
                 let items = self.above_mark()?;
-                self.push(Value::Tuple(items))?;
+                self.push_tuple(items)?;
             }
             b']' => self.push(Value::Other)?,
-            b'a' => drop(self.pop()?),
-            b'e' => drop(self.above_mark()?),
+            b'a' => {
+                let item = self.pop()?;
+                self.insert(vec![item])?;
+            }
+            b'e' => {
+                let items = self.above_mark()?;
+                self.insert(items)?;
+            }
             b'}' => self.push(Value::Dictionary(Vec::new()))?,
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
-                self.insert([key, value].into())?;
+                self.insert(vec![key, value])?;
             }
             b'u' => {
                 let items = self.above_mark()?;
@@ -388,7 +457,7 @@ impl<R: Read> Machine<R> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Value::Text(name), Value::Text(module)) =
-                    (&self.values.0[name], &self.values.0[module])
+                    (self.values.get(name), self.values.get(module))
                 else {
                     return Err(PickleError::Damaged);
                 };
@@ -396,14 +465,17 @@ impl<R: Read> Machine<R> {
             }
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
-                let value = self.values.called(callable, arguments)?;
-                self.stack.push(value);
+                let place = self.values.called(callable, arguments)?;
+                self.stack.push(place);
             }
-            b'b' => drop(self.pop()?),
+            b'b' => {
+                let (state, object) = (self.pop()?, self.top()?);
+                self.values.put_into(object, &[state])?;
+            }
             // A storage.
             b'Q' => {
-                self.pop()?;
-                self.push(Value::Other)?;
+                let facts = self.pop()?;
+                self.push_of(Value::Other, &[facts])?;
             }
             _ => return Err(PickleError::Instruction(instruction)),
         }
@@ -451,13 +523,22 @@ impl<R: Read> Machine<R> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), PickleError> {
-        let place = self.values.push(value)?;
+        self.push_of(value, &[])
+    }
+
+    /// Pushes a value made of those at `parts`.
+    fn push_of(&mut self, value: Value, parts: &[Place]) -> Result<(), PickleError> {
+        let place = self.values.push(value, parts)?;
         self.stack.push(place);
         Ok(())
     }
 
     fn pop(&mut self) -> Result<Place, PickleError> {
         self.stack.pop().ok_or(PickleError::Damaged)
+    }
+
+    fn top(&self) -> Result<Place, PickleError> {
+        self.stack.last().copied().ok_or(PickleError::Damaged)
     }
 
     /// Everything above the last mark, which goes with it.
@@ -469,10 +550,17 @@ impl<R: Read> Machine<R> {
         }
     }
 
-    /// Puts keys and values, which take turns in `items`, into the dictionary on the stack.
+    fn push_tuple(&mut self, items: Vec<Place>) -> Result<(), PickleError> {
+        let parts = items.clone();
+        self.push_of(Value::Tuple(items), &parts)
+    }
+
+    /// Puts items into the list, or keys and values, which take turns in `items`, into the dictionary
+    /// on the stack.
     fn insert(&mut self, items: Vec<Place>) -> Result<(), PickleError> {
-        let &place = self.stack.last().ok_or(PickleError::Damaged)?;
-        if let Value::Dictionary(entries) = &mut self.values.0[place] {
+        let place = self.top()?;
+        self.values.put_into(place, &items)?;
+        if let Value::Dictionary(entries) = &mut self.values.made[place].value {
             let (pairs, _) = items.as_chunks();
             entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
         }
@@ -480,13 +568,15 @@ impl<R: Read> Machine<R> {
     }
 
     fn remember(&mut self, key: u32) -> Result<(), PickleError> {
-        let &place = self.stack.last().ok_or(PickleError::Damaged)?;
+        let place = self.top()?;
+        self.values.count_copy(place)?;
         self.memory.insert(key, place);
         Ok(())
     }
 
     fn recall(&mut self, key: u32) -> Result<(), PickleError> {
         let &place = self.memory.get(&key).ok_or(PickleError::Damaged)?;
+        self.values.count_copy(place)?;
         self.stack.push(place);
         Ok(())
     }
@@ -599,26 +689,61 @@ mod tests {
     }
 
     #[test]
-    fn values_that_hold_others_twice_do_not_multiply() {
-        // Of 1000 tuples each has the one before at both places.
-        let tuples = [b")", &b"q\x00h\x00\x86".repeat(1000)[..], b"."].concat();
-        assert!(layouts(&tuples).unwrap().is_empty());
-        // The names of dictionaries do: 2^40 of them.
-        let level = b"q\x000}\x8c\x01ah\x00s\x8c\x01bh\x00s";
-        let few = [DICTIONARY, &level.repeat(4), b"."].concat();
+    fn values_that_hold_others_twice_do_not_multiply_without_end() {
+        let tensors = b"q\x000}\x8c\x01ah\x00s\x8c\x01bh\x00s";
+        let few = [DICTIONARY, &tensors.repeat(4), b"."].concat();
         assert_eq!(layouts(&few).unwrap().len(), 16);
-        let many = [DICTIONARY, &level.repeat(40), b"."].concat();
-        assert!(matches!(layouts(&many), Err(PickleError::Damaged)));
+        // Tuples, lists, dictionaries, what functions return, and states.
+        for (start, level) in [
+            (&b")"[..], &b"q\x00h\x00\x86"[..]),
+            (b"]", b"q\x000](h\x00h\x00e"),
+            (b"]", b"q\x000]h\x00ah\x00a"),
+            (DICTIONARY, tensors),
+            (b")", b"q\x00h\x00R"),
+            (b"]", b"q\x00h\x00b"),
+        ] {
+            let many = [start, &level.repeat(100), b"."].concat();
+            let refused = layouts(&many);
+            assert!(matches!(refused, Err(PickleError::Damaged)), "{level:?}");
+        }
+        // One long text, ever again.
+        let text = [b"X\0\0\x01\0", &[b'a'; 1 << 16][..], b"q\x00"].concat();
+        let again = [&text[..], &b"h\x00".repeat(1 << 16), b"."].concat();
+        assert!(matches!(layouts(&again), Err(PickleError::Damaged)));
     }
 
     #[test]
-    fn values_nested_without_end_are_refused_or_passed_over() {
+    fn names_of_tensors_do_not_multiply_without_end() {
+        // Each dictionary holds the next one twice, but is empty when it is put there.
+        let nested = |levels: u8| {
+            let make = |key: u8| [b"}q", &[key][..]].concat();
+            let fill = |key: u8| {
+                let inner = [b'h', key + 1, b's'];
+                [&[b'h', key][..], b"K\x01", &inner, b"K\x02", &inner].concat()
+            };
+            let made: Vec<u8> = (0..=levels).flat_map(make).collect();
+            let filled: Vec<u8> = (0..levels).flat_map(fill).collect();
+            [&made[..], &filled, b"h\0."].concat()
+        };
+        assert!(layouts(&nested(10)).is_ok());
+        assert!(matches!(layouts(&nested(40)), Err(PickleError::Damaged)));
+    }
+
+    #[test]
+    fn values_nested_without_end_are_refused() {
         let deep = 1_000_000;
-        let tuples = [b")", &b"\x85".repeat(deep)[..], b"."].concat();
-        assert!(layouts(&tuples).unwrap().is_empty());
-        let inner = [&b"}K\x01".repeat(deep)[..], b"}"].concat();
-        let dictionaries = [&inner[..], &b"s".repeat(deep), b"."].concat();
-        assert!(matches!(layouts(&dictionaries), Err(PickleError::Damaged)));
+        for (start, level, end) in [
+            (&b")"[..], &b"\x85"[..], &b""[..]),
+            (b"", b"}K\x01", b"s"),
+            (b"", b"]", b"a"),
+            (b"", b")", b"R"),
+            (b"", b"]", b"b"),
+            (b")", b"Q", b""),
+        ] {
+            let nested = [start, &level.repeat(deep), b")", &end.repeat(deep), b"."].concat();
+            let refused = layouts(&nested);
+            assert!(matches!(refused, Err(PickleError::Damaged)), "{level:?}");
+        }
         let itself = b"}q\x00K\x01h\x00s.";
         assert!(matches!(layouts(itself), Err(PickleError::Damaged)));
     }

@@ -274,11 +274,13 @@ fn read(path: &Path) -> Result<File, WeightsError> {
             layouts: None,
         });
     }
+    // First, for it refuses pickles on which the store would exhaust memory or the stack.
+    let layouts = pickled_layouts(path).map_err(|error| unreadable(path, error))?;
     let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
     let tensors = store.get_all_snapshots();
     Ok(File {
         tensors: tensors.map_err(|error| unreadable(path, error))?.clone(),
-        layouts: Some(pickled_layouts(path).map_err(|error| unreadable(path, error))?),
+        layouts: Some(layouts),
     })
 }
 
