@@ -1,8 +1,8 @@
 //! New files: written under a temporary name and renamed, so that a file is whole or not there, and
 //! never over another one.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use tempfile::NamedTempFile;
 use thiserror::Error;
@@ -23,6 +23,14 @@ pub enum NewFileError {
         path: PathBuf,
         /// The folder.
         folder: PathBuf,
+    },
+    /// The name does not say in which format to write.
+    #[error("{} does not say in which format to write: let its name end in {endings}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The endings that do.
+        endings: &'static str,
     },
     /// A file cannot be written.
     #[error("cannot write {}: {source}; check the folder and its free space", path.display())]
@@ -62,25 +70,66 @@ pub fn write_new(
     path: &Path,
     write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
 ) -> Result<(), NewFileError> {
-    check_free(path)?;
-    let unwritable = |source| NewFileError::Unwritable {
+    let mut files = NewFiles::default();
+    files.write(path, write)?;
+    files.persist()
+}
+
+/// New files that belong together: all are there in the end, or none, so that what failed can be
+/// tried again under the same names.
+#[derive(Debug, Default)]
+pub struct NewFiles {
+    /// What is written whole, and the name that it is to get.
+    written: Vec<(NamedTempFile, PathBuf)>,
+}
+
+impl NewFiles {
+    /// Writes what will be the file `path` into a temporary one beside it.
+    ///
+    /// # Errors
+    /// As [`check_free`], and when `write` fails.
+    pub fn write(
+        &mut self,
+        path: &Path,
+        write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+    ) -> Result<(), NewFileError> {
+        check_free(path)?;
+        let unwritable = |source| unwritable(path, source);
+        let mut temporary = tempfile::Builder::new();
+        // The permissions of any other new file, instead of the owner's alone.
+        #[cfg(unix)]
+        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut temporary = temporary.tempfile_in(folder_of(path)).map_err(unwritable)?;
+        write(&mut temporary).map_err(unwritable)?;
+        self.written.push((temporary, path.to_path_buf()));
+        Ok(())
+    }
+
+    /// Gives the files their names, in the order in which they were written.
+    ///
+    /// # Errors
+    /// When one cannot get its name; those that have got theirs here are removed again.
+    pub fn persist(self) -> Result<(), NewFileError> {
+        let mut named: Vec<PathBuf> = Vec::new();
+        for (temporary, path) in self.written {
+            if let Err(error) = temporary.persist_noclobber(&path) {
+                // What cannot be removed either is told by the next attempt.
+                named.iter().for_each(|file| drop(fs::remove_file(file)));
+                return Err(match error.error.kind() {
+                    io::ErrorKind::AlreadyExists => NewFileError::Exists { path },
+                    _ => unwritable(&path, error.error),
+                });
+            }
+            named.push(path);
+        }
+        Ok(())
+    }
+}
+
+fn unwritable(path: &Path, source: io::Error) -> NewFileError {
+    NewFileError::Unwritable {
         path: path.to_path_buf(),
         source,
-    };
-    let mut temporary = tempfile::Builder::new();
-    // The permissions of any other new file, instead of the owner's alone.
-    #[cfg(unix)]
-    temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = temporary.tempfile_in(folder_of(path)).map_err(unwritable)?;
-    write(&mut temporary).map_err(unwritable)?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(NewFileError::Exists {
-                path: path.to_path_buf(),
-            })
-        }
-        Err(error) => Err(unwritable(error.error)),
     }
 }
 
@@ -118,6 +167,30 @@ mod tests {
         });
         assert!(matches!(error, Err(NewFileError::Unwritable { .. })));
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn files_that_belong_together_are_all_there_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a.txt", "b.txt", "c.txt"].map(|name| folder.path().join(name));
+        let written = || {
+            let mut files = NewFiles::default();
+            for path in &paths {
+                files.write(path, |file| file.write_all(b"new")).unwrap();
+            }
+            files
+        };
+        let files = written();
+        fs::write(&paths[1], "meanwhile").unwrap();
+        let error = files.persist().unwrap_err();
+        assert!(matches!(&error, NewFileError::Exists { path } if *path == paths[1]));
+        assert_eq!(fs::read(&paths[1]).unwrap(), b"meanwhile");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+
+        fs::remove_file(&paths[1]).unwrap();
+        written().persist().unwrap();
+        assert!(paths.iter().all(|path| fs::read(path).unwrap() == b"new"));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 3);
     }
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
 
     /// Embeddings on a line, from a file called `name`.
     fn file(folder: &Path, name: &str, rows: &[(f32, i64)], classes: &[&str]) -> Embeddings {
-        let path = folder.join(name);
+        let path = folder.join(format!("{name}.safetensors"));
         let embeddings = NamedEmbeddings {
             rows: rows.iter().map(|row| row.0).collect(),
             dim: 1,

@@ -37,4 +37,4 @@ pub use layers::{ComputePath, LayerOptions};
 pub use pooling::GemPool;
 pub use resnet50::{Bottleneck, ResNet50};
 pub use training_pass::{TrainingPass, WayBack};
-pub use weights::{WeightsError, load_weights};
+pub use weights::{Misshapen, WeightsError, load_weights};

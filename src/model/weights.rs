@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -57,44 +58,83 @@ pub enum WeightsError {
         /// What the reader says.
         reason: String,
     },
-    /// Weights of the backbone are not in the file.
-    #[error("{0} lacks {1} of the backbone's tensors: {2}; is it a file for another backbone?", path.display(), keys.len(), listed(keys))]
-    Missing {
+    /// Weights of the backbone are not in the file, or the file has some that the backbone does not
+    /// know, or both.
+    #[error("{0} {1}", path.display(), misnamed(missing, unknown))]
+    Names {
         /// The path as configured.
         path: PathBuf,
-        /// The names, as they should stand in the file.
-        keys: Vec<String>,
+        /// Names that should stand in the file and do not, in alphabetical order.
+        missing: Vec<String>,
+        /// Names that should not and do, in alphabetical order.
+        unknown: Vec<String>,
     },
-    /// The file has weights the backbone does not know.
-    #[error("{0} has {1} tensors that the backbone does not know: {2}; is it a file for another backbone?", path.display(), keys.len(), listed(keys))]
-    Unknown {
+    /// Tensors have other shapes than the backbone's.
+    #[error("{0} has {1} tensors of another shape than the backbone's: {2}; is it a file for another backbone?", path.display(), tensors.len(), listed(tensors))]
+    Shapes {
         /// The path as configured.
         path: PathBuf,
-        /// The names in the file.
-        keys: Vec<String>,
-    },
-    /// A tensor has another shape than the backbone's.
-    #[error("{0}: {key} has shape {found:?} where the backbone needs {expected:?}; is it a file for another backbone?", path.display())]
-    Shape {
-        /// The path as configured.
-        path: PathBuf,
-        /// The name in the file.
-        key: String,
-        /// The shape in the file.
-        found: Vec<usize>,
-        /// The shape needed, in PyTorch's order.
-        expected: Vec<usize>,
+        /// All of them, in the backbone's order.
+        tensors: Vec<Misshapen>,
     },
     /// Published weights are not at hand.
     #[error(transparent)]
     Published(#[from] PublishedWeightsError),
 }
 
-/// The first names of a list, and how many follow.
-pub(super) fn listed(keys: &[String]) -> String {
+/// A tensor of a weights file whose shape is not the backbone's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misshapen {
+    /// The name in the file.
+    pub key: String,
+    /// The shape in the file.
+    pub found: Vec<usize>,
+    /// The shape needed, in PyTorch's order.
+    pub expected: Vec<usize>,
+}
+
+impl fmt::Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            found,
+            expected,
+        } = self;
+        write!(f, "{key} {found:?} instead of {expected:?}")
+    }
+}
+
+/// What is wrong with the names in a file; of the two lists one at least is not empty.
+fn misnamed(missing: &[String], unknown: &[String]) -> String {
+    let lacks = || {
+        format!(
+            "lacks {} of the backbone's tensors: {}",
+            missing.len(),
+            listed(missing)
+        )
+    };
+    let has = |tensors: &str| {
+        let (count, names) = (unknown.len(), listed(unknown));
+        format!("has {count} {tensors}that the backbone does not know: {names}")
+    };
+    match (missing, unknown) {
+        (_, []) => lacks() + "; is it a file for another backbone?",
+        ([], _) => has("tensors ") + "; is it a file for another backbone?",
+        _ => format!(
+            "{}, and {}; is it a file for another backbone, or do its names have a prefix, as \
+             `module.`, to be taken off?",
+            lacks(),
+            has("")
+        ),
+    }
+}
+
+/// The first of a list, and how many follow.
+pub(super) fn listed(items: &[impl fmt::Display]) -> String {
     const SHOWN: usize = 4;
-    let shown = keys[..keys.len().min(SHOWN)].join(", ");
-    match keys.len().saturating_sub(SHOWN) {
+    let shown = items.iter().take(SHOWN).map(ToString::to_string);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
@@ -124,33 +164,8 @@ where
     } = read(path)?;
     let wanted = module.collect(None, None, false);
 
-    let spelled: BTreeSet<String> = wanted
-        .iter()
-        .map(|target| torch_name(&target.full_path()))
-        .collect();
-    let missing: Vec<String> = spelled
-        .iter()
-        .filter(|key| !found.contains_key(*key))
-        .cloned()
-        .collect();
-    if !missing.is_empty() {
-        return Err(WeightsError::Missing {
-            path: path.into(),
-            keys: missing,
-        });
-    }
-    let unknown: Vec<String> = found
-        .keys()
-        .filter(|key| !spelled.contains(*key) && !may_stay_unused(key))
-        .cloned()
-        .collect();
-    if !unknown.is_empty() {
-        return Err(WeightsError::Unknown {
-            path: path.into(),
-            keys: unknown,
-        });
-    }
-
+    check_names(path, &found, &wanted)?;
+    check_shapes(path, &found, &wanted)?;
     let mut snapshots = Vec::with_capacity(wanted.len());
     for target in wanted {
         let key = torch_name(&target.full_path());
@@ -163,6 +178,55 @@ where
     match result.errors.first() {
         None => Ok(module),
         Some(error) => Err(unreadable(path, error)),
+    }
+}
+
+/// Makes sure that the tensors `found` in the file at `path` are those `wanted`, by their names.
+fn check_names(
+    path: &Path,
+    found: &BTreeMap<String, TensorSnapshot>,
+    wanted: &[TensorSnapshot],
+) -> Result<(), WeightsError> {
+    let spelled = wanted.iter().map(|target| torch_name(&target.full_path()));
+    let spelled: BTreeSet<String> = spelled.collect();
+    let missing = spelled.iter().filter(|key| !found.contains_key(*key));
+    let missing: Vec<String> = missing.cloned().collect();
+    let unknown = found.keys();
+    let unknown = unknown.filter(|key| !spelled.contains(*key) && !may_stay_unused(key));
+    let unknown: Vec<String> = unknown.cloned().collect();
+    match missing.is_empty() && unknown.is_empty() {
+        true => Ok(()),
+        false => Err(WeightsError::Names {
+            path: path.into(),
+            missing,
+            unknown,
+        }),
+    }
+}
+
+/// Makes sure that the tensors `found` in the file at `path` have the shapes of those `wanted`.
+fn check_shapes(
+    path: &Path,
+    found: &BTreeMap<String, TensorSnapshot>,
+    wanted: &[TensorSnapshot],
+) -> Result<(), WeightsError> {
+    let misshapen = |target: &TensorSnapshot| {
+        let key = torch_name(&target.full_path());
+        let found = found.get(&key)?.shape.to_vec();
+        let expected = TorchLayout::of(target).shape(&target.shape.to_vec());
+        (found != expected).then_some(Misshapen {
+            key,
+            found,
+            expected,
+        })
+    };
+    let tensors: Vec<_> = wanted.iter().filter_map(misshapen).collect();
+    match tensors.is_empty() {
+        true => Ok(()),
+        false => Err(WeightsError::Shapes {
+            path: path.into(),
+            tensors,
+        }),
     }
 }
 
@@ -210,11 +274,13 @@ fn read(path: &Path) -> Result<File, WeightsError> {
             layouts: None,
         });
     }
+    // First, for it refuses pickles on which the store would exhaust memory or the stack.
+    let layouts = pickled_layouts(path).map_err(|error| unreadable(path, error))?;
     let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
     let tensors = store.get_all_snapshots();
     Ok(File {
         tensors: tensors.map_err(|error| unreadable(path, error))?.clone(),
-        layouts: Some(pickled_layouts(path).map_err(|error| unreadable(path, error))?),
+        layouts: Some(layouts),
     })
 }
 
@@ -237,8 +303,8 @@ fn may_stay_unused(key: &str) -> bool {
     key.ends_with(UNUSED_SUFFIX) || UNUSED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
-/// The tensor `source` of the file, in the order and type of the parameter `target`. The order in
-/// which a `.pth` has `stored` it is `Some(None)` where it should be there and is not.
+/// The tensor `source` of the file, in the order and type of the parameter `target`, whose shape it
+/// has. The order in which a `.pth` has `stored` it is `Some(None)` where it should be there and is not.
 fn fitted(
     path: &Path,
     key: &str,
@@ -247,17 +313,6 @@ fn fitted(
     target: &TensorSnapshot,
 ) -> Result<TensorSnapshot, WeightsError> {
     let needed = target.shape.to_vec();
-    let layout = TorchLayout::of(target);
-    let expected = layout.shape(&needed);
-    let found = source.shape.to_vec();
-    if found != expected {
-        return Err(WeightsError::Shape {
-            path: path.into(),
-            key: key.into(),
-            found,
-            expected,
-        });
-    }
     let data = source
         .to_data()
         .map_err(|error| unreadable(path, format!("{error:?}")))?;
@@ -274,7 +329,7 @@ fn fitted(
                 )
             })?,
     };
-    let values = layout.import(values, &needed);
+    let values = TorchLayout::of(target).import(values, &needed);
     Ok(TensorSnapshot::from_data(
         TensorData::new(values, needed),
         target.path_stack.clone().unwrap_or_default(),

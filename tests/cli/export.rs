@@ -304,6 +304,11 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
         "there is no folder nowhere",
     );
 
+    refused(
+        "embed model.safetensors --images photos --output e.csv",
+        "e.csv does not say in which format to write: let its name end in .safetensors or .npy",
+    );
+
     fs::create_dir(here.join("empty")).unwrap();
     refused(
         "embed model.safetensors --images empty --output e.npy",

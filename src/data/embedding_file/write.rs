@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::npy::write_npy;
 use super::{CLASSES, PATHS};
-use crate::new_file::{NewFileError, check_free, write_new};
+use crate::new_file::{NewFileError, NewFiles, check_free, write_new};
 
 /// Embeddings of named images.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,9 +29,8 @@ pub struct NamedEmbeddings {
 
 /// Where embeddings are written to; the name says in which format.
 ///
-/// `NAME.npy` holds the embeddings alone, which is what the format can hold. Beside it come
-/// `NAME.labels.npy` and `NAME.json` with `paths` and `classes`. Any other name is one safetensors
-/// file.
+/// `NAME.safetensors` holds everything. `NAME.npy` holds the embeddings alone, which is what the
+/// format can hold; beside it come `NAME.labels.npy` and `NAME.json` with `paths` and `classes`.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutput {
     path: PathBuf,
@@ -43,11 +42,19 @@ impl EmbeddingOutput {
     /// Output to `path`, which has to be free, with all that is written beside it.
     ///
     /// # Errors
-    /// Those of [`check_free`].
+    /// Those of [`check_free`], and when the name ends otherwise.
     pub fn new(path: &Path) -> Result<Self, NewFileError> {
-        let numpy = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+        let ends_in = |ending: &str| {
+            let extension = path.extension();
+            extension.is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+        };
+        let numpy = ends_in("npy");
+        if !numpy && !ends_in("safetensors") {
+            return Err(NewFileError::Format {
+                path: path.to_path_buf(),
+                endings: ".safetensors or .npy",
+            });
+        }
         let output = Self {
             path: path.to_path_buf(),
             beside: numpy.then(|| ["labels.npy", "json"].map(|end| path.with_extension(end))),
@@ -67,7 +74,7 @@ impl EmbeddingOutput {
     /// Writes the embeddings.
     ///
     /// # Errors
-    /// When a file has come to exist meanwhile, or cannot be written.
+    /// When a file has come to exist meanwhile, or cannot be written; then none is left.
     pub fn write(&self, embeddings: &NamedEmbeddings) -> Result<(), NewFileError> {
         let NamedEmbeddings {
             rows,
@@ -88,12 +95,14 @@ impl EmbeddingOutput {
             let tensors = [("embeddings", embeddings), ("labels", labels)];
             return write_tensors(&self.path, tensors, Some(metadata));
         };
-        write_array(labels_path, labels)?;
-        write_new(names_path, |file| {
+        let mut files = NewFiles::default();
+        files.write(labels_path, |file| write_array(&labels, file))?;
+        files.write(names_path, |file| {
             writeln!(file, "{}", json!({PATHS: paths, CLASSES: classes}))
         })?;
         // The embeddings last: where they are, the rest is too.
-        write_array(&self.path, embeddings)
+        files.write(&self.path, |file| write_array(&embeddings, file))?;
+        files.persist()
     }
 }
 
@@ -119,12 +128,10 @@ fn write_tensors<const N: usize>(
     })
 }
 
-fn write_array(path: &Path, array: Array) -> Result<(), NewFileError> {
-    write_new(path, |file| {
-        let mut buffered = BufWriter::new(file);
-        write_npy(&array, &mut buffered)?;
-        buffered.flush()
-    })
+fn write_array(array: &Array, file: impl Write) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    write_npy(array, &mut buffered)?;
+    buffered.flush()
 }
 
 /// Numbers as an array of a file, turned to bytes only while it is written.
@@ -261,6 +268,29 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         let error = EmbeddingOutput::new(&path).unwrap_err().to_string();
         assert!(error.contains("rows.labels.npy exists"), "{error}");
+    }
+
+    #[test]
+    fn arrays_whose_embeddings_cannot_be_written_are_not_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        let output = EmbeddingOutput::new(&path).unwrap();
+        std::fs::write(&path, "meanwhile").unwrap();
+        output.write(&two_rows()).unwrap_err();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_of_formats_that_are_not_written_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = |name: &str| EmbeddingOutput::new(&folder.path().join(name));
+        for name in ["rows.csv", "rows.npz", "rows", "npy", "rows.npy.gz"] {
+            let error = new(name).unwrap_err().to_string();
+            assert!(error.contains(".safetensors or .npy"), "{error}");
+        }
+        for name in ["rows.safetensors", "rows.1.npy", "ROWS.NPY"] {
+            new(name).unwrap();
+        }
     }
 
     #[test]

@@ -67,6 +67,22 @@ pub enum ExportError {
         /// What is wrong.
         reason: String,
     },
+    /// The description in the metadata has what only the version that wrote it knows.
+    #[error(
+        "the metadata of {} cannot be used ({reason}): the file was written by loop-dml {writer}, \
+         this is {own}; use the version that wrote it, or export again with this one",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// What is not understood.
+        reason: String,
+        /// The version that wrote it.
+        writer: String,
+        /// This version.
+        own: &'static str,
+    },
     /// The description in the metadata is of a network or of images that cannot be.
     #[error("the metadata of {}: {source}", path.display())]
     Config {

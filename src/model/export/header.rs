@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExportError;
-use crate::config::{Config, ModelConfig, TestView, TransformConfig};
+use crate::config::{Config, ModelConfig, TestView, TransformConfig, WeightsSource};
 
 /// The format that is written, and the only one that is read. It rises when a reader of the one
 /// before would embed otherwise.
 const FORMAT: u64 = 1;
+
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// All that is needed, beside the tensors, to embed images as the evaluation in training did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +21,7 @@ pub struct ExportHeader {
     format: u64,
     /// The version that wrote the file.
     pub loop_dml: String,
-    /// `[model]` of the run's configuration, as resolved.
+    /// `[model]` of the run's configuration, as resolved; of a weights file only the name.
     pub model: ModelConfig,
     /// How an image becomes the network's input.
     pub preprocessing: Preprocessing,
@@ -66,8 +68,8 @@ impl ExportHeader {
         let t = &config.data.transform;
         Self {
             format: FORMAT,
-            loop_dml: env!("CARGO_PKG_VERSION").into(),
-            model: config.model.clone(),
+            loop_dml: OWN_VERSION.into(),
+            model: published(&config.model),
             preprocessing: Preprocessing {
                 image_size: t.image_size,
                 resize: t.resize,
@@ -90,16 +92,26 @@ impl ExportHeader {
             reason: error.to_string(),
         };
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
+        let writer = value["loop_dml"].as_str().map(String::from);
         // A later format may have other keys: it is told as such.
-        match value["format"].as_u64() {
-            Some(found) if found != FORMAT => Err(ExportError::Format {
+        if let Some(found) = value["format"].as_u64().filter(|&found| found != FORMAT) {
+            return Err(ExportError::Format {
                 path: path.into(),
                 found,
                 known: FORMAT,
-                writer: value["loop_dml"].as_str().unwrap_or("unknown").into(),
-            }),
-            _ => serde_json::from_value(value).map_err(damaged),
+                writer: writer.unwrap_or("unknown".into()),
+            });
         }
+        // So may another version that embeds the same by what it has in common with this one.
+        serde_json::from_value(value).map_err(|error| match writer {
+            Some(writer) if writer != OWN_VERSION => ExportError::Version {
+                path: path.into(),
+                reason: error.to_string(),
+                writer,
+                own: OWN_VERSION,
+            },
+            _ => damaged(error),
+        })
     }
 
     /// The header as a configuration, checked; what it does not say is by default.
@@ -128,4 +140,14 @@ impl ExportHeader {
             }),
         }
     }
+}
+
+/// The network without the folder of its weights file, which is nobody else's business: to embed, it
+/// matters only that there were weights.
+fn published(model: &ModelConfig) -> ModelConfig {
+    let mut model = model.clone();
+    if let Some(WeightsSource::File(path)) = &mut model.weights {
+        *path = path.file_name().unwrap_or_default().into();
+    }
+    model
 }

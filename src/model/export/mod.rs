@@ -29,7 +29,7 @@ use super::torch_layout::TorchLayout;
 use super::weights::torch_name;
 use super::{ComputePath, Embedder, EmbedderConfig};
 use crate::config::Config;
-use crate::new_file::{NewFileError, check_free, write_new};
+use crate::new_file::{NewFileError, NewFiles, check_free};
 
 /// The key of the metadata under which the header stands.
 const HEADER: &str = "loop-dml";
@@ -78,7 +78,7 @@ impl ExportOutput {
     /// Writes the embedder of a run's configuration, and what it was measured at, if it was.
     ///
     /// # Errors
-    /// When a file has come to exist meanwhile, or cannot be written.
+    /// When a file has come to exist meanwhile, or cannot be written; then neither file is left.
     pub fn write<B: Backend>(
         &self,
         embedder: &Embedder<B>,
@@ -88,7 +88,8 @@ impl ExportOutput {
         let header = ExportHeader::new(config, measured);
         let tensors = torch_tensors(embedder);
         let description = description::describe(&header, embedder, &tensors);
-        write_new(&self.description, |file| {
+        let mut files = NewFiles::default();
+        files.write(&self.description, |file| {
             serde_json::to_writer_pretty(&mut *file, &description)?;
             writeln!(file)
         })?;
@@ -99,9 +100,10 @@ impl ExportOutput {
             (name, view.expect("as many values as the shape says"))
         });
         // The tensors last: where they are, the description is too.
-        write_new(&self.tensors, |file| {
+        files.write(&self.tensors, |file| {
             serialize_to_file(views, Some(metadata), file.path()).map_err(io::Error::other)
-        })
+        })?;
+        files.persist()
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{Backbone, Descriptor, Pooling};
+use crate::config::{Backbone, Descriptor, Pooling, WeightsSource};
 
 type B = burn_flex::Flex;
 
@@ -18,8 +18,12 @@ fn config(backbone: Backbone) -> Config {
     config
 }
 
+fn embedder(config: &Config) -> Embedder<B> {
+    EmbedderConfig::from(&config.model).init(&Default::default())
+}
+
 fn exported(config: &Config) -> (TempDir, PathBuf, Embedder<B>) {
-    let embedder = EmbedderConfig::from(&config.model).init::<B>(&Default::default());
+    let embedder = embedder(config);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("embedder.safetensors");
     let output = ExportOutput::new(&path).unwrap();
@@ -172,6 +176,24 @@ fn files_of_another_origin_are_told_from_damaged_and_later_ones() {
         later.contains("format 2") && later.contains("9.1.0"),
         "{later}"
     );
+    // The same format with a key, or a value, that is known only there.
+    let header = ExportHeader::new(&config(Backbone::Conv4), None);
+    let novel = |loop_dml: &str, key: &str| {
+        let mut header = serde_json::to_value(&header).unwrap();
+        header["loop_dml"] = loop_dml.into();
+        header[key] = "novel".into();
+        with(Some(&header.to_string()))
+    };
+    for key in ["novel", "mirror"] {
+        let later = novel("9.1.0", key);
+        let versions = format!(
+            "written by loop-dml 9.1.0, this is {}",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(later.contains(&versions), "{later}");
+        let damaged = novel(env!("CARGO_PKG_VERSION"), key);
+        assert!(!damaged.contains("written by"), "{damaged}");
+    }
     assert!(with(Some("{}")).contains("missing field"));
     assert!(with(Some("no JSON")).contains("cannot be used"));
 }
@@ -194,4 +216,39 @@ fn what_is_in_the_way_is_not_overwritten() {
     std::fs::remove_file(&path).unwrap();
     assert!(refusal(&path).contains("embedder.json exists"));
     assert!(refusal(&folder.path().join("embedder.pth")).contains(".safetensors"));
+}
+
+#[test]
+fn export_that_failed_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("embedder.safetensors");
+    let config = config(Backbone::Conv4);
+    let output = ExportOutput::new(&path).unwrap();
+    std::fs::write(&path, "meanwhile").unwrap();
+    let error = output.write(&embedder(&config), &config, None).unwrap_err();
+    assert!(matches!(error, NewFileError::Exists { .. }), "{error}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+
+    std::fs::remove_file(&path).unwrap();
+    let output = ExportOutput::new(&path).unwrap();
+    output.write(&embedder(&config), &config, None).unwrap();
+    read(&path).unwrap();
+}
+
+#[test]
+fn folders_of_weights_files_are_not_published() {
+    let mut config = config(Backbone::Conv4);
+    // The name of a published file stands for this one no more than its path did.
+    for name in ["weights.pth", "imagenet"] {
+        let file = Path::new("/home/somebody/secret").join(name);
+        config.model.weights = Some(WeightsSource::File(file));
+        let header = ExportHeader::new(&config, None);
+        let text = serde_json::to_string(&header).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let again = ExportHeader::parse(Some(&text), Path::new("export")).unwrap();
+        let kept = WeightsSource::File(name.into());
+        assert_eq!(again.model.weights.unwrap().to_string(), kept.to_string());
+    }
+    config.model.weights = Some(WeightsSource::ImageNetV2);
+    assert_eq!(ExportHeader::new(&config, None).model, config.model);
 }

@@ -62,25 +62,70 @@ fn refusal(change: impl FnOnce(&mut BTreeMap<String, Vec<usize>>)) -> WeightsErr
 #[test]
 fn missing_weights_are_named() {
     let error = refusal(|shapes| drop(shapes.remove("bn.running_var")));
-    assert!(matches!(&error, WeightsError::Missing { keys, .. } if keys == &["bn.running_var"]));
+    let text = error.to_string();
     assert!(
-        error.to_string().contains("block.safetensors lacks 1"),
-        "{error}"
+        text.ends_with(
+            "block.safetensors lacks 1 of the backbone's tensors: bn.running_var; is it a file for \
+             another backbone?"
+        ),
+        "{text}"
     );
 }
 
 #[test]
 fn unknown_weights_are_named() {
     let error = refusal(|shapes| drop(shapes.insert("conv.bias".into(), vec![3])));
-    assert!(matches!(&error, WeightsError::Unknown { keys, .. } if keys == &["conv.bias"]));
+    let text = error.to_string();
+    assert!(
+        text.ends_with(
+            "block.safetensors has 1 tensors that the backbone does not know: conv.bias; is it a \
+             file for another backbone?"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
-fn weights_of_another_shape_are_refused_with_both_shapes() {
-    let error = refusal(|shapes| drop(shapes.insert("conv.weight".into(), vec![3, 2, 1, 1])));
+fn names_with_a_prefix_are_shown_beside_those_that_lack() {
+    let error = refusal(|shapes| {
+        let whole = std::mem::take(shapes).into_iter();
+        shapes.extend(whole.map(|(name, shape)| (format!("module.{name}"), shape)));
+    });
     let text = error.to_string();
     assert!(
-        text.contains("[3, 2, 1, 1]") && text.contains("[3, 2, 3, 3]"),
+        text.contains(
+            "block.safetensors lacks 5 of the backbone's tensors: bn.bias, bn.running_mean, \
+             bn.running_var, bn.weight and 1 more, and has 5 that the backbone does not know: \
+             module.bn.bias, module.bn.running_mean, module.bn.running_var, module.bn.weight and 1 \
+             more; is it"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn weights_of_other_shapes_are_refused_all_at_once_with_both_shapes() {
+    let text = refusal(|shapes| drop(shapes.insert("conv.weight".into(), vec![3, 2, 1, 1])));
+    let text = text.to_string();
+    assert!(
+        text.contains(
+            "block.safetensors has 1 tensors of another shape than the backbone's: conv.weight \
+             [3, 2, 1, 1] instead of [3, 2, 3, 3]; is it"
+        ),
+        "{text}"
+    );
+    let error = refusal(|shapes| {
+        for shape in shapes.values_mut() {
+            shape[0] = 7;
+        }
+    });
+    let WeightsError::Shapes { tensors, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(tensors.len(), 5);
+    let text = error.to_string();
+    assert!(
+        text.contains("[7] instead of [3]") && text.contains(" and 1 more;"),
         "{text}"
     );
 }
