@@ -4,6 +4,7 @@
 //! A network says once which layer follows which, as a function of any [`Pass`].
 
 mod direct;
+mod recorded_block;
 mod recorder;
 mod recording;
 mod shards;

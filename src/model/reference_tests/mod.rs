@@ -5,6 +5,7 @@
 
 mod efficientnet_lite0;
 mod googlenet;
+mod observer;
 mod resnet50;
 mod weights_files;
 
@@ -24,11 +25,12 @@ use serde::Deserialize;
 
 use super::{
     BackboneNetwork, ComputePath,
-    layers::{Activation, ConvolutionBlock, DepthwiseBlock, MaxPool},
-    passes::{Direct, Pass, Recording, Stages},
+    passes::{Recording, Stages},
     weights::torch_name,
 };
 use crate::config::Backbone;
+
+use observer::Observer;
 
 type B = burn_flex::Flex;
 type AB = Autodiff<B>;
@@ -205,38 +207,6 @@ impl<B: Backend> BackboneNetwork<B> {
             Self::ResNet50(network) => network.collect(None, None, false),
             Self::EfficientNetLite0(network) => network.collect(None, None, false),
         }
-    }
-}
-
-/// Shows each map that the original has under a name.
-struct Observer<'f>(&'f mut dyn FnMut(&str, &Tensor<B, 4>));
-
-impl<'m> Pass<'m, B> for Observer<'_> {
-    type Map = Tensor<B, 4>;
-
-    fn block(&mut self, block: &'m ConvolutionBlock<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        block.forward(x)
-    }
-
-    fn depthwise(&mut self, block: &'m DepthwiseBlock<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        block.forward(x)
-    }
-
-    fn max_pool(&mut self, pool: MaxPool, path: ComputePath, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        pool.forward(x, path)
-    }
-
-    fn side_by_side(&mut self, maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
-        Pass::<B>::side_by_side(&mut Direct::default(), maps)
-    }
-
-    fn sum(&mut self, a: Tensor<B, 4>, b: Tensor<B, 4>, activation: Activation) -> Tensor<B, 4> {
-        activation.forward(a + b)
-    }
-
-    fn named(&mut self, name: impl FnOnce() -> String, map: Tensor<B, 4>) -> Tensor<B, 4> {
-        (self.0)(&name(), &map);
-        map
     }
 }
 
