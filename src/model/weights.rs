@@ -278,10 +278,32 @@ fn read(path: &Path) -> Result<File, WeightsError> {
     let layouts = pickled_layouts(path).map_err(|error| unreadable(path, error))?;
     let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
     let tensors = store.get_all_snapshots();
+    let tensors = tensors.map_err(|error| unreadable(path, error))?.clone();
+    refuse_cut_off(path, &tensors)?;
     Ok(File {
-        tensors: tensors.map_err(|error| unreadable(path, error))?.clone(),
+        tensors,
         layouts: Some(layouts),
     })
+}
+
+/// Refuses a `.pth` that is shorter than its tensors: the store would read what is missing as it comes.
+fn refuse_cut_off(
+    path: &Path,
+    tensors: &BTreeMap<String, TensorSnapshot>,
+) -> Result<(), WeightsError> {
+    let bytes = |tensor: &TensorSnapshot| tensor.shape.num_elements() * tensor.dtype.size();
+    let needed: usize = tensors.values().map(bytes).sum();
+    let there = path
+        .metadata()
+        .map_err(|error| unreadable(path, error))?
+        .len();
+    match needed as u64 <= there {
+        true => Ok(()),
+        false => Err(unreadable(
+            path,
+            format!("it is cut off: its tensors take {needed} bytes, and it has {there}"),
+        )),
+    }
 }
 
 fn unreadable(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
