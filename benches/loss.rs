@@ -3,7 +3,7 @@
 //! that the process held meanwhile.
 
 use loop_dml::Error;
-use loop_dml::backend::{self, BackendName, Job, Place};
+use loop_dml::backend::{self, BackendName, DeviceChoice, Job, Place};
 use loop_dml::benchmark::{LossBenchmark, LossTiming};
 
 use burn::tensor::backend::AutodiffBackend;
@@ -26,10 +26,14 @@ impl Job for Timed {
 }
 
 fn main() -> Result<(), Error> {
+    let cpu = DeviceChoice {
+        backend: Some(BackendName::Cpu),
+        ..DeviceChoice::default()
+    };
     for (batch, repeats) in SIZES {
         for benchmark in LossBenchmark::all(batch, DIM, repeats) {
             let job = Timed(benchmark.clone());
-            let timing = backend::run(Some(BackendName::Cpu), 0, job)?;
+            let timing = backend::run(cpu, job)?;
             println!(
                 "{:16} {:19} {batch:>5} x {DIM} {:9.3} ms {:6.0} MiB",
                 benchmark.loss.name(),

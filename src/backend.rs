@@ -8,6 +8,14 @@ use clap::ValueEnum;
 use crate::error::Error;
 use crate::model::ComputePath;
 
+/// wgpu without fusion; `burn_wgpu::Wgpu` fuses where any crate enables the feature.
+#[cfg(feature = "wgpu")]
+pub type Wgpu = burn_wgpu::CubeBackend<burn_wgpu::WgpuRuntime, f32, i32, u32>;
+
+/// CUDA without fusion, likewise.
+#[cfg(feature = "cuda")]
+pub type Cuda = burn_cubecl::CubeBackend<burn_cubecl::cubecl::cuda::CudaRuntime, f32, i32, u8>;
+
 /// A backend by its name on the command line, the preferred first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendName {
@@ -83,13 +91,30 @@ pub trait Job {
     fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Self::Output, Error>;
 }
 
-/// Runs `job` on `backend`, or on the preferred one of those compiled in, on its device number
-/// `index`.
+/// The backend and device asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeviceChoice {
+    /// The backend; the preferred one of those compiled in if none is named.
+    pub backend: Option<BackendName>,
+    /// Number of the backend's device, from 0.
+    pub index: usize,
+    /// Whether a GPU backend fuses chains of operations into kernels. Burn 0.21's fusion has bugs
+    /// (`docs/burn-0.21.md`), so this is off unless asked for.
+    pub fusion: bool,
+}
+
+/// Runs `job` on the chosen backend.
 ///
 /// # Errors
 ///
-/// When the backend is not compiled in or does not work on this machine, or the job's own.
-pub fn run<J: Job>(backend: Option<BackendName>, index: usize, job: J) -> Result<J::Output, Error> {
+/// When the backend or fusion is not compiled in, the backend does not work on this machine, or the
+/// job's own.
+pub fn run<J: Job>(choice: DeviceChoice, job: J) -> Result<J::Output, Error> {
+    let DeviceChoice {
+        backend,
+        index,
+        fusion,
+    } = choice;
     let built = BackendName::built();
     let names: Vec<&str> = built.iter().map(|name| name.as_str()).collect();
     let missing = |asked: BackendName| Error::NoBackend {
@@ -104,11 +129,20 @@ pub fn run<J: Job>(backend: Option<BackendName>, index: usize, job: J) -> Result
         Some(chosen) => chosen,
         None => return Err(missing(BackendName::Cpu)),
     };
+    if fusion && (chosen == BackendName::Cpu || cfg!(not(feature = "fusion"))) {
+        return Err(Error::NoFusion {
+            backend: chosen.as_str(),
+        });
+    }
     match chosen {
         #[cfg(feature = "cuda")]
         BackendName::Cuda => {
             let device = burn_cuda::CudaDevice::new(index);
-            on::<burn_cuda::Cuda, J>(chosen, index, device, job)
+            #[cfg(feature = "fusion")]
+            if fusion {
+                return on::<burn_cuda::Cuda, J>(chosen, index, device, job);
+            }
+            on::<Cuda, J>(chosen, index, device, job)
         }
         #[cfg(feature = "wgpu")]
         BackendName::Wgpu => {
@@ -116,7 +150,11 @@ pub fn run<J: Job>(backend: Option<BackendName>, index: usize, job: J) -> Result
                 0 => burn_wgpu::WgpuDevice::DefaultDevice,
                 _ => burn_wgpu::WgpuDevice::DiscreteGpu(index),
             };
-            on::<burn_wgpu::Wgpu, J>(chosen, index, device, job)
+            #[cfg(feature = "fusion")]
+            if fusion {
+                return on::<burn_wgpu::Wgpu, J>(chosen, index, device, job);
+            }
+            on::<Wgpu, J>(chosen, index, device, job)
         }
         #[cfg(feature = "cpu")]
         BackendName::Cpu if index == 0 => {

@@ -60,6 +60,15 @@ pub enum Error {
         /// The backends compiled in.
         built: String,
     },
+    /// Fusion was asked for where there is none.
+    #[error(
+        "--fusion is not available on {backend} in this binary: it needs a GPU backend and a binary \
+         built with --features fusion"
+    )]
+    NoFusion {
+        /// The backend asked for.
+        backend: &'static str,
+    },
     /// The backend's device is not there or does not work.
     #[error(
         "{backend} cannot use its device {index} on this machine ({reason}); choose another with --device or --backend"
@@ -147,6 +156,7 @@ impl Error {
             | Self::Weights(_)
             | Self::RunFolder(_)
             | Self::NoBackend { .. }
+            | Self::NoFusion { .. }
             | Self::NoDevice { .. } => 2,
             Self::Interrupted { .. } => 130,
             Self::NotFinite { .. } | Self::BrokenNetwork | Self::Io { .. } | Self::Stopped(_) => 1,

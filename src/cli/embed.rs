@@ -106,7 +106,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), Error> {
         images,
         stop,
     };
-    let (embeddings, skipped) = backend::run(args.device.backend, args.device.device, job)?;
+    let (embeddings, skipped) = backend::run(args.device.choice(), job)?;
     output.write(&embeddings)?;
     training::tell_skipped(&skipped);
     let files: Vec<String> = output

@@ -104,7 +104,7 @@ fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), Error> {
         gallery,
         recall,
     };
-    let recall = backend::run(args.device.backend, args.device.device, job)?;
+    let recall = backend::run(args.device.choice(), job)?;
     let title = match &args.gallery {
         Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
         None => path.display().to_string(),
@@ -160,7 +160,7 @@ fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), Error> {
         epoch,
         stop: stop_on_interrupt(),
     };
-    let (recall, skipped) = backend::run(args.device.backend, args.device.device, job)?;
+    let (recall, skipped) = backend::run(args.device.choice(), job)?;
     training::tell_skipped(&skipped);
     let told = json!({
         "run": run,

@@ -47,7 +47,7 @@ pub(super) fn run(args: ExportArgs) -> Result<(), Error> {
         epoch,
         output: output.clone(),
     };
-    backend::run(args.device.backend, args.device.device, job)?;
+    backend::run(args.device.choice(), job)?;
     eprintln!(
         "wrote {} and {}: {} at epoch {epoch}",
         output.tensors().display(),

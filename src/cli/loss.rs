@@ -72,7 +72,7 @@ pub(super) fn run(args: LossArgs) -> Result<(), Error> {
         config,
         with_gradient: args.gradients.is_some(),
     };
-    let (statistics, gradient) = backend::run(args.device.backend, args.device.device, job)?;
+    let (statistics, gradient) = backend::run(args.device.choice(), job)?;
     if !statistics.sum.is_finite() {
         return Err(Error::LossNotFinite {
             embeddings: args.embeddings,

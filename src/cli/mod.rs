@@ -11,7 +11,7 @@ mod train;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::backend::BackendName;
+use crate::backend::{BackendName, DeviceChoice};
 use crate::error::Error;
 use crate::training::Stop;
 
@@ -60,6 +60,19 @@ struct DeviceArgs {
     /// Number of the backend's device.
     #[arg(long, value_name = "N", default_value_t = 0)]
     device: usize,
+    /// Let a GPU backend fuse operations into larger kernels (experimental; needs --features fusion).
+    #[arg(long)]
+    fusion: bool,
+}
+
+impl DeviceArgs {
+    fn choice(&self) -> DeviceChoice {
+        DeviceChoice {
+            backend: self.backend,
+            index: self.device,
+            fusion: self.fusion,
+        }
+    }
 }
 
 /// A bar on standard error; hidden where that is no terminal.

@@ -65,7 +65,7 @@ pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
         display: display(),
         stop: stop_on_interrupt(),
     };
-    let outcome = backend::run(args.device.backend, args.device.device, job)?;
+    let outcome = backend::run(args.device.choice(), job)?;
     report(&outcome);
     Ok(())
 }

@@ -85,7 +85,7 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         stop,
     };
     let device = &args.output.device;
-    let timing = backend::run(device.backend, device.device, LoaderJob(benchmark))?;
+    let timing = backend::run(device.choice(), LoaderJob(benchmark))?;
     print(&args.output, &timing, || text(&timing));
     Ok(())
 }

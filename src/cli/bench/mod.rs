@@ -135,7 +135,7 @@ fn loss(args: LossArgs) -> Result<(), Error> {
     for benchmark in benchmarks {
         let device = &args.output.device;
         let job = LossJob(benchmark.clone());
-        let timing = backend::run(device.backend, device.device, job)?;
+        let timing = backend::run(device.choice(), job)?;
         if args.output.json {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
@@ -199,11 +199,7 @@ fn step(args: StepArgs) -> Result<(), Error> {
         config,
         repeats: usize::from(args.repeats),
     };
-    let timing = backend::run(
-        args.output.device.backend,
-        args.output.device.device,
-        StepJob(benchmark),
-    )?;
+    let timing = backend::run(args.output.device.choice(), StepJob(benchmark))?;
     print(&args.output, &timing, || {
         let StepTiming {
             step_ms,
