@@ -9,7 +9,7 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use crate::geometry::widen;
+use crate::geometry::{transpose, widen};
 
 /// Entries of one tile of similarities: 64 MiB in f64. For N images a tile has as many rows as fit,
 /// so that memory grows with N and never with N².
@@ -82,7 +82,7 @@ pub fn nearest_positive_ranks<B: Backend>(
     // −‖q − g‖²/2 = q·g − ‖g‖²/2 − ‖q‖²/2: the last term is the same for all neighbours of a query.
     let half_norms = gallery.embeddings.clone().square().sum_dim(1) / 2.0;
     let half_norms = half_norms.reshape([1, gallery.len()]);
-    let neighbours = gallery.embeddings.transpose();
+    let neighbours = transpose(gallery.embeddings);
     let [classes, indices] =
         [gallery.classes, gallery.indices].map(|numbers| numbers.unsqueeze_dim::<2>(0));
 

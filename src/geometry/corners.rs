@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::transpose;
+
 /// The largest inner product of a point of one segment with a point of another; segment i runs from
 /// row 2i of the embeddings to row 2i + 1.
 ///
@@ -23,7 +25,7 @@ pub fn corner_products<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
     let pairs = rows / 2;
     embeddings
         .clone()
-        .matmul(embeddings.transpose())
+        .matmul(transpose(embeddings))
         .reshape([pairs, 2, rows])
         .max_dim(1)
         .reshape([pairs * pairs, 2])

@@ -14,6 +14,8 @@ use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
+use super::transpose;
+
 /// Entries of one chunk's matrices. Some forty of them live at once in a search: at 8 bytes an entry
 /// this is 20 MB, within reach of a processor's caches, and still enough to fill a GPU.
 const CHUNK_ENTRIES: usize = 1 << 16;
@@ -29,7 +31,7 @@ pub(super) fn with_derivative<B: Backend>(
     other_half: Tensor<B, 2>,
     dtype: FloatDType,
 ) -> Tensor<B, 2> {
-    let change = half.cast(dtype) + other_half.cast(dtype).transpose();
+    let change = half.cast(dtype) + transpose(other_half.cast(dtype));
     value.cast(dtype) + (change.clone() - change.detach())
 }
 

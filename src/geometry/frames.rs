@@ -6,6 +6,7 @@ use std::ops::Range;
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::lengths::{diagonal, reciprocal_lengths, widen};
+use super::transpose;
 
 /// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
 /// widest float of the device. A point of the pair's line is m + τ t with −1 ≤ τ ≤ 1.
@@ -71,10 +72,7 @@ impl<B: Backend> Frames<B> {
         let first = ends.clone().slice([0..pairs, 0..dim]);
         let second = ends.slice([0..pairs, dim..2 * dim]);
         let (m, t) = (first.clone() + second.clone(), second - first);
-        let (m_of_j, t_of_j) = (
-            m.clone().detach().transpose(),
-            t.clone().detach().transpose(),
-        );
+        let (m_of_j, t_of_j) = (transpose(m.clone().detach()), transpose(t.clone().detach()));
         let live = FrameProducts {
             mm: m.clone().matmul(m_of_j.clone()),
             mt: m.matmul(t_of_j.clone()),

@@ -19,6 +19,7 @@ use super::Measure;
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
 use super::frames::{FrameProducts, Frames};
 use super::lengths::length_of_square;
+use super::transpose;
 
 /// For every two images the smallest distance, or the largest inner product, between a point that
 /// one owns and a point that the other owns: the image itself, or one of the `points` inner points
@@ -45,7 +46,7 @@ pub fn inner_point_approach<B: Backend>(
     let grid = Grid {
         products: frames.fixed.clone(),
         of_rows: frames.fixed.own(),
-        of_columns: frames.fixed.own().map(Tensor::transpose),
+        of_columns: frames.fixed.own().map(transpose),
         points,
         normalized,
         measure,

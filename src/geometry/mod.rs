@@ -17,6 +17,7 @@ mod measure;
 pub(crate) mod oracle;
 pub mod points;
 pub mod segments;
+mod transpose;
 
 pub use arcs::arc_approach;
 pub use corners::corner_products;
@@ -25,3 +26,4 @@ pub(crate) use lengths::{diagonal, length_of_square, widen};
 pub use measure::Measure;
 pub use points::point_distances;
 pub use segments::segment_distances;
+pub(crate) use transpose::transpose;

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{reciprocal_or_zero, with_derivative};
 use super::lengths::{diagonal, length_of_square, widen};
+use super::transpose;
 
 /// The Euclidean distance of every row to every other: √(|x|² + |y|² − 2 x·y).
 ///
@@ -19,11 +20,11 @@ pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
     let points = widen(points);
 
     // Live in the row's point: row i's half of d|x − y| is (x − y)·dx/|x − y|.
-    let products = points.clone().matmul(points.detach().transpose());
+    let products = points.clone().matmul(transpose(points.detach()));
     let half_square = diagonal(products.clone()) - products;
     let value = {
         let half_square = half_square.clone().detach();
-        length_of_square(half_square.clone() + half_square.transpose())
+        length_of_square(half_square.clone() + transpose(half_square))
     };
     let half = half_square * reciprocal_or_zero(value.clone());
     with_derivative(value, half.clone(), half, dtype)

@@ -25,6 +25,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
 use super::frames::{FrameProducts, Frames};
 use super::lengths::length_of_square;
+use super::transpose;
 
 /// The smallest Euclidean distance between every two segments; segment i runs from row 2i of the
 /// embeddings to row 2i + 1.
@@ -47,7 +48,7 @@ pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
         let segments = Segments {
             products: frames.fixed.rows(rows.clone()),
             of_rows: own.rows(rows),
-            of_columns: own.clone().map(Tensor::transpose),
+            of_columns: own.clone().map(transpose),
         };
         let (lambda, mu) = segments.nearest();
         segments.derivative(lambda, mu)

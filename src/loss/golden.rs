@@ -39,6 +39,7 @@ use burn::tensor::{Bool, Int, Tensor};
 
 use super::*;
 use crate::geometry::oracle::*;
+use crate::geometry::transpose;
 use crate::model::unit_length;
 use crate::negatives::{Negatives, Space};
 
@@ -221,7 +222,7 @@ fn n_pair(shape: Shape) -> Outcome {
             rows.clone().select(0, indices)
         };
         let (anchors, positives) = (every(0), every(1));
-        let products = anchors.clone().matmul(positives.transpose());
+        let products = anchors.clone().matmul(transpose(positives));
         let others = Tensor::<_, 2, Bool>::diag_mask([classes, classes], 0, &device);
         NPairLossConfig::new().init().forward(Comparisons {
             measure: Measure::InnerProduct,

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::{LossOutput, hardest::Hardest};
+use crate::geometry::transpose;
 use crate::negatives::{
     Comparisons, Measure,
     masked::{count, log_sum_exp, mean},
@@ -108,7 +109,7 @@ impl LiftedStructureLoss {
         let like = negatives.clone().detach();
         let pull = log_sum_exp(negatives.neg(), comparisons.negative_mask.clone());
         let pull = if self.both_sides && columns == anchors {
-            log_add_exp(pull.clone(), pull.transpose())
+            log_add_exp(pull.clone(), transpose(pull))
         } else {
             pull
         };

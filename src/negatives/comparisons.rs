@@ -2,7 +2,7 @@
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-use crate::geometry::Measure;
+use crate::geometry::{Measure, transpose};
 
 /// The comparisons of A anchors with their positives and negatives.
 ///
@@ -48,7 +48,7 @@ pub(super) fn squared_lengths<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
 pub(super) fn same_class<B: Backend>(labels: Tensor<B, 1, Int>) -> Tensor<B, 2, Bool> {
     let rows = labels.dims()[0];
     let column = labels.reshape([rows, 1]);
-    column.clone().equal(column.transpose())
+    column.clone().equal(transpose(column))
 }
 
 /// True where row i and row j are different rows of the same class, \[N, N\], given
@@ -65,5 +65,5 @@ pub(super) fn both<B: Backend>(flags: Tensor<B, 2, Bool>) -> Tensor<B, 2, Bool> 
     flags
         .clone()
         .expand([rows, rows])
-        .bool_and(flags.transpose().expand([rows, rows]))
+        .bool_and(transpose(flags).expand([rows, rows]))
 }

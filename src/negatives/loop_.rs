@@ -5,7 +5,9 @@ use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use super::Space;
 use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
 use crate::geometry::frames::Frames;
-use crate::geometry::{Measure, arcs, corner_products, diagonal, length_of_square, segments};
+use crate::geometry::{
+    Measure, arcs, corner_products, diagonal, length_of_square, segments, transpose,
+};
 
 /// Every pair of rows 2i and 2i + 1 is an anchor (A = P = N/2).
 ///
@@ -49,7 +51,7 @@ pub(super) fn compare<B: Backend>(
         },
         negative_mask: first
             .clone()
-            .not_equal(first.transpose())
+            .not_equal(transpose(first))
             .bool_and(both(is_pair)),
         squared_lengths: squared_lengths(embeddings).reshape([pairs, 2]).mean_dim(1),
     }
@@ -72,7 +74,7 @@ fn farthest_of_class<B: Backend>(
         Measure::InnerProduct => end_products.neg(),
         Measure::Distance => {
             let squares = diagonal(end_products.clone());
-            squares.clone() + squares.transpose() - end_products.mul_scalar(2.0)
+            squares.clone() + transpose(squares) - end_products.mul_scalar(2.0)
         }
     };
     let (farthest, other) = apart

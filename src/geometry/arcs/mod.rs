@@ -56,6 +56,7 @@ use super::Measure;
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
 use super::frames::{FrameProducts, Frames};
 use super::lengths::length_of_square;
+use super::transpose;
 
 /// The smallest Euclidean distance, or the largest inner product, between every two arcs; arc i runs
 /// from the direction of row 2i of the embeddings to that of row 2i + 1.
@@ -77,7 +78,7 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
     let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
     // The products are symmetric in i and j, so the edges at the ends of arc j are those at the ends
     // of arc i, transposed.
-    let transposed = edges.clone().map(Tensor::transpose);
+    let transposed = edges.clone().map(transpose);
     let [value, mm, mt, tm, tt, own_mm, own_mt, own_tt] = in_row_chunks(pairs, pairs, |rows| {
         let of_rows = |edge: &Tensor<B, 2>| edge.clone().slice([rows.clone()]);
         let arcs = arcs.rows(rows.clone());
@@ -155,7 +156,7 @@ impl<B: Backend> Arcs<B> {
             cos,
             sin,
         };
-        let transposed = extents.clone().map(Tensor::transpose);
+        let transposed = extents.clone().map(transpose);
         let scaled = |products: &Tensor<B, 2>, i: &Tensor<B, 2>, j: &Tensor<B, 2>| {
             products.clone() * i.clone() * j.clone()
         };
