@@ -104,7 +104,8 @@ impl StepBenchmark {
             labels: Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device),
             indices: (0..n).collect(),
             epoch: 1,
-            last: true,
+            // Statistics are read a step late, as within an epoch.
+            last: false,
         }
     }
 
@@ -128,9 +129,9 @@ impl StepBenchmark {
                 took
             };
             lap();
-            let pending = trainee.forward(batch.clone());
+            let (pending, _) = trainee.forward(batch.clone());
             let forward = lap();
-            let gradients = pending.backward().grads;
+            let gradients = pending.gradients();
             let backward = lap();
             trainee = optimizer.step(config.optimizer.learning_rate, trainee, gradients);
             let laps = [forward, backward, lap()];
@@ -165,6 +166,7 @@ fn growth_of_forward<B: AutodiffBackend>(
 pub(super) fn network<B: AutodiffBackend>(config: &Config, place: &Place<B>) -> Embedder<B> {
     EmbedderConfig::from(&config.model)
         .with_path(place.path)
+        .with_seed(config.training.seed)
         .init(&place.device)
 }
 

@@ -28,9 +28,7 @@ mod weights;
 pub use backbone::BackboneNetwork;
 pub use conv4::Conv4;
 pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
-#[cfg(test)]
-use embedder::DrawNow;
-pub use embedder::{Embedder, EmbedderConfig, unit_length};
+pub use embedder::{Embedder, EmbedderConfig, EmbedderRecord, unit_length};
 pub use export::{ExportError, ExportedEmbedder};
 pub use googlenet::{GoogLeNet, Inception};
 pub use layers::{ComputePath, LayerOptions};

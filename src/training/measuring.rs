@@ -126,5 +126,7 @@ pub(super) fn split_loader<B: Backend>(
 
 /// The network of a configuration, computed as is quick at `place`.
 pub(super) fn network<B: Backend>(config: &Config, place: &Place<B>) -> EmbedderConfig {
-    EmbedderConfig::from(&config.model).with_path(place.path)
+    EmbedderConfig::from(&config.model)
+        .with_path(place.path)
+        .with_seed(config.training.seed)
 }

@@ -9,16 +9,17 @@ use burn_train::metric::{
 };
 
 use super::stop::Stop;
-use super::trainee::{StepStatistics, Validated};
+use super::trainee::{FinishedSteps, Validated};
 use super::validation::Validation;
 use crate::error::Error;
+use crate::loss::LossStatistics;
 use crate::negatives::Measure;
 
 /// One of the loss's statistics, averaged over anchors.
 #[derive(Clone)]
 pub struct StatisticMetric {
     statistic: Statistic,
-    state: NumericMetricState,
+    state: MeanOfSteps,
 }
 
 /// The statistics of a training step.
@@ -75,18 +76,91 @@ impl Statistic {
     }
 }
 
+impl Statistic {
+    /// Its value in a step, and how much the step counts in the mean of an epoch.
+    fn of(self, loss: &LossStatistics) -> (f64, usize) {
+        let per_anchor = |count: usize| count as f64 / loss.anchors.max(1) as f64;
+        match self {
+            Self::Positive(_) => (loss.mean_positive, loss.anchors),
+            Self::Negative(_) => (loss.mean_negative, loss.anchors),
+            Self::Active => (100.0 * per_anchor(loss.active), loss.anchors),
+            Self::Mined => (per_anchor(loss.mined), loss.anchors),
+            Self::Anchors => (loss.anchors as f64, 1),
+        }
+    }
+}
+
+/// The weighted mean of a number over the steps of an epoch. The entry that a step leaves in Burn's
+/// event store is the mean of the steps that were read with it, of which there may be none.
+#[derive(Clone, Default)]
+struct MeanOfSteps {
+    state: NumericMetricState,
+    last: Option<(f64, usize)>,
+}
+
+impl MeanOfSteps {
+    fn update(
+        &mut self,
+        steps: impl Iterator<Item = (f64, usize)>,
+        format: FormatOptions,
+    ) -> SerializedEntry {
+        let (mut sum, mut weight) = (0.0, 0);
+        let mut read = 0;
+        for (value, of_step) in steps {
+            sum += value * of_step as f64;
+            weight += of_step;
+            read += 1;
+        }
+        if read == 0 {
+            self.last = None;
+            let nothing = self.current();
+            return SerializedEntry::new("-".to_string(), nothing.serialize());
+        }
+        let mean = if weight == 0 {
+            0.0
+        } else {
+            sum / weight as f64
+        };
+        self.last = Some((mean, weight));
+        self.state.update(mean, weight, format)
+    }
+
+    /// The last entry; it counts for nothing where no step was read.
+    fn current(&self) -> NumericEntry {
+        let (aggregated_value, count) = self.last.unwrap_or((0.0, 0));
+        NumericEntry::Aggregated {
+            aggregated_value,
+            count,
+        }
+    }
+
+    fn running(&self) -> NumericEntry {
+        match self.state.running_value() {
+            NumericEntry::Aggregated { count: 0, .. } => NumericEntry::Aggregated {
+                aggregated_value: 0.0,
+                count: 0,
+            },
+            running => running,
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
 impl StatisticMetric {
     /// A metric of one statistic.
     pub fn new(statistic: Statistic) -> Self {
         Self {
             statistic,
-            state: NumericMetricState::new(),
+            state: MeanOfSteps::default(),
         }
     }
 }
 
 impl Metric for StatisticMetric {
-    type Input = StepStatistics;
+    type Input = FinishedSteps;
 
     fn name(&self) -> MetricName {
         Arc::new(self.statistic.name().to_string())
@@ -96,18 +170,11 @@ impl Metric for StatisticMetric {
         numeric((self.statistic == Statistic::Active).then_some("%"), false)
     }
 
-    fn update(&mut self, item: &StepStatistics, _: &MetricMetadata) -> SerializedEntry {
-        let loss = &item.loss;
-        let per_anchor = |count: usize| count as f64 / loss.anchors.max(1) as f64;
-        let (value, weight) = match self.statistic {
-            Statistic::Positive(_) => (loss.mean_positive, loss.anchors),
-            Statistic::Negative(_) => (loss.mean_negative, loss.anchors),
-            Statistic::Active => (100.0 * per_anchor(loss.active), loss.anchors),
-            Statistic::Mined => (per_anchor(loss.mined), loss.anchors),
-            Statistic::Anchors => (loss.anchors as f64, 1),
-        };
+    fn update(&mut self, finished: &FinishedSteps, _: &MetricMetadata) -> SerializedEntry {
+        let statistic = self.statistic;
+        let entries = finished.0.iter().map(|step| statistic.of(&step.loss));
         let format = FormatOptions::new(self.name()).precision(3);
-        self.state.update(value, weight, format)
+        self.state.update(entries, format)
     }
 
     fn clear(&mut self) {
@@ -117,11 +184,11 @@ impl Metric for StatisticMetric {
 
 impl Numeric for StatisticMetric {
     fn value(&self) -> NumericEntry {
-        self.state.current_value()
+        self.state.current()
     }
 
     fn running_value(&self) -> NumericEntry {
-        self.state.running_value()
+        self.state.running()
     }
 }
 
@@ -129,7 +196,9 @@ impl Numeric for StatisticMetric {
 /// stops the training.
 #[derive(Clone)]
 pub struct AnchorLossMetric {
-    state: NumericMetricState,
+    state: MeanOfSteps,
+    /// Steps of this epoch so far.
+    steps: usize,
     stop: Stop,
 }
 
@@ -140,14 +209,15 @@ impl AnchorLossMetric {
     /// A loss metric that may `stop` the training.
     pub fn new(stop: Stop) -> Self {
         Self {
-            state: NumericMetricState::new(),
+            state: MeanOfSteps::default(),
+            steps: 0,
             stop,
         }
     }
 }
 
 impl Metric for AnchorLossMetric {
-    type Input = StepStatistics;
+    type Input = FinishedSteps;
 
     fn name(&self) -> MetricName {
         Arc::new(Self::NAME.to_string())
@@ -157,29 +227,37 @@ impl Metric for AnchorLossMetric {
         numeric(None, false)
     }
 
-    fn update(&mut self, item: &StepStatistics, metadata: &MetricMetadata) -> SerializedEntry {
-        if !item.finite_embeddings || !item.loss.mean.is_finite() {
-            self.stop.because(Error::NotFinite {
-                epoch: metadata.global_progress.items_processed,
-                step: metadata.iteration.unwrap_or(0),
-            });
+    fn update(&mut self, finished: &FinishedSteps, metadata: &MetricMetadata) -> SerializedEntry {
+        for step in &finished.0 {
+            self.steps += 1;
+            if !step.finite_embeddings || !step.loss.mean.is_finite() {
+                self.stop.because(Error::NotFinite {
+                    epoch: metadata.global_progress.items_processed,
+                    step: self.steps,
+                });
+            }
         }
+        let entries = finished
+            .0
+            .iter()
+            .map(|step| (step.loss.mean, step.loss.anchors));
         let format = FormatOptions::new(self.name()).precision(4);
-        self.state.update(item.loss.mean, item.loss.anchors, format)
+        self.state.update(entries, format)
     }
 
     fn clear(&mut self) {
         self.state.reset();
+        self.steps = 0;
     }
 }
 
 impl Numeric for AnchorLossMetric {
     fn value(&self) -> NumericEntry {
-        self.state.current_value()
+        self.state.current()
     }
 
     fn running_value(&self) -> NumericEntry {
-        self.state.running_value()
+        self.state.running()
     }
 }
 
@@ -250,9 +328,9 @@ impl Numeric for RecallMetric {
     }
 }
 
-impl Adaptor<StepStatistics> for StepStatistics {
-    fn adapt(&self) -> StepStatistics {
-        *self
+impl Adaptor<FinishedSteps> for FinishedSteps {
+    fn adapt(&self) -> FinishedSteps {
+        self.clone()
     }
 }
 

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod epoch_log;
 mod exporting;
+mod host_record;
 mod measuring;
 mod metrics;
 mod notices;
@@ -15,11 +16,13 @@ mod session;
 mod silent;
 mod stop;
 mod trainee;
+mod unread;
 mod validation;
 
 pub use checkpoints::{CheckpointRecorder, LastAndBest, Patience};
 pub use epoch_log::{EpochLog, epoch_line};
 pub use exporting::export;
+pub use host_record::HostRecord;
 pub use measuring::{embedder_of, measure};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 pub use notices::tell_skipped;
@@ -30,5 +33,8 @@ pub use run_folder::{Checkpoint, EpochRecord, RunFolder, RunFolderError, RunReco
 pub use schedule::StepDecay;
 pub use session::{Context, Display, Outcome, train};
 pub use stop::Stop;
-pub use trainee::{Objective, PendingStep, StepOutput, StepStatistics, Trainee, Validated};
+pub use trainee::{
+    FinishedSteps, Objective, PendingStep, StepStatistics, Trainee, TraineeRecord, Validated,
+};
+pub use unread::UnreadStatistics;
 pub use validation::{Protocol, SplitEmbeddings, Validation};

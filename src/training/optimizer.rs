@@ -9,6 +9,7 @@ use burn::optim::{
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 
+use super::HostRecord;
 use super::trainee::Trainee;
 use crate::config::OptimizerConfig;
 
@@ -36,12 +37,15 @@ impl<B: AutodiffBackend> TwoRateAdam<B> {
     }
 }
 
+/// The state of Adam for every parameter.
+type AdamRecord<B> = <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
+
 /// A step is two steps of one Adam, which keeps its state for each parameter by itself and takes the
 /// rate as a factor of the step: first those parameters that have the gradients of the backbone, then
 /// the others.
 impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
     // Adam's own: the checkpoints are those of a training with one rate.
-    type Record = <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
+    type Record = HostRecord<B, AdamRecord<B>>;
 
     fn step(
         &mut self,
@@ -75,12 +79,12 @@ impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
     }
 
     fn to_record(&self) -> Self::Record {
-        self.adam.to_record()
+        HostRecord::read(self.adam.to_record())
     }
 
     fn load_record(self, record: Self::Record) -> Self {
         Self {
-            adam: self.adam.load_record(record),
+            adam: self.adam.load_record(record.upload()),
             ..self
         }
     }
@@ -218,7 +222,7 @@ mod tests {
         let mut step = |trainee: Trainee<AB>, epoch| {
             let gradients = TrainStep::step(&trainee, batch(epoch)).grads;
             let trainee = optimizer.step(RATE, trainee, gradients);
-            (trainee, optimizer.to_record().len())
+            (trainee, optimizer.to_record().upload().len())
         };
         for epoch in [1, 2] {
             let states;

@@ -84,7 +84,6 @@ pub fn resume<B: AutodiffBackend>(
     folder.replace_history(&history)?;
     announce(&folder, &folder.record()?, &splits);
     eprintln!("resumed after epoch {done}");
-    B::seed(&context.place.device, config.training.seed);
     let embedder = match epoch {
         Some(_) => network.init(&context.place.device),
         None => network.init_pretrained(&context.place.device)?,

@@ -84,7 +84,6 @@ pub fn train<B: AutodiffBackend>(
     let network = network(config, place).with_located_weights(&|| stop.requested())?;
     let (splits, sampler) = open_data(config, stop)?;
 
-    B::seed(device, config.training.seed);
     let embedder: Embedder<B> = network.init_pretrained(device)?;
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),

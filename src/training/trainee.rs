@@ -1,17 +1,22 @@
 //! The network with its objective: the step that Burn's Learner repeats.
 
-use burn::module::Module;
+use std::fmt;
+
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor};
+use burn::optim::GradientsParams;
+use burn::record::Record;
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
 use burn_train::metric::ItemLazy;
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
-use super::Regime;
+use super::unread::{UnreadStatistics, pack};
 use super::validation::Validation;
+use super::{HostRecord, Regime};
 use crate::config::{Config, Reduction};
 use crate::data::ImageBatch;
 use crate::loss::{Loss, LossStatistics};
-use crate::model::{Embedder, WayBack};
+use crate::model::{Embedder, EmbedderRecord, WayBack};
 use crate::negatives::{Negatives, Space};
 
 /// What the network is trained towards.
@@ -36,16 +41,14 @@ impl Objective {
 }
 
 /// An embedder in training. Its record is the embedder's, under the name `embedder`.
-#[derive(Module, Debug)]
+#[derive(Debug, Clone)]
 pub struct Trainee<B: Backend> {
     /// The network.
     pub embedder: Embedder<B>,
-    #[module(skip)]
     objective: Objective,
-    #[module(skip)]
     regime: Regime,
-    #[module(skip)]
     validation: Validation,
+    unread: UnreadStatistics,
 }
 
 impl<B: Backend> Trainee<B> {
@@ -61,14 +64,87 @@ impl<B: Backend> Trainee<B> {
             objective,
             regime,
             validation,
+            unread: UnreadStatistics::default(),
+        }
+    }
+
+    fn with_embedder<C: Backend>(&self, embedder: Embedder<C>) -> Trainee<C> {
+        Trainee {
+            embedder,
+            objective: self.objective.clone(),
+            regime: self.regime.clone(),
+            validation: self.validation.clone(),
+            unread: self.unread.clone(),
         }
     }
 }
 
-/// What a training step leaves for the metrics, still on the device.
-pub struct StepOutput<B: AutodiffBackend> {
-    /// The loss's statistics, then the sum of all embeddings, which is not finite if one is not.
-    packed: Tensor<B::InnerBackend, 1>,
+/// What a checkpoint holds of a [`Trainee`].
+#[derive(Record)]
+pub struct TraineeRecord<B: Backend> {
+    /// The network.
+    pub embedder: EmbedderRecord<B>,
+}
+
+// What `derive(Module)` writes, but for the record, which is read by the thread that calls
+// `into_record`.
+impl<B: Backend> Module<B> for Trainee<B> {
+    type Record = HostRecord<B, TraineeRecord<B>>;
+
+    fn collect_devices(&self, devices: Vec<B::Device>) -> Vec<B::Device> {
+        self.embedder.collect_devices(devices)
+    }
+
+    fn fork(self, device: &B::Device) -> Self {
+        self.with_embedder(self.embedder.clone().fork(device))
+    }
+
+    fn to_device(self, device: &B::Device) -> Self {
+        self.with_embedder(self.embedder.clone().to_device(device))
+    }
+
+    fn visit<V: ModuleVisitor<B>>(&self, visitor: &mut V) {
+        self.embedder.visit(visitor);
+    }
+
+    fn map<M: ModuleMapper<B>>(self, mapper: &mut M) -> Self {
+        Self {
+            embedder: self.embedder.map(mapper),
+            ..self
+        }
+    }
+
+    fn load_record(self, record: Self::Record) -> Self {
+        Self {
+            embedder: self.embedder.load_record(record.upload().embedder),
+            ..self
+        }
+    }
+
+    fn into_record(self) -> Self::Record {
+        HostRecord::read(TraineeRecord {
+            embedder: self.embedder.into_record(),
+        })
+    }
+}
+
+impl<B: AutodiffBackend> AutodiffModule<B> for Trainee<B> {
+    type InnerModule = Trainee<B::InnerBackend>;
+
+    fn valid(&self) -> Self::InnerModule {
+        self.with_embedder(self.embedder.valid())
+    }
+
+    fn from_inner(module: Self::InnerModule) -> Self {
+        module.with_embedder(Embedder::from_inner(module.embedder.clone()))
+    }
+}
+
+// What Burn's summary of a run shows.
+impl<B: Backend> fmt::Display for Trainee<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.embedder.fmt(f)
+    }
 }
 
 /// What a training step leaves for the metrics, on the host.
@@ -76,25 +152,21 @@ pub struct StepOutput<B: AutodiffBackend> {
 pub struct StepStatistics {
     /// The loss's statistics.
     pub loss: LossStatistics,
-    /// Whether every embedding was finite. The loss alone does not tell: comparisons of numbers
-    /// that are none may give ordinary distances.
+    /// Whether every embedding was finite. The loss alone does not show it: comparisons with NaN may
+    /// give ordinary distances.
     pub finite_embeddings: bool,
 }
 
-impl<B: AutodiffBackend> ItemLazy for StepOutput<B> {
-    type ItemSync = StepStatistics;
+/// The statistics that were read in one training step: those of the step before, and at the end of
+/// an epoch also its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedSteps(pub Vec<StepStatistics>);
 
-    // Called in the metrics' thread: the training itself does not wait for the device.
-    fn sync(self) -> StepStatistics {
-        let [length] = self.packed.dims();
-        let packed = self.packed.into_data().convert::<f64>();
-        let values = packed.as_slice::<f64>().expect("just converted");
-        let (statistics, sum) = values.split_at(length - 1);
-        let statistics = TensorData::new(statistics.to_vec(), [length - 1]);
-        StepStatistics {
-            loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
-            finite_embeddings: sum[0].is_finite(),
-        }
+impl ItemLazy for FinishedSteps {
+    type ItemSync = Self;
+
+    fn sync(self) -> Self {
+        self
     }
 }
 
@@ -111,10 +183,16 @@ impl ItemLazy for Validated {
 
 impl<B: AutodiffBackend> TrainStep for Trainee<B> {
     type Input = ImageBatch<B>;
-    type Output = StepOutput<B>;
+    type Output = FinishedSteps;
 
-    fn step(&self, batch: ImageBatch<B>) -> TrainOutput<StepOutput<B>> {
-        self.forward(batch).backward()
+    fn step(&self, batch: ImageBatch<B>) -> TrainOutput<FinishedSteps> {
+        let last = batch.last;
+        let (pending, statistics) = self.forward(batch);
+        let grads = pending.gradients();
+        TrainOutput {
+            grads,
+            item: FinishedSteps(self.unread.push(statistics, last)),
+        }
     }
 }
 
@@ -122,22 +200,22 @@ impl<B: AutodiffBackend> TrainStep for Trainee<B> {
 pub struct PendingStep<'m, B: AutodiffBackend> {
     loss: Tensor<B, 1>,
     way_back: WayBack<'m, B>,
-    output: StepOutput<B>,
 }
 
 impl<B: AutodiffBackend> PendingStep<'_, B> {
-    /// The gradients of the loss by parameter, and what the step leaves for the metrics.
-    pub fn backward(self) -> TrainOutput<StepOutput<B>> {
-        TrainOutput {
-            grads: self.way_back.gradients(self.loss),
-            item: self.output,
-        }
+    /// The gradients of the loss by parameter.
+    pub fn gradients(self) -> GradientsParams {
+        self.way_back.gradients(self.loss)
     }
 }
 
 impl<B: AutodiffBackend> Trainee<B> {
-    /// The forward half of a training step: embeddings, comparisons, loss.
-    pub fn forward(&self, batch: ImageBatch<B>) -> PendingStep<'_, B> {
+    /// The forward half of a training step, embeddings, comparisons and loss, and its statistics on
+    /// the device.
+    pub fn forward(
+        &self,
+        batch: ImageBatch<B>,
+    ) -> (PendingStep<'_, B>, Tensor<B::InnerBackend, 1>) {
         let Objective {
             negatives,
             space,
@@ -146,19 +224,15 @@ impl<B: AutodiffBackend> Trainee<B> {
         } = &self.objective;
         let pass = self.regime.pass(batch.epoch, &batch.indices);
         let (embeddings, way_back) = self.embedder.forward_train(batch.images, pass);
-        let sum = embeddings.clone().inner().sum();
+        let detached = embeddings.clone().inner();
         let comparisons = negatives.compare(embeddings, batch.labels, *space, loss.measure());
         let output = loss.forward(comparisons);
-        let packed = Tensor::cat(vec![output.statistics().inner(), sum], 0);
+        let statistics = pack(output.statistics().inner(), detached);
         let loss = match reduction {
             Reduction::Sum => output.sum(),
             Reduction::Mean => output.mean(),
         };
-        PendingStep {
-            loss,
-            way_back,
-            output: StepOutput { packed },
-        }
+        (PendingStep { loss, way_back }, statistics)
     }
 }
 
