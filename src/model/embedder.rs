@@ -1,15 +1,18 @@
 //! The embedder: backbone, global pooling, dense head, normalisation.
 
 use burn::{
-    module::{Module, ModuleVisitor, Param},
+    module::{Module, Param},
     nn::{Initializer, Linear},
-    tensor::{Tensor, backend::Backend, module::linear},
+    tensor::{Distribution, Tensor, backend::Backend, module::linear},
 };
 
 use super::{
     BackboneNetwork,
     image_scale::ImageScale,
-    layers::{ComputePath, LayerOptions},
+    layers::{
+        ComputePath, LayerOptions,
+        initial_weights::{draw, with_seed},
+    },
     pooling::{GemPool, average, maximum},
     pretrained,
     weights::WeightsError,
@@ -46,6 +49,8 @@ pub struct EmbedderConfig {
     pub dropout: f64,
     /// How layers are computed, and which of them stand still.
     pub layers: LayerOptions,
+    /// What the initial weights are drawn from: the same on every backend.
+    pub seed: u64,
 }
 
 impl From<&ModelConfig> for EmbedderConfig {
@@ -62,6 +67,7 @@ impl From<&ModelConfig> for EmbedderConfig {
                 freeze_batch_norm: config.freeze_batch_norm,
                 ..LayerOptions::default()
             },
+            seed: 0,
         }
     }
 }
@@ -74,6 +80,11 @@ impl EmbedderConfig {
             ..self.layers
         };
         Self { layers, ..self }
+    }
+
+    /// The same with initial weights drawn from `seed`.
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 
     /// The same with published weights replaced by their file, which is downloaded if it is not in
@@ -97,10 +108,14 @@ impl EmbedderConfig {
     /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
     /// into it restores the embedder that was saved.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
+        with_seed(self.seed, || self.make(device))
+    }
+
+    fn make<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
         let backbone = BackboneNetwork::new(self.backbone, self.layers, device);
         let features = self.backbone.features();
         let gem = || GemPool::new(&self.gem, device);
-        let embedder = Embedder {
+        Embedder {
             backbone,
             gem: self.pooling.has_gem().then(gem),
             head: head(features, self.embedding_dim, self.pooling.0.len(), device),
@@ -109,9 +124,7 @@ impl EmbedderConfig {
             dropout: self.dropout,
             pooling: self.pooling.clone(),
             path: self.layers.path,
-        };
-        embedder.visit(&mut DrawNow);
-        embedder
+        }
     }
 
     /// The embedder with pretrained weights in its backbone, where the configuration names any.
@@ -145,24 +158,11 @@ fn head<B: Backend>(
 ) -> Linear<B> {
     let average_fan = (features + embedding_dim / descriptors) as f64 / 2.0;
     let bound = (HEAD_MAGNITUDE / average_fan).sqrt();
-    let weight = Initializer::Uniform {
-        min: -bound,
-        max: bound,
-    };
+    let xavier = Distribution::Uniform(-bound, bound);
     let bias: Param<Tensor<B, 1>> = Initializer::Zeros.init([embedding_dim], device);
     Linear {
-        weight: weight.init([features, embedding_dim], device),
+        weight: draw([features, embedding_dim], xavier, device),
         bias: Some(bias),
-    }
-}
-
-/// Burn draws a random parameter at its first use. Drawn here, a network depends on nothing but
-/// the seed set before it was made.
-pub(super) struct DrawNow;
-
-impl<B: Backend> ModuleVisitor<B> for DrawNow {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) {
-        parameter.val();
     }
 }
 
@@ -290,7 +290,7 @@ pub fn unit_length<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 #[cfg(test)]
 mod tests {
     use burn::backend::Autodiff;
-    use burn::tensor::{Distribution, TensorData};
+    use burn::tensor::TensorData;
 
     use super::*;
 

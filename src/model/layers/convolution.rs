@@ -2,13 +2,13 @@
 
 use super::{
     ComputePath, Padding,
+    initial_weights::draw,
     windows::{Windows, as_rows},
 };
 use burn::{
     config::Config,
     module::{Module, Param},
-    nn::Initializer,
-    tensor::{Tensor, backend::Backend, module::conv2d},
+    tensor::{Distribution, Tensor, backend::Backend, module::conv2d},
 };
 
 /// Configuration of a [`Convolution`] with a square kernel.
@@ -49,12 +49,9 @@ impl ConvolutionConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> Convolution<B> {
         let k = self.kernel_size;
         let fan_in = k * k * self.channels_in;
-        let initializer = Initializer::Normal {
-            mean: 0.0,
-            std: (2.0 / fan_in as f64).sqrt(),
-        };
+        let he = Distribution::Normal(0.0, (2.0 / fan_in as f64).sqrt());
         Convolution {
-            weight: initializer.init([k, k, self.channels_in, self.channels_out], device),
+            weight: draw([k, k, self.channels_in, self.channels_out], he, device),
             stride: self.stride,
             padding: self.padding,
             path: self.path,
@@ -244,10 +241,7 @@ fn concatenated<B: Backend>(mut pieces: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
 
 #[cfg(test)]
 mod tests {
-    use burn::{
-        backend::Autodiff,
-        tensor::{Distribution, TensorData},
-    };
+    use burn::{backend::Autodiff, tensor::TensorData};
 
     use super::*;
 

@@ -3,14 +3,14 @@
 use burn::{
     config::Config,
     module::{Module, Param},
-    nn::Initializer,
-    tensor::{IndexingUpdateOp, Tensor, backend::Backend, module::conv2d},
+    tensor::{Distribution, IndexingUpdateOp, Tensor, backend::Backend, module::conv2d},
 };
 
 use super::{
     ComputePath, Padding,
     batch_norm::channel_sums,
     convolution::Kernel,
+    initial_weights::draw,
     windows::{Windows, as_rows},
 };
 
@@ -49,12 +49,9 @@ impl DepthwiseConvolutionConfig {
     /// The layer with He's normal initialisation, N(0, 2 / k²), as an output sees k² inputs.
     pub fn init<B: Backend>(&self, device: &B::Device) -> DepthwiseConvolution<B> {
         let k = self.kernel_size;
-        let initializer = Initializer::Normal {
-            mean: 0.0,
-            std: (2.0 / (k * k) as f64).sqrt(),
-        };
+        let he = Distribution::Normal(0.0, (2.0 / (k * k) as f64).sqrt());
         DepthwiseConvolution {
-            weight: initializer.init([k, k, 1, self.channels], device),
+            weight: draw([k, k, 1, self.channels], he, device),
             stride: self.stride,
             padding: self.padding,
             path: self.path,

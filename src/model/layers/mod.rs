@@ -10,6 +10,7 @@ mod compute_path;
 mod convolution;
 mod convolution_block;
 mod depthwise;
+pub(in crate::model) mod initial_weights;
 mod max_pool;
 mod options;
 mod padding;

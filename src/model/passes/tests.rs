@@ -105,17 +105,14 @@ impl Every<AB> {
                 .init(&Default::default())
         };
         let one = Padding::Symmetric(1);
-        let network = Self {
+        Self {
             strided: block(3, 4, 3, 2, Padding::Same, Activation::Relu),
             narrow: block(4, 6, 3, 1, one, Activation::Relu),
             wide: block(4, 6, 1, 1, Padding::Symmetric(0), Activation::None),
             pointwise: block(12, 6, 1, 2, Padding::Symmetric(0), Activation::Relu6),
             depthwise: depthwise(3, 1),
             down: depthwise(5, 2),
-        };
-        // Drawn here, so that clones and repeated passes see the same weights.
-        network.visit(&mut crate::model::DrawNow);
-        network
+        }
     }
 
     fn pools() -> [MaxPool; 2] {
@@ -213,7 +210,6 @@ fn recorded_gradients_of_a_network_are_autodiffs_on_both_paths() {
     // The larger networks are compared with the originals, recorded too.
     for path in [ComputePath::Rows, ComputePath::Native] {
         let network = Conv4::<AB>::new(path, &Default::default());
-        network.visit(&mut crate::model::DrawNow);
         let images: Tensor<B, 4> = wave([3, 32, 32, 3], 1.3);
         let (maps, expected) = by_autodiff(&network, images.clone());
         for recompute in [false, true] {
@@ -253,7 +249,6 @@ fn running_statistics_take_a_batch_once_whether_or_not_stages_are_computed_anew(
         [&norm.running_mean, &norm.running_var].map(|state| values(state.value_sync()))
     };
     let start = Conv4::<AB>::new(ComputePath::Rows, &Default::default());
-    start.visit(&mut crate::model::DrawNow);
     let after = |pass: &dyn Fn(&Conv4<AB>)| {
         // A record has statistics of its own, a clone shares them.
         let network = Conv4::<AB>::new(ComputePath::Rows, &Default::default());
