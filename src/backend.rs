@@ -16,6 +16,18 @@ pub type Wgpu = burn_wgpu::CubeBackend<burn_wgpu::WgpuRuntime, f32, i32, u32>;
 #[cfg(feature = "cuda")]
 pub type Cuda = burn_cubecl::CubeBackend<burn_cubecl::cubecl::cuda::CudaRuntime, f32, i32, u8>;
 
+/// wgpu with fusion.
+#[cfg(all(feature = "wgpu", feature = "fusion"))]
+pub type FusedWgpu = burn_wgpu::Wgpu;
+
+/// CUDA with fusion.
+#[cfg(all(feature = "cuda", feature = "fusion"))]
+pub type FusedCuda = burn_cuda::Cuda;
+
+/// The processor.
+#[cfg(feature = "cpu")]
+pub type Cpu = burn_flex::Flex;
+
 /// A backend by its name on the command line, the preferred first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendName {
@@ -140,7 +152,7 @@ pub fn run<J: Job>(choice: DeviceChoice, job: J) -> Result<J::Output, Error> {
             let device = burn_cuda::CudaDevice::new(index);
             #[cfg(feature = "fusion")]
             if fusion {
-                return on::<burn_cuda::Cuda, J>(chosen, index, device, job);
+                return on::<FusedCuda, J>(chosen, index, device, job);
             }
             on::<Cuda, J>(chosen, index, device, job)
         }
@@ -152,14 +164,12 @@ pub fn run<J: Job>(choice: DeviceChoice, job: J) -> Result<J::Output, Error> {
             };
             #[cfg(feature = "fusion")]
             if fusion {
-                return on::<burn_wgpu::Wgpu, J>(chosen, index, device, job);
+                return on::<FusedWgpu, J>(chosen, index, device, job);
             }
             on::<Wgpu, J>(chosen, index, device, job)
         }
         #[cfg(feature = "cpu")]
-        BackendName::Cpu if index == 0 => {
-            on::<burn_flex::Flex, J>(chosen, index, burn_flex::FlexDevice, job)
-        }
+        BackendName::Cpu if index == 0 => on::<Cpu, J>(chosen, index, burn_flex::FlexDevice, job),
         #[cfg(feature = "cpu")]
         BackendName::Cpu => Err(Error::NoDevice {
             backend: "cpu",
