@@ -2,7 +2,7 @@
 //! neighbours, the query itself excluded (Jégou et al., PAMI 2011, as used by every deep metric
 //! learning table since Song et al., CVPR 2016).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, backend::Backend};
@@ -83,6 +83,7 @@ pub fn nearest_positive_ranks<B: Backend>(
     if gallery.len() == 0 {
         return vec![None; queries.len()];
     }
+    let mut positive = with_positive(labels, roles).into_iter();
     let squares_of_gallery = gallery.squares.transposed();
     let [classes, indices] =
         [gallery.classes, gallery.indices].map(|numbers| numbers.unsqueeze_dim::<2>(0));
@@ -114,11 +115,26 @@ pub fn nearest_positive_ranks<B: Backend>(
                 .iter::<f64>()
                 .zip(nearer.iter::<i64>())
                 .map(|(nearest, nearer)| {
-                    (nearest > f64::NEG_INFINITY).then_some(nearer as usize + 1)
+                    let positive = positive.next().expect("one for each query");
+                    (positive && !nearest.is_nan()).then_some(nearer as usize + 1)
                 }),
         );
     }
     ranks
+}
+
+/// Whether each query has another image of its class in the gallery. Counted on the host: GPUs give
+/// the smallest finite number as the largest of none.
+fn with_positive(labels: &[usize], roles: Option<&[Role]>) -> Vec<bool> {
+    let role = |i: usize| roles.map_or(Role::Both, |roles| roles[i]);
+    let mut of_class = HashMap::<usize, usize>::new();
+    for (i, &label) in labels.iter().enumerate() {
+        *of_class.entry(label).or_default() += usize::from(role(i).is_in_gallery());
+    }
+    let queries = (0..labels.len()).filter(|&i| role(i).is_query());
+    queries
+        .map(|i| of_class[&labels[i]] > usize::from(role(i).is_in_gallery()))
+        .collect()
 }
 
 /// Embeddings with the class and the index of each.

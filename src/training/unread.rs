@@ -1,37 +1,47 @@
 //! Statistics of training steps that are still on the device.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend, read_sync};
 
 use super::trainee::StepStatistics;
 use crate::loss::LossStatistics;
 
-type Read = Box<dyn FnOnce() -> StepStatistics + Send>;
+/// A read that has begun.
+type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
 
-/// The statistics of the last step, which its successor reads.
+/// The statistics of the last step, which are waited for in the next one.
 ///
-/// The training thread reads them, for the reason that [`HostRecord`](super::HostRecord) gives. It
-/// does so after it has queued the next step, so that the device always has work.
+/// The training thread reads them, for the reason that [`HostRecord`](super::HostRecord) gives. The copy
+/// to the host is queued behind the step itself, and waited for after the next step has been queued, so
+/// that the device always has work.
 #[derive(Clone, Default)]
 pub struct UnreadStatistics(Arc<Mutex<Option<Read>>>);
 
 impl UnreadStatistics {
-    /// Leaves the statistics of a step, `packed` as [`pack`], and reads those of the step before.
-    /// Those of the last step of an epoch are read too.
+    /// Begins to read the statistics of a step, `packed` as [`pack`], and gives those of the step before;
+    /// at the end of an epoch, after its `last` step, also its own.
     pub fn push<B: Backend>(&self, packed: Tensor<B, 1>, last: bool) -> Vec<StepStatistics> {
         let mut unread = self
             .0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = unread.replace(Box::new(move || unpack(packed)));
+        let before = unread.replace(begun(read(packed)));
         let own = if last { unread.take() } else { None };
-        [before, own]
-            .into_iter()
-            .flatten()
-            .map(|read| read())
-            .collect()
+        [before, own].into_iter().flatten().map(read_sync).collect()
+    }
+}
+
+/// Polls a read once, which queues the copy.
+fn begun(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
+    let mut read: Read = Box::pin(read);
+    match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),
+        Poll::Pending => read,
     }
 }
 
@@ -47,15 +57,17 @@ pub(super) fn pack<B: Backend>(statistics: Tensor<B, 1>, embeddings: Tensor<B, 2
     Tensor::cat(vec![statistics, embeddings.sum()], 0)
 }
 
-fn unpack<B: Backend>(packed: Tensor<B, 1>) -> StepStatistics {
-    let [length] = packed.dims();
-    let packed = packed.into_data().convert::<f64>();
+async fn read<B: Backend>(packed: Tensor<B, 1>) -> StepStatistics {
+    let packed = packed.into_data_async().await.expect("the step succeeded");
+    let packed = packed.convert::<f64>();
     let values = packed.as_slice::<f64>().expect("just converted");
-    let (statistics, sum) = values.split_at(length - 1);
-    let statistics = TensorData::new(statistics.to_vec(), [length - 1]);
+    let [statistics @ .., sum] = values else {
+        panic!("statistics are packed with the sum of the embeddings");
+    };
+    let statistics = TensorData::new(statistics.to_vec(), [statistics.len()]);
     StepStatistics {
         loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
-        finite_embeddings: sum[0].is_finite(),
+        finite_embeddings: sum.is_finite(),
     }
 }
 
@@ -86,7 +98,7 @@ mod tests {
         let statistics = Tensor::<burn_flex::Flex, 1>::ones([6], &device);
         for (value, finite) in [(1.0, true), (f32::NAN, false), (f32::INFINITY, false)] {
             let embeddings = Tensor::from_floats([[1.0, value]], &device);
-            let step = unpack(pack(statistics.clone(), embeddings));
+            let step = read_sync(read(pack(statistics.clone(), embeddings)));
             assert_eq!(step.finite_embeddings, finite, "{value}");
         }
     }

@@ -241,30 +241,20 @@ fn convolutions() -> Vec<Convolution> {
     };
     let mut all = vec![
         of_positions(4, [8, 15]),
-        of_positions(3, [8, 22]),
-        of_positions(2, [4, 5]),
         strided(3, 8, 16),
-        strided(7, 3, 64),
         Convolution::depthwise(3, 32),
-        Convolution::depthwise(5, 24),
     ];
     if !full() {
-        all.extend(
-            [
-                (3, 3, 16),
-                (3, 16, 32),
-                (3, 32, 64),
-                (3, 64, 128),
-                (1, 480, 192),
-                (1, 528, 128),
-                (1, 24, 144),
-                (1, 40, 240),
-                (1, 832, 48),
-            ]
-            .map(|(kernel, input, output)| Convolution::dense(kernel, input, output)),
-        );
+        let few = [(3, 3, 16), (3, 64, 128), (1, 528, 128), (1, 40, 240)];
+        all.extend(few.map(|(kernel, input, output)| Convolution::dense(kernel, input, output)));
         return all;
     }
+    all.extend([
+        of_positions(3, [8, 22]),
+        of_positions(2, [4, 5]),
+        strided(7, 3, 64),
+        Convolution::depthwise(5, 24),
+    ]);
     let mut kernels = Kernels(BTreeSet::new());
     for backbone in [
         Backbone::Conv4,
@@ -285,10 +275,17 @@ fn convolutions() -> Vec<Convolution> {
 
 fn products<AB: AutodiffBackend>(tolerance: f64) -> Findings {
     let mut findings = Findings::default();
-    let short = [1, 2, 3, 8, 24, 40, 64, 80];
-    let long = [96, 112, 160, 192, 240, 480, 512, 528, 672, 832, 1152];
-    for inner in short.into_iter().chain(long) {
-        for (rows, columns) in [(30, 64), (64, 30)] {
+    let few: &[usize] = &[3, 24, 480, 528];
+    let all: &[usize] = &[
+        1, 2, 3, 8, 24, 40, 64, 80, 96, 112, 160, 192, 240, 480, 512, 528, 672, 832, 1152,
+    ];
+    for &inner in if full() { all } else { few } {
+        let shapes: &[_] = if full() {
+            &[(30, 64), (64, 30)]
+        } else {
+            &[(30, 64)]
+        };
+        for &(rows, columns) in shapes {
             let mut draws = Draws::new(2);
             let x = draws.normals(rows * inner);
             let y = draws.normals(inner * columns);

@@ -62,11 +62,17 @@ impl Findings {
     }
 }
 
-/// The tests of one backend.
-fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
+/// The tests of the parts on one backend.
+fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
+}
+
+/// Those, and of whole networks and trainings. Fused backends get the parts alone, which spares minutes of
+/// compiling; `.ci/run` and scripts/gpu_check compare their trainings by the command line.
+fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
+    of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
     training::trials::<AB>(name, trials);
 }
@@ -81,11 +87,11 @@ fn main() {
     #[cfg(feature = "wgpu")]
     of::<Autodiff<loop_dml::backend::Wgpu>>("wgpu", &mut trials);
     #[cfg(all(feature = "wgpu", feature = "fusion"))]
-    of::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
+    of_parts::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
     #[cfg(feature = "cuda")]
     of::<Autodiff<loop_dml::backend::Cuda>>("cuda", &mut trials);
     #[cfg(all(feature = "cuda", feature = "fusion"))]
-    of::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
+    of_parts::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
     libtest_mimic::run(&arguments, trials).exit();
 }
 
