@@ -24,10 +24,6 @@ pub struct KernelCache {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub(super) use settings::{keep_choices, open};
 
-/// Without a GPU backend there are no kernels.
-#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-pub(super) fn keep_choices() {}
-
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod settings {
     use std::fs;
@@ -51,13 +47,10 @@ mod settings {
         device: &str,
         keeps_compiled: bool,
     ) -> Result<Option<KernelCache>, Error> {
-        let Some(folder) = dirs::cache_dir() else {
+        let Some(folder) = folder() else {
             return Ok(None);
         };
-        let folder = folder
-            .join("loop-dml/kernels")
-            .join(kernel_versions(include_str!("../../Cargo.lock")))
-            .join(file_name(device));
+        let folder = folder.join(file_name(device));
         set(&folder, keeps_compiled)?;
         let used = CubeClRuntimeConfig::get();
         let compiled = used.compilation.cache.as_ref().map(CacheConfig::root);
@@ -73,13 +66,21 @@ mod settings {
         }))
     }
 
-    /// Keeps which kernels are fastest for small computations on all devices of this process. The
-    /// compiled kernels are not kept, for those of one device do not load on another.
-    pub(in crate::backend) fn keep_choices() {
-        if let Some(folder) = dirs::cache_dir() {
+    /// Keeps which kernels are fastest for small computations on all `devices` of this machine, by
+    /// their names. The compiled kernels are not kept, for those of one device do not load on another.
+    pub(in crate::backend) fn keep_choices(devices: &[&str]) {
+        if let Some(folder) = folder() {
+            let name = short_digest(devices.iter().copied());
             // Where the user's file is malformed, the first computation reports it.
-            let _ = set(&folder.join("loop-dml/kernels/devices"), false);
+            let _ = set(&folder.join(format!("devices-{name}")), false);
         }
+    }
+
+    /// The folder for kernels of this build.
+    fn folder() -> Option<PathBuf> {
+        let lock = include_str!("../../Cargo.lock");
+        let folder = dirs::cache_dir()?.join("loop-dml/kernels");
+        Some(folder.join(kernel_versions(lock)))
     }
 
     fn set(folder: &Path, keeps_compiled: bool) -> Result<(), Error> {
@@ -159,16 +160,23 @@ mod settings {
     /// kernel of another version may have the same name and other contents.
     fn kernel_versions(lock: &str) -> String {
         let lines: Vec<&str> = lock.lines().collect();
+        let generates = |name: &str| {
+            let prefixes = ["burn", "cubecl", "cubek", "loop-dml"];
+            prefixes.iter().any(|prefix| name.starts_with(prefix))
+        };
+        let packages = lines.windows(2).filter(|pair| {
+            let name = pair[0].strip_prefix("name = \"");
+            name.is_some_and(generates)
+        });
+        short_digest(packages.flatten().copied())
+    }
+
+    /// Eight hexadecimal digits that depend on all `parts`.
+    fn short_digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
         let mut digest = Sha256::new();
-        for pair in lines.windows(2) {
-            let name = pair[0].strip_prefix("name = \"").unwrap_or_default();
-            let generates = ["burn", "cubecl", "cubek", "loop-dml"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
-            if generates {
-                digest.update(pair[0]);
-                digest.update(pair[1]);
-            }
+        for part in parts {
+            digest.update(part);
+            digest.update([0]);
         }
         let digest = digest.finalize();
         digest[..4]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{BackendName, kernel_cache, probe};
+use super::{BackendName, probe};
 
 /// A device of a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,68 +99,103 @@ impl BackendReport {
 /// Every backend with its devices, the preferred first. Each device of a compiled backend
 /// multiplies two small matrices; the first time this takes seconds, for kernels are compiled.
 pub fn report() -> Vec<BackendReport> {
-    kernel_cache::keep_choices();
-    BackendName::ALL.into_iter().map(of_backend).collect()
-}
-
-fn of_backend(name: BackendName) -> BackendReport {
-    match name {
+    #[cfg(feature = "cuda")]
+    let cuda = Found::cuda();
+    #[cfg(feature = "wgpu")]
+    let adapters = super::adapters::adapters().map_err(|text| probe::first_line(&text));
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    {
+        let mut names: Vec<&str> = Vec::new();
         #[cfg(feature = "cuda")]
-        BackendName::Cuda => BackendReport::of(name, cuda()),
+        names.extend(cuda.iter().flat_map(Found::names));
         #[cfg(feature = "wgpu")]
-        BackendName::Wgpu => BackendReport::of(name, wgpu()),
+        names.extend(
+            adapters
+                .iter()
+                .flatten()
+                .map(super::adapters::Adapter::name),
+        );
+        super::kernel_cache::keep_choices(&names);
+    }
+    let of_backend = |name| match name {
+        #[cfg(feature = "cuda")]
+        BackendName::Cuda => BackendReport::of(name, cuda.clone().map(Found::probe)),
+        #[cfg(feature = "wgpu")]
+        BackendName::Wgpu => BackendReport::of(name, adapters.clone().and_then(probe_adapters)),
         #[cfg(feature = "cpu")]
-        BackendName::Cpu => {
-            let probe = probe::matrix_product::<burn_flex::Flex>(&burn_flex::FlexDevice)
-                .map_err(|text| probe::first_line(&text));
-            let report = DeviceReport {
-                device: super::processor::describe(),
-                probe: probe.into(),
-                fusion: None,
-            };
-            BackendReport::of(name, Ok(vec![report]))
-        }
+        BackendName::Cpu => BackendReport::of(name, Ok(vec![probe_processor()])),
         #[allow(
             unreachable_patterns,
             reason = "with every backend compiled in nothing is left"
         )]
         absent => BackendReport::not_compiled(absent),
+    };
+    BackendName::ALL.into_iter().map(of_backend).collect()
+}
+
+#[cfg(feature = "cpu")]
+fn probe_processor() -> DeviceReport {
+    let probe = probe::matrix_product::<burn_flex::Flex>(&burn_flex::FlexDevice)
+        .map_err(|text| probe::first_line(&text));
+    DeviceReport {
+        device: super::processor::describe(),
+        probe: probe.into(),
+        fusion: None,
     }
 }
 
+/// What CUDA finds before it computes.
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Vec<DeviceReport>, String> {
-    use super::cuda;
+#[derive(Clone)]
+struct Found {
+    devices: Vec<DeviceInfo>,
+    /// NVRTC's version, or what is missing.
+    nvrtc: Result<String, String>,
+}
 
-    let devices = cuda::devices().map_err(|error| error.to_string())?;
-    let toolkit = cuda::check_toolkit().map_err(|error| error.to_string());
-    let probed = devices.into_iter().map(|device| {
-        let cuda = burn_cuda::CudaDevice::new(device.index);
-        let clear = |text: String| match cuda::CudaError::from_panic(&text, device.index) {
-            Some(error) => error.to_string(),
-            None => probe::first_line(&text),
-        };
-        let works = toolkit
-            .clone()
-            .and_then(|_| probe::matrix_product::<super::Cuda>(&cuda).map_err(clear));
-        #[cfg(feature = "fusion")]
-        let fusion = works
-            .is_ok()
-            .then(|| probe::matrix_product::<burn_cuda::Cuda>(&cuda).map_err(clear));
-        #[cfg(not(feature = "fusion"))]
-        let fusion = None::<Result<(), String>>;
-        DeviceReport {
-            device,
-            probe: works.map(|_| ()).into(),
-            fusion: fusion.map(ProbeResult::from),
-        }
-    });
-    Ok(probed.collect())
+#[cfg(feature = "cuda")]
+impl Found {
+    fn cuda() -> Result<Self, String> {
+        Ok(Self {
+            devices: super::cuda::devices().map_err(|error| error.to_string())?,
+            nvrtc: super::cuda::check_toolkit().map_err(|error| error.to_string()),
+        })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.devices.iter().map(|device| &*device.name);
+        names.chain(self.nvrtc.iter().map(String::as_str))
+    }
+
+    fn probe(self) -> Vec<DeviceReport> {
+        let probed = self.devices.into_iter().map(|device| {
+            let cuda = burn_cuda::CudaDevice::new(device.index);
+            let clear = |text: String| {
+                let known = super::CudaError::from_panic(&text, device.index);
+                known.map_or_else(|| probe::first_line(&text), |error| error.to_string())
+            };
+            let works = match &self.nvrtc {
+                Ok(_) => probe::matrix_product::<super::Cuda>(&cuda).map_err(clear),
+                Err(missing) => Err(missing.clone()),
+            };
+            #[cfg(feature = "fusion")]
+            let fusion = works
+                .is_ok()
+                .then(|| probe::matrix_product::<burn_cuda::Cuda>(&cuda).map_err(clear));
+            #[cfg(not(feature = "fusion"))]
+            let fusion = None::<Result<(), String>>;
+            DeviceReport {
+                device,
+                probe: works.into(),
+                fusion: fusion.map(ProbeResult::from),
+            }
+        });
+        probed.collect()
+    }
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu() -> Result<Vec<DeviceReport>, String> {
-    let adapters = super::adapters::adapters().map_err(|text| probe::first_line(&text))?;
+fn probe_adapters(adapters: Vec<super::adapters::Adapter>) -> Result<Vec<DeviceReport>, String> {
     if adapters.is_empty() {
         return Err(super::NO_ADAPTER.to_string());
     }

@@ -1,6 +1,6 @@
 //! `loop-dml devices`.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::Args;
 use serde_json::json;
@@ -26,6 +26,9 @@ pub(super) struct DevicesArgs {
 }
 
 pub(super) fn run(args: DevicesArgs) -> Result<(), Error> {
+    if io::stderr().is_terminal() {
+        eprintln!("testing every device; the first time this takes up to a minute");
+    }
     let backends = backend::report();
     let text = if args.json {
         json!({ "backends": backends }).to_string()

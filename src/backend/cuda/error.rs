@@ -142,7 +142,7 @@ impl CudaError {
         let has = |name: &str| text.contains(name);
         Some(if has("CUDA_ERROR_UNSUPPORTED_PTX_VERSION") {
             Self::DriverTooOld
-        } else if has("CUDA_ERROR_OUT_OF_MEMORY") {
+        } else if has("CUDA_ERROR_OUT_OF_MEMORY") || has("can't allocate buffer") {
             Self::OutOfMemory { index }
         } else if has("CUDA_ERROR_INVALID_DEVICE") {
             Self::NoSuchDevice { index }
@@ -192,6 +192,9 @@ mod tests {
         let memory = found("CUDA_ERROR_OUT_OF_MEMORY");
         assert_eq!(memory, CudaError::OutOfMemory { index: 3 });
         assert!(memory.to_string().contains("device 3"));
+        let buffer =
+            "called `Result::unwrap()` on an `Err` value: can't allocate buffer of size: 8388608";
+        assert_eq!(CudaError::from_panic(buffer, 3), Some(memory));
         assert_eq!(
             found("CUDA_ERROR_INVALID_DEVICE"),
             CudaError::NoSuchDevice { index: 3 }
