@@ -9,8 +9,9 @@ use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
 use crate::error::Error;
 
 const EXAMPLES: &str = "\
-Each device of a compiled backend multiplies two small matrices, and the product is compared with the
-right one; the first time this takes seconds. The exit status is 0 whatever the result.
+Each device of a compiled backend multiplies two small matrices, and the product is compared
+with the right one; the first time this takes up to a minute. The exit status is 0 whatever
+the result.
 
 Examples:
   loop-dml devices
