@@ -35,6 +35,18 @@ pub type Wgpu = burn_wgpu::CubeBackend<burn_wgpu::WgpuRuntime, f32, i32, u32>;
 #[cfg(feature = "cuda")]
 pub type Cuda = burn_cubecl::CubeBackend<burn_cubecl::cubecl::cuda::CudaRuntime, f32, i32, u8>;
 
+/// wgpu with fusion.
+#[cfg(all(feature = "wgpu", feature = "fusion"))]
+pub type FusedWgpu = burn_wgpu::Wgpu;
+
+/// CUDA with fusion.
+#[cfg(all(feature = "cuda", feature = "fusion"))]
+pub type FusedCuda = burn_cuda::Cuda;
+
+/// The processor.
+#[cfg(feature = "cpu")]
+pub type Cpu = burn_flex::Flex;
+
 /// A backend by its name on the command line, the preferred first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendName {
@@ -258,7 +270,7 @@ impl Prepared {
                 let device = burn_cuda::CudaDevice::new(index);
                 #[cfg(feature = "fusion")]
                 if self.fusion {
-                    return on_gpu::<burn_cuda::Cuda, J>(BackendName::Cuda, index, device, job);
+                    return on_gpu::<FusedCuda, J>(BackendName::Cuda, index, device, job);
                 }
                 on_gpu::<Cuda, J>(BackendName::Cuda, index, device, job)
             }
@@ -266,12 +278,12 @@ impl Prepared {
             Target::Wgpu { index, device } => {
                 #[cfg(feature = "fusion")]
                 if self.fusion {
-                    return on_gpu::<burn_wgpu::Wgpu, J>(BackendName::Wgpu, index, device, job);
+                    return on_gpu::<FusedWgpu, J>(BackendName::Wgpu, index, device, job);
                 }
                 on_gpu::<Wgpu, J>(BackendName::Wgpu, index, device, job)
             }
             #[cfg(feature = "cpu")]
-            Target::Cpu => job.run::<burn::backend::Autodiff<burn_flex::Flex>>(Place {
+            Target::Cpu => job.run::<burn::backend::Autodiff<Cpu>>(Place {
                 device: burn_flex::FlexDevice,
                 path: ComputePath::Rows,
                 in_process: true,

@@ -135,7 +135,7 @@ pub fn report() -> Vec<BackendReport> {
 
 #[cfg(feature = "cpu")]
 fn probe_processor() -> DeviceReport {
-    let probe = probe::matrix_product::<burn_flex::Flex>(&burn_flex::FlexDevice)
+    let probe = probe::matrix_product::<super::Cpu>(&burn_flex::FlexDevice)
         .map_err(|text| probe::first_line(&text));
     DeviceReport {
         device: super::processor::describe(),
@@ -181,7 +181,7 @@ impl Found {
             #[cfg(feature = "fusion")]
             let fusion = works
                 .is_ok()
-                .then(|| probe::matrix_product::<burn_cuda::Cuda>(&cuda).map_err(clear));
+                .then(|| probe::matrix_product::<super::FusedCuda>(&cuda).map_err(clear));
             #[cfg(not(feature = "fusion"))]
             let fusion = None::<Result<(), String>>;
             DeviceReport {
@@ -205,7 +205,7 @@ fn probe_adapters(adapters: Vec<super::adapters::Adapter>) -> Result<Vec<DeviceR
         #[cfg(feature = "fusion")]
         let fusion = works
             .is_ok()
-            .then(|| probe::matrix_product::<burn_wgpu::Wgpu>(&adapter.device).map_err(clear));
+            .then(|| probe::matrix_product::<super::FusedWgpu>(&adapter.device).map_err(clear));
         #[cfg(not(feature = "fusion"))]
         let fusion = None::<Result<(), String>>;
         DeviceReport {

@@ -9,7 +9,8 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use crate::geometry::{transpose, widen};
+use crate::geometry::products::{Products, SplitRows};
+use crate::geometry::widen;
 
 /// Entries of one tile of similarities: 64 MiB in f64. For N images a tile has as many rows as fit,
 /// so that memory grows with N and never with N².
@@ -55,7 +56,8 @@ impl Recall {
 /// images are neighbours like any others. A tie between a positive and an image of another class
 /// counts against the query: a network that maps everything to one point scores 0, not 1.
 ///
-/// Computed in f64 where the device has it, else in f32.
+/// Computed in f64 where the device has it, else in f32 from [products](crate::geometry) that keep
+/// the distances of near embeddings apart.
 ///
 /// # Shapes
 /// - `embeddings`: `[N, D]`, of any length
@@ -72,17 +74,16 @@ pub fn nearest_positive_ranks<B: Backend>(
     let [n, _] = embeddings.dims();
     assert_eq!(n, labels.len(), "one label for each embedding");
     assert!(roles.is_none_or(|roles| roles.len() == n), "one role each");
-    // In f32 two embeddings nearer than 3e-4 would tie.
+    if n == 0 {
+        return Vec::new();
+    }
     let all = Images::new(widen(embeddings), labels);
     let queries = all.chosen(roles, Role::is_query);
     let gallery = all.chosen(roles, Role::is_in_gallery);
     if gallery.len() == 0 {
         return vec![None; queries.len()];
     }
-    // −‖q − g‖²/2 = q·g − ‖g‖²/2 − ‖q‖²/2: the last term is the same for all neighbours of a query.
-    let half_norms = gallery.embeddings.clone().square().sum_dim(1) / 2.0;
-    let half_norms = half_norms.reshape([1, gallery.len()]);
-    let neighbours = transpose(gallery.embeddings);
+    let squares_of_gallery = gallery.squares.transposed();
     let [classes, indices] =
         [gallery.classes, gallery.indices].map(|numbers| numbers.unsqueeze_dim::<2>(0));
 
@@ -90,7 +91,8 @@ pub fn nearest_positive_ranks<B: Backend>(
     let mut ranks = Vec::with_capacity(queries.len());
     for start in (0..queries.len()).step_by(rows) {
         let tile = queries.rows(start..(start + rows).min(queries.len()));
-        let nearness = tile.embeddings.matmul(neighbours.clone()) - half_norms.clone();
+        let products = tile.embeddings.products(&gallery.embeddings);
+        let nearness = products.nearness(&tile.squares, &squares_of_gallery);
         let same_class = tile.classes.unsqueeze_dim::<2>(1).equal(classes.clone());
         let itself = tile.indices.unsqueeze_dim::<2>(1).equal(indices.clone());
         let not_positive = same_class.clone().bool_not().bool_or(itself);
@@ -121,8 +123,10 @@ pub fn nearest_positive_ranks<B: Backend>(
 
 /// Embeddings with the class and the index of each.
 struct Images<B: Backend> {
-    /// `[N, D]`
-    embeddings: Tensor<B, 2>,
+    /// N of D numbers.
+    embeddings: SplitRows<B>,
+    /// Their squared lengths, `[N, 1]`.
+    squares: Products<B>,
     /// `[N]`
     classes: Tensor<B, 1, Int>,
     /// `[N]`
@@ -132,7 +136,9 @@ struct Images<B: Backend> {
 impl<B: Backend> Images<B> {
     fn new(embeddings: Tensor<B, 2>, labels: &[usize]) -> Self {
         let device = embeddings.device();
+        let embeddings = SplitRows::of(embeddings);
         Self {
+            squares: embeddings.squares(),
             classes: int_tensor(labels, &device),
             indices: Tensor::arange(0..labels.len() as i64, &device),
             embeddings,
@@ -145,31 +151,30 @@ impl<B: Backend> Images<B> {
 
     /// Those whose role is wanted.
     fn chosen(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
-        let (embeddings, classes, indices) = (
-            self.embeddings.clone(),
-            self.classes.clone(),
-            self.indices.clone(),
-        );
         let Some(roles) = roles.filter(|roles| !roles.iter().all(|&role| wanted(role))) else {
             return Self {
-                embeddings,
-                classes,
-                indices,
+                embeddings: self.embeddings.clone(),
+                squares: self.squares.clone(),
+                classes: self.classes.clone(),
+                indices: self.indices.clone(),
             };
         };
         let places = (0..roles.len()).filter(|&i| wanted(roles[i]));
         let places = places.collect::<Vec<_>>();
-        let places = int_tensor::<B>(&places, &embeddings.device());
+        let places = int_tensor::<B>(&places, &self.indices.device());
+        let rows = |x: Tensor<B, 2>| x.select(0, places.clone());
         Self {
-            embeddings: embeddings.select(0, places.clone()),
-            classes: classes.select(0, places.clone()),
-            indices: indices.select(0, places),
+            embeddings: self.embeddings.map(rows),
+            squares: self.squares.map(rows),
+            classes: self.classes.clone().select(0, places.clone()),
+            indices: self.indices.clone().select(0, places.clone()),
         }
     }
 
     fn rows(&self, rows: Range<usize>) -> Self {
         Self {
-            embeddings: self.embeddings.clone().slice([rows.clone()]),
+            embeddings: self.embeddings.map(|x| x.slice([rows.clone()])),
+            squares: self.squares.map(|x| x.slice([rows.clone()])),
             classes: self.classes.clone().slice([rows.clone()]),
             indices: self.indices.clone().slice([rows]),
         }
@@ -274,6 +279,20 @@ mod tests {
         assert!(ranks(&[], &[]).is_empty());
         assert_eq!(ranks(&[vec![1.0]], &[0]), [None]);
         assert_eq!(Recall::from_ranks(&[None], &[1]).at_1(), 0.0);
+    }
+
+    #[test]
+    fn near_embeddings_keep_their_order_on_devices_without_f64() {
+        use crate::geometry::products::tests::{WITHOUT_F64, near, on};
+
+        // All within 0.05 of one point: in plain f32 their distances differ by less than their
+        // rounding, in TF32 they are noise.
+        let rows = near(100, 64, 0.05, 0.03);
+        let labels: Vec<usize> = (0..200).map(|i| i / 2).collect();
+        let expected = oracle(&rows, &labels, &[Role::Both; 200]);
+        for device in WITHOUT_F64 {
+            assert_eq!(on(device, || ranks(&rows, &labels)), expected, "{device:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::ops::Range;
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::lengths::{diagonal, reciprocal_lengths, widen};
+use super::products::{SplitRows, live_products, squared_distances};
 use super::transpose;
 
 /// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
@@ -20,8 +21,10 @@ use super::transpose;
 pub(crate) struct Frames<B: Backend> {
     /// Inner products with a gradient in the row's pair.
     pub(super) live: FrameProducts<B>,
-    /// The same without gradient.
+    /// The same without gradient, and exact to the float type's rounding.
     pub(super) fixed: FrameProducts<B>,
+    /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
+    middles_apart: Tensor<B, 2>,
     /// The float type of the embeddings, in which results are given.
     pub(super) dtype: FloatDType,
     /// Number of pairs P.
@@ -72,19 +75,50 @@ impl<B: Backend> Frames<B> {
         let first = ends.clone().slice([0..pairs, 0..dim]);
         let second = ends.slice([0..pairs, dim..2 * dim]);
         let (m, t) = (first.clone() + second.clone(), second - first);
-        let (m_of_j, t_of_j) = (transpose(m.clone().detach()), transpose(t.clone().detach()));
-        let live = FrameProducts {
-            mm: m.clone().matmul(m_of_j.clone()),
-            mt: m.matmul(t_of_j.clone()),
-            tm: t.clone().matmul(m_of_j),
-            tt: t.matmul(t_of_j),
+        let rows = Tensor::cat(vec![m, t], 0);
+        let split = if normalized {
+            SplitRows::of_unit(rows.clone())
+        } else {
+            SplitRows::of(rows.clone())
         };
+        let products = split.own_products();
+        let of_middles = |level: &Tensor<B, 2>| level.clone().slice([0..pairs, 0..pairs]);
         Self {
-            fixed: live.clone().map(Tensor::detach),
-            live,
+            live: FrameProducts::of_stacked(live_products(rows, &split)),
+            fixed: FrameProducts::of_stacked(products.linear(Tensor::clone)),
+            middles_apart: products.linear(|level| squared_distances(&of_middles(level))),
             dtype,
             pairs,
         }
+    }
+
+    /// All pairs beside all pairs, without gradient.
+    pub(super) fn beside(&self) -> FramesBeside<B> {
+        let own = self.fixed.own();
+        FramesBeside {
+            products: self.fixed.clone(),
+            of_columns: own.clone().map(transpose),
+            of_rows: own,
+            middles_apart: self.middles_apart.clone(),
+        }
+    }
+
+    /// The squared distances of every two ends, without gradient.
+    ///
+    /// # Shapes
+    /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
+    pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
+        let beside = self.beside();
+        let ones = self.middles_apart.ones_like();
+        // x₁ is at τ = −1, x₂ at τ = 1.
+        let ends = [ones.clone().neg(), ones];
+        let rows = ends.clone().map(|tau| {
+            let row = ends
+                .clone()
+                .map(|sigma| beside.squared_distance(tau.clone(), sigma));
+            Tensor::cat(row.into(), 1)
+        });
+        Tensor::cat(rows.into(), 0)
     }
 
     /// The inner products of every two ends, without gradient.
@@ -109,7 +143,59 @@ impl<B: Backend> Frames<B> {
     }
 }
 
+/// Some rows' pairs beside all pairs, without gradient. R rows, P pairs.
+#[derive(Debug, Clone)]
+pub(super) struct FramesBeside<B: Backend> {
+    /// Products of the frames, \[R, P\].
+    pub(super) products: FrameProducts<B>,
+    /// Products of each row's frame with itself, \[R, 1\].
+    pub(super) of_rows: FrameProducts<B>,
+    /// The same of the columns, \[1, P\].
+    pub(super) of_columns: FrameProducts<B>,
+    /// |mᵢ − mⱼ|², \[R, P\].
+    pub(super) middles_apart: Tensor<B, 2>,
+}
+
+impl<B: Backend> FramesBeside<B> {
+    /// Those of some rows only.
+    pub(super) fn rows(&self, rows: Range<usize>) -> Self {
+        Self {
+            products: self.products.rows(rows.clone()),
+            of_rows: self.of_rows.rows(rows.clone()),
+            of_columns: self.of_columns.clone(),
+            middles_apart: self.middles_apart.clone().slice([rows]),
+        }
+    }
+
+    /// |mᵢ + τ tᵢ − mⱼ − σ tⱼ|² for τ and σ \[R, P\]. Near points are differences of near middles, so
+    /// that nothing large cancels.
+    pub(super) fn squared_distance(&self, tau: Tensor<B, 2>, sigma: Tensor<B, 2>) -> Tensor<B, 2> {
+        let FrameProducts { mt, tm, tt, .. } = self.products.clone();
+        // (mᵢ − mⱼ)·tᵢ and (mᵢ − mⱼ)·tⱼ.
+        let along_i = self.of_rows.mt.clone() - tm;
+        let along_j = mt - self.of_columns.mt.clone();
+        let of_i = tau.clone() * (tau.clone() * self.of_rows.tt.clone() + along_i.mul_scalar(2.0));
+        let of_j =
+            sigma.clone() * (sigma.clone() * self.of_columns.tt.clone() - along_j.mul_scalar(2.0));
+        self.middles_apart.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
+    }
+}
+
 impl<B: Backend> FrameProducts<B> {
+    /// The four blocks of the products of m of every pair, then t of every pair, \[2P, 2P\].
+    fn of_stacked(products: Tensor<B, 2>) -> Self {
+        let [rows, _] = products.dims();
+        let (m, t) = (0..rows / 2, rows / 2..rows);
+        let block =
+            |i: &Range<usize>, j: &Range<usize>| products.clone().slice([i.clone(), j.clone()]);
+        Self {
+            mm: block(&m, &m),
+            mt: block(&m, &t),
+            tm: block(&t, &m),
+            tt: block(&t, &t),
+        }
+    }
+
     pub(super) fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
             mm: f(self.mm),

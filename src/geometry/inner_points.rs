@@ -17,9 +17,8 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::Measure;
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
-use super::frames::{FrameProducts, Frames};
+use super::frames::{FrameProducts, Frames, FramesBeside};
 use super::lengths::length_of_square;
-use super::transpose;
 
 /// For every two images the smallest distance, or the largest inner product, between a point that
 /// one owns and a point that the other owns: the image itself, or one of the `points` inner points
@@ -44,9 +43,7 @@ pub fn inner_point_approach<B: Backend>(
     let frames = Frames::of_neighbours(embeddings, normalized);
     let pairs = frames.pairs;
     let grid = Grid {
-        products: frames.fixed.clone(),
-        of_rows: frames.fixed.own(),
-        of_columns: frames.fixed.own().map(transpose),
+        frames: frames.beside(),
         points,
         normalized,
         measure,
@@ -101,12 +98,7 @@ const DERIVATIVE: usize = 8;
 
 /// Some rows' points beside all points, without gradient. R rows, P pairs.
 struct Grid<B: Backend> {
-    /// Products of the frames, \[R, P\].
-    products: FrameProducts<B>,
-    /// Products of each row's frame with itself, \[R, 1\].
-    of_rows: FrameProducts<B>,
-    /// The same of the columns, \[1, P\].
-    of_columns: FrameProducts<B>,
+    frames: FramesBeside<B>,
     /// n.
     points: usize,
     normalized: bool,
@@ -144,9 +136,7 @@ struct Place<B: Backend> {
 impl<B: Backend> Grid<B> {
     fn rows(&self, rows: std::ops::Range<usize>) -> Self {
         Self {
-            products: self.products.rows(rows.clone()),
-            of_rows: self.of_rows.rows(rows),
-            of_columns: self.of_columns.clone(),
+            frames: self.frames.rows(rows),
             ..*self
         }
     }
@@ -159,9 +149,12 @@ impl<B: Backend> Grid<B> {
                 .map(|at| self.place(own, at))
                 .collect()
         };
-        let (of_rows, of_columns) = (places(&self.of_rows), places(&self.of_columns));
+        let (of_rows, of_columns) = (
+            places(&self.frames.of_rows),
+            places(&self.frames.of_columns),
+        );
         // q·m and q·t of the rows' frames, for every place of the columns.
-        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let FrameProducts { mm, mt, tm, tt } = self.frames.products.clone();
         let seen: Vec<_> = of_columns
             .iter()
             .map(|q| {
@@ -228,20 +221,24 @@ impl<B: Backend> Grid<B> {
     /// live; each \[R, P\].
     fn derivative(&self, best: Best<B>) -> [Tensor<B, 2>; DERIVATIVE] {
         let Best { tau, sigma, .. } = best;
-        let FrameProducts { mm, mt, tm, tt } = self.products.clone();
+        let FrameProducts { mm, mt, tm, tt } = self.frames.products.clone();
         let q_along_t = tm + sigma.clone() * tt;
         let product = mm + sigma.clone() * mt + tau.clone() * q_along_t.clone();
-        let square_p = square_at(&self.of_rows, tau.clone());
-        let square_q = square_at(&self.of_columns, sigma.clone());
+        let square_p = square_at(&self.frames.of_rows, tau.clone());
+        let square_q = square_at(&self.frames.of_columns, sigma.clone());
         let (value, to_q, to_p) = if self.normalized {
-            let per_p = reciprocal_or_zero(length_of_square(square_p));
-            let scale = per_p.clone() * reciprocal_or_zero(length_of_square(square_q));
+            let (length_p, length_q) = (length_of_square(square_p), length_of_square(square_q));
+            let per_p = reciprocal_or_zero(length_p.clone());
+            let scale = per_p.clone() * reciprocal_or_zero(length_q.clone());
             let cosine = product * scale.clone();
             let from_p = cosine.clone() * per_p.clone() * per_p;
             match self.measure {
                 Measure::InnerProduct => (cosine, scale, from_p.neg()),
                 Measure::Distance => {
-                    let value = length_of_square(cosine.mul_scalar(-2.0).add_scalar(2.0));
+                    // |p/|p| − q/|q||² is (|p − q|² − (|p| − |q|)²)/(|p||q|).
+                    let longer = length_p - length_q;
+                    let apart = self.frames.squared_distance(tau.clone(), sigma.clone());
+                    let value = length_of_square((apart - longer.clone() * longer) * scale.clone());
                     let by = reciprocal_or_zero(value.clone());
                     (value, scale * by.clone().neg(), from_p * by)
                 }
@@ -253,8 +250,8 @@ impl<B: Backend> Grid<B> {
                     (product, ones, zeros)
                 }
                 Measure::Distance => {
-                    let square = square_p + square_q - product.mul_scalar(2.0);
-                    let value = length_of_square(square);
+                    let apart = self.frames.squared_distance(tau.clone(), sigma.clone());
+                    let value = length_of_square(apart);
                     let by = reciprocal_or_zero(value.clone());
                     (value, by.clone().neg(), by)
                 }
@@ -265,7 +262,7 @@ impl<B: Backend> Grid<B> {
         let own_mt = if self.normalized {
             // Of the parts along the rows themselves (see `Frames`), E is 0, for the derivative has
             // no part along p.
-            let own = &self.of_rows;
+            let own = &self.frames.of_rows;
             let p_along_t = own.tm.clone() + tau.clone() * own.tt.clone();
             let along_t = to_q.clone() * q_along_t + to_p.clone() * p_along_t;
             let ends = (tau.clone() * tau.clone()).neg().add_scalar(1.0);

@@ -16,13 +16,14 @@ mod measure;
 #[cfg(test)]
 pub(crate) mod oracle;
 pub mod points;
+pub(crate) mod products;
 pub mod segments;
 mod transpose;
 
 pub use arcs::arc_approach;
 pub use corners::corner_products;
 pub use inner_points::inner_point_approach;
-pub(crate) use lengths::{diagonal, length_of_square, widen};
+pub(crate) use lengths::{length_of_square, widen};
 pub use measure::Measure;
 pub use points::point_distances;
 pub use segments::segment_distances;

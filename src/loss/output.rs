@@ -11,7 +11,8 @@ pub struct LossOutput<B: Backend> {
     pub losses: Tensor<B, 1>,
     /// True for the anchors that have a positive and a negative, \[A\].
     pub counted: Tensor<B, 1, Bool>,
-    /// True for the counted anchors with a loss above 0, \[A\]: those that it still pushes.
+    /// True for the counted anchors with a loss above 0, \[A\]: those that it still pushes. Numbers
+    /// too small to be normal count as 0, which they are on GPUs.
     pub active: Tensor<B, 1, Bool>,
     /// How many of each anchor's positives and negatives have a gradient, \[A\], 0 where not
     /// counted.
@@ -36,7 +37,7 @@ impl<B: Backend> LossOutput<B> {
         };
         let losses = masked(losses);
         Self {
-            active: losses.clone().detach().greater_elem(0.0),
+            active: losses.clone().detach().greater_elem(f32::MIN_POSITIVE),
             losses,
             mined: masked(mined.detach()),
             positive: masked(hardest.positive.detach()),

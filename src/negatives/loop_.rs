@@ -5,9 +5,7 @@ use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use super::Space;
 use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
 use crate::geometry::frames::Frames;
-use crate::geometry::{
-    Measure, arcs, corner_products, diagonal, length_of_square, segments, transpose,
-};
+use crate::geometry::{Measure, arcs, corner_products, length_of_square, segments, transpose};
 
 /// Every pair of rows 2i and 2i + 1 is an anchor (A = P = N/2).
 ///
@@ -30,7 +28,11 @@ pub(super) fn compare<B: Backend>(
 
     let frames = Frames::of_neighbours(embeddings.clone(), space == Space::Sphere);
     let others = others_of_class(same_class(label_of_end));
-    let (one, other) = farthest_of_class(frames.end_products(), others, measure);
+    let apart = match measure {
+        Measure::Distance => frames.squared_end_distances(),
+        Measure::InnerProduct => frames.end_products().neg(),
+    };
+    let (one, other) = farthest_of_class(apart, others);
     let (one, other) = (
         embeddings.clone().select(0, row_of_end(one, pairs)),
         embeddings.clone().select(0, row_of_end(other, pairs)),
@@ -61,22 +63,13 @@ pub(super) fn compare<B: Backend>(
 /// numbers of ends, each \[P\]. Any two where there are none.
 ///
 /// # Shapes
-/// - end_products: \[2P, 2P\], inner products of the first ends, then the second ends, of all pairs
+/// - apart: \[2P, 2P\], the larger the farther, of the first ends, then the second ends, of all pairs
 /// - others: \[2P, 2P\], true where two ends are different images of one class
 fn farthest_of_class<B: Backend>(
-    end_products: Tensor<B, 2>,
+    apart: Tensor<B, 2>,
     others: Tensor<B, 2, Bool>,
-    measure: Measure,
 ) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
-    let ends = end_products.dims()[0];
-    let pairs = ends / 2;
-    let apart = match measure {
-        Measure::InnerProduct => end_products.neg(),
-        Measure::Distance => {
-            let squares = diagonal(end_products.clone());
-            squares.clone() + transpose(squares) - end_products.mul_scalar(2.0)
-        }
-    };
+    let pairs = apart.dims()[0] / 2;
     let (farthest, other) = apart
         .mask_fill(others.bool_not(), f32::MIN)
         .max_dim_with_indices(1);

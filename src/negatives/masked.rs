@@ -1,6 +1,5 @@
 //! Extremes, sums and means over the valid entries of each row.
 
-use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Bool, FloatDType, Tensor, backend::Backend};
 
 /// The largest of the entries of each row where `mask` is true, and whether there is one; 0 with
@@ -65,9 +64,23 @@ pub(crate) fn log_sum_exp<B: Backend>(
 /// What [`log_sum_exp`] gives for no entry: its exponential is 0, and sums with it stay finite.
 pub(crate) const LOG_OF_NOTHING: f32 = -1e30;
 
-/// log(1 + exp x), in the form that neither overflows nor loses its gradient.
+/// log(1 + exp x). GPUs have no `log1p`: far below 0 the value is exp x there too, and not the 0
+/// that log(1 + exp x) is rounded to.
 pub(crate) fn softplus<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    log_sigmoid(x.neg()).neg()
+    let at = x.clone().detach();
+    let small = at.clone().abs().neg().exp();
+    // log w · u/(w − 1) is log(1 + u) to the last digits, w being 1 + u after rounding (Higham,
+    // Accuracy and Stability of Numerical Algorithms, section 1.14.1).
+    let rounded = small.clone().add_scalar(1.0);
+    let gained = rounded.clone().sub_scalar(1.0);
+    let none = gained.clone().equal_elem(0.0);
+    let log = rounded.clone().log() * small.clone() / gained.mask_fill(none.clone(), 1.0);
+    let value = at.clone().clamp_min(0.0) + log.mask_where(none, small.clone());
+    // The derivative is 1/(1 + exp −x).
+    let below = at.lower_elem(0.0);
+    let slope = rounded.recip();
+    let slope = slope.clone().mask_where(below, small * slope);
+    value + (x.clone() - x.detach()) * slope
 }
 
 #[cfg(test)]
@@ -96,5 +109,27 @@ mod tests {
         let actual = values(softplus(tensor::<TestBackend>(&vec![vec![-1e4, 0.0, 1e4]])));
         assert_eq!((actual[0], actual[2]), (0.0, 1e4));
         assert!((actual[1] - f64::ln(2.0)).abs() < 1e-7);
+    }
+
+    #[test]
+    fn softplus_and_its_gradient_keep_their_digits_where_they_are_small() {
+        let points = vec![vec![-80.0, -30.0, -17.0, -3.0, -1e-3, 0.0, 2.0, 30.0]];
+        let leaf = tensor::<TestAutodiff>(&points).require_grad();
+        let result = softplus(leaf.clone());
+        let gradient = values(leaf.grad(&result.clone().sum().backward()).unwrap());
+        for (k, actual) in values(result).into_iter().enumerate() {
+            let x = f64::from(points[0][k]);
+            let (value, slope) = (
+                x.max(0.0) + (-x.abs()).exp().ln_1p(),
+                1.0 / (1.0 + (-x).exp()),
+            );
+            // A few roundings of `f32`.
+            assert!((actual / value - 1.0).abs() < 5e-7, "{x}: {actual}");
+            assert!(
+                (gradient[k] / slope - 1.0).abs() < 5e-7,
+                "{x}: {}",
+                gradient[k]
+            );
+        }
     }
 }

@@ -36,11 +36,12 @@
 //!
 //! **Accuracy.** m and t come from sums and differences of embeddings, so an arc of any length down
 //! to the rounding of its ends has its frame at full precision, and nothing is divided by sin of a
-//! small angle. What is left is 2 − 2f, which loses half the digits where arcs touch: an error of
-//! 1e-7 in f is one of 4e-4 in a distance of 0. So the work is done in `f64` where the device has
-//! it and Burn does not fuse operations (the CPU): distances are then right to 3e-7, and to 1e-5 for
-//! arcs within 1e-4 of a half circle, whose planes few digits define. In `f32` alone (GPUs) they are
-//! right to 2e-3 near 0 and to 5e-6 above 0.1, and less for arcs within 1e-2 of a half circle.
+//! small angle. The distance is not √(2 − 2f), which loses half the digits where arcs are near, but
+//! made of |mᵢ − mⱼ|² ([`products`](super::products)). The work is done in `f64` where the device has
+//! it and Burn does not fuse operations: distances are then right to 3e-7, and to 1e-5 for arcs
+//! within 1e-4 of a half circle, whose planes few digits define. In `f32` they are right to 1e-6
+//! where all ends are near one another, else to 5e-6 above 0.1, and to 1e-3 where long arcs touch;
+//! less for arcs within 1e-2 of a half circle.
 //!
 //! **Special cases**, all with finite values and gradients:
 //! - x₁ = x₂ (to `f32` rounding): the arc is a point, its gradient is shared evenly by both ends;
@@ -54,7 +55,7 @@ use burn::tensor::{Bool, Tensor, backend::Backend};
 
 use super::Measure;
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
-use super::frames::{FrameProducts, Frames};
+use super::frames::{FrameProducts, Frames, FramesBeside};
 use super::lengths::length_of_square;
 use super::transpose;
 
@@ -74,7 +75,7 @@ pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> T
 /// [`arc_approach`] of the pairs of `frames`, which are those of unit rows.
 pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
     let pairs = frames.pairs;
-    let arcs = Arcs::of(&frames.fixed);
+    let arcs = Arcs::of(&frames.beside());
     let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
     // The products are symmetric in i and j, so the edges at the ends of arc j are those at the ends
     // of arc i, transposed.
@@ -103,6 +104,8 @@ struct Arcs<B: Backend> {
     products: FrameProducts<B>,
     of_rows: Extents<B>,
     of_columns: Extents<B>,
+    /// |mᵢ − mⱼ|² of the frames as they are, \[R, P\].
+    middles_apart: Tensor<B, 2>,
 }
 
 /// How far arcs reach, \[R, 1\] or \[1, P\].
@@ -119,6 +122,7 @@ struct Extents<B: Backend> {
 }
 
 /// A point of each of two arcs, by the cosines and sines of its angle, each \[R, P\].
+#[derive(Clone)]
 struct Points<B: Backend> {
     cos_theta: Tensor<B, 2>,
     sin_theta: Tensor<B, 2>,
@@ -147,8 +151,13 @@ impl<B: Backend> Extents<B> {
 
 impl<B: Backend> Arcs<B> {
     /// All arcs beside all arcs, from the inner products of their frames.
-    fn of(products: &FrameProducts<B>) -> Self {
-        let own = products.own();
+    fn of(frames: &FramesBeside<B>) -> Self {
+        let FramesBeside {
+            products,
+            of_rows: own,
+            middles_apart,
+            ..
+        } = frames.clone();
         let (cos, sin) = (length_of_square(own.mm), length_of_square(own.tt));
         let extents = Extents {
             per_cos: reciprocal_or_zero(cos.clone()),
@@ -169,6 +178,7 @@ impl<B: Backend> Arcs<B> {
             },
             of_rows: extents,
             of_columns: transposed,
+            middles_apart,
         }
     }
 
@@ -177,6 +187,7 @@ impl<B: Backend> Arcs<B> {
             products: self.products.rows(rows.clone()),
             of_rows: self.of_rows.clone().map(|x| x.slice([rows.clone()])),
             of_columns: self.of_columns.clone(),
+            middles_apart: self.middles_apart.clone().slice([rows]),
         }
     }
 
@@ -307,6 +318,31 @@ impl<B: Backend> Arcs<B> {
         from_m * points.cos_theta.clone() + from_t * points.sin_theta.clone()
     }
 
+    /// The squared distance of the points, with nothing large that cancels where they are near.
+    ///
+    /// With p = a m + b t, where a = cos θ/|m| and b = sin θ/|t|, and q likewise:
+    /// |aᵢmᵢ − aⱼmⱼ|² = aᵢaⱼ|mᵢ − mⱼ|² + (aᵢ − aⱼ)(aᵢ|mᵢ|² − aⱼ|mⱼ|²), and m ⟂ t in each pair.
+    fn squared_distance(&self, points: &Points<B>) -> Tensor<B, 2> {
+        let FrameProducts { mt, tm, tt, .. } = self.products.clone();
+        let Points {
+            cos_theta,
+            sin_theta,
+            cos_psi,
+            sin_psi,
+        } = points.clone();
+        let a_of_i = cos_theta.clone() * self.of_rows.per_cos.clone();
+        let a_of_j = cos_psi.clone() * self.of_columns.per_cos.clone();
+        let longer = cos_theta.clone() * self.of_rows.cos.clone()
+            - cos_psi.clone() * self.of_columns.cos.clone();
+        let middles = a_of_i.clone() * a_of_j.clone() * self.middles_apart.clone()
+            + (a_of_i - a_of_j) * longer;
+        let along = sin_theta.clone() * sin_theta.clone() + sin_psi.clone() * sin_psi.clone();
+        let across = sin_theta.clone() * cos_psi * tm
+            + sin_psi.clone() * cos_theta * mt
+            + sin_theta * sin_psi * tt;
+        middles + along - across.mul_scalar(2.0)
+    }
+
     /// The measure of the points, and row i's half of its derivative: the coefficients of m·m, m·t,
     /// t·m, t·t of the unscaled frames, then those of m·m, m·t + t·m and t·t of row i with itself, one
     /// factor of each being live; each \[R, P\].
@@ -323,19 +359,21 @@ impl<B: Backend> Arcs<B> {
             sin_theta,
             cos_psi,
             sin_psi,
-        } = points;
+        } = points.clone();
         let part_m = cos_theta.clone() * from_m.clone();
         let part_t = sin_theta.clone() * from_t.clone();
-        let cosine = part_m.clone() + part_t.clone();
         // An end θ = ±h moves with h; at any other best θ, ∂f/∂θ is 0 and the factor does not
         // matter.
         let side = sin_theta.clone() * per_sin.clone();
         let turn = side * (cos_theta.clone() * from_t.clone() - sin_theta.clone() * from_m.clone());
 
         let (value, by_m, by_t) = match measure {
-            Measure::InnerProduct => (cosine, per_cos.clone(), per_sin.clone()),
+            Measure::InnerProduct => {
+                let cosine = part_m.clone() + part_t.clone();
+                (cosine, per_cos.clone(), per_sin.clone())
+            }
             Measure::Distance => {
-                let distance = length_of_square(cosine.mul_scalar(-2.0).add_scalar(2.0));
+                let distance = length_of_square(self.squared_distance(&points));
                 let by_cosine = reciprocal_or_zero(distance.clone()).neg();
                 (
                     distance,

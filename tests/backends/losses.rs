@@ -1,0 +1,258 @@
+//! Every loss with every way of looking for negatives.
+
+use burn::backend::Autodiff;
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{DType, Int, Tensor, TensorData};
+use libtest_mimic::Trial;
+use loop_dml::backend::Cpu;
+use loop_dml::loss::{
+    HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
+    MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
+};
+use loop_dml::model::unit_length;
+use loop_dml::negatives::{Negatives, Space};
+
+use crate::data::{Batch, batch};
+use crate::{Findings, full, relative_error, values};
+
+/// Classes, images of a class, dimensions.
+type Size = (usize, usize, usize);
+
+const CLASSES: [usize; 10] = [1, 2, 3, 4, 5, 6, 8, 16, 31, 64];
+const IMAGES: [usize; 3] = [2, 4, 6];
+const DIMENSIONS: [usize; 7] = [1, 2, 3, 8, 24, 64, 512];
+
+/// Each number of classes, of images and of dimensions at least twice, with even and odd others.
+fn sizes() -> Vec<Size> {
+    if full() {
+        let classes = CLASSES.into_iter();
+        return classes
+            .flat_map(|p| IMAGES.map(|k| (p, k)))
+            .flat_map(|(p, k)| DIMENSIONS.map(|d| (p, k, d)))
+            .collect();
+    }
+    let by_classes = CLASSES.map(|p| (p, 2, 24));
+    let by_images = [(4, 4, 8), (5, 4, 8), (3, 6, 24), (8, 6, 3)];
+    let by_dimension = DIMENSIONS.map(|d| (4, 2, d));
+    let large = [(64, 2, 512), (31, 4, 64), (5, 2, 1), (5, 2, 3)];
+    [&by_classes[..], &by_images, &by_dimension, &large].concat()
+}
+
+/// The losses by their names, each with the space it is trained in. Margins at which about half of
+/// the anchors are active.
+fn losses() -> Vec<(&'static str, Loss, Space)> {
+    let triplet = TripletLossConfig::new().with_margin(0.3);
+    let hphn = HphnTripletLossConfig::new().with_margin(0.3);
+    let soft = hphn.with_soft_margin(true);
+    let mut losses = vec![
+        ("triplet", Loss::Triplet(triplet.init()), Space::Sphere),
+        (
+            "hphn-triplet",
+            Loss::HphnTriplet(hphn.init()),
+            Space::Sphere,
+        ),
+        (
+            "hphn-triplet-euclidean",
+            Loss::HphnTriplet(soft.init()),
+            Space::Euclidean,
+        ),
+        (
+            "lifted-structure",
+            Loss::LiftedStructure(LiftedStructureLossConfig::new().init()),
+            Space::Sphere,
+        ),
+        (
+            "n-pair",
+            Loss::NPair(NPairLossConfig::new().init()),
+            Space::Euclidean,
+        ),
+        (
+            "multi-similarity",
+            Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init()),
+            Space::Sphere,
+        ),
+    ];
+    if full() {
+        let of = |triplets| Loss::Triplet(triplet.with_triplets(triplets).init());
+        losses.extend([
+            ("triplet-semi-hard", of(Triplets::SemiHard), Space::Sphere),
+            ("triplet-all", of(Triplets::All), Space::Sphere),
+            ("triplet-drawn", of(Triplets::Drawn), Space::Sphere),
+        ]);
+    }
+    losses
+}
+
+const WAYS: [(&str, Negatives); 3] = [
+    ("none", Negatives::None),
+    (
+        "embedding-expansion",
+        Negatives::EmbeddingExpansion { points: 2 },
+    ),
+    ("loop", Negatives::Loop),
+];
+
+/// What a backend makes of a batch.
+struct Outcome {
+    losses: Vec<f64>,
+    negatives: Vec<f64>,
+    statistics: LossStatistics,
+    mean: f64,
+    gradient: Vec<f64>,
+}
+
+/// The order in which results are read: fused blocks end where something is read.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    /// The gradient first, when nothing has been read before.
+    Together,
+    /// Each result as soon as it is there.
+    OneByOne,
+}
+
+fn outcome<AB: AutodiffBackend>(
+    loss: &Loss,
+    (way, space): (Negatives, Space),
+    batch: &Batch,
+    dtype: DType,
+    reading: Reading,
+) -> Outcome {
+    let device = Default::default();
+    let count = batch.labels.len();
+    let data = TensorData::new(batch.rows.clone(), [count, batch.dim]);
+    let leaf = Tensor::<AB, 2>::from_data(data.convert_dtype(dtype), (&device, dtype));
+    let leaf = leaf.require_grad();
+    let labels = TensorData::new(batch.labels.clone(), [count]);
+    let labels = Tensor::<AB, 1, Int>::from_data(labels, &device);
+    let rows = match space {
+        Space::Sphere => unit_length(leaf.clone()),
+        Space::Euclidean => leaf.clone(),
+    };
+    if let Reading::OneByOne = reading {
+        values(rows.clone());
+    }
+    let output = loss.forward(way.compare(rows, labels, space, loss.measure()));
+    let statistics = || LossStatistics::from_data(output.statistics().into_data()).unwrap();
+    let gradient = |mean: Tensor<AB, 1>| values(leaf.grad(&mean.backward()).unwrap());
+    match reading {
+        Reading::OneByOne => Outcome {
+            losses: values(output.losses.clone()),
+            negatives: values(output.negative.clone()),
+            statistics: statistics(),
+            mean: values(output.mean())[0],
+            gradient: gradient(output.mean()),
+        },
+        Reading::Together => {
+            let mean = output.mean();
+            let gradient = gradient(mean.clone());
+            Outcome {
+                gradient,
+                mean: values(mean)[0],
+                statistics: statistics(),
+                negatives: values(output.negative.clone()),
+                losses: values(output.losses.clone()),
+            }
+        }
+    }
+}
+
+/// Compares one loss with one way of looking for negatives at every size.
+fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Findings {
+    let mut findings = Findings::default();
+    for size @ (classes, images, dim) in sizes() {
+        let batch = batch(classes, images, dim, 0.5, 11);
+        let reading = Reading::Together;
+        let how = (way, space);
+        let expected = outcome::<Autodiff<Cpu>>(loss, how, &batch, DType::F64, reading);
+        // Twice: the second time from caches.
+        for reading in [Reading::Together, Reading::OneByOne, Reading::Together] {
+            let actual = outcome::<AB>(loss, how, &batch, DType::F32, reading);
+            check(&mut findings, &actual, &expected, &batch, || {
+                format!("{size:?} read {reading:?}")
+            });
+        }
+    }
+    findings
+}
+
+fn check(
+    findings: &mut Findings,
+    actual: &Outcome,
+    expected: &Outcome,
+    batch: &Batch,
+    what: impl Fn() -> String,
+) {
+    // Rounding of f32, of losses that are sums of numbers as large as the largest. Where curves touch,
+    // which they do in few dimensions, their distance is 0, and without f64 a square that is wrong
+    // by 1e-6 makes it 1e-3.
+    let scale = expected
+        .losses
+        .iter()
+        .fold(1.0, |most: f64, x| most.max(x.abs()));
+    let touching = expected.negatives.iter().any(|&d| d.abs() < 0.05);
+    let tolerance = if touching { 2e-3 } else { 2e-5 } * scale;
+    for (k, (loss, should)) in actual.losses.iter().zip(&expected.losses).enumerate() {
+        findings.check((loss - should).abs() <= tolerance, || {
+            format!("{}: loss of anchor {k} is {loss}, not {should}", what())
+        });
+    }
+    let lengths = (actual.losses.len(), expected.losses.len());
+    findings.check(lengths.0 == lengths.1, || {
+        format!("{}: {lengths:?} losses", what())
+    });
+    let (mean, should) = (actual.mean, expected.mean);
+    findings.check((mean - should).abs() <= tolerance, || {
+        format!("{}: mean {mean}, not {should}", what())
+    });
+    let (found, should) = (&actual.statistics, &expected.statistics);
+    let counts = |of: &LossStatistics| (of.anchors, of.active, of.mined);
+    // A hinge within rounding of 0 may count or not.
+    let undecided = expected
+        .losses
+        .iter()
+        .any(|x| x.abs() < tolerance && *x != 0.0);
+    findings.check(found.anchors == should.anchors, || {
+        format!(
+            "{}: {} anchors, not {}",
+            what(),
+            found.anchors,
+            should.anchors
+        )
+    });
+    findings.check(
+        undecided || touching || counts(found) == counts(should),
+        || {
+            let counts = (counts(found), counts(should));
+            format!(
+                "{}: anchors, active, mined {:?}, not {:?}",
+                what(),
+                counts.0,
+                counts.1
+            )
+        },
+    );
+    findings.check(actual.gradient.iter().all(|x| x.is_finite()), || {
+        format!("{}: the gradient is not finite", what())
+    });
+    // Rows on a circle or in two points have equal distances, of which any may have the gradient;
+    // where curves touch there is none.
+    if touching || batch.dim < 3 {
+        return;
+    }
+    let error = relative_error(&actual.gradient, &expected.gradient, 1e-6);
+    findings.check(error <= 1e-3, || {
+        format!("{}: the gradient is off by {error:.1e}", what())
+    });
+}
+
+pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
+    for (name, loss, space) in losses() {
+        for (way_name, way) in WAYS {
+            let name = format!("{backend}::losses::{name}::{way_name}");
+            let loss = loss.clone();
+            trials.push(Trial::test(name, move || {
+                compare::<AB>(&loss, way, space).result()
+            }));
+        }
+    }
+}

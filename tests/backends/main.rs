@@ -1,0 +1,107 @@
+//! Every compiled backend, fused and not, against `f64` on the host: values, gradients and counts.
+//!
+//! ```text
+//! cargo test --release --features wgpu,fusion --test backends
+//! cargo test --release --features wgpu --test backends -- wgpu::losses
+//! LOOP_DML_FULL=1 cargo test --release --features cuda,fusion --test backends -- cuda
+//! ```
+//!
+//! `LOOP_DML_FULL=1` runs every combination of sizes, every convolution of every backbone, and a step
+//! of GoogLeNet: minutes on a GPU, hours on a software driver.
+//!
+//! Tests run one after the other in one process, in an order that never changes, so that what an
+//! earlier test left in the caches of kernels and of fused blocks meets the later ones.
+
+mod data;
+mod layers;
+mod losses;
+mod network;
+mod ranks;
+mod training;
+
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Whether every combination is asked for.
+fn full() -> bool {
+    std::env::var("LOOP_DML_FULL").is_ok_and(|value| value == "1")
+}
+
+/// What a test says of what is wrong: the first differences found, and how many there are.
+#[derive(Default)]
+struct Findings {
+    wrong: Vec<String>,
+    compared: usize,
+}
+
+impl Findings {
+    /// The most that are shown.
+    const SHOWN: usize = 12;
+
+    /// Notes what is wrong unless `right`.
+    fn check(&mut self, right: bool, what: impl FnOnce() -> String) {
+        self.compared += 1;
+        if !right {
+            self.wrong.push(what());
+        }
+    }
+
+    fn result(self) -> Result<(), Failed> {
+        if self.wrong.is_empty() {
+            return Ok(());
+        }
+        let shown = self.wrong.iter().take(Self::SHOWN);
+        let shown: Vec<&str> = shown.map(String::as_str).collect();
+        Err(format!(
+            "{} of {} comparisons are wrong:\n{}",
+            self.wrong.len(),
+            self.compared,
+            shown.join("\n")
+        )
+        .into())
+    }
+}
+
+/// The tests of one backend.
+fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
+    losses::trials::<AB>(name, trials);
+    ranks::trials::<AB::InnerBackend>(name, trials);
+    layers::trials::<AB>(name, trials);
+    network::trials::<AB>(name, trials);
+    training::trials::<AB>(name, trials);
+}
+
+fn main() {
+    use burn::backend::Autodiff;
+
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let mut trials = Vec::new();
+    of::<Autodiff<loop_dml::backend::Cpu>>("cpu", &mut trials);
+    #[cfg(feature = "wgpu")]
+    of::<Autodiff<loop_dml::backend::Wgpu>>("wgpu", &mut trials);
+    #[cfg(all(feature = "wgpu", feature = "fusion"))]
+    of::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
+    #[cfg(feature = "cuda")]
+    of::<Autodiff<loop_dml::backend::Cuda>>("cuda", &mut trials);
+    #[cfg(all(feature = "cuda", feature = "fusion"))]
+    of::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The numbers of a tensor on the host.
+fn values<B: Backend, const D: usize>(tensor: burn::tensor::Tensor<B, D>) -> Vec<f64> {
+    let data = tensor.into_data().convert::<f64>();
+    data.into_vec().expect("just converted")
+}
+
+/// |actual − expected| over |expected|, or over `least` where that is larger.
+fn relative_error(actual: &[f64], expected: &[f64], least: f64) -> f64 {
+    let length = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = length(&mut actual.iter().zip(expected).map(|(a, e)| a - e));
+    let expected = length(&mut expected.iter().copied());
+    if difference.is_nan() {
+        return f64::INFINITY;
+    }
+    difference / expected.max(least)
+}

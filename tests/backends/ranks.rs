@@ -1,0 +1,84 @@
+//! Ranks of the nearest positives, which every retrieval measure is made of.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use libtest_mimic::Trial;
+use loop_dml::evaluation::{Role, nearest_positive_ranks};
+
+use crate::data::{Batch, batch};
+use crate::{Findings, full};
+
+/// Ranks by plain loops in f64; ties go to images of other classes.
+fn expected(batch: &Batch, roles: &[Role]) -> Vec<Option<usize>> {
+    let row = |i: usize| &batch.rows[i * batch.dim..(i + 1) * batch.dim];
+    let square = |i: usize, j: usize| -> f64 {
+        let both = row(i).iter().zip(row(j));
+        both.map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2))
+            .sum()
+    };
+    let all = 0..batch.labels.len();
+    let queries = all.clone().filter(|&i| roles[i].is_query());
+    queries
+        .map(|i| {
+            let gallery = all.clone().filter(|&j| j != i && roles[j].is_in_gallery());
+            let distances = gallery.map(|j| (square(i, j), batch.labels[j] == batch.labels[i]));
+            let distances: Vec<(f64, bool)> = distances.collect();
+            let positives = distances.iter().filter(|(_, positive)| *positive);
+            let nearest = positives.map(|(d, _)| *d).reduce(f64::min)?;
+            let others = distances.iter().filter(|(_, positive)| !positive);
+            Some(1 + others.filter(|(d, _)| *d <= nearest).count())
+        })
+        .collect()
+}
+
+fn compare<B: Backend>(spread: f64, around: f32) -> Findings {
+    let mut findings = Findings::default();
+    let most = if full() { 500 } else { 40 };
+    for (classes, images, dim) in [
+        (1, 1, 4),
+        (1, 2, 4),
+        (2, 1, 4),
+        (2, 2, 1),
+        (3, 2, 2),
+        (4, 2, 24),
+        (5, 3, 8),
+        (8, 4, 512),
+        (31, 2, 64),
+        (most, 5, 48),
+    ] {
+        let mut batch = batch(classes, images, dim, spread, 5);
+        // A common part that the differences are small beside.
+        batch.rows.iter_mut().for_each(|x| *x = around + *x * 0.1);
+        let count = batch.labels.len();
+        let cycle = [Role::Both, Role::Query, Role::Gallery];
+        for roles in [
+            vec![Role::Both; count],
+            (0..count).map(|i| cycle[i % 3]).collect(),
+        ] {
+            let data = TensorData::new(batch.rows.clone(), [count, dim]);
+            let labels: Vec<usize> = batch.labels.iter().map(|&label| label as usize).collect();
+            let embeddings = Tensor::<B, 2>::from_data(data, &Default::default());
+            let actual = nearest_positive_ranks(embeddings, &labels, Some(&roles));
+            let expected = expected(&batch, &roles);
+            let first = (0..expected.len()).find(|&i| actual.get(i) != expected.get(i));
+            findings.check(actual.len() == expected.len() && first.is_none(), || {
+                let i = first.unwrap_or(expected.len());
+                format!(
+                    "{classes} x {images} x {dim}: rank of query {i} is {:?}, not {:?}",
+                    actual.get(i),
+                    expected.get(i)
+                )
+            });
+        }
+    }
+    findings
+}
+
+pub(crate) fn trials<B: Backend>(backend: &str, trials: &mut Vec<Trial>) {
+    for (name, spread, around) in [("spread", 1.0, 0.0), ("near", 1.0, 1.0)] {
+        let name = format!("{backend}::ranks::{name}");
+        trials.push(Trial::test(name, move || {
+            compare::<B>(spread, around).result()
+        }));
+    }
+}

@@ -1,0 +1,149 @@
+//! Short trainings from one seed, whose losses follow the CPU's.
+
+use burn::backend::Autodiff;
+use burn::optim::Optimizer;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Int, Tensor, TensorData};
+use libtest_mimic::Trial;
+use loop_dml::backend::Cpu;
+use loop_dml::config::Config;
+use loop_dml::data::{ImageBatch, Schedule};
+use loop_dml::model::{ComputePath, Embedder, EmbedderConfig};
+use loop_dml::training::{Objective, Protocol, Regime, Trainee, TwoRateAdam, Validation};
+
+use crate::data::Draws;
+use crate::{Findings, values};
+
+const STEPS: usize = 10;
+
+/// Drawn images in classes.
+pub(crate) struct Images {
+    pub(crate) values: Vec<f32>,
+    labels: Vec<i64>,
+    side: usize,
+}
+
+impl Images {
+    /// `count` images of each class: a wave of the class's own, and noise.
+    pub(crate) fn new(classes: usize, count: usize, side: usize, seed: u64) -> Self {
+        let mut draws = Draws::new(seed);
+        let mut images = Self {
+            values: Vec::new(),
+            labels: Vec::new(),
+            side,
+        };
+        for class in 0..classes {
+            for _ in 0..count {
+                let noise = draws.normals(3 * side * side);
+                let wave = |k: usize| (k as f32 * (0.1 + 0.07 * class as f32)).sin();
+                let pixels = noise
+                    .iter()
+                    .enumerate()
+                    .map(|(k, noise)| wave(k) + 0.5 * noise);
+                images.values.extend(pixels);
+                images.labels.push(class as i64);
+            }
+        }
+        images
+    }
+
+    pub(crate) fn shape(&self) -> [usize; 4] {
+        [self.labels.len(), 3, self.side, self.side]
+    }
+
+    pub(crate) fn batch<B: Backend>(&self) -> ImageBatch<B> {
+        let device = Default::default();
+        let count = self.labels.len();
+        let labels = TensorData::new(self.labels.clone(), [count]);
+        ImageBatch {
+            images: Tensor::from_data(TensorData::new(self.values.clone(), self.shape()), &device),
+            labels: Tensor::<B, 1, Int>::from_data(labels, &device),
+            indices: (0..count).collect(),
+            epoch: 1,
+            last: false,
+        }
+    }
+}
+
+/// How a backend computes layers.
+pub(crate) fn path(backend: &str) -> ComputePath {
+    match backend {
+        "cpu" => ComputePath::Rows,
+        _ => ComputePath::Native,
+    }
+}
+
+pub(crate) fn embedder<B: Backend>(config: &Config, path: ComputePath) -> Embedder<B> {
+    let network = EmbedderConfig::from(&config.model).with_path(path);
+    network
+        .with_seed(config.training.seed)
+        .init(&Default::default())
+}
+
+pub(crate) fn trainee<B: Backend>(embedder: Embedder<B>, config: &Config) -> Trainee<B> {
+    Trainee::new(
+        embedder,
+        Objective::new(config),
+        Regime::new(config),
+        Validation::new(Protocol::default(), Schedule::Always, []),
+    )
+}
+
+/// The mean loss of every step, and the number of anchors of the last.
+fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
+    let mut trainee = trainee::<AB>(embedder(config, path(backend)), config);
+    let mut optimizer = TwoRateAdam::new(&config.optimizer);
+    (0..STEPS)
+        .map(|step| {
+            let images = Images::new(6, 4, 16, step as u64);
+            let (pending, statistics) = trainee.forward(images.batch());
+            let gradients = pending.gradients();
+            trainee = optimizer.step(1e-3, trainee.clone(), gradients);
+            let statistics = values(statistics);
+            [statistics[0] / statistics[1], statistics[1]]
+        })
+        .collect()
+}
+
+fn compare<AB: AutodiffBackend>(negatives: &str, backend: &str) -> Findings {
+    let mut findings = Findings::default();
+    let overrides = [
+        "loss.name=hphn-triplet".to_string(),
+        "loss.margin=0.5".to_string(),
+        format!("negatives.name={negatives}"),
+        "model.backbone=conv4".to_string(),
+        "model.embedding_dim=32".to_string(),
+        "batch.classes=6".to_string(),
+        "batch.images_per_class=4".to_string(),
+    ];
+    let config = Config::parse("", "a test", &overrides).expect("the configuration is valid");
+    let expected = losses::<Autodiff<Cpu>>(&config, "cpu");
+    let actual = losses::<AB>(&config, backend);
+    // Rounding grows from step to step; TF32 begins with more.
+    let allowed = if backend.starts_with("cuda") {
+        0.05
+    } else {
+        0.01
+    };
+    for (step, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+        let ([loss, anchors], [should, all]) = (actual, expected);
+        findings.check((loss - should).abs() <= allowed * should.abs(), || {
+            format!("loss of step {step} is {loss}, not {should}")
+        });
+        findings.check(anchors == all, || format!("{anchors} anchors, not {all}"));
+    }
+    findings.check(expected[STEPS - 1][0] < expected[0][0], || {
+        format!("the loss does not fall: {expected:?}")
+    });
+    findings
+}
+
+pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
+    for negatives in ["none", "embedding-expansion", "loop"] {
+        let name = format!("{backend}::training::{negatives}");
+        let backend = backend.to_string();
+        trials.push(Trial::test(name, move || {
+            compare::<AB>(negatives, &backend).result()
+        }));
+    }
+}
