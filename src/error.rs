@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::backend::CudaError;
 use crate::config::ConfigError;
 use crate::data::{DataError, EmbeddingFileError};
 use crate::embedding::EmbeddingError;
@@ -81,6 +82,17 @@ pub enum Error {
         /// What the driver said.
         reason: String,
     },
+    /// CUDA cannot start.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
+    /// The user's settings of the kernel cache are malformed.
+    #[error("{} is not a valid configuration of CubeCL: {reason}", path.display())]
+    KernelSettings {
+        /// The file, `cubecl.toml` or `burn.toml`.
+        path: PathBuf,
+        /// The mistake.
+        reason: String,
+    },
     /// The network's output became infinite or not a number.
     #[error(
         "the loss or an embedding became infinite or not a number at epoch {epoch}, step {step}; \
@@ -146,6 +158,7 @@ impl Error {
             | Self::Export(ExportError::NewFile(NewFileError::Unwritable { .. })) => 1,
             Self::Data(DataError::CacheUnwritable { .. }) => 1,
             Self::Weights(WeightsError::Published(error)) if !error.is_users() => 1,
+            Self::Cuda(error) if error.is_machines() => 1,
             Self::Config(_)
             | Self::Data(_)
             | Self::EmbeddingFile(_)
@@ -157,7 +170,9 @@ impl Error {
             | Self::RunFolder(_)
             | Self::NoBackend { .. }
             | Self::NoFusion { .. }
-            | Self::NoDevice { .. } => 2,
+            | Self::NoDevice { .. }
+            | Self::Cuda(_)
+            | Self::KernelSettings { .. } => 2,
             Self::Interrupted { .. } => 130,
             Self::NotFinite { .. } | Self::BrokenNetwork | Self::Io { .. } | Self::Stopped(_) => 1,
         }

@@ -18,7 +18,7 @@
 //! - [`evaluation`]: retrieval measures, pure functions of embeddings and labels.
 //! - [`config`]: the typed configuration; the one place of defaults.
 //! - [`benchmark`]: timings of the parts.
-//! - [`backend`]: the only file that names concrete backends; [`cli`]: the command line;
+//! - [`backend`]: the only module that names concrete backends; [`cli`]: the command line;
 //!   [`new_file`]: writing without overwriting.
 //!
 //! `geometry`, `negatives`, `loss` and `evaluation` know nothing of files, configurations of runs

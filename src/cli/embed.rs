@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::{DeviceArgs, advance, progress_bar, stop_on_interrupt};
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::config::BrokenImages;
 use crate::data::{EmbeddingOutput, ImageSelection, ImageSet, NamedEmbeddings};
 use crate::embedding::{self, EmbeddingSource, PretrainedBackbone};
@@ -78,7 +78,7 @@ pub(super) struct EmbedArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch_size: Option<u16>,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
 }
 
 pub(super) fn run(args: EmbedArgs) -> Result<(), Error> {
@@ -106,7 +106,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), Error> {
         images,
         stop,
     };
-    let (embeddings, skipped) = backend::run(args.device.choice(), job)?;
+    let (embeddings, skipped) = args.device.run(job)?;
     output.write(&embeddings)?;
     training::tell_skipped(&skipped);
     let files: Vec<String> = output

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{DeviceArgs, stop_on_interrupt};
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::config::{Config, EvaluationConfig};
 use crate::data::{self, Embeddings, Transform};
 use crate::embedding;
@@ -67,7 +67,7 @@ pub(super) struct EvaluateArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
@@ -104,7 +104,7 @@ fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), Error> {
         gallery,
         recall,
     };
-    let recall = backend::run(args.device.choice(), job)?;
+    let recall = args.device.run(job)?;
     let title = match &args.gallery {
         Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
         None => path.display().to_string(),
@@ -160,7 +160,7 @@ fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), Error> {
         epoch,
         stop: stop_on_interrupt(),
     };
-    let (recall, skipped) = backend::run(args.device.choice(), job)?;
+    let (recall, skipped) = args.device.run(job)?;
     training::tell_skipped(&skipped);
     let told = json!({
         "run": run,

@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::DeviceArgs;
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::error::Error;
 use crate::model::export::ExportOutput;
 use crate::training::{self, Checkpoint, RunFolder};
@@ -35,7 +35,7 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<(), Error> {
@@ -47,7 +47,7 @@ pub(super) fn run(args: ExportArgs) -> Result<(), Error> {
         epoch,
         output: output.clone(),
     };
-    backend::run(args.device.choice(), job)?;
+    args.device.run(job)?;
     eprintln!(
         "wrote {} and {}: {} at epoch {epoch}",
         output.tensors().display(),

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::DeviceArgs;
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::config::{Config, ConfigError};
 use crate::data::{Embeddings, write_matrix};
 use crate::error::Error;
@@ -50,7 +50,7 @@ pub(super) struct LossArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
 }
 
 pub(super) fn run(args: LossArgs) -> Result<(), Error> {
@@ -72,7 +72,7 @@ pub(super) fn run(args: LossArgs) -> Result<(), Error> {
         config,
         with_gradient: args.gradients.is_some(),
     };
-    let (statistics, gradient) = backend::run(args.device.choice(), job)?;
+    let (statistics, gradient) = args.device.run(job)?;
     if !statistics.sum.is_finite() {
         return Err(Error::LossNotFinite {
             embeddings: args.embeddings,

@@ -1,17 +1,22 @@
 //! The command line: one file per subcommand, each thin — parse, call the library, print.
 
 mod bench;
+mod cuda_restart;
 mod data;
+mod device_args;
+mod devices;
 mod embed;
 mod evaluate;
 mod export;
 mod loss;
 mod train;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::backend::{BackendName, DeviceChoice};
+use device_args::DeviceArgs;
+
+use crate::backend::BackendName;
 use crate::error::Error;
 use crate::training::Stop;
 
@@ -31,7 +36,8 @@ Examples:
   loop-dml export artifacts/quickstart-1 --output embedder.safetensors
   loop-dml embed embedder.safetensors --images photos --output photos.safetensors
   loop-dml data check --dataset folder --root photos
-  loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop";
+  loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
+  loop-dml devices                                  what there is to compute on, and whether it works";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -49,29 +55,24 @@ enum Command {
     Loss(loss::LossArgs),
     /// Time parts of the training on this machine.
     Bench(bench::BenchArgs),
+    /// List the backends and their devices, and test each with a small computation.
+    Devices(devices::DevicesArgs),
 }
 
-/// Where to compute.
-#[derive(Debug, Clone, Args)]
-struct DeviceArgs {
-    /// Backend, of those compiled in; by default the first of cuda, wgpu and cpu.
-    #[arg(long, value_name = "NAME")]
-    backend: Option<BackendName>,
-    /// Number of the backend's device.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    device: usize,
-    /// Let a GPU backend fuse operations into larger kernels (experimental; needs --features fusion).
-    #[arg(long)]
-    fusion: bool,
-}
-
-impl DeviceArgs {
-    fn choice(&self) -> DeviceChoice {
-        DeviceChoice {
-            backend: self.backend,
-            index: self.device,
-            fusion: self.fusion,
-        }
+impl Command {
+    /// Whether the command may compute on CUDA.
+    fn may_use_cuda(&self) -> bool {
+        let device = match self {
+            Self::Train(args) => &args.device,
+            Self::Evaluate(args) => &args.device,
+            Self::Export(args) => &args.device,
+            Self::Embed(args) => &args.device,
+            Self::Loss(args) => &args.device,
+            Self::Bench(args) => args.device(),
+            Self::Devices(_) => return true,
+            Self::Data(_) => return false,
+        };
+        matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
 }
 
@@ -93,6 +94,9 @@ fn advance(bar: &ProgressBar, done: usize, all: usize) {
 ///
 /// Whatever ends the command before it is done.
 pub fn run(cli: Cli) -> Result<(), Error> {
+    if cli.command.may_use_cuda() {
+        cuda_restart::restart_if_needed();
+    }
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
@@ -101,6 +105,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Devices(args) => devices::run(args),
     }
 }
 

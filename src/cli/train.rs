@@ -7,7 +7,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::{DeviceArgs, stop_on_interrupt};
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::config::Config;
 use crate::error::Error;
 use crate::evaluation::Recall;
@@ -41,7 +41,7 @@ pub(super) struct TrainArgs {
     #[arg(long, requires = "run")]
     resume: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
 }
 
 pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
@@ -65,7 +65,7 @@ pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
         display: display(),
         stop: stop_on_interrupt(),
     };
-    let outcome = backend::run(args.device.choice(), job)?;
+    let outcome = args.device.run(job)?;
     report(&outcome);
     Ok(())
 }

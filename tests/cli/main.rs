@@ -2,6 +2,7 @@
 
 mod data;
 mod datasets;
+mod devices;
 mod export;
 mod loss;
 mod mistakes;

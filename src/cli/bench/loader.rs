@@ -6,7 +6,7 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::{OutputArgs, checked, print};
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::benchmark::{LoaderBenchmark, LoaderTiming, draw_photos};
 use crate::cli::stop_on_interrupt;
 use crate::config::ConfigError;
@@ -49,6 +49,12 @@ pub(super) struct LoaderArgs {
     output: OutputArgs,
 }
 
+impl LoaderArgs {
+    pub(super) fn output(&self) -> &OutputArgs {
+        &self.output
+    }
+}
+
 pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
     // It holds what is drawn, and the cache; both go with it.
     let folder = tempfile::tempdir().map_err(|source| Error::Io {
@@ -85,7 +91,7 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         stop,
     };
     let device = &args.output.device;
-    let timing = backend::run(device.choice(), LoaderJob(benchmark))?;
+    let timing = device.run(LoaderJob(benchmark))?;
     print(&args.output, &timing, || text(&timing));
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::DeviceArgs;
-use crate::backend::{self, Job, Place};
+use crate::backend::{Job, Place};
 use crate::benchmark::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::config::{Config, ConfigError};
 use crate::error::Error;
@@ -25,6 +25,17 @@ Examples:
 pub(super) struct BenchArgs {
     #[command(subcommand)]
     what: What,
+}
+
+impl BenchArgs {
+    pub(super) fn device(&self) -> &DeviceArgs {
+        let output = match &self.what {
+            What::Loss(args) => &args.output,
+            What::Step(args) => &args.output,
+            What::Loader(args) => args.output(),
+        };
+        &output.device
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,7 +146,7 @@ fn loss(args: LossArgs) -> Result<(), Error> {
     for benchmark in benchmarks {
         let device = &args.output.device;
         let job = LossJob(benchmark.clone());
-        let timing = backend::run(device.choice(), job)?;
+        let timing = device.run(job)?;
         if args.output.json {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
@@ -199,7 +210,7 @@ fn step(args: StepArgs) -> Result<(), Error> {
         config,
         repeats: usize::from(args.repeats),
     };
-    let timing = backend::run(args.output.device.choice(), StepJob(benchmark))?;
+    let timing = args.output.device.run(StepJob(benchmark))?;
     print(&args.output, &timing, || {
         let StepTiming {
             step_ms,

@@ -1,0 +1,88 @@
+//! A folder of links, in the user's cache folder, that merges NVIDIA's wheels.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::error::CudaError;
+use super::machine::Machine;
+use super::wheels::{Wheels, links};
+
+/// The folder for `wheels`, made if it is not there. Its name depends on all links, so that updated
+/// wheels get another.
+pub(super) fn folder(machine: &Machine, wheels: &Wheels) -> Result<PathBuf, CudaError> {
+    let parent = PathBuf::from("loop-dml/cuda");
+    let parent = dirs::cache_dir().unwrap_or_default().join(parent);
+    let links = links(machine, wheels);
+    let folder = parent.join(name(&links));
+    if folder.is_absolute() && folder.is_dir() {
+        return Ok(folder);
+    }
+    let made = if folder.is_absolute() {
+        make(&parent, &folder, &links)
+    } else {
+        Err(io::Error::other("the user has no cache folder"))
+    };
+    match made {
+        Ok(()) => Ok(folder),
+        Err(error) => Err(CudaError::LinksUnwritable {
+            folder,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn name(links: &BTreeMap<PathBuf, PathBuf>) -> String {
+    let mut digest = Sha256::new();
+    for path in links.iter().flat_map(|(link, target)| [link, target]) {
+        digest.update(path.as_os_str().as_bytes());
+        digest.update([0]);
+    }
+    let digest = digest.finalize();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Makes the links under a temporary name, for several processes may start at once.
+fn make(parent: &Path, folder: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> io::Result<()> {
+    fs::create_dir_all(parent)?;
+    let temporary = tempfile::tempdir_in(parent)?;
+    for (link, target) in links {
+        let link = temporary.path().join(link);
+        fs::create_dir_all(link.parent().unwrap_or(&link))?;
+        symlink(target, link)?;
+    }
+    match fs::rename(temporary.path(), folder) {
+        // Another process made it meanwhile.
+        Err(_) if folder.is_dir() => Ok(()),
+        renamed => renamed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_appear_at_once_and_only_once() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("mma.h");
+        fs::write(&target, "// header").unwrap();
+        let links = BTreeMap::from([(PathBuf::from("include/mma.h"), target)]);
+        let parent = root.path().join("cuda");
+        let folder = parent.join(name(&links));
+        for _ in 0..2 {
+            make(&parent, &folder, &links).unwrap();
+            let header = fs::read_to_string(folder.join("include/mma.h")).unwrap();
+            assert_eq!(header, "// header");
+        }
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,154 @@
+//! `loop-dml devices`.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
+use crate::error::Error;
+
+const EXAMPLES: &str = "\
+Each device of a compiled backend multiplies two small matrices, and the product is compared
+with the right one; the first time this takes up to a minute. The exit status is 0 whatever
+the result.
+
+Examples:
+  loop-dml devices
+  loop-dml devices --json
+  loop-dml train --backend wgpu --device 1          compute on device 1 of wgpu's list";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DevicesArgs {
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: DevicesArgs) -> Result<(), Error> {
+    if io::stderr().is_terminal() {
+        eprintln!("testing every device; the first time this takes up to a minute");
+    }
+    let backends = backend::report();
+    let text = if args.json {
+        json!({ "backends": backends }).to_string()
+    } else {
+        table(&backends)
+    };
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Io {
+            doing: "cannot write to standard output".into(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+const HEADINGS: [&str; 6] = ["backend", "device", "name", "memory", "driver", "state"];
+
+/// A row for each device, or for a backend without one; the last column is as wide as it is.
+fn table(backends: &[BackendReport]) -> String {
+    let mut rows = vec![HEADINGS.map(String::from)];
+    for backend in backends {
+        rows.extend(
+            backend
+                .devices
+                .iter()
+                .map(|device| row(backend.name, device)),
+        );
+        if backend.devices.is_empty() {
+            let state = match (&backend.message, backend.compiled) {
+                (Some(reason), true) => format!("does not work: {reason}"),
+                (Some(reason), false) => reason.clone(),
+                (None, _) => "no device".to_string(),
+            };
+            let [name, empty] = [backend.name, "-"].map(String::from);
+            rows.push([
+                name,
+                empty.clone(),
+                empty.clone(),
+                empty.clone(),
+                empty,
+                state,
+            ]);
+        }
+    }
+    let widths: [usize; 6] = std::array::from_fn(|column| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    });
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(widths);
+        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn row(backend: &str, report: &DeviceReport) -> [String; 6] {
+    let unknown = || "unknown".to_string();
+    let device = &report.device;
+    let mut state = state(&report.probe);
+    if let Some(fusion) = report.fusion.as_ref().filter(|_| report.probe.works) {
+        state = format!("{state}; with --fusion: {}", self::state(fusion));
+    }
+    [
+        backend.to_string(),
+        device.index.to_string(),
+        device.name.clone(),
+        device.memory_bytes.map_or_else(unknown, |bytes| {
+            format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+        }),
+        device.driver.clone().unwrap_or_else(|| "-".to_string()),
+        state,
+    ]
+}
+
+fn state(probe: &ProbeResult) -> String {
+    match &probe.message {
+        None => "works".to_string(),
+        Some(reason) => format!("does not work: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::DeviceInfo;
+
+    #[test]
+    fn columns_are_aligned_and_a_backend_without_devices_has_a_row() {
+        let works = ProbeResult {
+            works: true,
+            message: None,
+        };
+        let device = DeviceReport {
+            device: DeviceInfo {
+                index: 0,
+                name: "A GPU".into(),
+                memory_bytes: Some(80 << 30),
+                driver: Some("NVIDIA 570.86".into()),
+            },
+            probe: works.clone(),
+            fusion: Some(works),
+        };
+        let report = |name, devices, message: Option<&str>| BackendReport {
+            name,
+            compiled: true,
+            works: message.is_none(),
+            message: message.map(String::from),
+            devices,
+        };
+        let text = table(&[
+            report("cuda", vec![device], None),
+            report("wgpu", Vec::new(), Some("no driver")),
+        ]);
+        assert_eq!(
+            text,
+            "backend  device  name   memory    driver         state\n\
+             cuda     0       A GPU  80.0 GiB  NVIDIA 570.86  works; with --fusion: works\n\
+             wgpu     -       -      -         -              does not work: no driver"
+        );
+    }
+}

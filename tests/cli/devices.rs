@@ -1,0 +1,228 @@
+//! `loop-dml devices`, and `--device`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::loop_dml;
+#[cfg(feature = "cpu")]
+use crate::support::refusal;
+
+const LOSS: [&str; 5] = [
+    "loss",
+    "--loss=hphn-triplet",
+    "--negatives=loop",
+    "--embeddings",
+    concat!(env!("CARGO_MANIFEST_DIR"), "/assets/batch.safetensors"),
+];
+
+/// The report of each backend by `devices --json`, with environment variables.
+fn report(directory: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
+    let output = loop_dml(directory)
+        .args(["devices", "--json"])
+        .envs(variables.iter().copied())
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let mut object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let Value::Array(backends) = object["backends"].take() else {
+        panic!("`backends` is a list");
+    };
+    backends
+}
+
+fn backend<'a>(backends: &'a [Value], name: &str) -> &'a Value {
+    backends
+        .iter()
+        .find(|backend| backend["name"] == name)
+        .unwrap()
+}
+
+#[test]
+fn json_has_every_backend_with_the_same_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let backends = report(directory.path(), &[]);
+    let names: Vec<&str> = backends
+        .iter()
+        .map(|backend| backend["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["cuda", "wgpu", "cpu"]);
+    for backend in &backends {
+        assert!(backend["compiled"].is_boolean(), "{backend}");
+        let works = backend["works"].as_bool().unwrap();
+        let devices = backend["devices"].as_array().unwrap();
+        assert!(!devices.is_empty() || !works, "{backend}");
+        assert!(works || backend["message"].is_string(), "{backend}");
+        for (index, device) in devices.iter().enumerate() {
+            assert_eq!(device["index"], index);
+            assert!(device["name"].is_string(), "{device}");
+            let memory = &device["memory_bytes"];
+            assert!(memory.is_u64() || memory.is_null(), "{device}");
+        }
+    }
+}
+
+#[cfg(feature = "cpu")]
+#[test]
+fn the_processor_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let backends = report(directory.path(), &[]);
+    let cpu = backend(&backends, "cpu");
+    assert_eq!(cpu["works"], true, "{cpu}");
+    assert_eq!(cpu["message"], Value::Null);
+    assert_eq!(cpu["devices"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn text_has_a_row_for_every_backend() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = loop_dml(directory.path())
+        .arg("devices")
+        .assert()
+        .success()
+        .get_output()
+        .clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("backend"), "{text}");
+    for name in ["cuda", "wgpu", "cpu"] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{text}");
+    }
+}
+
+#[cfg(feature = "cpu")]
+#[test]
+fn the_processor_is_device_0_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut arguments = LOSS.to_vec();
+    arguments.extend(["--backend", "cpu", "--device", "1"]);
+    let message = refusal(directory.path(), &arguments);
+    assert!(message.contains("the processor is device 0"), "{message}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_backend_that_is_not_compiled_in_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let backends = report(directory.path(), &[]);
+    let cuda = backend(&backends, "cuda");
+    assert_eq!(cuda["compiled"], false);
+    assert_eq!(cuda["works"], false);
+    let message = cuda["message"].as_str().unwrap();
+    assert!(message.contains("--features cuda"), "{message}");
+}
+
+/// No GPU is visible: the driver is there and finds none, or is missing.
+#[cfg(feature = "cuda")]
+#[test]
+fn cuda_without_a_gpu_is_one_message() {
+    let hidden = ("CUDA_VISIBLE_DEVICES", "-1");
+    let directory = tempfile::tempdir().unwrap();
+    let backends = report(directory.path(), &[hidden]);
+    let cuda = backend(&backends, "cuda");
+    assert_eq!(cuda["compiled"], true);
+    assert_eq!(cuda["works"], false);
+    let reason = cuda["message"].as_str().unwrap();
+    assert!(reason.contains("NVIDIA driver"), "{reason}");
+
+    let output = loop_dml(directory.path())
+        .args(LOSS)
+        .args(["--backend", "cuda"])
+        .env(hidden.0, hidden.1)
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(message, format!("error: {reason}\n"));
+    assert!(output.stdout.is_empty());
+}
+
+#[cfg(all(feature = "wgpu", target_os = "linux"))]
+mod wgpu {
+    use super::*;
+
+    /// What the Vulkan loader reads instead of the installed drivers' descriptions.
+    const NO_DRIVERS: [(&str, &str); 2] = [
+        ("VK_DRIVER_FILES", "/no/driver.json"),
+        ("VK_ICD_FILENAMES", "/no/driver.json"),
+    ];
+
+    /// Runs the loss on wgpu with `more` arguments and a cache folder, and returns the exit status
+    /// and standard error. Drivers print there that the variable for sockets is unset.
+    fn run(directory: &Path, more: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+        let output = loop_dml(directory)
+            .args(LOSS)
+            .args(["--backend", "wgpu"])
+            .args(more)
+            .env("XDG_CACHE_HOME", directory.join("cache"))
+            .env("XDG_RUNTIME_DIR", directory)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), text)
+    }
+
+    fn has_device(directory: &Path) -> bool {
+        let backends = report(directory, &[]);
+        !backend(&backends, "wgpu")["devices"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    }
+
+    #[test]
+    fn every_listed_device_works() {
+        let directory = tempfile::tempdir().unwrap();
+        let backends = report(directory.path(), &[]);
+        let wgpu = backend(&backends, "wgpu");
+        assert_eq!(wgpu["compiled"], true);
+        for device in wgpu["devices"].as_array().unwrap() {
+            assert_eq!(device["works"], true, "{device}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_a_graphics_driver_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let backends = report(directory.path(), &NO_DRIVERS);
+        let wgpu = backend(&backends, "wgpu");
+        assert_eq!(wgpu["works"], false, "{wgpu}");
+        assert_eq!(wgpu["devices"].as_array().unwrap().len(), 0);
+        let reason = wgpu["message"].as_str().unwrap();
+        assert!(reason.contains("graphics driver"), "{reason}");
+
+        let (status, message) = run(directory.path(), &[], &NO_DRIVERS);
+        assert_eq!(status, 2, "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(message.contains("graphics driver"), "{message}");
+    }
+
+    #[test]
+    fn a_device_that_is_not_listed_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (status, message) = run(directory.path(), &["--device", "99"], &[]);
+        assert_eq!(status, 2, "{message}");
+        assert!(message.contains("device 99"), "{message}");
+    }
+
+    #[test]
+    fn kernels_are_kept_in_the_cache_folder_and_announced_once() {
+        let directory = tempfile::tempdir().unwrap();
+        if !has_device(directory.path()) {
+            eprintln!("skipped: no wgpu device on this machine");
+            return;
+        }
+        // The folder in which CubeCL would keep them by default.
+        std::fs::write(directory.path().join("Cargo.toml"), "").unwrap();
+        let (status, first) = run(directory.path(), &[], &[]);
+        assert_eq!(status, 0, "{first}");
+        assert!(first.contains("for the first time"), "{first}");
+        assert!(directory.path().join("cache/loop-dml/kernels").is_dir());
+        assert!(!directory.path().join("target").exists());
+        let (status, second) = run(directory.path(), &[], &[]);
+        assert_eq!(status, 0, "{second}");
+        assert!(!second.contains("for the first time"), "{second}");
+    }
+}
