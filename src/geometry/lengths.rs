@@ -44,9 +44,13 @@ pub(crate) fn length_of_square<B: Backend, const D: usize>(square: Tensor<B, D>)
 pub(crate) fn reciprocal_lengths<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
     let rows = rows.detach();
     let [_, dim] = rows.dims();
-    // Sums along rows are quicker as a matrix product, in `f64` six times on a processor.
-    let ones = Tensor::ones([dim, 1], (&rows.device(), rows.dtype()));
-    let square = (rows.clone() * rows).matmul(ones);
+    let square = rows.clone() * rows.clone();
+    let square = match rows.dtype() {
+        // Sums along rows are six times as fast as a matrix product on a processor in `f64`.
+        DType::F64 => square.matmul(Tensor::ones([dim, 1], (&rows.device(), DType::F64))),
+        // Burn 0.21's fusion gets products with one column wrong (burn 5122), and they may be TF32.
+        _ => square.sum_dim(1),
+    };
     let negligible = square.clone().lower_equal_elem(NEGLIGIBLE * NEGLIGIBLE);
     square.mask_fill(negligible, 1.0).sqrt().recip()
 }
