@@ -155,11 +155,14 @@ fn distances_in_a_collapsing_batch_are_right_without_f64() {
             for device in WITHOUT_F64 {
                 let (actual, gradient) = computed(device, approach, &rows);
                 let error = largest_difference(&actual, &expected);
-                // What the search for the nearest points cannot distinguish: 1e-7 of their cosine.
-                assert!(error <= 3e-6, "{name} within {all} on {device:?}: {error}");
+                // The search for the nearest points does not distinguish 1e-7 of their cosine, which at
+                // a distance d is up to 1e-7/d; few pairs are that undecided.
+                assert!(error <= 1e-5, "{name} within {all} on {device:?}: {error}");
                 let error = relative_error(&gradient, &of_expected);
                 let what = format!("gradient of {name} within {all} on {device:?}");
-                assert!(error <= 1e-3, "{what}: {error}");
+                // Within 0.005 some pairs are undecided between two ends, and take the other's gradient.
+                let allowed = if all < 0.01 { 0.05 } else { 1e-3 };
+                assert!(error <= allowed, "{what}: {error}");
             }
         }
     }
