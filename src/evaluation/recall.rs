@@ -116,7 +116,9 @@ pub fn nearest_positive_ranks<B: Backend>(
                 .zip(nearer.iter::<i64>())
                 .map(|(nearest, nearer)| {
                     let positive = positive.next().expect("one for each query");
-                    (positive && !nearest.is_nan()).then_some(nearer as usize + 1)
+                    // A query with NaN is near nothing; GPUs leave NaN out of a maximum.
+                    let finite = nearest > f64::from(f32::MIN);
+                    (positive && finite).then_some(nearer as usize + 1)
                 }),
         );
     }

@@ -238,7 +238,10 @@ impl<B: Backend> Grid<B> {
                     // |p/|p| − q/|q||² is (|p − q|² − (|p| − |q|)²)/(|p||q|).
                     let longer = length_p - length_q;
                     let apart = self.frames.squared_distance(tau.clone(), sigma.clone());
-                    let value = length_of_square((apart - longer.clone() * longer) * scale.clone());
+                    let square = (apart - longer.clone() * longer) * scale.clone();
+                    // A point without a direction is at right angles to all.
+                    let undirected = scale.clone().equal_elem(0.0);
+                    let value = length_of_square(square.mask_fill(undirected, 2.0));
                     let by = reciprocal_or_zero(value.clone());
                     (value, scale * by.clone().neg(), from_p * by)
                 }

@@ -12,7 +12,7 @@
 //! 2²² x·y = hh + 2⁻¹² (hm + mh) + 2⁻²⁴ (mm + hl + lh)
 //! ```
 //!
-//! By Cauchy and Schwarz every partial sum of hh is below 2²² and so exact in `f32`. A linear
+//! By Cauchy and Schwarz every partial sum of hh is below 2²⁴ and so exact in `f32`. A linear
 //! expression such as |x|² + |y|² − 2 x·y is taken of each level by itself before they are added:
 //! what cancels, cancels exactly.
 //!
@@ -49,13 +49,20 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// Splits rows of any length, without gradient.
+    /// Splits rows of any length, without gradient. Without `f64`, products are right relative to the
+    /// longest row: those of rows shorter by 2⁻²⁴ vanish.
     pub(crate) fn of(rows: Tensor<B, 2>) -> Self {
         let rows = rows.detach();
         if rows.dtype() == DType::F64 {
             return Self::of_unit(rows);
         }
-        let longest = rows.clone().square().sum_dim(1).sqrt().max_dim(0);
+        if rows.dims()[0] == 0 {
+            return Self::of_unit(rows);
+        }
+        let lengths = rows.clone().square().sum_dim(1).sqrt();
+        // A row that is not finite must not make the others so.
+        let finite = lengths.clone().lower_equal_elem(f32::MAX);
+        let longest = lengths.mask_fill(finite.bool_not(), 0.0).max_dim(0);
         let none = longest.clone().equal_elem(0.0);
         let scale = longest.mask_fill(none, 1.0).recip();
         Self {

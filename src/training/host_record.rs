@@ -10,19 +10,20 @@ use burn::tensor::backend::Backend;
 /// A record at full precision on the host.
 pub struct HostRecord<B: Backend, R: Record<B>> {
     item: R::Item<FullPrecisionSettings>,
+    /// Where [`upload`](Self::upload) puts it.
     device: B::Device,
 }
 
 impl<B: Backend, R: Record<B>> HostRecord<B, R> {
-    /// Reads a record's tensors in this thread.
-    pub fn read(record: R) -> Self {
+    /// Reads a record's tensors, which are on `device`, in this thread.
+    pub fn read(record: R, device: B::Device) -> Self {
         Self {
             item: record.into_item(),
-            device: B::Device::default(),
+            device,
         }
     }
 
-    /// The record, its tensors on the device that it was loaded for, uploaded by this thread.
+    /// The record, its tensors uploaded by this thread.
     pub fn upload(self) -> R {
         R::from_item(self.item, &self.device)
     }

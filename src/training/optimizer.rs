@@ -79,7 +79,8 @@ impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
     }
 
     fn to_record(&self) -> Self::Record {
-        HostRecord::read(self.adam.to_record())
+        // Adam moves its state to the device of each parameter.
+        HostRecord::read(self.adam.to_record(), B::Device::default())
     }
 
     fn load_record(self, record: Self::Record) -> Self {

@@ -122,9 +122,11 @@ impl<B: Backend> Module<B> for Trainee<B> {
     }
 
     fn into_record(self) -> Self::Record {
-        HostRecord::read(TraineeRecord {
+        let device = self.embedder.head.weight.device();
+        let record = TraineeRecord {
             embedder: self.embedder.into_record(),
-        })
+        };
+        HostRecord::read(record, device)
     }
 }
 

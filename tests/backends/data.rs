@@ -29,6 +29,8 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<f32>,
     pub(crate) labels: Vec<i64>,
     pub(crate) dim: usize,
+    /// Whether they are compared by distances.
+    pub(crate) distances: bool,
 }
 
 /// P classes of K embeddings that scatter around centres of their own, `spread` times as far as the
@@ -39,6 +41,7 @@ pub(crate) fn batch(classes: usize, images: usize, dim: usize, spread: f64, seed
         rows: Vec::new(),
         labels: Vec::new(),
         dim,
+        distances: true,
     };
     for class in 0..classes {
         let centre: Vec<f64> = (0..dim).map(|_| draws.normal()).collect();

@@ -10,7 +10,7 @@ use loop_dml::loss::{
     MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
 };
 use loop_dml::model::unit_length;
-use loop_dml::negatives::{Negatives, Space};
+use loop_dml::negatives::{Measure, Negatives, Space};
 
 use crate::data::{Batch, batch};
 use crate::{Findings, full, relative_error, values};
@@ -89,7 +89,7 @@ const WAYS: [(&str, Negatives); 3] = [
     ("loop", Negatives::Loop),
 ];
 
-/// What a backend makes of a batch.
+/// The results of a batch on one backend.
 struct Outcome {
     losses: Vec<f64>,
     negatives: Vec<f64>,
@@ -157,7 +157,10 @@ fn outcome<AB: AutodiffBackend>(
 fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Findings {
     let mut findings = Findings::default();
     for size @ (classes, images, dim) in sizes() {
-        let batch = batch(classes, images, dim, 0.5, 11);
+        let batch = Batch {
+            distances: loss.measure() == Measure::Distance,
+            ..batch(classes, images, dim, 0.5, 11)
+        };
         let reading = Reading::Together;
         let how = (way, space);
         let expected = outcome::<Autodiff<Cpu>>(loss, how, &batch, DType::F64, reading);
@@ -186,11 +189,19 @@ fn check(
         .losses
         .iter()
         .fold(1.0, |most: f64, x| most.max(x.abs()));
-    let touching = expected.negatives.iter().any(|&d| d.abs() < 0.05);
+    let touching = batch.distances && expected.negatives.iter().any(|&d| d.abs() < 0.05);
     let tolerance = if touching { 2e-3 } else { 2e-5 } * scale;
     for (k, (loss, should)) in actual.losses.iter().zip(&expected.losses).enumerate() {
         findings.check((loss - should).abs() <= tolerance, || {
             format!("{}: loss of anchor {k} is {loss}, not {should}", what())
+        });
+    }
+    for (k, (found, should)) in actual.negatives.iter().zip(&expected.negatives).enumerate() {
+        findings.check((found - should).abs() <= tolerance, || {
+            format!(
+                "{}: hardest negative of anchor {k} is {found}, not {should}",
+                what()
+            )
         });
     }
     let lengths = (actual.losses.len(), expected.losses.len());

@@ -27,7 +27,7 @@ fn full() -> bool {
     std::env::var("LOOP_DML_FULL").is_ok_and(|value| value == "1")
 }
 
-/// What a test says of what is wrong: the first differences found, and how many there are.
+/// The differences that a test found.
 #[derive(Default)]
 struct Findings {
     wrong: Vec<String>,
@@ -103,10 +103,11 @@ fn values<B: Backend, const D: usize>(tensor: burn::tensor::Tensor<B, D>) -> Vec
 
 /// |actual − expected| over |expected|, or over `least` where that is larger.
 fn relative_error(actual: &[f64], expected: &[f64], least: f64) -> f64 {
+    let lengths = (actual.len(), expected.len());
     let length = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
     let difference = length(&mut actual.iter().zip(expected).map(|(a, e)| a - e));
     let expected = length(&mut expected.iter().copied());
-    if difference.is_nan() {
+    if difference.is_nan() || lengths.0 != lengths.1 {
         return f64::INFINITY;
     }
     difference / expected.max(least)

@@ -30,6 +30,9 @@ fn tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, Vec<f64>> {
         .collect()
 }
 
+/// Learning rate of the step.
+const RATE: f64 = 1e-3;
+
 struct Outcome {
     untrained: Vec<f64>,
     trained: Vec<f64>,
@@ -48,7 +51,7 @@ fn outcome<AB: AutodiffBackend>(config: &Config, images: &Images, backend: &str)
     let start = trainee(network, config);
     let (pending, _) = start.forward(images.batch());
     let gradients = pending.gradients();
-    let moved = TwoRateAdam::new(&config.optimizer).step(1e-3, start, gradients);
+    let moved = TwoRateAdam::new(&config.optimizer).step(RATE, start, gradients);
     Outcome {
         untrained,
         trained: embed(&moved.embedder),
@@ -93,8 +96,10 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
             findings.check(false, || format!("there is no {name}"));
             continue;
         };
-        let moved = expected.iter().zip(actual);
-        let moved = moved.filter(|(a, b)| (*a - *b).abs() > 1e-3 * (1.0 + b.abs()));
+        // Adam's first step moves a number by the learning rate, one way or the other: half of it is
+        // rounding of running statistics at most.
+        let near = |(a, b): &(&f64, &f64)| (*a - *b).abs() <= 0.5 * RATE + allowed * b.abs();
+        let moved = expected.iter().zip(actual).filter(|both| !near(both));
         let share = moved.count() as f64 / expected.len() as f64;
         findings.check(share <= 0.02, || {
             format!(
