@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::lengths::{diagonal, reciprocal_lengths, widen};
-use super::products::{SplitRows, live_products, squared_distances};
+use super::products::{SplitRows, own_products, squared_distances};
 use super::transpose;
 
 /// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
@@ -81,10 +81,10 @@ impl<B: Backend> Frames<B> {
         } else {
             SplitRows::of(rows.clone())
         };
-        let products = split.own_products();
+        let (products, live) = own_products(rows, &split);
         let of_middles = |level: &Tensor<B, 2>| level.clone().slice([0..pairs, 0..pairs]);
         Self {
-            live: FrameProducts::of_stacked(live_products(rows, &split)),
+            live: FrameProducts::of_stacked(live),
             fixed: FrameProducts::of_stacked(products.linear(Tensor::clone)),
             middles_apart: products.linear(|level| squared_distances(&of_middles(level))),
             dtype,

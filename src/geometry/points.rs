@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{reciprocal_or_zero, with_derivative};
 use super::lengths::{diagonal, length_of_square, widen};
-use super::products::{SplitRows, live_products, squared_distances};
+use super::products::{SplitRows, own_products, squared_distances};
 
 /// The Euclidean distance of every row to every other: √(|x|² + |y|² − 2 x·y).
 ///
@@ -19,10 +19,10 @@ pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
     let dtype = points.dtype().into();
     let points = widen(points);
     let split = SplitRows::of(points.clone());
-    let value = length_of_square(split.own_products().linear(squared_distances));
+    let (products, live) = own_products(points, &split);
+    let value = length_of_square(products.linear(squared_distances));
     // Live in the row's point: row i's half of d|x − y| is (x − y)·dx/|x − y|.
-    let products = live_products(points, &split);
-    let half_square = diagonal(products.clone()) - products;
+    let half_square = diagonal(live.clone()) - live;
     let half = half_square * reciprocal_or_zero(value.clone());
     with_derivative(value, half.clone(), half, dtype)
 }

@@ -97,7 +97,7 @@ impl<B: Backend> SplitRows<B> {
     }
 
     /// Inner products with themselves, \[N, N\].
-    pub(crate) fn own_products(&self) -> Products<B> {
+    fn own_products(&self) -> Products<B> {
         let both = |x: Tensor<B, 2>| x.clone() + transpose(x);
         let levels = match &self.parts[..] {
             [h, m, l] => vec![
@@ -199,13 +199,29 @@ pub(crate) fn squared_distances<B: Backend>(products: &Tensor<B, 2>) -> Tensor<B
     squares.clone() + transpose(squares) - products.clone().mul_scalar(2.0)
 }
 
-/// Inner products of every two rows, whose gradient goes to the row of the first factor alone. Their
-/// values are not those to compute with; `split` holds the same rows.
+/// Inner products of every two rows: without gradient, and live, with a gradient in the row of the first
+/// factor alone. The values of the live ones are not those to compute with. `split` holds the same rows.
 ///
 /// # Shapes
 /// - rows: \[N, D\]
-/// - output: \[N, N\]
-pub(crate) fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
+/// - output: \[N, N\] both
+pub(crate) fn own_products<B: Backend>(
+    rows: Tensor<B, 2>,
+    split: &SplitRows<B>,
+) -> (Products<B>, Tensor<B, 2>) {
+    let live = live_products(rows, split);
+    let fixed = match &split.parts[..] {
+        // One product serves both.
+        [_] => Products {
+            levels: vec![live.clone().detach()],
+            scale: None,
+        },
+        _ => split.own_products(),
+    };
+    (fixed, live)
+}
+
+fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
     let [h, m, l] = &split.parts[..] else {
         return rows.clone().matmul(transpose(rows.detach()));
     };

