@@ -1,7 +1,7 @@
 //! The backends: the only module that names concrete ones.
 //!
 //! [`prepare`] checks that a backend can start, with one clear error where it cannot, and sets the
-//! cache of its kernels; [`Prepared::run`] computes on it. [`report`] examines all backends.
+//! cache of its kernels; [`Prepared::run`] computes on it. [`report()`] examines all backends.
 //!
 //! `--device` counts: on `cuda` as the driver does, on `wgpu` discrete GPUs first, then integrated,
 //! virtual and other ones, and a software driver last; on `cpu` there is only 0.

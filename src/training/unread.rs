@@ -23,7 +23,7 @@ type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
 pub struct UnreadStatistics(Arc<Mutex<Option<Read>>>);
 
 impl UnreadStatistics {
-    /// Begins to read the statistics of a step, `packed` as [`pack`], and gives those of the step before;
+    /// Begins to read the statistics of a step, packed into one tensor, and gives those of the step before;
     /// at the end of an epoch, after its `last` step, also its own.
     pub fn push<B: Backend>(&self, packed: Tensor<B, 1>, last: bool) -> Vec<StepStatistics> {
         let mut unread = self
