@@ -56,7 +56,7 @@ impl Recall {
 /// images are neighbours like any others. A tie between a positive and an image of another class
 /// counts against the query: a network that maps everything to one point scores 0, not 1.
 ///
-/// Computed in f64 where the device has it, else in f32 from [products](crate::geometry) that keep
+/// Computed in f64 where the device has it, else in f32 from products that keep
 /// the distances of near embeddings apart.
 ///
 /// # Shapes

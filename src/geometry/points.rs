@@ -10,7 +10,7 @@ use super::products::{SplitRows, own_products, squared_distances};
 ///
 /// Two rows that coincide (to the rounding of `f32` where they are of unit length) have distance 0
 /// with gradient 0. Distances of unit rows are accurate to 2e-7 where the device computes in `f64`,
-/// else to 1e-6 ([`products`](super::products)).
+/// else to 1e-6 (`products.rs`).
 ///
 /// # Shapes
 /// - points: \[N, D\], of any length

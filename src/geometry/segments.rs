@@ -18,7 +18,7 @@
 //!
 //! **Accuracy**: computed in `f64` where the device has it and Burn does not fuse operations, and
 //! then right to 1e-7 of the embeddings' lengths. In `f32`, g is made of differences of the middles
-//! (see [`products`](super::products)): distances are right to 1e-6 of the distances between the
+//! (see `products.rs`): distances are right to 1e-6 of the distances between the
 //! ends of the two segments, and to 1e-3 of these where the segments cross.
 
 use burn::tensor::{Tensor, backend::Backend};

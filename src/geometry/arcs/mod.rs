@@ -37,7 +37,7 @@
 //! **Accuracy.** m and t come from sums and differences of embeddings, so an arc of any length down
 //! to the rounding of its ends has its frame at full precision, and nothing is divided by sin of a
 //! small angle. The distance is not √(2 − 2f), which loses half the digits where arcs are near, but
-//! made of |mᵢ − mⱼ|² ([`products`](super::products)). The work is done in `f64` where the device has
+//! made of |mᵢ − mⱼ|² (`products.rs`). The work is done in `f64` where the device has
 //! it and Burn does not fuse operations: distances are then right to 3e-7, and to 1e-5 for arcs
 //! within 1e-4 of a half circle, whose planes few digits define. In `f32` they are right to 1e-6
 //! where all ends are near one another, else to 5e-6 above 0.1, and to 1e-3 where long arcs touch;
