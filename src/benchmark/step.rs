@@ -118,7 +118,7 @@ impl StepBenchmark {
     ) -> Parts {
         let config = &self.config;
         let mut trainee = trainee(embedder, config);
-        let mut optimizer = TwoRateAdam::new(&config.optimizer);
+        let mut optimizer = TwoRateAdam::new(&config.optimizer, device);
         let mut times = [const { Vec::new() }; 3];
         for repeat in 0..WARM_UP + self.repeats.max(1) {
             let mut since = Instant::now();
@@ -186,7 +186,8 @@ pub(super) fn training_step<B: AutodiffBackend>(
     config: &Config,
 ) -> impl FnMut(ImageBatch<B>) {
     let schedule = StepDecay::new(&config.optimizer, 1);
-    let optimizer = TwoRateAdam::new(&config.optimizer);
+    let device = embedder.head.weight.device();
+    let optimizer = TwoRateAdam::new(&config.optimizer, &device);
     let mut learner = Learner::new(trainee(embedder, config), optimizer, schedule);
     move |batch| {
         learner.lr_step();

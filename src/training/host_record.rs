@@ -10,22 +10,22 @@ use burn::tensor::backend::Backend;
 /// A record at full precision on the host.
 pub struct HostRecord<B: Backend, R: Record<B>> {
     item: R::Item<FullPrecisionSettings>,
-    /// Where [`upload`](Self::upload) puts it.
-    device: B::Device,
 }
 
 impl<B: Backend, R: Record<B>> HostRecord<B, R> {
-    /// Reads a record's tensors, which are on `device`, in this thread.
-    pub fn read(record: R, device: B::Device) -> Self {
+    /// Reads a record's tensors in this thread.
+    pub fn read(record: R) -> Self {
         Self {
             item: record.into_item(),
-            device,
         }
     }
 
-    /// The record, its tensors uploaded by this thread.
-    pub fn upload(self) -> R {
-        R::from_item(self.item, &self.device)
+    /// The record, its tensors uploaded to `device` by this thread.
+    ///
+    /// Burn's Learner restores to the backend's default device, from which CubeCL 0.10 cannot move
+    /// tensors to another one.
+    pub fn upload(self, device: &B::Device) -> R {
+        R::from_item(self.item, device)
     }
 }
 
@@ -39,10 +39,7 @@ where
         self.item
     }
 
-    fn from_item<S: PrecisionSettings>(item: Self::Item<S>, device: &B::Device) -> Self {
-        Self {
-            item,
-            device: device.clone(),
-        }
+    fn from_item<S: PrecisionSettings>(item: Self::Item<S>, _: &B::Device) -> Self {
+        Self { item }
     }
 }

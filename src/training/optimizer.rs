@@ -20,11 +20,13 @@ use crate::config::OptimizerConfig;
 pub struct TwoRateAdam<B: AutodiffBackend> {
     adam: OptimizerAdaptor<Adam, Trainee<B>, B>,
     backbone_factor: f64,
+    /// Where a record's state goes.
+    device: B::Device,
 }
 
 impl<B: AutodiffBackend> TwoRateAdam<B> {
-    /// The optimiser of a configuration.
-    pub fn new(config: &OptimizerConfig) -> Self {
+    /// The optimiser of a configuration for parameters on `device`.
+    pub fn new(config: &OptimizerConfig, device: &B::Device) -> Self {
         let adam = AdamConfig::new()
             .with_beta_1(config.beta_1 as f32)
             .with_beta_2(config.beta_2 as f32)
@@ -33,6 +35,7 @@ impl<B: AutodiffBackend> TwoRateAdam<B> {
         Self {
             adam: adam.init(),
             backbone_factor: config.backbone_factor,
+            device: device.clone(),
         }
     }
 }
@@ -79,13 +82,12 @@ impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
     }
 
     fn to_record(&self) -> Self::Record {
-        // Adam moves its state to the device of each parameter.
-        HostRecord::read(self.adam.to_record(), B::Device::default())
+        HostRecord::read(self.adam.to_record())
     }
 
     fn load_record(self, record: Self::Record) -> Self {
         Self {
-            adam: self.adam.load_record(record.upload()),
+            adam: self.adam.load_record(record.upload(&self.device)),
             ..self
         }
     }
@@ -179,7 +181,11 @@ mod tests {
     /// How far each number moves in a step with the gradients of one batch.
     fn movement(start: &Trainee<AB>, config: &Config) -> Tensors {
         let gradients = TrainStep::step(start, batch(1)).grads;
-        let moved = TwoRateAdam::new(&config.optimizer).step(RATE, start.clone(), gradients);
+        let moved = TwoRateAdam::new(&config.optimizer, &Default::default()).step(
+            RATE,
+            start.clone(),
+            gradients,
+        );
         let after = tensors(&moved);
         tensors(start)
             .into_iter()
@@ -218,12 +224,15 @@ mod tests {
         let mut config = Config::default();
         config.training.freeze_epochs = 2;
         let mut trainee = trainee(&config);
-        let mut optimizer = TwoRateAdam::new(&config.optimizer);
+        let mut optimizer = TwoRateAdam::new(&config.optimizer, &Default::default());
         let start = tensors(&trainee);
         let mut step = |trainee: Trainee<AB>, epoch| {
             let gradients = TrainStep::step(&trainee, batch(epoch)).grads;
             let trainee = optimizer.step(RATE, trainee, gradients);
-            (trainee, optimizer.to_record().upload().len())
+            (
+                trainee,
+                optimizer.to_record().upload(&Default::default()).len(),
+            )
         };
         for epoch in [1, 2] {
             let states;

@@ -248,7 +248,7 @@ impl<B: AutodiffBackend> Fit<'_, B> {
             Regime::new(config),
             validation.clone(),
         );
-        let optimizer = TwoRateAdam::new(&config.optimizer);
+        let optimizer = TwoRateAdam::new(&config.optimizer, device);
         let result = training.launch(Learner::new(trainee, optimizer, rate));
         // Closes the dashboard, so that what follows is read.
         drop(result);

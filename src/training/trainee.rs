@@ -115,18 +115,17 @@ impl<B: Backend> Module<B> for Trainee<B> {
     }
 
     fn load_record(self, record: Self::Record) -> Self {
+        let record = record.upload(&self.embedder.head.weight.device());
         Self {
-            embedder: self.embedder.load_record(record.upload().embedder),
+            embedder: self.embedder.load_record(record.embedder),
             ..self
         }
     }
 
     fn into_record(self) -> Self::Record {
-        let device = self.embedder.head.weight.device();
-        let record = TraineeRecord {
+        HostRecord::read(TraineeRecord {
             embedder: self.embedder.into_record(),
-        };
-        HostRecord::read(record, device)
+        })
     }
 }
 

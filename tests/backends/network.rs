@@ -51,7 +51,8 @@ fn outcome<AB: AutodiffBackend>(config: &Config, images: &Images, backend: &str)
     let start = trainee(network, config);
     let (pending, _) = start.forward(images.batch());
     let gradients = pending.gradients();
-    let moved = TwoRateAdam::new(&config.optimizer).step(RATE, start, gradients);
+    let moved =
+        TwoRateAdam::new(&config.optimizer, &Default::default()).step(RATE, start, gradients);
     Outcome {
         untrained,
         trained: embed(&moved.embedder),

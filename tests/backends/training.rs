@@ -92,7 +92,7 @@ pub(crate) fn trainee<B: Backend>(embedder: Embedder<B>, config: &Config) -> Tra
 /// The mean loss of every step, and the number of anchors of the last.
 fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
     let mut trainee = trainee::<AB>(embedder(config, path(backend)), config);
-    let mut optimizer = TwoRateAdam::new(&config.optimizer);
+    let mut optimizer = TwoRateAdam::new(&config.optimizer, &Default::default());
     (0..STEPS)
         .map(|step| {
             let images = Images::new(6, 4, 16, step as u64);
