@@ -97,12 +97,13 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
             findings.check(false, || format!("there is no {name}"));
             continue;
         };
-        // Adam's first step moves a number by the learning rate, one way or the other: half of it is
+        // Adam's first step moves a number by the learning rate, one way or the other, at random where the
+        // gradient is rounding: of 16 numbers one may. A lost step is all of them. Half of the rate is
         // rounding of running statistics at most.
         let near = |(a, b): &(&f64, &f64)| (*a - *b).abs() <= 0.5 * RATE + allowed * b.abs();
         let moved = expected.iter().zip(actual).filter(|both| !near(both));
         let share = moved.count() as f64 / expected.len() as f64;
-        findings.check(share <= 0.02, || {
+        findings.check(share <= 0.1, || {
             format!(
                 "{name}: {:.1} % of its numbers moved elsewhere",
                 100.0 * share
