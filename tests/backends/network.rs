@@ -98,16 +98,13 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
             continue;
         };
         // Adam's first step moves a number by the learning rate, one way or the other, at random where the
-        // gradient is rounding: of 16 numbers one may. A lost step is all of them. Half of the rate is
-        // rounding of running statistics at most.
+        // gradient is rounding: at most 2 % of the numbers, or one. Half of the rate leaves room for the
+        // rounding of running statistics.
         let near = |(a, b): &(&f64, &f64)| (*a - *b).abs() <= 0.5 * RATE + allowed * b.abs();
         let moved = expected.iter().zip(actual).filter(|both| !near(both));
-        let share = moved.count() as f64 / expected.len() as f64;
-        findings.check(share <= 0.1, || {
-            format!(
-                "{name}: {:.1} % of its numbers moved elsewhere",
-                100.0 * share
-            )
+        let (moved, count) = (moved.count(), expected.len());
+        findings.check(moved <= (count / 50).max(1), || {
+            format!("{name}: {moved} of {count} numbers moved elsewhere")
         });
     }
     findings
