@@ -2,9 +2,10 @@
 //! `cargo bench`. A line each: the median time of a forward and backward pass, and the most memory
 //! that the process held meanwhile.
 
-use loop_dml::Error;
-use loop_dml::backend::{self, BackendName, DeviceChoice, Job, Place};
-use loop_dml::benchmark::{LossBenchmark, LossTiming};
+use loop_dml::backend::{
+    self, BackendError, BackendName, BackendTask, ComputeContext, DeviceChoice,
+};
+use loop_dml::bench::{LossBenchmark, LossTiming};
 
 use burn::tensor::backend::AutodiffBackend;
 
@@ -17,23 +18,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct Timed(LossBenchmark);
 
-impl Job for Timed {
+impl BackendTask for Timed {
     type Output = LossTiming;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LossTiming, Error> {
-        Ok(self.0.run::<B>(&place.device))
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> LossTiming {
+        self.0.run::<B>(&compute.device)
     }
 }
 
-fn main() -> Result<(), Error> {
+fn main() -> Result<(), BackendError> {
     let cpu = DeviceChoice {
         backend: Some(BackendName::Cpu),
         ..DeviceChoice::default()
     };
     for (batch, repeats) in SIZES {
         for benchmark in LossBenchmark::all(batch, DIM, repeats) {
-            let job = Timed(benchmark.clone());
-            let timing = backend::run(cpu, job)?;
+            let task = Timed(benchmark.clone());
+            let timing = backend::run(cpu, task)?;
             println!(
                 "{:16} {:19} {batch:>5} x {DIM} {:9.3} ms {:6.0} MiB",
                 benchmark.loss.name(),

@@ -17,9 +17,10 @@ use burn::tensor::activation::relu;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Distribution, Int, Tensor};
 use loop_dml::evaluation::{Recall, nearest_positive_ranks};
+use loop_dml::geometry::Measure;
 use loop_dml::loss::HphnTripletLossConfig;
 use loop_dml::model::unit_length;
-use loop_dml::negatives::{Measure, Negatives, Space};
+use loop_dml::negatives::{Negatives, Space};
 
 const CLASSES: usize = 16;
 /// The first of them train, the others test.

@@ -1,21 +1,19 @@
 //! Waiting for the lock under which one process makes a file that others wait for.
 
+use crate::cancellation::CancellationToken;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Asked now and then whether to give up.
-pub(crate) type Interrupted<'a> = &'a (dyn Fn() -> bool + Sync);
-
 /// How often a lock that another process holds is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why there is no lock.
 pub(crate) enum NotLocked {
-    /// The waiting was interrupted.
-    Interrupted,
+    /// The waiting was cancelled.
+    Cancelled,
     /// The file cannot be made or locked.
     Io(io::Error),
 }
@@ -27,7 +25,7 @@ pub(crate) enum NotLocked {
 /// [`NotLocked`].
 pub(crate) fn wait_for_lock(
     path: &Path,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
     waiting: impl FnOnce(),
 ) -> Result<File, NotLocked> {
     let mut options = File::options();
@@ -40,11 +38,11 @@ pub(crate) fn wait_for_lock(
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(NotLocked::Io(error)),
         }
-        if interrupted() {
-            return Err(NotLocked::Interrupted);
+        if cancellation.is_cancelled() {
+            return Err(NotLocked::Cancelled);
         }
-        if let Some(tell) = waiting.take() {
-            tell();
+        if let Some(report) = waiting.take() {
+            report();
         }
         thread::sleep(PAUSE);
     }

@@ -33,7 +33,8 @@
 //! use burn::tensor::{Distribution, Int, Tensor};
 //! use loop_dml::loss::HphnTripletLossConfig;
 //! use loop_dml::model::unit_length;
-//! use loop_dml::negatives::{Measure, Negatives, Space};
+//! use loop_dml::geometry::Measure;
+//! use loop_dml::negatives::{Negatives, Space};
 //!
 //! /// A network of your own.
 //! #[derive(Module, Debug)]
@@ -76,20 +77,20 @@
 //! `examples/own_training_loop.rs` is a complete program, with a measurement on classes that it was
 //! not trained on.
 
+pub mod atomic_file;
 pub mod backend;
-pub mod benchmark;
+pub mod bench;
+pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
-pub mod embedding;
-pub mod error;
 pub mod evaluation;
 mod file_lock;
 pub mod geometry;
+pub mod inference;
 pub mod loss;
 pub mod model;
 pub mod negatives;
-pub mod new_file;
+pub mod progress;
+pub mod setting;
 pub mod training;
-
-pub use error::Error;

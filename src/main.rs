@@ -1,8 +1,6 @@
-//! The `loop-dml` binary: parse, dispatch, report; nothing else.
+//! The `loop-dml` binary.
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// Tensors of some 100 KB are allocated and freed thousands of times a second.
 #[global_allocator]
@@ -29,11 +27,5 @@ fn keep_freed_memory() {
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    match loop_dml::cli::run(loop_dml::cli::Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(error.exit_status())
-        }
-    }
+    loop_dml::cli::main()
 }

@@ -35,7 +35,7 @@ mod settings {
     use sha2::{Digest, Sha256};
 
     use super::KernelCache;
-    use crate::error::Error;
+    use crate::backend::BackendError;
 
     /// Sets the cache of the device called `device` (its backend, name and compiler), unless this
     /// process has set one, and returns the one that is used; `None` without a folder to keep it in.
@@ -46,7 +46,7 @@ mod settings {
     pub(in crate::backend) fn open(
         device: &str,
         keeps_compiled: bool,
-    ) -> Result<Option<KernelCache>, Error> {
+    ) -> Result<Option<KernelCache>, BackendError> {
         let Some(folder) = folder() else {
             return Ok(None);
         };
@@ -83,7 +83,7 @@ mod settings {
         Some(folder.join(kernel_versions(lock)))
     }
 
-    fn set(folder: &Path, keeps_compiled: bool) -> Result<(), Error> {
+    fn set(folder: &Path, keeps_compiled: bool) -> Result<(), BackendError> {
         let directory = std::env::current_dir().unwrap_or_default();
         let user = user_settings(&directory)?;
         let config = merge(user, folder, keeps_compiled)?.override_from_env();
@@ -95,7 +95,7 @@ mod settings {
     }
 
     /// The settings of the nearest file, from `directory` upwards, that CubeCL itself would read.
-    fn user_settings(directory: &Path) -> Result<Option<(PathBuf, toml::Table)>, Error> {
+    fn user_settings(directory: &Path) -> Result<Option<(PathBuf, toml::Table)>, BackendError> {
         for directory in directory.ancestors() {
             for name in CubeClRuntimeConfig::file_names() {
                 let path = directory.join(name);
@@ -116,7 +116,7 @@ mod settings {
     }
 
     /// The file's table; `None` where there is no such file.
-    fn parse(path: &Path) -> Result<Option<toml::Table>, Error> {
+    fn parse(path: &Path) -> Result<Option<toml::Table>, BackendError> {
         match fs::read_to_string(path) {
             Ok(text) => toml::from_str(&text)
                 .map(Some)
@@ -125,8 +125,8 @@ mod settings {
         }
     }
 
-    fn refuse(path: &Path, error: &toml::de::Error) -> Error {
-        Error::KernelSettings {
+    fn refuse(path: &Path, error: &toml::de::Error) -> BackendError {
+        BackendError::KernelSettings {
             path: path.to_path_buf(),
             reason: error.message().lines().next().unwrap_or_default().into(),
         }
@@ -137,7 +137,7 @@ mod settings {
         user: Option<(PathBuf, toml::Table)>,
         folder: &Path,
         keeps_compiled: bool,
-    ) -> Result<CubeClRuntimeConfig, Error> {
+    ) -> Result<CubeClRuntimeConfig, BackendError> {
         let (path, table) = user.unwrap_or_default();
         let sets = |section: &str| {
             let section = table.get(section).and_then(toml::Value::as_table);

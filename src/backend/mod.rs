@@ -9,6 +9,7 @@
 #[cfg(feature = "wgpu")]
 mod adapters;
 mod cuda;
+mod error;
 mod kernel_cache;
 mod probe;
 #[cfg(feature = "cpu")]
@@ -20,10 +21,10 @@ use std::fmt;
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 use clap::ValueEnum;
 
-use crate::error::Error;
-use crate::model::ComputePath;
+use crate::model::ConvAlgorithm;
 
 pub use cuda::{CudaEnvironment, CudaError, cuda_environment};
+pub use error::BackendError;
 pub use kernel_cache::KernelCache;
 pub use report::{BackendReport, DeviceInfo, DeviceReport, ProbeResult, report};
 
@@ -91,38 +92,34 @@ impl fmt::Display for BackendName {
 
 /// Where to compute, and what is quick there.
 #[derive(Debug, Clone)]
-pub struct Place<B: Backend> {
+pub struct ComputeContext<B: Backend> {
     /// The device.
     pub device: B::Device,
     /// How convolutions and pools are computed: as products of rows on a processor, by Burn's own
     /// kernels on a GPU.
-    pub path: ComputePath,
+    pub conv: ConvAlgorithm,
     /// Whether the backend computes in the memory of this process.
     pub in_process: bool,
 }
 
-impl<B: AutodiffBackend> Place<B> {
+impl<B: AutodiffBackend> ComputeContext<B> {
     /// The same place without automatic differentiation.
-    pub fn without_gradients(&self) -> Place<B::InnerBackend> {
-        Place {
+    pub fn without_gradients(&self) -> ComputeContext<B::InnerBackend> {
+        ComputeContext {
             device: self.device.inner().clone(),
-            path: self.path,
+            conv: self.conv,
             in_process: self.in_process,
         }
     }
 }
 
-/// Something to do on whichever backend is chosen.
-pub trait Job {
-    /// What comes of it.
+/// A computation that is generic over the backend.
+pub trait BackendTask {
+    /// What it gives.
     type Output;
 
-    /// Does it at `place`.
-    ///
-    /// # Errors
-    ///
-    /// The job's own.
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Self::Output, Error>;
+    /// Runs on the backend `B`.
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output;
 }
 
 /// The backend and device asked for.
@@ -143,13 +140,13 @@ impl DeviceChoice {
     /// # Errors
     ///
     /// When it, or fusion, is not compiled in.
-    pub fn backend(&self) -> Result<BackendName, Error> {
+    pub fn backend(&self) -> Result<BackendName, BackendError> {
         let built = BackendName::built();
         let chosen = self.backend.or(built.first().copied());
         let chosen = chosen.unwrap_or(BackendName::Cpu);
         if !built.contains(&chosen) {
             let names: Vec<&str> = built.iter().map(|name| name.as_str()).collect();
-            return Err(Error::NoBackend {
+            return Err(BackendError::NotBuilt {
                 asked: chosen.as_str(),
                 built: match names.is_empty() {
                     true => "none".to_string(),
@@ -158,7 +155,7 @@ impl DeviceChoice {
             });
         }
         if self.fusion && (chosen == BackendName::Cpu || cfg!(not(feature = "fusion"))) {
-            return Err(Error::NoFusion {
+            return Err(BackendError::NoFusion {
                 backend: chosen.as_str(),
             });
         }
@@ -199,7 +196,7 @@ enum Target {
 ///
 /// When the backend or fusion is not compiled in, what the backend needs is not on this machine, it
 /// has no such device, or the user's settings of the cache are malformed.
-pub fn prepare(choice: DeviceChoice) -> Result<Prepared, Error> {
+pub fn prepare(choice: DeviceChoice) -> Result<Prepared, BackendError> {
     let name = choice.backend()?;
     let (target, kernel_cache) = match name {
         #[cfg(feature = "cuda")]
@@ -222,14 +219,14 @@ pub fn prepare(choice: DeviceChoice) -> Result<Prepared, Error> {
 }
 
 #[cfg(feature = "cuda")]
-fn prepare_cuda(index: usize) -> Result<(Target, Option<KernelCache>), Error> {
+fn prepare_cuda(index: usize) -> Result<(Target, Option<KernelCache>), BackendError> {
     let (device, nvrtc) = cuda::check_device(index)?;
     let kernels = kernel_cache::open(&format!("cuda-{device}-nvrtc-{nvrtc}"), true)?;
     Ok((Target::Cuda { index }, kernels))
 }
 
 #[cfg(feature = "wgpu")]
-fn prepare_wgpu(index: usize) -> Result<(Target, Option<KernelCache>), Error> {
+fn prepare_wgpu(index: usize) -> Result<(Target, Option<KernelCache>), BackendError> {
     let refuse = |reason| no_device(BackendName::Wgpu, index, reason);
     let adapters = adapters::adapters().map_err(|text| refuse(probe::first_line(&text)))?;
     let Some(adapter) = adapters.get(index) else {
@@ -244,8 +241,8 @@ fn prepare_wgpu(index: usize) -> Result<(Target, Option<KernelCache>), Error> {
     Ok((Target::Wgpu { index, device }, kernels))
 }
 
-fn no_device(name: BackendName, index: usize, reason: String) -> Error {
-    Error::NoDevice {
+fn no_device(name: BackendName, index: usize, reason: String) -> BackendError {
+    BackendError::Device {
         backend: name.as_str(),
         index,
         reason,
@@ -258,58 +255,58 @@ impl Prepared {
         self.kernel_cache.as_ref()
     }
 
-    /// Runs `job` on the backend.
+    /// Runs `task` on the backend.
     ///
     /// # Errors
     ///
-    /// When a first small computation fails, or the job's own.
-    pub fn run<J: Job>(self, job: J) -> Result<J::Output, Error> {
+    /// When a first small computation fails.
+    pub fn run<J: BackendTask>(self, task: J) -> Result<J::Output, BackendError> {
         match self.target {
             #[cfg(feature = "cuda")]
             Target::Cuda { index } => {
                 let device = burn_cuda::CudaDevice::new(index);
                 #[cfg(feature = "fusion")]
                 if self.fusion {
-                    return on_gpu::<FusedCuda, J>(BackendName::Cuda, index, device, job);
+                    return on_gpu::<FusedCuda, J>(BackendName::Cuda, index, device, task);
                 }
-                on_gpu::<Cuda, J>(BackendName::Cuda, index, device, job)
+                on_gpu::<Cuda, J>(BackendName::Cuda, index, device, task)
             }
             #[cfg(feature = "wgpu")]
             Target::Wgpu { index, device } => {
                 #[cfg(feature = "fusion")]
                 if self.fusion {
-                    return on_gpu::<FusedWgpu, J>(BackendName::Wgpu, index, device, job);
+                    return on_gpu::<FusedWgpu, J>(BackendName::Wgpu, index, device, task);
                 }
-                on_gpu::<Wgpu, J>(BackendName::Wgpu, index, device, job)
+                on_gpu::<Wgpu, J>(BackendName::Wgpu, index, device, task)
             }
             #[cfg(feature = "cpu")]
-            Target::Cpu => job.run::<burn::backend::Autodiff<Cpu>>(Place {
+            Target::Cpu => Ok(task.run::<burn::backend::Autodiff<Cpu>>(ComputeContext {
                 device: burn_flex::FlexDevice,
-                path: ComputePath::Rows,
+                conv: ConvAlgorithm::Im2col,
                 in_process: true,
-            }),
+            })),
         }
     }
 }
 
-/// Runs `job` on the chosen backend.
+/// Runs `task` on the chosen backend.
 ///
 /// # Errors
 ///
 /// Those of [`prepare`] and [`Prepared::run`].
-pub fn run<J: Job>(choice: DeviceChoice, job: J) -> Result<J::Output, Error> {
-    prepare(choice)?.run(job)
+pub fn run<J: BackendTask>(choice: DeviceChoice, task: J) -> Result<J::Output, BackendError> {
+    prepare(choice)?.run(task)
 }
 
-/// Runs `job` on a GPU backend with automatic differentiation, once a first small computation shows
+/// Runs `task` on a GPU backend with automatic differentiation, once a first small computation shows
 /// that the device works: a driver that fails panics, far from anything a user could read.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn on_gpu<B: Backend, J: Job>(
+fn on_gpu<B: Backend, J: BackendTask>(
     name: BackendName,
     index: usize,
     device: B::Device,
-    job: J,
-) -> Result<J::Output, Error> {
+    task: J,
+) -> Result<J::Output, BackendError> {
     if let Err(text) = probe::first_computation::<B>(&device) {
         #[cfg(feature = "cuda")]
         if name == BackendName::Cuda
@@ -319,9 +316,9 @@ fn on_gpu<B: Backend, J: Job>(
         }
         return Err(no_device(name, index, probe::first_line(&text)));
     }
-    job.run::<burn::backend::Autodiff<B>>(Place {
+    Ok(task.run::<burn::backend::Autodiff<B>>(ComputeContext {
         device,
-        path: ComputePath::Native,
+        conv: ConvAlgorithm::Backend,
         in_process: false,
-    })
+    }))
 }

@@ -1,18 +1,18 @@
 //! `loop-dml data`.
 
-use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{advance, progress_bar};
-use crate::config::{Config, ConfigError, DataConfig};
-use crate::data::DataError;
+use super::CliError;
+use super::output::print;
+use super::progress::ProgressBars;
+use crate::config::Config;
+use crate::data::config::DataConfig;
 use crate::data::survey::{ContactSheet, SheetLayout, Survey, check_sheet_path};
-use crate::error::Error;
+use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,18 +98,16 @@ struct SourceArgs {
     json: bool,
 }
 
-pub(super) fn run(args: DataArgs) -> Result<(), Error> {
+pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
     match args.what {
         What::Check(args) => check(&args.source),
         What::Stats(args) => stats(&args),
     }
 }
 
-fn check(source: &SourceArgs) -> Result<(), Error> {
+fn check(source: &SourceArgs) -> Result<(), CliError> {
     let survey = Survey::open(&configured(source)?)?;
-    let bar = progress_bar("decoding");
-    let report = survey.check(&|done, all| advance(&bar, done, all));
-    bar.finish_and_clear();
+    let report = survey.check(&ProgressBars::default());
     if source.json {
         print(json!(report))?;
     } else {
@@ -117,23 +115,20 @@ fn check(source: &SourceArgs) -> Result<(), Error> {
     }
     match report.errors {
         0 => Ok(()),
-        errors => Err(DataError::Problems {
-            dataset: report.dataset,
+        errors => Err(CliError::DatasetErrors {
+            dataset: report.dataset.to_string(),
             errors,
-        }
-        .into()),
+        }),
     }
 }
 
-fn stats(args: &StatsArgs) -> Result<(), Error> {
+fn stats(args: &StatsArgs) -> Result<(), CliError> {
     let since = Instant::now();
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
     let survey = Survey::open(&configured(&args.source)?)?;
-    let bar = progress_bar("reading headers");
-    let stats = survey.stats(&|done, all| advance(&bar, done, all));
-    bar.finish_and_clear();
+    let stats = survey.stats(&ProgressBars::default());
     let sheet = match &args.sheet {
         Some(path) => Some((path, written_sheet(&survey, args, path)?)),
         None => None,
@@ -160,21 +155,21 @@ fn written_sheet(
     survey: &Survey,
     args: &StatsArgs,
     path: &std::path::Path,
-) -> Result<ContactSheet, Error> {
+) -> Result<ContactSheet, CliError> {
     let sheet = survey.contact_sheet(SheetLayout {
         classes: args.classes.into(),
         images: args.images.into(),
         seed: args.seed,
     });
-    sheet.write(path).map_err(|source| Error::Io {
-        doing: format!("cannot write the contact sheet {}", path.display()),
+    sheet.write(path).map_err(|source| CliError::Output {
+        path: path.into(),
         source,
     })?;
     Ok(sheet)
 }
 
 /// `[data]` as the file and the arguments say; keys of other sections are refused.
-fn configured(args: &SourceArgs) -> Result<DataConfig, Error> {
+fn configured(args: &SourceArgs) -> Result<DataConfig, CliError> {
     let mut overrides = Vec::new();
     overrides.extend(
         args.dataset
@@ -198,7 +193,7 @@ fn configured(args: &SourceArgs) -> Result<DataConfig, Error> {
         .iter()
         .find(|text| !text.trim().starts_with("data."));
     match foreign {
-        Some(text) => Err(ConfigError::NotApplicable {
+        Some(text) => Err(SettingError::NotApplicable {
             key: text
                 .split('=')
                 .next()
@@ -209,17 +204,5 @@ fn configured(args: &SourceArgs) -> Result<DataConfig, Error> {
         }
         .into()),
         None => Ok(config.data),
-    }
-}
-
-/// Prints to standard output, of which a reader such as `head` may have read enough.
-fn print(text: impl Display) -> Result<(), Error> {
-    let text = text.to_string();
-    match writeln!(io::stdout().lock(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Io {
-            doing: "cannot write to standard output".into(),
-            source: error,
-        }),
-        _ => Ok(()),
     }
 }

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
-use crate::backend::{self, BackendName, DeviceChoice, Job, KernelCache};
-use crate::error::Error;
+use super::CliError;
+use super::output::status;
+use crate::backend::{self, BackendName, BackendTask, DeviceChoice, KernelCache};
 
 /// Where to compute.
 #[derive(Debug, Clone, Args)]
@@ -28,21 +29,21 @@ impl DeviceArgs {
         }
     }
 
-    /// Runs `job` on the chosen backend, and announces the kernels' first compilation.
+    /// Runs `task` on the chosen backend, and reports the kernels' first compilation.
     ///
     /// # Errors
     ///
-    /// When the backend cannot start, or the job's own.
-    pub(super) fn run<J: Job>(&self, job: J) -> Result<J::Output, Error> {
+    /// When the backend cannot start.
+    pub(super) fn run<J: BackendTask>(&self, task: J) -> Result<J::Output, CliError> {
         let prepared = backend::prepare(self.choice())?;
         if let Some(cache) = prepared.kernel_cache().filter(|cache| cache.is_empty) {
-            eprintln!("{}", announcement(cache));
+            status(first_compilation(cache));
         }
-        prepared.run(job)
+        Ok(prepared.run(task)?)
     }
 }
 
-fn announcement(cache: &KernelCache) -> String {
+fn first_compilation(cache: &KernelCache) -> String {
     let folder = cache.folder.display();
     if cache.keeps_compiled {
         format!("compiling GPU kernels for the first time; they are kept in {folder}")

@@ -1,12 +1,13 @@
 //! `loop-dml devices`.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use clap::Args;
 use serde_json::json;
 
+use super::CliError;
+use super::output::{print, status};
 use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
-use crate::error::Error;
 
 const EXAMPLES: &str = "\
 Each device of a compiled backend multiplies two small matrices, and the product is compared
@@ -26,9 +27,9 @@ pub(super) struct DevicesArgs {
     json: bool,
 }
 
-pub(super) fn run(args: DevicesArgs) -> Result<(), Error> {
+pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
     if io::stderr().is_terminal() {
-        eprintln!("testing every device; the first time this takes up to a minute");
+        status("testing every device; the first time this takes up to a minute");
     }
     let backends = backend::report();
     let text = if args.json {
@@ -36,13 +37,7 @@ pub(super) fn run(args: DevicesArgs) -> Result<(), Error> {
     } else {
         table(&backends)
     };
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Io {
-            doing: "cannot write to standard output".into(),
-            source: error,
-        }),
-        _ => Ok(()),
-    }
+    print(text)
 }
 
 const HEADINGS: [&str; 6] = ["backend", "device", "name", "memory", "driver", "state"];

@@ -5,13 +5,18 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
-use super::{DeviceArgs, advance, progress_bar, stop_on_interrupt};
-use crate::backend::{Job, Place};
-use crate::config::BrokenImages;
-use crate::data::{EmbeddingOutput, ImageSelection, ImageSet, NamedEmbeddings};
-use crate::embedding::{self, EmbeddingSource, PretrainedBackbone};
-use crate::error::Error;
-use crate::training::{self, Checkpoint, Stop};
+use super::CliError;
+use super::output::status;
+use super::progress::ProgressBars;
+use super::training_output::print_skipped;
+use super::{DeviceArgs, cancel_on_interrupt};
+use crate::backend::{BackendTask, ComputeContext};
+use crate::cancellation::CancellationToken;
+use crate::data::config::BrokenImages;
+use crate::data::{ImageSelection, ImageSet};
+use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone};
+use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,7 +86,7 @@ pub(super) struct EmbedArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: EmbedArgs) -> Result<(), Error> {
+pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let output = EmbeddingOutput::new(&args.output)?;
     let mut source = source_of(&args)?;
     let config = source.config_mut();
@@ -92,37 +97,36 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), Error> {
     if args.skip_broken {
         config.data.loading.broken_images = BrokenImages::Skip;
     }
-    let stop = stop_on_interrupt();
+    let cancellation = cancel_on_interrupt();
     let selection = ImageSelection {
         root: args.root,
         split: args.split,
     };
-    let interrupted = || stop.requested();
     let loading = &source.config().data.loading;
-    let images = ImageSet::open(&args.images, &selection, loading, &interrupted)?;
+    let images = ImageSet::open(&args.images, &selection, loading, &cancellation)?;
     let name = source.describe();
-    let job = EmbedJob {
+    let task = EmbedTask {
         source,
         images,
-        stop,
+        cancellation,
     };
-    let (embeddings, skipped) = args.device.run(job)?;
+    let (embeddings, skipped) = args.device.run(task)??;
     output.write(&embeddings)?;
-    training::tell_skipped(&skipped);
+    print_skipped(&skipped);
     let files: Vec<String> = output
         .files()
         .map(|file| file.display().to_string())
         .collect();
-    eprintln!(
+    status(format_args!(
         "wrote {}: {} images, {} numbers each, by {name}",
         files.join(", "),
         embeddings.labels.len(),
         embeddings.dim,
-    );
+    ));
     Ok(())
 }
 
-fn source_of(args: &EmbedArgs) -> Result<EmbeddingSource, Error> {
+fn source_of(args: &EmbedArgs) -> Result<EmbeddingSource, InferenceError> {
     match (&args.source, &args.backbone, &args.weights) {
         (None, Some(backbone), Some(weights)) => EmbeddingSource::pretrained(&PretrainedBackbone {
             backbone: backbone.clone(),
@@ -137,25 +141,22 @@ fn source_of(args: &EmbedArgs) -> Result<EmbeddingSource, Error> {
     }
 }
 
-struct EmbedJob {
+struct EmbedTask {
     source: EmbeddingSource,
     images: ImageSet,
-    stop: Stop,
+    cancellation: CancellationToken,
 }
 
-impl Job for EmbedJob {
-    type Output = (NamedEmbeddings, Vec<String>);
+impl BackendTask for EmbedTask {
+    type Output = Result<(NamedEmbeddings, Vec<String>), InferenceError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Self::Output, Error> {
-        let bar = progress_bar("embedding");
-        let embedded = embedding::embed(
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        inference::embed(
             &self.source,
             &self.images,
-            &place.without_gradients(),
-            &self.stop,
-            &|done, all| advance(&bar, done, all),
-        );
-        bar.finish_and_clear();
-        embedded
+            &compute.without_gradients(),
+            &self.cancellation,
+            &ProgressBars::default(),
+        )
     }
 }

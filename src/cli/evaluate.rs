@@ -7,14 +7,19 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{DeviceArgs, stop_on_interrupt};
-use crate::backend::{Job, Place};
+use super::CliError;
+use super::output::print;
+use super::progress::ProgressBars;
+use super::training_output::print_skipped;
+use super::{DeviceArgs, cancel_on_interrupt};
+use crate::backend::{BackendTask, ComputeContext};
+use crate::cancellation::CancellationToken;
 use crate::config::{Config, EvaluationConfig};
-use crate::data::{self, Embeddings, Transform};
-use crate::embedding;
-use crate::error::Error;
+use crate::data::{self, Transform};
 use crate::evaluation::Recall;
-use crate::training::{self, Checkpoint, RunFolder, Stop};
+use crate::inference::embedding_file::Embeddings;
+use crate::inference::{self, InferenceError};
+use crate::training::{self, Checkpoint, RunFolder, TrainingError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,28 +75,33 @@ pub(super) struct EvaluateArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: EvaluateArgs) -> Result<(), Error> {
+pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
     match (&args.run, &args.embeddings) {
         (_, Some(embeddings)) => of_embeddings(&args, embeddings),
         (run, None) => of_run(&args, run.as_deref().expect("clap requires one of the two")),
     }
 }
 
-/// Prints what was measured: as one JSON object with the keys of `told`, or under `title`.
-fn print(args: &EvaluateArgs, recall: &Recall, title: &str, mut told: Value) {
+/// Prints the recall: as one JSON object beside the keys of `object`, or under `title`.
+fn print_recall(
+    args: &EvaluateArgs,
+    recall: &Recall,
+    title: &str,
+    mut object: Value,
+) -> Result<(), CliError> {
     if args.json {
-        told["recall"] = json!(recall.at);
-        told["queries"] = json!(recall.queries);
-        println!("{told}");
-        return;
+        object["recall"] = json!(recall.at);
+        object["queries"] = json!(recall.queries);
+        return print(object);
     }
-    println!("{title}, {} queries", recall.queries);
+    print(format_args!("{title}, {} queries", recall.queries))?;
     for (k, share) in &recall.at {
-        println!("Recall@{k:<5} {:6.2} %", 100.0 * share);
+        print(format_args!("Recall@{k:<5} {:6.2} %", 100.0 * share))?;
     }
+    Ok(())
 }
 
-fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), Error> {
+fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError> {
     let since = Instant::now();
     let queries = Embeddings::read(path)?;
     let gallery = args.gallery.as_deref().map(Embeddings::read).transpose()?;
@@ -99,45 +109,42 @@ fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), Error> {
         true => EvaluationConfig::default().recall,
         false => args.recall.iter().map(|&k| k as usize).collect(),
     };
-    let job = RetrievalJob {
+    let task = RetrievalTask {
         queries,
         gallery,
         recall,
     };
-    let recall = args.device.run(job)?;
+    let recall = args.device.run(task)??;
     let title = match &args.gallery {
         Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
         None => path.display().to_string(),
     };
-    let told = json!({
+    let object = json!({
         "embeddings": path,
         "gallery": args.gallery,
         "seconds": since.elapsed().as_secs_f64(),
     });
-    print(args, &recall, &title, told);
-    Ok(())
+    print_recall(args, &recall, &title, object)
 }
 
-struct RetrievalJob {
+struct RetrievalTask {
     queries: Embeddings,
     gallery: Option<Embeddings>,
     /// The K of Recall@K.
     recall: Vec<usize>,
 }
 
-impl Job for RetrievalJob {
-    type Output = Recall;
+impl BackendTask for RetrievalTask {
+    type Output = Result<Recall, InferenceError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Recall, Error> {
-        let device = place.without_gradients().device;
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        let device = compute.without_gradients().device;
         let (queries, gallery) = (&self.queries, self.gallery.as_ref());
-        let recall =
-            embedding::retrieval::<B::InnerBackend>(queries, gallery, &self.recall, &device)?;
-        Ok(recall)
+        inference::retrieval::<B::InnerBackend>(queries, gallery, &self.recall, &device)
     }
 }
 
-fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), Error> {
+fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
     let folder = RunFolder::open(run)?;
     let moved: Vec<String> = args
         .root
@@ -154,54 +161,60 @@ fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), Error> {
     config.evaluation.mirror |= args.mirror;
     let epoch = folder.checkpoint(args.checkpoint)?;
     let since = Instant::now();
-    let job = EvaluateJob {
+    let task = EvaluateTask {
         folder,
         config,
         epoch,
-        stop: stop_on_interrupt(),
+        cancellation: cancel_on_interrupt(),
     };
-    let (recall, skipped) = args.device.run(job)?;
-    training::tell_skipped(&skipped);
-    let told = json!({
+    let (recall, skipped) = args.device.run(task)??;
+    print_skipped(&skipped);
+    let object = json!({
         "run": run,
         "epoch": epoch,
         "skipped": skipped.len(),
         "seconds": since.elapsed().as_secs_f64(),
     });
     let title = format!("{} at epoch {epoch}", run.display());
-    print(args, &recall, &title, told);
-    Ok(())
+    print_recall(args, &recall, &title, object)
 }
 
-struct EvaluateJob {
+struct EvaluateTask {
     folder: RunFolder,
     config: Config,
     epoch: usize,
-    stop: Stop,
+    cancellation: CancellationToken,
 }
 
 /// Recall, and what was wrong with the images that were skipped.
-type Measured = (Recall, Vec<String>);
+type Measured = Result<(Recall, Vec<String>), TrainingError>;
 
-impl Job for EvaluateJob {
+impl BackendTask for EvaluateTask {
     type Output = Measured;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Measured, Error> {
-        measured(&self, &place.without_gradients())
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Measured {
+        measured(&self, &compute.without_gradients())
     }
 }
 
-fn measured<B: Backend>(job: &EvaluateJob, place: &Place<B>) -> Result<Measured, Error> {
-    let transform = Transform::new(&job.config.data.transform)?;
-    let interrupted = || job.stop.requested();
-    let (test, warnings) = data::open_test(&job.config.data, &transform, &interrupted)?;
+fn measured<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> Measured {
+    let transform = Transform::new(&task.config.data.transform)?;
+    let progress = ProgressBars::default();
+    let data = &task.config.data;
+    let (test, warnings) = data::open_test(data, &transform, &task.cancellation, &progress)?;
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        tracing::warn!("{warning}");
     }
-    job.folder.check_split(&test, false)?;
-    let embedder = training::embedder_of(&job.folder, &job.config, job.epoch, place)?;
-    let (recall, mut skipped) =
-        training::measure(&embedder, &job.config, &test, &place.device, &job.stop)?;
+    task.folder.check_split(&test, false)?;
+    let embedder = training::load_embedder(&task.folder, &task.config, task.epoch, compute)?;
+    let (recall, mut skipped) = training::measure(
+        &embedder,
+        &task.config,
+        &test,
+        &compute.device,
+        &task.cancellation,
+        &progress,
+    )?;
     skipped.extend(test.left_out().iter().map(ToString::to_string));
     Ok((recall, skipped))
 }

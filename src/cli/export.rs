@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
+use super::CliError;
 use super::DeviceArgs;
-use crate::backend::{Job, Place};
-use crate::error::Error;
-use crate::model::export::ExportOutput;
-use crate::training::{self, Checkpoint, RunFolder};
+use super::output::status;
+use crate::backend::{BackendTask, ComputeContext};
+use crate::inference::InferenceError;
+use crate::inference::export::{self, ExportOutput};
+use crate::training::{Checkpoint, RunFolder};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,40 +40,40 @@ pub(super) struct ExportArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: ExportArgs) -> Result<(), Error> {
+pub(super) fn run(args: ExportArgs) -> Result<(), CliError> {
     let folder = RunFolder::open(&args.run)?;
     let epoch = folder.checkpoint(args.checkpoint)?;
     let output = ExportOutput::new(&args.output)?;
-    let job = ExportJob {
+    let task = ExportTask {
         folder,
         epoch,
         output: output.clone(),
     };
-    args.device.run(job)?;
-    eprintln!(
+    args.device.run(task)??;
+    status(format_args!(
         "wrote {} and {}: {} at epoch {epoch}",
         output.tensors().display(),
         output.description().display(),
         args.run.display()
-    );
+    ));
     Ok(())
 }
 
-struct ExportJob {
+struct ExportTask {
     folder: RunFolder,
     epoch: usize,
     output: ExportOutput,
 }
 
-impl Job for ExportJob {
-    type Output = ();
+impl BackendTask for ExportTask {
+    type Output = Result<(), InferenceError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<(), Error> {
-        training::export(
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        export::export(
             &self.folder,
             self.epoch,
             &self.output,
-            &place.without_gradients(),
+            &compute.without_gradients(),
         )
     }
 }

@@ -3,19 +3,18 @@
 use std::path::PathBuf;
 
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Int, Tensor, TensorData};
 use clap::Args;
 use serde_json::json;
 
-use super::DeviceArgs;
-use crate::backend::{Job, Place};
-use crate::config::{Config, ConfigError};
-use crate::data::{Embeddings, write_matrix};
-use crate::error::Error;
+use super::CliError;
+use super::{DeviceArgs, output};
+use crate::atomic_file::check_free;
+use crate::backend::{BackendTask, ComputeContext};
+use crate::config::Config;
+use crate::inference::embedding_file::{Embeddings, write_matrix};
+use crate::inference::{BatchLoss, InferenceError, batch_loss};
 use crate::loss::LossStatistics;
-use crate::model::unit_length;
-use crate::negatives::Space;
-use crate::new_file::check_free;
+use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,40 +52,30 @@ pub(super) struct LossArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: LossArgs) -> Result<(), Error> {
+pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
     let config = configured(&args)?;
     let names = (config.loss.kind.name(), config.negatives.name());
     if let Some(path) = &args.gradients {
         check_free(path)?;
     }
     let embeddings = Embeddings::read(&args.embeddings)?;
-    embeddings.check_batch()?;
     let dim = embeddings.dim;
-    let scales = match config.model.space() {
-        Space::Sphere => embeddings.reciprocal_lengths()?,
-        Space::Euclidean => Vec::new(),
-    };
-    let job = LossJob {
-        embeddings,
-        scales,
-        config,
+    let wanted = BatchLoss {
+        space: config.model.space(),
+        loss: config.loss.kind,
+        negatives: config.negatives,
         with_gradient: args.gradients.is_some(),
     };
-    let (statistics, gradient) = args.device.run(job)?;
-    if !statistics.sum.is_finite() {
-        return Err(Error::LossNotFinite {
-            embeddings: args.embeddings,
-        });
-    }
+    let task = LossTask { embeddings, wanted };
+    let (statistics, gradient) = args.device.run(task)??;
     if let (Some(path), Some(gradient)) = (&args.gradients, gradient) {
         write_matrix(path, "gradient", &gradient, dim)?;
     }
-    print(args.json, &statistics, names);
-    Ok(())
+    print(args.json, &statistics, names)
 }
 
 /// The configuration of the loss and of the negatives; keys of anything else are refused.
-fn configured(args: &LossArgs) -> Result<Config, Error> {
+fn configured(args: &LossArgs) -> Result<Config, CliError> {
     let mut overrides = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
@@ -100,7 +89,7 @@ fn configured(args: &LossArgs) -> Result<Config, Error> {
         let section = key.split('.').next().unwrap_or_default();
         let known = ["loss", "negatives"].contains(&section) || key == "model.normalize";
         if !known || ["loss.name", "negatives.name", "loss.reduction"].contains(&key) {
-            return Err(ConfigError::NotApplicable {
+            return Err(SettingError::NotApplicable {
                 key: key.to_string(),
                 chosen: "`loop-dml loss`, which has --loss and --negatives, their keys and \
                          model.normalize, and prints sum and mean"
@@ -112,7 +101,11 @@ fn configured(args: &LossArgs) -> Result<Config, Error> {
     Ok(config)
 }
 
-fn print(json: bool, statistics: &LossStatistics, (loss, negatives): (&str, &str)) {
+fn print(
+    json: bool,
+    statistics: &LossStatistics,
+    (loss, negatives): (&str, &str),
+) -> Result<(), CliError> {
     let active = statistics.active as f64 / statistics.anchors.max(1) as f64;
     if json {
         let object = json!({
@@ -126,70 +119,26 @@ fn print(json: bool, statistics: &LossStatistics, (loss, negatives): (&str, &str
             "mean_positive": statistics.mean_positive,
             "mean_negative": statistics.mean_negative,
         });
-        println!("{object}");
-        return;
+        return output::print(object);
     }
-    println!("{loss} with negatives {negatives}");
-    println!("sum      {:.6}", statistics.sum);
-    println!("mean     {:.6}", statistics.mean);
-    println!("anchors  {}", statistics.anchors);
-    println!("active   {:.2} %", 100.0 * active);
-    println!("mined    {}", statistics.mined);
+    output::print(format_args!("{loss} with negatives {negatives}"))?;
+    output::print(format_args!("sum      {:.6}", statistics.sum))?;
+    output::print(format_args!("mean     {:.6}", statistics.mean))?;
+    output::print(format_args!("anchors  {}", statistics.anchors))?;
+    output::print(format_args!("active   {:.2} %", 100.0 * active))?;
+    output::print(format_args!("mined    {}", statistics.mined))?;
+    Ok(())
 }
 
-struct LossJob {
+struct LossTask {
     embeddings: Embeddings,
-    /// 1/|x| of every row, where rows are scaled.
-    scales: Vec<f32>,
-    config: Config,
-    with_gradient: bool,
+    wanted: BatchLoss,
 }
 
-impl Job for LossJob {
-    type Output = (LossStatistics, Option<Vec<f32>>);
+impl BackendTask for LossTask {
+    type Output = Result<(LossStatistics, Option<Vec<f32>>), InferenceError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Self::Output, Error> {
-        let Embeddings {
-            rows, dim, labels, ..
-        } = self.embeddings;
-        let count = labels.len();
-        let rows = TensorData::new(rows, [count, dim]);
-        let leaf = Tensor::<B, 2>::from_data(rows, &place.device).require_grad();
-        let labels = Tensor::<B, 1, Int>::from_data(class_numbers(&labels), &place.device);
-        let space = self.config.model.space();
-        let embeddings = match space {
-            // Scaled by constants first: networks' outputs need no care for rows whose squares
-            // would overflow or vanish.
-            Space::Sphere => {
-                let scales = TensorData::new(self.scales, [count, 1]);
-                unit_length(leaf.clone() * Tensor::<B, 2>::from_data(scales, &place.device))
-            }
-            Space::Euclidean => leaf.clone(),
-        };
-        let loss = self.config.loss.kind.init();
-        let negatives = self.config.negatives.init();
-        let output = loss.forward(negatives.compare(embeddings, labels, space, loss.measure()));
-        let statistics = LossStatistics::from_data(output.statistics().into_data())
-            .expect("statistics are floats");
-        let gradient = self.with_gradient.then(|| {
-            let gradient = leaf.grad(&output.mean().backward());
-            let gradient = gradient.expect("the loss depends on the embeddings");
-            let gradient = gradient.into_data().convert::<f32>().into_vec();
-            gradient.expect("just converted")
-        });
-        Ok((statistics, gradient))
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        batch_loss::<B>(&self.embeddings, &self.wanted, &compute.device)
     }
-}
-
-/// The classes numbered from 0: labels of any size fit the device's integers.
-fn class_numbers(labels: &[i64]) -> TensorData {
-    let mut classes = -1;
-    let numbers: Vec<i32> = labels
-        .chunk_by(|a, b| a == b)
-        .flat_map(|class| {
-            classes += 1;
-            std::iter::repeat_n(classes, class.len())
-        })
-        .collect();
-    TensorData::new(numbers, [labels.len()])
 }

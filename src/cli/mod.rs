@@ -6,19 +6,25 @@ mod data;
 mod device_args;
 mod devices;
 mod embed;
+mod error;
 mod evaluate;
 mod export;
+mod logging;
 mod loss;
+mod output;
+mod progress;
 mod train;
+mod training_output;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-
 use device_args::DeviceArgs;
+pub use error::CliError;
 
 use crate::backend::BackendName;
-use crate::error::Error;
-use crate::training::Stop;
+use crate::cancellation::CancellationToken;
 
 /// Deep metric learning with LoOp's optimal hard negatives, on Burn.
 #[derive(Debug, Parser)]
@@ -76,16 +82,16 @@ impl Command {
     }
 }
 
-/// A bar on standard error; hidden where that is no terminal.
-fn progress_bar(doing: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
-        .expect("the template is valid");
-    ProgressBar::new(0).with_style(style).with_message(doing)
-}
-
-fn advance(bar: &ProgressBar, done: usize, all: usize) {
-    bar.set_length(all as u64);
-    bar.set_position(done as u64);
+/// Runs the program: parses the arguments, runs the command, and reports what ends it.
+pub fn main() -> ExitCode {
+    logging::install();
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::from(error::SUCCESS),
+        Err(error) => {
+            output::status(format_args!("error: {error}"));
+            ExitCode::from(error.exit_status())
+        }
+    }
 }
 
 /// Runs what the command line asks for.
@@ -93,7 +99,7 @@ fn advance(bar: &ProgressBar, done: usize, all: usize) {
 /// # Errors
 ///
 /// Whatever ends the command before it is done.
-pub fn run(cli: Cli) -> Result<(), Error> {
+pub fn run(cli: Cli) -> Result<(), CliError> {
     if cli.command.may_use_cuda() {
         cuda_restart::restart_if_needed();
     }
@@ -109,22 +115,20 @@ pub fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// Lets an interruption from the terminal or the system stop the work in order; a second one ends
+/// A token that Ctrl-C or a signal to end cancels, so that the work stops in order; a second one ends
 /// the process at once.
-fn stop_on_interrupt() -> Stop {
-    let stop = Stop::new();
-    let handle = stop.clone();
+fn cancel_on_interrupt() -> CancellationToken {
+    let token = CancellationToken::new();
+    let handle = token.clone();
+    let interrupted = AtomicBool::new(false);
     let installed = ctrlc::set_handler(move || {
-        if handle.requested() {
-            std::process::exit(INTERRUPTED);
+        if interrupted.swap(true, Ordering::Relaxed) {
+            std::process::exit(error::INTERRUPTED.into());
         }
-        handle.because(Error::Interrupted { run: None });
+        handle.cancel();
     });
     if let Err(error) = installed {
-        eprintln!("warning: interrupts will end the process at once: {error}");
+        tracing::warn!("Ctrl-C will end the process at once: {error}");
     }
-    stop
+    token
 }
-
-/// Exit status of an interrupted command.
-const INTERRUPTED: i32 = 130;

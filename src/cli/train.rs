@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
-use super::{DeviceArgs, stop_on_interrupt};
-use crate::backend::{Job, Place};
+use super::CliError;
+use super::training_output::{TrainingOutput, print_summary};
+use super::{DeviceArgs, cancel_on_interrupt};
+use crate::backend::{BackendTask, ComputeContext};
+use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::error::Error;
-use crate::evaluation::Recall;
-use crate::training::{self, Context, Display, Outcome, RunFolder, Stop};
+use crate::training::{self, Display, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +45,7 @@ pub(super) struct TrainArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
+pub(super) fn run(args: TrainArgs) -> Result<(), CliError> {
     let what = match (&args.config, &args.run) {
         (_, Some(run)) if args.resume => What::Resumed(RunFolder::open(run)?),
         (Some(path), _) => What::New {
@@ -58,15 +59,14 @@ pub(super) fn run(args: TrainArgs) -> Result<(), Error> {
             config: Box::new(Config::quickstart(&args.set)?),
         },
     };
-    let job = TrainJob {
+    let task = TrainTask {
         what,
         overrides: args.set,
         run: args.run,
         display: display(),
-        stop: stop_on_interrupt(),
+        cancellation: cancel_on_interrupt(),
     };
-    let outcome = args.device.run(job)?;
-    report(&outcome);
+    print_summary(&args.device.run(task)??);
     Ok(())
 }
 
@@ -75,22 +75,23 @@ enum What {
     Resumed(RunFolder),
 }
 
-struct TrainJob {
+struct TrainTask {
     what: What,
     overrides: Vec<String>,
     run: Option<PathBuf>,
     display: Display,
-    stop: Stop,
+    cancellation: CancellationToken,
 }
 
-impl Job for TrainJob {
-    type Output = Outcome;
+impl BackendTask for TrainTask {
+    type Output = Result<TrainingSummary, TrainingError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<Outcome, Error> {
-        let context = Context {
-            place: &place,
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        let context = RunContext {
+            compute: &compute,
             display: self.display,
-            stop: &self.stop,
+            observer: TrainingOutput::new(self.display),
+            cancellation: &self.cancellation,
         };
         match self.what {
             What::New { config, name } => {
@@ -106,24 +107,6 @@ fn display() -> Display {
     if cfg!(feature = "tui") && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         Display::Dashboard
     } else {
-        Display::Lines
+        Display::Observer
     }
-}
-
-fn report(outcome: &Outcome) {
-    let (epoch, best) = &outcome.best;
-    let line = |recall: &Recall| {
-        recall
-            .at
-            .iter()
-            .map(|(k, share)| format!("R@{k} {:.2} %", 100.0 * share))
-            .collect::<Vec<_>>()
-            .join("  ")
-    };
-    eprintln!("untrained    {}", line(&outcome.untrained));
-    eprintln!("best         {}  (epoch {epoch})", line(best));
-    eprintln!(
-        "measure it again: loop-dml evaluate {}",
-        outcome.folder.path().display()
-    );
 }

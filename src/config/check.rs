@@ -1,120 +1,56 @@
-//! Nonsense is refused before anything starts, with the key, the value and the mend.
+//! Checks across sections. Each section checks its own values.
 
-use super::ranges::{
-    Checked, at_least, at_least_one, at_most, below_one, counts, even, finite, not_negative,
-    positive, rising,
-};
-use super::{Config, ConfigError, LossKind, NegativesConfig, TransformConfig};
-use crate::loss::Triplets;
-use crate::model::pretrained::check_published;
+use super::{Config, ConfigError};
+use crate::data::config::TransformConfig;
+use crate::setting::{Checked, SettingError};
 
 impl Config {
-    /// Checks every value by itself and against the others.
+    /// Checks every section by itself and against the others.
     ///
     /// # Errors
     ///
     /// The first value that cannot be trained with, and what to give instead.
-    pub fn check(&self) -> Checked {
-        self.check_model()?;
-        self.check_transform()?;
-        self.data.source.check()?;
-        self.check_batch()?;
-        self.check_loss()?;
-        self.check_optimizer()?;
-        self.check_training()
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.model.check()?;
+        self.check_image_size()?;
+        self.data.check()?;
+        self.check_imagenet_scale()?;
+        self.batch.check()?;
+        self.loss.check()?;
+        self.negatives.check()?;
+        self.optimizer.check()?;
+        self.training.check()?;
+        Ok(self.evaluation.check()?)
     }
 
-    fn check_model(&self) -> Checked {
-        let m = &self.model;
-        self.check_pooling()?;
-        let descriptors = m.pooling.0.len();
-        at_least("model.embedding_dim", m.embedding_dim, 2 * descriptors)?;
-        at_most("model.embedding_dim", m.embedding_dim, 65_536)?;
-        if !m.embedding_dim.is_multiple_of(descriptors) {
-            let below = m.embedding_dim - m.embedding_dim % descriptors;
-            return Err(ConfigError::value(
-                "model.embedding_dim",
-                m.embedding_dim as i64,
-                format!(
-                    "must divide by the {descriptors} descriptors of model.pooling; give {below} or \
-                     {}",
-                    below + descriptors
-                ),
-            ));
-        }
-        below_one("model.dropout", m.dropout)?;
-        let Some(source) = &m.weights else {
+    fn check_image_size(&self) -> Checked {
+        let backbone = self.model.backbone;
+        let minimum = backbone.minimum_image_size();
+        if self.data.transform.image_size >= minimum {
             return Ok(());
-        };
-        check_published(m.backbone, source).map_err(|error| {
-            ConfigError::value("model.weights", source.to_string(), error.to_string())
-        })
-    }
-
-    fn check_pooling(&self) -> Checked {
-        let m = &self.model;
-        let refused = |reason: String| {
-            Err(ConfigError::value(
-                "model.pooling",
-                m.pooling.clone(),
-                reason,
-            ))
-        };
-        if m.pooling.0.is_empty() {
-            return refused("give one or several of average, max and gem".into());
         }
-        if let Some(twice) = m.pooling.repeated() {
-            return refused(format!(
-                "would describe the same by {twice} twice; name it once"
-            ));
-        }
-        if let Some(power) = m.gem_power {
-            at_least_one("model.gem_power", power)?;
-        }
-        let idle = [
-            ("model.gem_power", m.gem_power.is_some()),
-            ("model.gem_learned", m.gem_learned.is_some()),
-        ];
-        match idle.into_iter().find(|(_, given)| *given) {
-            Some((key, _)) if !m.pooling.has_gem() => Err(ConfigError::NotApplicable {
-                key: key.into(),
-                chosen: format!("`model.pooling = {}`", toml::Value::from(m.pooling.clone())),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_transform(&self) -> Checked {
-        let t = &self.data.transform;
-        let minimum = self.model.backbone.minimum_image_size();
-        if t.image_size < minimum {
-            return Err(ConfigError::value(
-                "data.image_size",
-                t.image_size as i64,
-                format!(
-                    "the backbone {} halves the image until nothing is left; give {minimum} or \
-                     more",
-                    self.model.backbone
-                ),
-            ));
-        }
-        t.check()?;
-        if self.model.backbone.is_published() && self.model.weights.is_some() {
-            self.check_imagenet_scale()?;
-        }
-        self.data.loading.check(&self.data.source)
+        Err(SettingError::value(
+            "data.image_size",
+            self.data.transform.image_size as i64,
+            format!(
+                "the backbone {backbone} halves the image until nothing is left; give {minimum} or more"
+            ),
+        ))
     }
 
     /// ImageNet weights expect images normalised by ImageNet's mean and deviation, or re-scaled from
     /// there.
     fn check_imagenet_scale(&self) -> Checked {
+        if !self.model.backbone.is_published() || self.model.weights.is_none() {
+            return Ok(());
+        }
         let (t, published) = (&self.data.transform, TransformConfig::default());
         for (key, value, expected) in [
             ("data.mean", t.mean, published.mean),
             ("data.std", t.std, published.std),
         ] {
             if value != expected {
-                return Err(ConfigError::value(
+                return Err(SettingError::value(
                     key,
                     value.map(f64::from).to_vec(),
                     format!(
@@ -126,104 +62,12 @@ impl Config {
         }
         Ok(())
     }
-
-    fn check_batch(&self) -> Checked {
-        at_least("batch.classes", self.batch.classes, 2)?;
-        at_most("batch.classes", self.batch.classes, 65_536)?;
-        at_least("batch.images_per_class", self.batch.images_per_class, 2)?;
-        at_most(
-            "batch.images_per_class",
-            self.batch.images_per_class,
-            65_536,
-        )?;
-        even("batch.images_per_class", self.batch.images_per_class)
-    }
-
-    fn check_loss(&self) -> Checked {
-        match &self.loss.kind {
-            LossKind::Triplet(loss) => {
-                not_negative("loss.margin", loss.margin)?;
-                if loss.soft_margin && loss.triplets == Triplets::All {
-                    return Err(ConfigError::value(
-                        "loss.soft_margin",
-                        true,
-                        "loss.triplets = \"all\" is summed with the hinge only; leave the soft \
-                         margin out, or take other triplets",
-                    ));
-                }
-            }
-            LossKind::HphnTriplet(loss) => not_negative("loss.margin", loss.margin)?,
-            LossKind::LiftedStructure(loss) => finite("loss.margin", loss.margin)?,
-            LossKind::NPair(loss) => not_negative("loss.l2_penalty", loss.l2_penalty)?,
-            LossKind::MultiSimilarity(loss) => {
-                positive("loss.alpha", loss.alpha)?;
-                positive("loss.beta", loss.beta)?;
-                finite("loss.base", loss.base)?;
-                finite("loss.epsilon", loss.epsilon)?;
-            }
-        }
-        match &self.negatives {
-            NegativesConfig::EmbeddingExpansion(config) => {
-                at_least("negatives.points", config.points, 1)?;
-                at_most("negatives.points", config.points, 64)
-            }
-            NegativesConfig::None {} | NegativesConfig::Loop {} => Ok(()),
-        }
-    }
-
-    fn check_optimizer(&self) -> Checked {
-        let o = &self.optimizer;
-        positive("optimizer.learning_rate", o.learning_rate)?;
-        not_negative("optimizer.weight_decay", o.weight_decay)?;
-        positive("optimizer.epsilon", o.epsilon)?;
-        for (key, beta) in [
-            ("optimizer.beta_1", o.beta_1),
-            ("optimizer.beta_2", o.beta_2),
-        ] {
-            below_one(key, beta)?;
-        }
-        positive("optimizer.backbone_factor", o.backbone_factor)?;
-        positive("optimizer.decay_factor", o.decay_factor)?;
-        if o.decay_factor > 1.0 {
-            return Err(ConfigError::value(
-                "optimizer.decay_factor",
-                o.decay_factor,
-                "the learning rate would rise; give 1 or less",
-            ));
-        }
-        rising("optimizer.decay_epochs", &o.decay_epochs)
-    }
-
-    fn check_training(&self) -> Checked {
-        at_least("training.epochs", self.training.epochs, 1)?;
-        at_least("training.validate_every", self.training.validate_every, 1)?;
-        if let Some(patience) = self.training.early_stopping {
-            at_least("training.early_stopping", patience, 1)?;
-        }
-        if self.training.seed > i64::MAX as u64 {
-            return Err(ConfigError::Value {
-                key: "training.seed".into(),
-                value: self.training.seed.to_string(),
-                reason: format!("give at most {}", i64::MAX),
-            });
-        }
-        at_least("evaluation.batch_size", self.evaluation.batch_size, 1)?;
-        at_most("evaluation.batch_size", self.evaluation.batch_size, 65_536)?;
-        if !self.evaluation.recall.contains(&1) {
-            return Err(ConfigError::value(
-                "evaluation.recall",
-                counts(&self.evaluation.recall),
-                "Recall@1 chooses the best checkpoint; let the list begin with 1",
-            ));
-        }
-        rising("evaluation.recall", &self.evaluation.recall)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Backbone;
+    use crate::model::config::Backbone;
 
     fn refused(overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::setting::SettingError;
+
 /// A mistake in a configuration file or in a `--set`.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -37,24 +39,9 @@ pub enum ConfigError {
         /// The known key with the most similar name.
         nearest: Option<String>,
     },
-    /// The key exists, but not with the chosen dataset, loss, pooling or way of looking for negatives.
-    #[error("`{key}` has no effect with {chosen}: remove it, or choose what it belongs to")]
-    NotApplicable {
-        /// The dotted key.
-        key: String,
-        /// The choice that excludes it, such as `data.dataset = "synthetic"`.
-        chosen: String,
-    },
-    /// A value that its key cannot take.
-    #[error("`{key} = {value}`: {reason}")]
-    Value {
-        /// The dotted key.
-        key: String,
-        /// The value as TOML.
-        value: String,
-        /// Why not, and what to give instead.
-        reason: String,
-    },
+    /// A value that its key cannot take, or a key without effect.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// What a configuration extends is not there, or cannot be extended.
     #[error("`extends = {value}` in {origin}: {reason}")]
     Extends {
@@ -79,23 +66,9 @@ impl ConfigError {
     /// The dotted key, or the section, that is at fault.
     pub(crate) fn key(&self) -> Option<&str> {
         match self {
-            Self::UnknownKey { key, .. }
-            | Self::NotApplicable { key, .. }
-            | Self::Value { key, .. } => Some(key),
+            Self::UnknownKey { key, .. } => Some(key),
+            Self::Setting(error) => Some(error.key()),
             _ => None,
-        }
-    }
-
-    /// A value that `key` cannot take, for `reason`, which says what to give instead.
-    pub(crate) fn value(
-        key: &str,
-        value: impl Into<toml::Value>,
-        reason: impl Into<String>,
-    ) -> Self {
-        Self::Value {
-            key: key.to_string(),
-            value: value.into().to_string(),
-            reason: reason.into(),
         }
     }
 }

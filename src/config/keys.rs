@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, DataConfig, Descriptor, LossKind, NegativesConfig, Pooling};
+use super::{Config, ConfigError};
+use crate::data::config::DataConfig;
+use crate::loss::LossKind;
+use crate::model::config::{Descriptor, Pooling};
+use crate::negatives::NegativesConfig;
+use crate::setting::SettingError;
 
 /// A key that selects which other keys of its section exist.
 pub(super) const CHOICES: [&str; 4] = [
@@ -78,11 +83,12 @@ pub(super) fn check_sections(table: &Table) -> Result<(), ConfigError> {
         match value {
             Value::Table(_) if is_section => {}
             value if is_section => {
-                return Err(ConfigError::Value {
+                return Err(SettingError::Value {
                     key: section.clone(),
                     value: value.to_string(),
                     reason: format!("is a section: write [{section}] and its keys below it"),
-                });
+                }
+                .into());
             }
             _ => return Err(unknown(section)),
         }
@@ -147,16 +153,18 @@ fn check_one(beside: &Table, path: &str, value: &Value, chosen: &str) -> Result<
     match Config::deserialize(table) {
         Ok(_) => Ok(()),
         Err(error) if error.message().contains("unknown field") => {
-            Err(ConfigError::NotApplicable {
+            Err(SettingError::NotApplicable {
                 key: path.to_string(),
                 chosen: chosen.to_string(),
-            })
+            }
+            .into())
         }
-        Err(error) => Err(ConfigError::Value {
+        Err(error) => Err(SettingError::Value {
             key: path.to_string(),
             value: value.to_string(),
             reason: error.message().trim_end().to_string(),
-        }),
+        }
+        .into()),
     }
 }
 
@@ -245,7 +253,7 @@ pub(super) fn known_keys() -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DatasetConfig, FolderConfig};
+    use crate::data::config::{DatasetConfig, FolderConfig};
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -309,7 +317,7 @@ mod tests {
         let text = "[loss]\nname = \"hphn-triplet\"\nmargin = 0.5\nreduction = \"mean\"\n";
         let config = Config::parse(text, "test.toml", &["loss.name=n-pair".into()]).unwrap();
         assert_eq!(config.loss.kind, LossKind::NPair(Default::default()));
-        assert_eq!(config.loss.reduction, crate::config::Reduction::Mean);
+        assert_eq!(config.loss.reduction, crate::loss::Reduction::Mean);
     }
 
     #[test]

@@ -5,32 +5,25 @@
 //! [`Config::check`] refuses nonsense.
 
 mod check;
-mod data_check;
-mod data_section;
 mod error;
 mod inherit;
 mod keys;
-mod loss_section;
-mod pooling;
-mod ranges;
 #[cfg(test)]
 mod recipe_tests;
 mod sections;
-mod weights_source;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::negatives::Space;
+use crate::data::config::{BatchConfig, DataConfig};
+use crate::loss::LossConfig;
+use crate::model::config::{ModelConfig, WeightsSource};
+use crate::negatives::{NegativesConfig, Space};
 
-pub use data_section::*;
 pub use error::ConfigError;
 use inherit::Inherited;
-pub use loss_section::*;
-pub use pooling::*;
-pub use sections::*;
-pub use weights_source::WeightsSource;
+pub use sections::{EvaluationConfig, OptimizerConfig, TrainingConfig};
 
 /// A whole configuration, one field per TOML section. A key that is absent takes its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +145,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::config::{DatasetConfig, FolderConfig};
+    use crate::model::config::{Descriptor, Pooling};
 
     fn parsed(text: &str, overrides: &[&str]) -> Result<Config, ConfigError> {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();

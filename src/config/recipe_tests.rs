@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::inherit::Inherited;
 use super::keys::lookup;
 use super::*;
+use crate::loss::Reduction;
 
 const DATASETS: [&str; 3] = ["cars196", "cub200", "sop"];
 

@@ -1,172 +1,11 @@
-//! The sections of a configuration, each key with its meaning, unit and range; `[data]` and `[loss]`
-//! with `[negatives]`, which consist of choices, have files of their own. **The `Default`
-//! implementations in these files, and those of the losses' configurations for the keys of `[loss]`,
-//! are the one place where defaults stand.**
-
-use std::fmt;
+//! `[optimizer]`, `[training]` and `[evaluation]`: the sections of the layers above this module. Every other
+//! section is defined in the module it configures. Each key is documented with its unit and range.
 
 use serde::{Deserialize, Serialize};
 
-use super::{GemConfig, Pooling, WeightsSource};
-use crate::negatives::Space;
-
-/// `[model]`: the network that maps an image to an embedding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelConfig {
-    /// The convolutional network under the embedding head.
-    pub backbone: Backbone,
-    /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`
-    /// with torchvision's names; or `imagenet`, the published ones, downloaded once to the user's
-    /// cache folder; or `imagenet-v2`, where there is a second published file. Absent: random
-    /// initialisation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weights: Option<WeightsSource>,
-    /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several,
-    /// each with a dense layer of its own for an equal part of the embedding (CGD).
-    pub pooling: Pooling,
-    /// GeM's p, at least 1, the initial one where it is learned; only beside `gem`. Absent: 3.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gem_power: Option<f64>,
-    /// Whether p is learned, and never falls below 1; only beside `gem`. Absent: it is fixed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gem_learned: Option<bool>,
-    /// Length D of an embedding, at least 2 for each descriptor of `pooling` and a multiple of their
-    /// number (512 in the published tables).
-    pub embedding_dim: usize,
-    /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
-    /// a file does not say, the loss decides ([`LossKind::space`](super::LossKind::space)).
-    pub normalize: bool,
-    /// Share of the pooled features that each step of training sets to 0 before the dense layer, at
-    /// least 0 and below 1.
-    pub dropout: f64,
-    /// Whether batch norms keep to their running statistics in training: the usual way to fine-tune
-    /// ImageNet weights with batches of few classes. Their γ and β train. Meant for pretrained
-    /// weights: the running statistics of a random network normalise nothing.
-    pub freeze_batch_norm: bool,
-}
-
-impl Default for ModelConfig {
-    fn default() -> Self {
-        Self {
-            backbone: Backbone::Conv4,
-            weights: None,
-            pooling: Pooling::default(),
-            gem_power: None,
-            gem_learned: None,
-            embedding_dim: 64,
-            normalize: true,
-            dropout: 0.0,
-            freeze_batch_norm: false,
-        }
-    }
-}
-
-impl ModelConfig {
-    /// Where its embeddings lie.
-    pub fn space(&self) -> Space {
-        if self.normalize {
-            Space::Sphere
-        } else {
-            Space::Euclidean
-        }
-    }
-
-    /// How GeM pools, if it does.
-    pub fn gem(&self) -> GemConfig {
-        let default = GemConfig::default();
-        GemConfig {
-            power: self.gem_power.unwrap_or(default.power),
-            learned: self.gem_learned.unwrap_or(default.learned),
-        }
-    }
-
-    /// Writes GeM's defaults out where it pools, so that a run's configuration says them.
-    pub(super) fn write_out_gem(&mut self) {
-        if self.pooling.has_gem() {
-            let GemConfig { power, learned } = self.gem();
-            self.gem_power = Some(power);
-            self.gem_learned = Some(learned);
-        }
-    }
-}
-
-/// The backbones by their names in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backbone {
-    /// Four convolution blocks for images of 32 to 64 pixels.
-    Conv4,
-    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images
-    /// are re-scaled to the (x − ½) / ½ of its ImageNet weights.
-    #[serde(rename = "googlenet")]
-    GoogLeNet,
-    /// ResNet-50 in torchvision's layout, up to `layer4`.
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
-    /// convolution. With weights, images are re-scaled to the (255 x − 127) / 128 of its ImageNet
-    /// weights.
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-}
-
-impl Backbone {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Conv4,
-        Self::GoogLeNet,
-        Self::ResNet50,
-        Self::EfficientNetLite0,
-    ];
-}
-
-impl fmt::Display for Backbone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conv4 => "conv4",
-            Self::GoogLeNet => "googlenet",
-            Self::ResNet50 => "resnet50",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-        })
-    }
-}
-
-/// `[batch]`: P classes with K images each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BatchConfig {
-    /// P, the distinct classes of a batch, at least 2.
-    pub classes: usize,
-    /// K, the images of each class, even and at least 2; the images of a class lie together.
-    pub images_per_class: usize,
-    /// Which classes and images an epoch meets.
-    pub sampler: Sampler,
-}
-
-impl Default for BatchConfig {
-    fn default() -> Self {
-        Self {
-            classes: 16,
-            images_per_class: 4,
-            sampler: Sampler::default(),
-        }
-    }
-}
-
-/// Which classes and images an epoch meets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sampler {
-    /// A class in proportion to its images, (number of classes × K) images an epoch, as published.
-    #[default]
-    Proportional,
-    /// Every class as often as any other, as many images an epoch.
-    Uniform,
-    /// Every image once an epoch. What a class lacks to whole groups of K, and the last batches to P
-    /// classes, is filled with images that come again.
-    EveryImage,
-}
+use crate::setting::{
+    Checked, SettingError, at_least, at_most, below_one, counts, not_negative, positive, rising,
+};
 
 /// `[optimizer]`: Adam with L2 weight decay and step decay of the learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -261,5 +100,73 @@ impl Default for EvaluationConfig {
             batch_size: 64,
             mirror: false,
         }
+    }
+}
+
+impl OptimizerConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be trained with, and what to give instead.
+    pub fn check(&self) -> Checked {
+        positive("optimizer.learning_rate", self.learning_rate)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        positive("optimizer.epsilon", self.epsilon)?;
+        below_one("optimizer.beta_1", self.beta_1)?;
+        below_one("optimizer.beta_2", self.beta_2)?;
+        positive("optimizer.backbone_factor", self.backbone_factor)?;
+        positive("optimizer.decay_factor", self.decay_factor)?;
+        if self.decay_factor > 1.0 {
+            return Err(SettingError::value(
+                "optimizer.decay_factor",
+                self.decay_factor,
+                "the learning rate would rise; give 1 or less",
+            ));
+        }
+        rising("optimizer.decay_epochs", &self.decay_epochs)
+    }
+}
+
+impl TrainingConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be trained with, and what to give instead.
+    pub fn check(&self) -> Checked {
+        at_least("training.epochs", self.epochs, 1)?;
+        at_least("training.validate_every", self.validate_every, 1)?;
+        if let Some(patience) = self.early_stopping {
+            at_least("training.early_stopping", patience, 1)?;
+        }
+        if self.seed > i64::MAX as u64 {
+            return Err(SettingError::Value {
+                key: "training.seed".into(),
+                value: self.seed.to_string(),
+                reason: format!("give at most {}", i64::MAX),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl EvaluationConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be measured with, and what to give instead.
+    pub fn check(&self) -> Checked {
+        at_least("evaluation.batch_size", self.batch_size, 1)?;
+        at_most("evaluation.batch_size", self.batch_size, 65_536)?;
+        if !self.recall.contains(&1) {
+            return Err(SettingError::value(
+                "evaluation.recall",
+                counts(&self.recall),
+                "Recall@1 chooses the best checkpoint; let the list begin with 1",
+            ));
+        }
+        rising("evaluation.recall", &self.recall)
     }
 }

@@ -275,7 +275,7 @@ pub enum DataError {
     },
     /// Something stopped the work that no image is to blame for.
     #[error("interrupted")]
-    Interrupted,
+    Cancelled,
     /// An IDX file that starts with another number than its kind does.
     #[error(
         "{} starts with {found:#010x} instead of {expected:#010x}, so it is no IDX file of {kind}: \
@@ -341,14 +341,6 @@ pub enum DataError {
         path: PathBuf,
         /// Its class.
         class: String,
-    },
-    /// What `data check` found, as a whole.
-    #[error("{dataset} has {errors} error(s), listed above: mend them before training")]
-    Problems {
-        /// The dataset's name in the configuration.
-        dataset: &'static str,
-        /// Number of errors, at least 1.
-        errors: usize,
     },
     /// A contact sheet that cannot get the name it was given.
     #[error("cannot write the contact sheet {}: {reason}", path.display())]

@@ -7,13 +7,13 @@
 mod augment;
 mod base;
 mod batches;
+pub mod config;
 pub(crate) mod datasets;
-mod embedding_file;
 mod error;
 mod guarded;
 pub(crate) mod image_file;
-mod load_failure;
 mod loader;
+mod loader_errors;
 mod packed;
 pub(crate) mod parallel;
 mod prefetch;
@@ -27,39 +27,37 @@ mod transform;
 
 use std::path::PathBuf;
 
-pub use crate::evaluation::Role;
 pub use batches::ImageBatch;
-pub use datasets::image_set::{ImageSelection, ImageSet};
-pub use embedding_file::{
-    EmbeddingFileError, EmbeddingOutput, Embeddings, NO_CLASS, NamedEmbeddings, write_matrix,
-};
+pub use datasets::image_set::{ImageSelection, ImageSet, NO_CLASS};
 pub use error::DataError;
 pub use image_file::{check_image_file, read_image_file, read_image_file_for};
-pub use load_failure::LoadFailure;
-pub use loader::{Schedule, SplitLoader, TrainLoader};
+pub use loader::{EpochSchedule, SplitLoader, TrainLoader};
+pub use loader_errors::LoaderErrors;
 pub(crate) use parallel::in_parallel;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
 pub use split::{Images, LabelledImage, Split, Splits};
 pub use transform::Transform;
 
-use crate::config::{BrokenImages, DataConfig, SingleImageClasses};
-use crate::file_lock::Interrupted;
+use crate::cancellation::CancellationToken;
+use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
+use crate::progress::ProgressObserver;
 use base::Base;
 use packed::{Packed, Packing};
 
 /// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
 /// on or measured before any time is spent, and makes or opens the caches if they are wanted.
-/// `interrupted` is asked now and then whether to give up.
+/// Progress of the cache is reported to `progress`.
 ///
 /// # Errors
 /// The first mistake found in the configuration's dataset keys, the folders or the files.
 pub fn open(
     config: &DataConfig,
     transform: &Transform,
-    interrupted: &(dyn Fn() -> bool + Sync),
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
 ) -> Result<Splits, DataError> {
-    let splits = datasets::open(config, interrupted)?;
+    let splits = datasets::open(config, cancellation)?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
         .train
@@ -71,14 +69,16 @@ pub fn open(
             &transform.train_bases(),
             config,
             transform,
-            interrupted,
+            cancellation,
+            progress,
         )?,
         test: cached(
             splits.test,
             &[transform.test_base()],
             config,
             transform,
-            interrupted,
+            cancellation,
+            progress,
         )?,
         warnings: splits.warnings,
     })
@@ -92,13 +92,14 @@ pub fn open(
 pub fn open_test(
     config: &DataConfig,
     transform: &Transform,
-    interrupted: &(dyn Fn() -> bool + Sync),
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
 ) -> Result<(Split, Vec<DataError>), DataError> {
-    let (test, warnings) = datasets::open_test(config, interrupted)?;
+    let (test, warnings) = datasets::open_test(config, cancellation)?;
     test.check(false)?;
     let bases = [transform.test_base()];
     Ok((
-        cached(test, &bases, config, transform, interrupted)?,
+        cached(test, &bases, config, transform, cancellation, progress)?,
         warnings,
     ))
 }
@@ -109,7 +110,8 @@ fn cached(
     bases: &[Base],
     config: &DataConfig,
     transform: &Transform,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
 ) -> Result<Split, DataError> {
     if !config.loading.cache {
         return Ok(split);
@@ -126,7 +128,8 @@ fn cached(
             needed: transform.needed(bases),
             skip_broken: config.loading.broken_images == BrokenImages::Skip,
             workers: worker_count(config.loading.workers),
-            interrupted,
+            cancellation,
+            progress,
         },
     )?;
     Ok(split.with_packed(packed))

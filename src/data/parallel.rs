@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::DataError;
-use crate::file_lock::Interrupted;
+use crate::cancellation::CancellationToken;
 
 /// Worker threads for the configured number, of which 0 means one for each core.
 pub fn worker_count(configured: usize) -> usize {
@@ -17,16 +17,16 @@ pub fn worker_count(configured: usize) -> usize {
 /// As [`in_parallel`], given up when interrupted.
 ///
 /// # Errors
-/// [`DataError::Interrupted`].
+/// [`DataError::Cancelled`].
 pub(crate) fn in_parallel_until<T: Send>(
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
 ) -> Result<Vec<T>, DataError> {
-    let work = |i| (!interrupted()).then(|| work(i));
+    let work = |i| (!cancellation.is_cancelled()).then(|| work(i));
     let done: Option<Vec<T>> = in_parallel(workers, count, work).into_iter().collect();
-    done.ok_or(DataError::Interrupted)
+    done.ok_or(DataError::Cancelled)
 }
 
 /// `work(0), …, work(count − 1)` in order, computed by `workers` threads.

@@ -7,7 +7,10 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig};
+use crate::cancellation::CancellationToken;
+use crate::data::config::{DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig};
+use crate::evaluation::Role;
+use crate::progress::NoProgress;
 
 fn draw(root: &Path, name: &str) {
     let path = root.join(name);
@@ -32,7 +35,7 @@ fn open_source(source: DatasetConfig, loading: LoadingConfig) -> Result<Splits, 
         ..Default::default()
     };
     let transform = Transform::new(&config.transform).unwrap();
-    open(&config, &transform, &|| false)
+    open(&config, &transform, &CancellationToken::new(), &NoProgress)
 }
 
 fn open_folder(folder: &TempDir, keys: FolderConfig) -> Result<Splits, DataError> {
@@ -259,7 +262,9 @@ fn an_interruption_ends_the_opening() {
         ..Default::default()
     };
     let transform = Transform::new(&config.transform).unwrap();
-    let error = open(&config, &transform, &|| true).unwrap_err();
-    assert_eq!(error, DataError::Interrupted);
+    let cancellation = CancellationToken::new();
+    cancellation.cancel();
+    let error = open(&config, &transform, &cancellation, &NoProgress).unwrap_err();
+    assert_eq!(error, DataError::Cancelled);
     fs::remove_dir_all(config.source.root().unwrap()).unwrap();
 }

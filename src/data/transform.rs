@@ -8,7 +8,8 @@ use rand::{Rng, RngExt};
 
 use super::augment::{Augmentation, random_resized_crop};
 use super::base::{Base, Pixels, Rectangle};
-use crate::config::{ConfigError, TestView, TransformConfig};
+use crate::data::config::{TestView, TransformConfig};
+use crate::setting::SettingError;
 
 /// Brings images to S×S pixels, S = `image_size`, and pixels to the network's numbers.
 #[derive(Debug, Clone)]
@@ -23,7 +24,7 @@ impl Transform {
     ///
     /// # Errors
     /// A key out of its range.
-    pub fn new(config: &TransformConfig) -> Result<Self, ConfigError> {
+    pub fn new(config: &TransformConfig) -> Result<Self, SettingError> {
         config.check()?;
         let table = std::array::from_fn(|c| {
             std::array::from_fn(|byte| (byte as f32 / 255.0 - config.mean[c]) / config.std[c])

@@ -125,7 +125,7 @@ impl<B: Backend> Best<B> {
 }
 
 /// The points of one side at one place of the grid.
-struct Place<B: Backend> {
+struct ComputeContext<B: Backend> {
     at: f64,
     /// What the point is divided by, as a factor; 0 where it has no direction.
     scale: Tensor<B, 2>,
@@ -143,7 +143,7 @@ impl<B: Backend> Grid<B> {
 
     /// The nearest points of every two images: x₁x₁, x₁x₂, x₂x₁, x₂x₂.
     fn nearest(&self) -> [Best<B>; 4] {
-        let places = |own: &FrameProducts<B>| -> Vec<Place<B>> {
+        let places = |own: &FrameProducts<B>| -> Vec<ComputeContext<B>> {
             (0..self.points + 2)
                 .map(|k| -1.0 + 2.0 * k as f64 / (self.points + 1) as f64)
                 .map(|at| self.place(own, at))
@@ -196,7 +196,7 @@ impl<B: Backend> Grid<B> {
         })
     }
 
-    fn place(&self, own: &FrameProducts<B>, at: f64) -> Place<B> {
+    fn place(&self, own: &FrameProducts<B>, at: f64) -> ComputeContext<B> {
         let square = square_at(own, own.mm.ones_like().mul_scalar(at));
         let (scale, penalty) = if self.normalized {
             let scale = reciprocal_or_zero(length_of_square(square));
@@ -213,7 +213,7 @@ impl<B: Backend> Grid<B> {
             };
             (penalty.ones_like(), penalty)
         };
-        Place { at, scale, penalty }
+        ComputeContext { at, scale, penalty }
     }
 
     /// The measure of two points, and row i's half of its derivative: the coefficients of m·m, m·t,

@@ -59,12 +59,12 @@ fn batch([classes, images]: Shape) -> (Rows, Vec<i64>) {
 }
 
 /// The mean loss and its gradient with respect to the rows.
-struct Outcome {
+struct TrainingSummary {
     mean: f64,
     gradient: Vec<f64>,
 }
 
-impl Outcome {
+impl TrainingSummary {
     fn of(
         shape: Shape,
         loss: impl Fn(Tensor<TestAutodiff, 2>, Vec<i64>) -> LossOutput<TestAutodiff>,
@@ -114,9 +114,9 @@ fn triplet(margin: f64, triplets: Triplets) -> Loss {
 fn all_triplets() {
     let loss = triplet(0.2, Triplets::All);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 3, 4)
-    Outcome::of_images([3, 4], loss.clone()).assert_mean(0.045204423);
+    TrainingSummary::of_images([3, 4], loss.clone()).assert_mean(0.045204423);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 4, 2)
-    let outcome = Outcome::of_images([4, 2], loss);
+    let outcome = TrainingSummary::of_images([4, 2], loss);
     outcome.assert_mean(0.090720461);
     outcome.assert_gradient(&[
         [-0.007204818, 0.017961841, 0.023705548, 0.009218735],
@@ -134,7 +134,7 @@ fn all_triplets() {
 fn semi_hard_triplets() {
     // semi_hard = miners.BatchEasyHardMiner(pos_strategy="hard", neg_strategy="semihard")
     // golden(losses.TripletMarginLoss(margin=0.5, reducer=mean), 4, 2, semi_hard)
-    Outcome::of_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
+    TrainingSummary::of_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn hard_positive_hard_negative_triplets() {
     let loss = Loss::HphnTriplet(HphnTripletLossConfig::new().with_margin(0.2).init());
     // hard = losses.TripletMarginLoss(margin=0.2, reducer=mean)
     // golden(hard, 4, 2, miners.BatchHardMiner())
-    Outcome::of_images([4, 2], loss.clone()).assert_mean(0.431842627);
+    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.431842627);
     // golden(hard, 3, 4, miners.BatchHardMiner())
-    Outcome::of_images([3, 4], loss).assert_mean(0.360607480);
+    TrainingSummary::of_images([3, 4], loss).assert_mean(0.360607480);
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn lifted_structure() {
         .with_margin(1.0);
     let loss = Loss::LiftedStructure(original.init());
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 4, 2)
-    Outcome::of_images([4, 2], loss.clone()).assert_mean(4.408424840);
+    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(4.408424840);
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 3, 4)
-    let outcome = Outcome::of_images([3, 4], loss);
+    let outcome = TrainingSummary::of_images([3, 4], loss);
     outcome.assert_mean(5.154805320);
     outcome.assert_gradient(&[
         [-0.039547069, 0.110253405, 0.161666265, 0.148674987],
@@ -180,9 +180,9 @@ fn multi_similarity_with_the_numbers_of_loops_code() {
     let loss = Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init());
     // loop = losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.4)
     // golden(loop, 4, 2, miners.MultiSimilarityMiner(-0.02))
-    Outcome::of_images([4, 2], loss.clone()).assert_mean(0.419948510);
+    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.419948510);
     // golden(loop, 3, 4, miners.MultiSimilarityMiner(-0.02))
-    let outcome = Outcome::of_images([3, 4], loss);
+    let outcome = TrainingSummary::of_images([3, 4], loss);
     outcome.assert_mean(0.477296632);
     outcome.assert_gradient(&[
         [0.000725808, 0.000111541, 0.004263494, 0.010161474],
@@ -206,14 +206,14 @@ fn multi_similarity_with_the_numbers_of_its_paper() {
     let loss = Loss::MultiSimilarity(config.init());
     // paper = losses.MultiSimilarityLoss(alpha=2, beta=50, base=1)
     // golden(paper, 4, 2, miners.MultiSimilarityMiner(0.1))
-    Outcome::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
+    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
     // golden(paper, 3, 4, miners.MultiSimilarityMiner(0.1))
-    Outcome::of_images([3, 4], loss).assert_mean(0.794927347);
+    TrainingSummary::of_images([3, 4], loss).assert_mean(0.794927347);
 }
 
 /// The N-pair loss of the first image of each class with the second ones of all.
-fn n_pair(shape: Shape) -> Outcome {
-    Outcome::of(shape, |rows, _| {
+fn n_pair(shape: Shape) -> TrainingSummary {
+    TrainingSummary::of(shape, |rows, _| {
         let [classes, images] = shape;
         let device = rows.device();
         let every = |image: i64| {

@@ -2,8 +2,9 @@
 
 use burn::tensor::{Bool, Tensor, backend::Backend};
 
+use crate::geometry::Measure;
 use crate::negatives::{
-    Comparisons, Measure,
+    Comparisons,
     masked::{largest, smallest},
 };
 

@@ -5,8 +5,9 @@ use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::{LossOutput, hardest::Hardest};
+use crate::geometry::Measure;
 use crate::negatives::{
-    Comparisons, Measure,
+    Comparisons,
     masked::{count, softplus},
 };
 
@@ -19,7 +20,8 @@ use crate::negatives::{
 /// use burn::backend::Autodiff;
 /// use burn::tensor::{Int, Tensor};
 /// use loop_dml::loss::HphnTripletLossConfig;
-/// use loop_dml::negatives::{Measure, Negatives, Space};
+/// use loop_dml::negatives::{Negatives, Space};
+/// use loop_dml::geometry::Measure;
 ///
 /// type B = Autodiff<burn_flex::Flex>;
 /// let device = Default::default();

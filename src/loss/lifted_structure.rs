@@ -5,9 +5,10 @@ use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use super::{LossOutput, hardest::Hardest};
+use crate::geometry::Measure;
 use crate::geometry::transpose;
 use crate::negatives::{
-    Comparisons, Measure,
+    Comparisons,
     masked::{count, log_sum_exp, mean},
 };
 

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod combinations;
+mod config;
 #[cfg(test)]
 mod golden;
 mod hardest;
@@ -14,6 +15,7 @@ mod oracle;
 mod output;
 mod triplet;
 
+pub use config::{LossConfig, LossKind, Reduction};
 pub use hphn_triplet::{HphnTripletLoss, HphnTripletLossConfig};
 pub use lifted_structure::{LiftedStructureLoss, LiftedStructureLossConfig};
 pub use multi_similarity::{
@@ -25,7 +27,8 @@ pub use triplet::{TripletLoss, TripletLossConfig, Triplets};
 
 use burn::tensor::backend::Backend;
 
-use crate::negatives::{Comparisons, Measure};
+use crate::geometry::Measure;
+use crate::negatives::Comparisons;
 
 /// Any of the losses.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,9 @@ use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
 use super::{LossOutput, hardest::Hardest};
+use crate::geometry::Measure;
 use crate::negatives::{
-    Comparisons, Measure,
+    Comparisons,
     masked::{count, log_sum_exp, softplus},
 };
 

@@ -5,8 +5,9 @@ use super::{
     HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss, TripletLoss,
     Triplets,
 };
+use crate::geometry::Measure;
 use crate::geometry::oracle::*;
-use crate::negatives::{Measure, Negatives, Space};
+use crate::negatives::{Negatives, Space};
 
 /// An anchor with what it is compared with.
 pub(super) struct Anchor {

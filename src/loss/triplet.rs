@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::hphn_triplet::hinge;
 use super::{LossOutput, hardest::Hardest};
+use crate::geometry::Measure;
 use crate::negatives::{
-    Comparisons, Measure,
+    Comparisons,
     masked::{count, mean},
 };
 

@@ -9,11 +9,11 @@ use burn::{
 
 use super::{
     Conv4, EfficientNetLite0, GoogLeNet, ResNet50,
-    layers::{ComputePath, LayerOptions},
-    passes::{Pass, Stages},
+    execution::{Pass, Stages},
+    layers::{ConvAlgorithm, LayerOptions},
     weights::{WeightsError, load_weights},
 };
-use crate::config::Backbone;
+use crate::model::config::Backbone;
 
 impl Backbone {
     /// Channels of the backbone's feature maps, which is the length of a descriptor.
@@ -108,8 +108,8 @@ impl<B: Backend> Stages<B> for BackboneNetwork<B> {
         with!(self, network => network.count())
     }
 
-    fn path(&self) -> ComputePath {
-        with!(self, network => network.path())
+    fn algorithm(&self) -> ConvAlgorithm {
+        with!(self, network => network.algorithm())
     }
 
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {

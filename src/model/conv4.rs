@@ -6,11 +6,11 @@ use burn::{
 };
 
 use super::{
+    execution::{Pass, Stages},
     layers::{
-        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
+        ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
     },
-    passes::{Pass, Stages},
 };
 
 /// Channels after each block: doubled as the map is halved, so that the first block, with most
@@ -37,7 +37,7 @@ const HALVING_POOL: MaxPool = MaxPool {
 pub struct Conv4<B: Backend> {
     blocks: Vec<ConvolutionBlock<B>>,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl<B: Backend> Conv4<B> {
@@ -48,14 +48,14 @@ impl<B: Backend> Conv4<B> {
         let block = |(input, output)| {
             let convolution = ConvolutionConfig::new(input, output, 3)
                 .with_padding(Padding::Symmetric(1))
-                .with_path(options.path);
+                .with_algorithm(options.algorithm);
             ConvolutionBlockConfig::new(convolution)
                 .with_freeze_batch_norm(options.freeze_batch_norm)
                 .init(device)
         };
         Self {
             blocks: inputs.into_iter().zip(WIDTHS).map(block).collect(),
-            path: options.path,
+            algorithm: options.algorithm,
         }
     }
 
@@ -79,12 +79,12 @@ impl<B: Backend> Stages<B> for Conv4<B> {
         self.blocks.len()
     }
 
-    fn path(&self) -> ComputePath {
-        self.path
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
         let x = pass.block(&self.blocks[stage], x);
-        pass.max_pool(HALVING_POOL, self.path, x)
+        pass.max_pool(HALVING_POOL, self.algorithm, x)
     }
 }

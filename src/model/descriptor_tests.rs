@@ -8,7 +8,7 @@ use burn::{
 };
 
 use super::{BackboneNetwork, Embedder, EmbedderConfig};
-use crate::config::{Descriptor, ModelConfig, Pooling};
+use crate::model::config::{Descriptor, ModelConfig, Pooling};
 
 type Flex = burn_flex::Flex;
 

@@ -11,11 +11,11 @@ use burn::{
 };
 
 use super::{
+    execution::{Pass, Stages},
     layers::{
-        Activation, ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
+        Activation, ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
         DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, LayerOptions, Padding,
     },
-    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -95,7 +95,7 @@ fn block<B: Backend>(
 ) -> ConvolutionBlock<B> {
     let convolution = convolution
         .with_padding(Padding::Same)
-        .with_path(options.path);
+        .with_algorithm(options.algorithm);
     ConvolutionBlockConfig::new(convolution)
         .with_freeze_batch_norm(options.freeze_batch_norm)
         .with_epsilon(EPSILON)
@@ -130,7 +130,7 @@ impl<B: Backend> InvertedBottleneck<B> {
         let depthwise = DepthwiseConvolutionConfig::new(inner, stage.kernel_size)
             .with_stride(stride)
             .with_padding(Padding::Same)
-            .with_path(options.path);
+            .with_algorithm(options.algorithm);
         let project = pointwise(inner, stage.channels);
         Self {
             expand: (stage.expansion != 1).then(expand),
@@ -169,7 +169,7 @@ pub struct EfficientNetLite0<B: Backend> {
     bottlenecks: Vec<InvertedBottleneck<B>>,
     head: ConvolutionBlock<B>,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 /// The first blocks of each stage of computation: where the map is halved, and before the last ones.
@@ -196,7 +196,7 @@ impl<B: Backend> EfficientNetLite0<B> {
             stem: block(stem, Activation::Relu6, options, device),
             bottlenecks,
             head: block(head, Activation::Relu6, options, device),
-            path: options.path,
+            algorithm: options.algorithm,
         }
     }
 
@@ -215,8 +215,8 @@ impl<B: Backend> Stages<B> for EfficientNetLite0<B> {
         STARTS.len()
     }
 
-    fn path(&self) -> ComputePath {
-        self.path
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {

@@ -10,14 +10,16 @@ use super::{
     BackboneNetwork,
     image_scale::ImageScale,
     layers::{
-        ComputePath, LayerOptions,
+        ConvAlgorithm, LayerOptions,
         initial_weights::{draw, with_seed},
     },
     pooling::{GemPool, average, maximum},
     pretrained,
     weights::WeightsError,
 };
-use crate::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling, WeightsSource};
+use crate::cancellation::CancellationToken;
+use crate::model::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling, WeightsSource};
+use crate::progress::{NoProgress, ProgressObserver};
 
 /// Magnitude of the head's Xavier initialisation (the published code).
 const HEAD_MAGNITUDE: f64 = 2.0;
@@ -73,10 +75,10 @@ impl From<&ModelConfig> for EmbedderConfig {
 }
 
 impl EmbedderConfig {
-    /// The same with convolutions computed by `path`.
-    pub fn with_path(self, path: ComputePath) -> Self {
+    /// The same with convolutions computed by `algorithm`.
+    pub fn with_algorithm(self, algorithm: ConvAlgorithm) -> Self {
         let layers = LayerOptions {
-            path,
+            algorithm,
             ..self.layers
         };
         Self { layers, ..self }
@@ -89,15 +91,16 @@ impl EmbedderConfig {
 
     /// The same with published weights replaced by their file, which is downloaded if it is not in
     /// the user's cache folder yet, and with a file's name and presence checked: what can fail about
-    /// the weights before they are read. `interrupted` is asked whether to give up.
+    /// the weights before they are read.
     ///
     /// # Errors
     /// Those of [`pretrained::locate`].
     pub fn with_located_weights(
         self,
-        interrupted: &(dyn Fn() -> bool + Sync),
+        cancellation: &CancellationToken,
+        progress: &dyn ProgressObserver,
     ) -> Result<Self, WeightsError> {
-        let locate = |source| pretrained::locate(self.backbone, &source, interrupted);
+        let locate = |source| pretrained::locate(self.backbone, &source, cancellation, progress);
         let weights = self.weights.map(locate).transpose()?;
         Ok(Self {
             weights: weights.map(WeightsSource::File),
@@ -123,7 +126,7 @@ impl EmbedderConfig {
             normalize: self.normalize,
             dropout: self.dropout,
             pooling: self.pooling.clone(),
-            path: self.layers.path,
+            algorithm: self.layers.algorithm,
         }
     }
 
@@ -138,7 +141,12 @@ impl EmbedderConfig {
         let Some(source) = &self.weights else {
             return Ok(self.init(device));
         };
-        let path = &pretrained::locate(self.backbone, source, &|| false)?;
+        let path = &pretrained::locate(
+            self.backbone,
+            source,
+            &CancellationToken::new(),
+            &NoProgress,
+        )?;
         let embedder = self.init(device);
         Ok(Embedder {
             backbone: embedder.backbone.with_weights(path)?,
@@ -184,7 +192,7 @@ pub struct Embedder<B: Backend> {
     #[module(skip)]
     pooling: Pooling,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl<B: Backend> Embedder<B> {
@@ -233,11 +241,11 @@ impl<B: Backend> Embedder<B> {
         let [n, h, w, c] = maps.dims();
         let maps = maps.reshape([n, h * w, c]);
         let describe = |descriptor: &Descriptor| match descriptor {
-            Descriptor::Average => average(maps.clone(), self.path),
+            Descriptor::Average => average(maps.clone(), self.algorithm),
             Descriptor::Max => maximum(maps.clone()),
             Descriptor::Gem => {
                 let gem = self.gem.as_ref().expect("made where it is a descriptor");
-                gem.forward(maps.clone(), self.path)
+                gem.forward(maps.clone(), self.algorithm)
             }
         };
         match self.pooling.0.as_slice() {
@@ -334,7 +342,7 @@ mod tests {
 
     #[test]
     fn smallest_side_of_an_image_leaves_one_position() {
-        let network = crate::model::GoogLeNet::<B>::new(ComputePath::Rows, &Default::default());
+        let network = crate::model::GoogLeNet::<B>::new(ConvAlgorithm::Im2col, &Default::default());
         let side = super::super::googlenet::MINIMUM_IMAGE_SIZE;
         let image = Tensor::ones([1, side, side, 3], &Default::default());
         assert_eq!(network.forward(image).dims(), [1, 1, 1, 1024]);
@@ -391,7 +399,7 @@ mod tests {
         };
         use rand::SeedableRng;
 
-        use crate::model::TrainingPass;
+        use crate::model::TrainStepOptions;
 
         for (backbone, side) in [
             (Backbone::Conv4, 32),
@@ -407,14 +415,14 @@ mod tests {
                 embedder = embedder.load_record(start.clone().into_record());
                 let mut optimizer = AdamConfig::new().init();
                 for step in 0..3 {
-                    let pass = TrainingPass {
+                    let pass = TrainStepOptions {
                         draws: rand_chacha::ChaCha8Rng::seed_from_u64(step),
                         freeze_backbone: false,
                         recompute,
                     };
                     let images = wave([8, 3, side, side]);
-                    let (embeddings, way_back) = embedder.forward_train(images, pass);
-                    let gradients = way_back.gradients((embeddings * wave([8, 64])).sum());
+                    let (embeddings, backward) = embedder.forward_train(images, pass);
+                    let gradients = backward.gradients((embeddings * wave([8, 64])).sum());
                     embedder = optimizer.step(1e-3, embedder, gradients);
                 }
                 values(embedder.valid().forward(wave([2, 3, side, side]).inner()))

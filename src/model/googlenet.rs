@@ -9,11 +9,11 @@ use burn::{
 };
 
 use super::{
+    execution::{Pass, Stages},
     layers::{
-        ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
+        ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
     },
-    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -83,7 +83,7 @@ impl InceptionChannels {
             branch2: reduced(self.branch2),
             branch3: reduced(self.branch3),
             branch4: block(self.input, self.branch4, 1),
-            path: options.path,
+            algorithm: options.algorithm,
         }
     }
 }
@@ -100,7 +100,7 @@ fn block<B: Backend>(
     let convolution = ConvolutionConfig::new(input, output, k)
         .with_stride(stride)
         .with_padding(Padding::Symmetric(k / 2))
-        .with_path(options.path);
+        .with_algorithm(options.algorithm);
     ConvolutionBlockConfig::new(convolution)
         .with_epsilon(EPSILON)
         .with_freeze_batch_norm(options.freeze_batch_norm)
@@ -115,7 +115,7 @@ pub struct Inception<B: Backend> {
     branch3: Vec<ConvolutionBlock<B>>,
     branch4: ConvolutionBlock<B>,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl<B: Backend> Inception<B> {
@@ -125,7 +125,7 @@ impl<B: Backend> Inception<B> {
             let through = |map, block| pass.block(block, map);
             blocks.iter().fold(x.clone(), through)
         });
-        let pooled = pass.max_pool(BRANCH_POOL, self.path, x);
+        let pooled = pass.max_pool(BRANCH_POOL, self.algorithm, x);
         let branch4 = pass.block(&self.branch4, pooled);
         let all = pass.side_by_side(vec![branch1, branch2, branch3, branch4]);
         pass.named(|| name.into(), all)
@@ -149,7 +149,7 @@ pub struct GoogLeNet<B: Backend> {
     inception5a: Inception<B>,
     inception5b: Inception<B>,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl<B: Backend> GoogLeNet<B> {
@@ -170,7 +170,7 @@ impl<B: Backend> GoogLeNet<B> {
             inception4e: inception([528, 256, 160, 320, 32, 128, 128]),
             inception5a: inception([832, 256, 160, 320, 32, 128, 128]),
             inception5b: inception([832, 384, 192, 384, 48, 128, 128]),
-            path: options.path,
+            algorithm: options.algorithm,
         }
     }
 
@@ -189,8 +189,8 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
         5
     }
 
-    fn path(&self) -> ComputePath {
-        self.path
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
@@ -198,19 +198,19 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
             0 => {
                 let x = pass.block(&self.conv1, x);
                 let x = pass.named(|| "conv1".into(), x);
-                let x = pass.max_pool(HALVING_POOL, self.path, x);
+                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
                 let x = pass.named(|| "maxpool1".into(), x);
                 let x = pass.block(&self.conv2, x);
                 let x = pass.named(|| "conv2".into(), x);
                 let x = pass.block(&self.conv3, x);
                 let x = pass.named(|| "conv3".into(), x);
-                let x = pass.max_pool(HALVING_POOL, self.path, x);
+                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
                 pass.named(|| "maxpool2".into(), x)
             }
             1 => {
                 let x = self.inception3a.run("inception3a", x, pass);
                 let x = self.inception3b.run("inception3b", x, pass);
-                pass.max_pool(HALVING_POOL, self.path, x)
+                pass.max_pool(HALVING_POOL, self.algorithm, x)
             }
             2 => {
                 let x = self.inception4a.run("inception4a", x, pass);
@@ -220,7 +220,7 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
             3 => {
                 let x = self.inception4d.run("inception4d", x, pass);
                 let x = self.inception4e.run("inception4e", x, pass);
-                pass.max_pool(LAST_HALVING_POOL, self.path, x)
+                pass.max_pool(LAST_HALVING_POOL, self.algorithm, x)
             }
             _ => {
                 let x = self.inception5a.run("inception5a", x, pass);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use crate::config::Backbone;
+use crate::model::config::Backbone;
 
 /// ImageNet's mean and standard deviation of red, green and blue on the scale 0 to 1, by which
 /// images are normalised before they come here.

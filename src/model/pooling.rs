@@ -7,8 +7,8 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::ComputePath;
-use crate::config::GemConfig;
+use super::ConvAlgorithm;
+use crate::model::config::GemConfig;
 
 /// What GeM takes smaller activations for (the authors' code). Such positions get no gradient.
 const ACTIVATION_FLOOR: f64 = 1e-6;
@@ -17,8 +17,8 @@ const ACTIVATION_FLOOR: f64 = 1e-6;
 const SMALLEST_POWER: f64 = 1.0;
 
 /// The mean over positions.
-pub(super) fn average<B: Backend>(maps: Tensor<B, 3>, path: ComputePath) -> Tensor<B, 2> {
-    mean(maps, path).squeeze_dim(1)
+pub(super) fn average<B: Backend>(maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 2> {
+    mean(maps, algorithm).squeeze_dim(1)
 }
 
 /// The maximum over positions. The gradient goes to one of equal maxima; on the CPU, the first.
@@ -59,27 +59,27 @@ impl<B: Backend> GemPool<B> {
     /// # Shapes
     /// - `maps`: `[N, M, C]`
     /// - output: `[N, C]`
-    pub(super) fn forward(&self, maps: Tensor<B, 3>, path: ComputePath) -> Tensor<B, 2> {
+    pub(super) fn forward(&self, maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 2> {
         let power = self.power_offset.as_ref().map(|offset| {
             let power = (offset.val() + self.power).clamp_min(SMALLEST_POWER);
             power.reshape([1, 1, 1])
         });
         let maps = maps.clamp_min(ACTIVATION_FLOOR);
         let constant = maps.clone().detach();
-        let largest = spread(constant.clone().max_dim(1), constant.dims()[1], path);
+        let largest = spread(constant.clone().max_dim(1), constant.dims()[1], algorithm);
         let ratios = constant / largest;
         let (raised, root, by_power) = match &power {
             None => {
-                let (raised, root) = fixed_powers(ratios, self.power, path);
+                let (raised, root) = fixed_powers(ratios, self.power, algorithm);
                 (raised, root, None)
             }
             Some(power) => {
                 let power = power.clone().detach();
-                let (raised, root, by_power) = learned_powers(ratios, power, path);
+                let (raised, root, by_power) = learned_powers(ratios, power, algorithm);
                 (raised, root, Some(by_power))
             }
         };
-        let pooled = mean(maps * raised, path) / root;
+        let pooled = mean(maps * raised, algorithm) / root;
         let pooled = match (power, by_power) {
             (Some(power), Some(by_power)) => {
                 let slope = pooled.clone().detach() * by_power;
@@ -96,10 +96,10 @@ impl<B: Backend> GemPool<B> {
 fn fixed_powers<B: Backend>(
     ratios: Tensor<B, 3>,
     p: f64,
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 ) -> (Tensor<B, 3>, Tensor<B, 3>) {
     let raised = ratios.clone().powf_scalar(p - 1.0);
-    let root = mean(raised.clone() * ratios, path).powf_scalar((p - 1.0) / p);
+    let root = mean(raised.clone() * ratios, algorithm).powf_scalar((p - 1.0) / p);
     (raised, root)
 }
 
@@ -108,15 +108,15 @@ fn fixed_powers<B: Backend>(
 fn learned_powers<B: Backend>(
     ratios: Tensor<B, 3>,
     p: Tensor<B, 3>,
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 ) -> (Tensor<B, 3>, Tensor<B, 3>, Tensor<B, 3>) {
     let logarithms = ratios.clone().log();
     let raised = (logarithms.clone() * (p.clone() - 1.0)).exp();
     let whole = raised.clone() * ratios;
-    let m = mean(whole.clone(), path);
+    let m = mean(whole.clone(), algorithm);
     let log_m = m.clone().log();
     let root = (log_m.clone() * (p.clone() - 1.0) / p.clone()).exp();
-    let by_power = (mean(whole * logarithms, path) / m - log_m / p.clone()) / p;
+    let by_power = (mean(whole * logarithms, algorithm) / m - log_m / p.clone()) / p;
     (raised, root, by_power)
 }
 
@@ -125,20 +125,26 @@ fn learned_powers<B: Backend>(
 /// By rows it is a product with a row of numbers: its gradient is then an outer product and not a
 /// broadcast, which a processor walks number by number. A GPU may round the factors of a product to
 /// 10 bits (TF32), and fuses a reduction with what comes before it.
-fn mean<B: Backend>(maps: Tensor<B, 3>, path: ComputePath) -> Tensor<B, 3> {
+fn mean<B: Backend>(maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 3> {
     let [_, positions, _] = maps.dims();
     let weight = 1.0 / positions as f64;
-    match path {
-        ComputePath::Rows => Tensor::full([1, 1, positions], weight, &maps.device()).matmul(maps),
-        ComputePath::Native => maps.mean_dim(1),
+    match algorithm {
+        ConvAlgorithm::Im2col => {
+            Tensor::full([1, 1, positions], weight, &maps.device()).matmul(maps)
+        }
+        ConvAlgorithm::Backend => maps.mean_dim(1),
     }
 }
 
 /// Numbers `[N, 1, C]` as an operand beside maps `[N, M, C]`, by rows for the reason of [`mean`].
-fn spread<B: Backend>(numbers: Tensor<B, 3>, positions: usize, path: ComputePath) -> Tensor<B, 3> {
-    match path {
-        ComputePath::Rows => Tensor::ones([1, positions, 1], &numbers.device()).matmul(numbers),
-        ComputePath::Native => numbers,
+fn spread<B: Backend>(
+    numbers: Tensor<B, 3>,
+    positions: usize,
+    algorithm: ConvAlgorithm,
+) -> Tensor<B, 3> {
+    match algorithm {
+        ConvAlgorithm::Im2col => Tensor::ones([1, positions, 1], &numbers.device()).matmul(numbers),
+        ConvAlgorithm::Backend => numbers,
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
     type AB = Autodiff<burn_flex::Flex>;
     type Gradients = <AB as AutodiffBackend>::Gradients;
 
-    const PATHS: [ComputePath; 2] = [ComputePath::Rows, ComputePath::Native];
+    const PATHS: [ConvAlgorithm; 2] = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
 
     const N: usize = 2;
     const C: usize = 3;
@@ -262,8 +268,8 @@ mod tests {
                 .enumerate()
                 .map(|(i, x)| x + 1e-3 * i as f64)
                 .collect();
-            for path in PATHS {
-                let (y, slope, _) = results(&x, |x| average(x, path));
+            for algorithm in PATHS {
+                let (y, slope, _) = results(&x, |x| average(x, algorithm));
                 assert_close(y, &expected(&x, plain_mean), TOLERANCE, "mean");
                 let slopes = differences(&x, plain_mean);
                 assert_close(slope, &slopes, TOLERANCE, "mean's gradient");
@@ -282,10 +288,14 @@ mod tests {
                 let oracle = expected(&x, generalised_mean(p));
                 // Activations of 0 have no derivative: moved by a step, they leave the floor.
                 let slopes = differences(&x, generalised_mean(p));
-                for (learned, path) in [false, true].map(|l| PATHS.map(|path| (l, path))).concat() {
-                    let what = format!("{positions} positions, p {p}, learned {learned}, {path:?}");
+                for (learned, algorithm) in [false, true]
+                    .map(|l| PATHS.map(|algorithm| (l, algorithm)))
+                    .concat()
+                {
+                    let what =
+                        format!("{positions} positions, p {p}, learned {learned}, {algorithm:?}");
                     let pool = gem(p, learned);
-                    let (y, slope, _) = results(&x, |x| pool.forward(x, path));
+                    let (y, slope, _) = results(&x, |x| pool.forward(x, algorithm));
                     assert_close(y, &oracle, TOLERANCE, &what);
                     let found: Vec<f64> = slope.iter().collect();
                     for ((x, found), expected) in x.iter().zip(found).zip(&slopes) {
@@ -303,8 +313,8 @@ mod tests {
             let (x, pool) = (wave(9), gem(p, true));
             let slope =
                 probed(&x, generalised_mean(p + STEP)) - probed(&x, generalised_mean(p - STEP));
-            for path in PATHS {
-                let (_, _, gradients) = results(&x, |x| pool.forward(x, path));
+            for algorithm in PATHS {
+                let (_, _, gradients) = results(&x, |x| pool.forward(x, algorithm));
                 let offset = pool.power_offset.as_ref().unwrap().val();
                 let found = offset.grad(&gradients).unwrap().into_data();
                 assert_close(found, &[slope / (2.0 * STEP)], TOLERANCE, "power");
@@ -318,7 +328,7 @@ mod tests {
         for (offset, p) in [(0.5, 3.5), (-1.0, 2.0), (-7.0, 1.0)] {
             let mut pool = gem(3.0, true);
             pool.power_offset = Some(Param::from_tensor(tensor(&[offset], [1])));
-            let (y, _, _) = results(&x, |x| pool.forward(x, ComputePath::Rows));
+            let (y, _, _) = results(&x, |x| pool.forward(x, ConvAlgorithm::Im2col));
             assert_close(y, &expected(&x, generalised_mean(p)), TOLERANCE, "offset");
         }
     }
@@ -329,7 +339,8 @@ mod tests {
         for p in [1.0, 3.0, 50.0] {
             for learned in [false, true] {
                 let pool = gem(p, learned);
-                let (y, slope, gradients) = results(&zeros, |x| pool.forward(x, ComputePath::Rows));
+                let (y, slope, gradients) =
+                    results(&zeros, |x| pool.forward(x, ConvAlgorithm::Im2col));
                 assert_close(y, &[1e-6; N * C], 1e-11, "floor");
                 assert_close(slope, &zeros, 1e-30, "zeros");
                 if let Some(offset) = &pool.power_offset {
@@ -345,7 +356,7 @@ mod tests {
         let huge: Vec<f64> = wave(4).iter().map(|x| x * 1e30).collect();
         for learned in [false, true] {
             let pool = gem(60.0, learned);
-            let (y, slope, _) = results(&huge, |x| pool.forward(x, ComputePath::Rows));
+            let (y, slope, _) = results(&huge, |x| pool.forward(x, ConvAlgorithm::Im2col));
             let found: Vec<f64> = y.iter().collect();
             for (a, b) in found.iter().zip(expected(&huge, largest)) {
                 // Between the maximum and its share of one position in four.

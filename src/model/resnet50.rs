@@ -9,11 +9,11 @@ use burn::{
 };
 
 use super::{
+    execution::{Pass, Stages},
     layers::{
-        Activation, ComputePath, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
+        Activation, ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
         LayerOptions, MaxPool, Padding,
     },
-    passes::{Pass, Stages},
 };
 
 /// Channels of the feature maps.
@@ -61,7 +61,7 @@ const HALVING_POOL: MaxPool = MaxPool {
 fn block(input: usize, output: usize, k: usize, options: LayerOptions) -> ConvolutionBlockConfig {
     let convolution = ConvolutionConfig::new(input, output, k)
         .with_padding(Padding::Symmetric(k / 2))
-        .with_path(options.path);
+        .with_algorithm(options.algorithm);
     ConvolutionBlockConfig::new(convolution).with_freeze_batch_norm(options.freeze_batch_norm)
 }
 
@@ -122,7 +122,7 @@ pub struct ResNet50<B: Backend> {
     layer3: Vec<Bottleneck<B>>,
     layer4: Vec<Bottleneck<B>>,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl<B: Backend> ResNet50<B> {
@@ -154,7 +154,7 @@ impl<B: Backend> ResNet50<B> {
             layer2: layer(1),
             layer3: layer(2),
             layer4: layer(3),
-            path: options.path,
+            algorithm: options.algorithm,
         }
     }
 
@@ -173,15 +173,15 @@ impl<B: Backend> Stages<B> for ResNet50<B> {
         5
     }
 
-    fn path(&self) -> ComputePath {
-        self.path
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
         let layer = match stage {
             0 => {
                 let x = pass.block(&self.root, x);
-                let x = pass.max_pool(HALVING_POOL, self.path, x);
+                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
                 return pass.named(|| "maxpool".into(), x);
             }
             1 => &self.layer1,

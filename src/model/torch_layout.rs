@@ -8,7 +8,7 @@ const DENSE: &str = "Struct:Linear";
 
 /// The order of axes here and in PyTorch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TorchLayout {
+pub(crate) enum TorchLayout {
     /// Vectors: the same.
     Same,
     /// Weights of a dense layer: `[inputs, outputs]` here, `[outputs, inputs]` there.
@@ -19,7 +19,7 @@ pub(super) enum TorchLayout {
 
 impl TorchLayout {
     /// The layout of a module's tensor.
-    pub(super) fn of(tensor: &TensorSnapshot) -> Self {
+    pub(crate) fn of(tensor: &TensorSnapshot) -> Self {
         match tensor.shape.num_dims() {
             4 => Self::Kernel,
             2 if tensor.module_type().as_deref() == Some(DENSE) => Self::Dense,
@@ -28,7 +28,7 @@ impl TorchLayout {
     }
 
     /// PyTorch's shape of a tensor of shape `own`.
-    pub(super) fn shape(self, own: &[usize]) -> Vec<usize> {
+    pub(crate) fn shape(self, own: &[usize]) -> Vec<usize> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => vec![output, input, rows, columns],
             (Self::Dense, &[input, output]) => vec![output, input],
@@ -37,7 +37,7 @@ impl TorchLayout {
     }
 
     /// The values in the order of this crate, from PyTorch's; `own` is the shape here.
-    pub(super) fn import(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
+    pub(crate) fn import(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
                 // [output, input, places] → [input, places, output] → [places, input, output]
@@ -50,7 +50,7 @@ impl TorchLayout {
     }
 
     /// The values in PyTorch's order, from this crate's; `own` is the shape here.
-    pub(super) fn export(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
+    pub(crate) fn export(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
                 let values = exchanged(&values, rows * columns, input, output);

@@ -11,11 +11,11 @@ use burn::{
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{BackboneNetwork, Embedder, passes::Recording};
+use super::{BackboneNetwork, Embedder, execution::Recording};
 
 /// What a pass of training depends on beside the images.
 #[derive(Debug, Clone)]
-pub struct TrainingPass {
+pub struct TrainStepOptions {
     /// Where the dropped features are drawn from. On the host, not from the backend's generator,
     /// which has a state that no checkpoint holds.
     pub draws: ChaCha8Rng,
@@ -26,7 +26,7 @@ pub struct TrainingPass {
 }
 
 /// From a loss of a step's embeddings to the gradients of the parameters.
-pub struct WayBack<'m, B: AutodiffBackend> {
+pub struct BackwardPass<'m, B: AutodiffBackend> {
     embedder: &'m Embedder<B>,
     /// Where the backbone trains.
     backbone: Option<RecordedBackbone<'m, B>>,
@@ -51,8 +51,8 @@ impl<B: AutodiffBackend> Embedder<B> {
     pub fn forward_train(
         &self,
         images: Tensor<B, 4>,
-        mut pass: TrainingPass,
-    ) -> (Tensor<B, 2>, WayBack<'_, B>) {
+        mut pass: TrainStepOptions,
+    ) -> (Tensor<B, 2>, BackwardPass<'_, B>) {
         let images = self.channels_last(images).inner();
         let (maps, backbone) = match pass.freeze_backbone {
             true => {
@@ -70,15 +70,15 @@ impl<B: AutodiffBackend> Embedder<B> {
             }
         };
         let features = drop_out(self.pool(maps), self.dropout(), &mut pass.draws);
-        let way_back = WayBack {
+        let backward = BackwardPass {
             embedder: self,
             backbone,
         };
-        (self.embed(features), way_back)
+        (self.embed(features), backward)
     }
 }
 
-impl<B: AutodiffBackend> WayBack<'_, B> {
+impl<B: AutodiffBackend> BackwardPass<'_, B> {
     /// The gradients of a `loss` of the embeddings by parameter.
     pub fn gradients(self, loss: Tensor<B, 1>) -> GradientsParams {
         let found = loss.backward();
@@ -123,8 +123,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Backbone, Descriptor, ModelConfig, Pooling};
     use crate::model::EmbedderConfig;
+    use crate::model::config::{Backbone, Descriptor, ModelConfig, Pooling};
 
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
@@ -135,8 +135,8 @@ mod tests {
         EmbedderConfig::from(&config).init(&Default::default())
     }
 
-    fn pass(seed: u64, freeze_backbone: bool) -> TrainingPass {
-        TrainingPass {
+    fn pass(seed: u64, freeze_backbone: bool) -> TrainStepOptions {
+        TrainStepOptions {
             draws: ChaCha8Rng::seed_from_u64(seed),
             freeze_backbone,
             recompute: false,
@@ -217,7 +217,7 @@ mod tests {
         // Statistics that normalise otherwise than the batch would.
         embedder.forward(images(16) * 3.0 + 1.0);
         let before = tensors(&embedder);
-        let (embeddings, way_back) = embedder.forward_train(images(16), pass(1, true));
+        let (embeddings, backward) = embedder.forward_train(images(16), pass(1, true));
         assert_eq!(
             values(embeddings.clone()),
             values(embedder.valid().forward(images(16)))
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(tensors(&embedder), before, "running statistics moved");
 
         let loss = (embeddings * wave([4, 64])).sum();
-        let gradients = way_back.gradients(loss);
+        let gradients = backward.gradients(loss);
         let head: [ParamId; 3] = [
             embedder.head.weight.id,
             embedder.head.bias.as_ref().unwrap().id,
@@ -253,12 +253,12 @@ mod tests {
                 config.freeze_batch_norm = true;
             });
             let before = tensors(&embedder);
-            let (embeddings, way_back) = embedder.forward_train(images(side), pass(1, false));
+            let (embeddings, backward) = embedder.forward_train(images(side), pass(1, false));
             let evaluated = embedder.valid().forward(images(side));
             assert_close(values(embeddings.clone()), values(evaluated));
 
             let loss = (embeddings * wave([4, 64])).sum();
-            let gradients = way_back.gradients(loss);
+            let gradients = backward.gradients(loss);
             embedder = AdamConfig::new().init().step(1e-3, embedder, gradients);
             for (name, tensor) in tensors(&embedder) {
                 let trains = !name.contains("running_");

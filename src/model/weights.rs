@@ -130,7 +130,7 @@ fn misnamed(missing: &[String], unknown: &[String]) -> String {
 }
 
 /// The first of a list, and how many follow.
-pub(super) fn listed(items: &[impl fmt::Display]) -> String {
+pub(crate) fn listed(items: &[impl fmt::Display]) -> String {
     const SHOWN: usize = 4;
     let shown = items.iter().take(SHOWN).map(ToString::to_string);
     let shown = shown.collect::<Vec<_>>().join(", ");
@@ -314,7 +314,7 @@ fn unreadable(path: &Path, reason: impl std::fmt::Display) -> WeightsError {
 }
 
 /// PyTorch's name for a parameter of this crate's modules.
-pub(super) fn torch_name(path: &str) -> String {
+pub(crate) fn torch_name(path: &str) -> String {
     let names = TORCH_NAMES.into_iter().flatten();
     names.fold(path.to_string(), |name, (own, torch)| {
         name.replace(own, torch)

@@ -4,16 +4,18 @@
 //! One file for each way. Nothing is copied from the device and no loop runs over anchors.
 
 mod comparisons;
+mod config;
 mod embedding_expansion;
 mod loop_;
 pub(crate) mod masked;
 mod none;
 
 pub use comparisons::Comparisons;
+pub use config::{EmbeddingExpansionConfig, NegativesConfig};
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 
-pub use crate::geometry::Measure;
+use crate::geometry::Measure;
 
 /// A way of looking for negatives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use burn_train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn_train::metric::store::EventStoreClient;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::stop::Stop;
+use super::failure::TrainingFailure;
 use super::validation::Validation;
 
 /// Burn's named MessagePack at full precision, written under a temporary name and renamed, so that
@@ -55,29 +55,33 @@ impl<B: Backend> Recorder<B> for CheckpointRecorder {
 ///
 /// Two, because the parts of a checkpoint are written by threads of their own: when the process is
 /// killed while the last one is being written, the one before it is whole.
-pub struct LastAndBest {
+pub struct CheckpointRetention {
     validation: Validation,
-    stop: Stop,
+    failure: TrainingFailure,
     kept: BTreeSet<usize>,
 }
 
-impl LastAndBest {
+impl CheckpointRetention {
     /// A strategy that knows the epochs `kept` so far and reads recalls from `validation`.
-    pub fn new(validation: Validation, stop: Stop, kept: impl IntoIterator<Item = usize>) -> Self {
+    pub fn new(
+        validation: Validation,
+        failure: TrainingFailure,
+        kept: impl IntoIterator<Item = usize>,
+    ) -> Self {
         Self {
             validation,
-            stop,
+            failure,
             kept: kept.into_iter().collect(),
         }
     }
 }
 
-impl CheckpointingStrategy for LastAndBest {
+impl CheckpointingStrategy for CheckpointRetention {
     // Burn's event store is filled by other threads and may lag behind this call, so the recall is
     // taken from where the validation itself put it.
     fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        let halfway = self.stop.requested() && !self.validation.is_complete(epoch);
-        if halfway || self.stop.network_is_broken() {
+        let halfway = self.failure.is_cancelled() && !self.validation.is_complete(epoch);
+        if halfway || self.failure.network_is_broken() {
             // A resumed run does this epoch again.
             return Vec::new();
         }
@@ -99,19 +103,19 @@ impl CheckpointingStrategy for LastAndBest {
 
 /// Stops when Recall@1 has not risen for a number of epochs.
 #[derive(Clone)]
-pub struct Patience {
+pub struct EarlyStopping {
     validation: Validation,
     epochs: usize,
 }
 
-impl Patience {
-    /// Patience of `epochs` epochs.
+impl EarlyStopping {
+    /// EarlyStopping of `epochs` epochs.
     pub fn new(validation: Validation, epochs: usize) -> Self {
         Self { validation, epochs }
     }
 }
 
-impl EarlyStoppingStrategy for Patience {
+impl EarlyStoppingStrategy for EarlyStopping {
     fn should_stop(&mut self, epoch: usize, _: &EventStoreClient) -> bool {
         // Only a measurement can show that nothing has risen.
         let measured = self.validation.recall(epoch).is_some();

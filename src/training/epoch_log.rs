@@ -1,28 +1,27 @@
-//! The record of a run, epoch by epoch: a line of `metrics.jsonl`, and a line for the reader where
-//! there is no dashboard.
+//! The record of a run, epoch by epoch: a line of `metrics.jsonl`, reported to the observer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn_train::logger::MetricLogger;
 use burn_train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn_train::metric::{LearningRateMetric, Metric, MetricDefinition, MetricId, NumericEntry};
 
+use super::failure::TrainingFailure;
 use super::metrics::{AnchorLossMetric, Statistic};
+use super::observer::{TrainingEvent, TrainingObserver};
 use super::run_folder::{EpochRecord, RunFolder};
-use super::stop::Stop;
 use super::validation::Validation;
-use crate::error::Error;
-use crate::negatives::Measure;
+use crate::geometry::Measure;
 
 /// Collects what Burn's metrics send and writes it down at the end of each epoch.
 pub struct EpochLog {
     folder: RunFolder,
     validation: Validation,
-    stop: Stop,
+    failure: TrainingFailure,
     epochs: usize,
-    /// Whether epochs are also printed on standard error.
-    printed: bool,
+    observer: Arc<dyn TrainingObserver>,
     names: HashMap<MetricId, String>,
     /// Entries of the epoch under way, by metric and split.
     entries: HashMap<(String, Split), Vec<NumericEntry>>,
@@ -36,16 +35,16 @@ impl EpochLog {
     pub fn new(
         folder: RunFolder,
         validation: Validation,
-        stop: Stop,
+        failure: TrainingFailure,
         epochs: usize,
-        printed: bool,
+        observer: Arc<dyn TrainingObserver>,
     ) -> Self {
         Self {
             folder,
             validation,
-            stop,
+            failure,
             epochs,
-            printed,
+            observer,
             names: HashMap::new(),
             entries: HashMap::new(),
             means: HashMap::new(),
@@ -54,7 +53,7 @@ impl EpochLog {
     }
 
     fn end_epoch(&mut self, epoch: usize) {
-        if !self.validation.is_complete(epoch) || self.stop.network_is_broken() {
+        if !self.validation.is_complete(epoch) || self.failure.network_is_broken() {
             // A resumed run does this epoch again.
             return;
         }
@@ -82,11 +81,12 @@ impl EpochLog {
         };
         self.since = Instant::now();
         if let Err(error) = self.folder.append(&record) {
-            self.stop.because(Error::RunFolder(error));
+            self.failure.record(error.into());
         }
-        if self.printed {
-            eprintln!("{}", epoch_line(&record, self.epochs));
-        }
+        self.observer.event(TrainingEvent::EpochRecorded {
+            record: &record,
+            epochs: self.epochs,
+        });
     }
 }
 
@@ -151,38 +151,9 @@ fn weighted_mean(entries: &[NumericEntry]) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// An epoch as a line for the reader.
-pub fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
-    let width = epochs.to_string().len();
-    let mut line = match record.epoch {
-        0 => format!("{:<1$}", "untrained", "epoch /".len() + 2 * width),
-        epoch => format!("epoch {epoch:>width$}/{epochs}"),
-    };
-    let training = |key: &str| record.training.get(key).copied();
-    if let Some(loss) = training("loss") {
-        line += &format!("  loss {loss:.4}");
-    }
-    for name in ["d", "s"] {
-        let hardest = |kind: &str| training(&format!("{name}_{kind}"));
-        if let (Some(positive), Some(negative)) = (hardest("positive"), hardest("negative")) {
-            line += &format!("  {name}+ {positive:.3}  {name}- {negative:.3}");
-        }
-    }
-    if let Some(active) = training("active") {
-        line += &format!("  active {active:5.1} %");
-    }
-    if let Some(recall) = &record.recall {
-        for (k, share) in &recall.at {
-            line += &format!("  R@{k} {:.2}", 100.0 * share);
-        }
-    }
-    line + &format!("  ({:.1} s)", record.seconds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::Recall;
 
     #[test]
     fn mean_is_weighted_by_counts_and_leaves_out_what_weighs_nothing() {
@@ -196,26 +167,5 @@ mod tests {
             Some(4.0)
         );
         assert_eq!(weighted_mean(&[entry(4.0, 0)]), None);
-    }
-
-    #[test]
-    fn line_shows_what_the_epoch_has() {
-        let mut record = EpochRecord {
-            epoch: 0,
-            training: BTreeMap::new(),
-            recall: Some(Recall {
-                at: [(1, 0.25), (2, 0.5)].into(),
-                queries: 4,
-            }),
-            seconds: 1.25,
-        };
-        assert_eq!(
-            epoch_line(&record, 20),
-            "untrained    R@1 25.00  R@2 50.00  (1.2 s)"
-        );
-        record.epoch = 3;
-        record.training = [("loss".to_string(), 0.5)].into();
-        record.recall = None;
-        assert_eq!(epoch_line(&record, 20), "epoch  3/20  loss 0.5000  (1.2 s)");
     }
 }

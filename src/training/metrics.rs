@@ -8,12 +8,12 @@ use burn_train::metric::{
     NumericEntry, SerializedEntry,
 };
 
-use super::stop::Stop;
-use super::trainee::{FinishedSteps, Validated};
+use super::TrainingError;
+use super::failure::TrainingFailure;
+use super::metric_learner::{FinishedSteps, Validated};
 use super::validation::Validation;
-use crate::error::Error;
+use crate::geometry::Measure;
 use crate::loss::LossStatistics;
-use crate::negatives::Measure;
 
 /// One of the loss's statistics, averaged over anchors.
 #[derive(Clone)]
@@ -199,19 +199,19 @@ pub struct AnchorLossMetric {
     state: MeanOfSteps,
     /// Steps of this epoch so far.
     steps: usize,
-    stop: Stop,
+    failure: TrainingFailure,
 }
 
 impl AnchorLossMetric {
     /// The name in the dashboard.
     pub const NAME: &str = "Loss";
 
-    /// A loss metric that may `stop` the training.
-    pub fn new(stop: Stop) -> Self {
+    /// A loss metric that records a loss that is not finite as the training's `failure`.
+    pub fn new(failure: TrainingFailure) -> Self {
         Self {
             state: MeanOfSteps::default(),
             steps: 0,
-            stop,
+            failure,
         }
     }
 }
@@ -231,7 +231,7 @@ impl Metric for AnchorLossMetric {
         for step in &finished.0 {
             self.steps += 1;
             if !step.finite_embeddings || !step.loss.mean.is_finite() {
-                self.stop.because(Error::NotFinite {
+                self.failure.record(TrainingError::NotFinite {
                     epoch: metadata.global_progress.items_processed,
                     step: self.steps,
                 });

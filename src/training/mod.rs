@@ -2,39 +2,40 @@
 
 mod checkpoints;
 mod epoch_log;
-mod exporting;
+mod error;
+mod failure;
 mod host_record;
-mod measuring;
+mod measure;
+mod metric_learner;
 mod metrics;
-mod notices;
+mod noop_renderer;
+mod observer;
 mod optimizer;
-mod regime;
+mod pending_statistics;
 mod resume;
 mod run_folder;
 mod schedule;
-mod session;
-mod silent;
-mod stop;
-mod trainee;
-mod unread;
+mod step_options;
+mod training_loop;
 mod validation;
 
-pub use checkpoints::{CheckpointRecorder, LastAndBest, Patience};
-pub use epoch_log::{EpochLog, epoch_line};
-pub use exporting::export;
+pub use checkpoints::{CheckpointRecorder, CheckpointRetention, EarlyStopping};
+pub use epoch_log::EpochLog;
+pub use error::TrainingError;
+pub use failure::TrainingFailure;
 pub use host_record::HostRecord;
-pub use measuring::{embedder_of, measure};
+pub use measure::{load_embedder, measure};
+pub use metric_learner::{
+    FinishedSteps, ForwardPass, MetricLearner, MetricLearnerRecord, Objective, StepStatistics,
+    Validated,
+};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
-pub use notices::tell_skipped;
-pub use optimizer::TwoRateAdam;
-pub use regime::Regime;
+pub use observer::{Display, TrainingEvent, TrainingObserver};
+pub use optimizer::GroupedAdam;
+pub use pending_statistics::PendingStatistics;
 pub use resume::resume;
 pub use run_folder::{Checkpoint, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
 pub use schedule::StepDecay;
-pub use session::{Context, Display, Outcome, train};
-pub use stop::Stop;
-pub use trainee::{
-    FinishedSteps, Objective, PendingStep, StepStatistics, Trainee, TraineeRecord, Validated,
-};
-pub use unread::UnreadStatistics;
+pub use step_options::TrainStepSchedule;
+pub use training_loop::{RunContext, TrainingSummary, train};
 pub use validation::{Protocol, SplitEmbeddings, Validation};

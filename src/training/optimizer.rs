@@ -10,21 +10,21 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::HostRecord;
-use super::trainee::Trainee;
+use super::metric_learner::MetricLearner;
 use crate::config::OptimizerConfig;
 
 /// Adam (Kingma & Ba 2015) with L2 weight decay added to the gradient, whose learning rate is
 /// multiplied by a factor for the parameters of the backbone. A parameter without a gradient is
 /// left alone, by weight decay too.
 #[derive(Clone)]
-pub struct TwoRateAdam<B: AutodiffBackend> {
-    adam: OptimizerAdaptor<Adam, Trainee<B>, B>,
+pub struct GroupedAdam<B: AutodiffBackend> {
+    adam: OptimizerAdaptor<Adam, MetricLearner<B>, B>,
     backbone_factor: f64,
     /// Where a record's state goes.
     device: B::Device,
 }
 
-impl<B: AutodiffBackend> TwoRateAdam<B> {
+impl<B: AutodiffBackend> GroupedAdam<B> {
     /// The optimiser of a configuration for parameters on `device`.
     pub fn new(config: &OptimizerConfig, device: &B::Device) -> Self {
         let adam = AdamConfig::new()
@@ -41,44 +41,45 @@ impl<B: AutodiffBackend> TwoRateAdam<B> {
 }
 
 /// The state of Adam for every parameter.
-type AdamRecord<B> = <OptimizerAdaptor<Adam, Trainee<B>, B> as Optimizer<Trainee<B>, B>>::Record;
+type AdamRecord<B> =
+    <OptimizerAdaptor<Adam, MetricLearner<B>, B> as Optimizer<MetricLearner<B>, B>>::Record;
 
 /// A step is two steps of one Adam, which keeps its state for each parameter by itself and takes the
 /// rate as a factor of the step: first those parameters that have the gradients of the backbone, then
 /// the others.
-impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
+impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
     // Adam's own: the checkpoints are those of a training with one rate.
     type Record = HostRecord<B, AdamRecord<B>>;
 
     fn step(
         &mut self,
         rate: LearningRate,
-        trainee: Trainee<B>,
+        learner: MetricLearner<B>,
         mut gradients: GradientsParams,
-    ) -> Trainee<B> {
-        let of_backbone = take_backbones(&mut gradients, &trainee);
-        let trainee = self
+    ) -> MetricLearner<B> {
+        let of_backbone = take_backbones(&mut gradients, &learner);
+        let learner = self
             .adam
-            .step(rate * self.backbone_factor, trainee, of_backbone);
-        self.adam.step(rate, trainee, gradients)
+            .step(rate * self.backbone_factor, learner, of_backbone);
+        self.adam.step(rate, learner, gradients)
     }
 
     fn step_multi(
         &mut self,
         rate: LearningRate,
-        trainee: Trainee<B>,
+        learner: MetricLearner<B>,
         mut gradients: MultiGradientsParams,
-    ) -> Trainee<B> {
+    ) -> MetricLearner<B> {
         let devices = gradients.grads.iter_mut();
         let of_backbone = MultiGradientsParams {
             grads: devices
-                .map(|(of_device, device)| (take_backbones(of_device, &trainee), *device))
+                .map(|(of_device, device)| (take_backbones(of_device, &learner), *device))
                 .collect(),
         };
-        let trainee = self
+        let learner = self
             .adam
-            .step_multi(rate * self.backbone_factor, trainee, of_backbone);
-        self.adam.step_multi(rate, trainee, gradients)
+            .step_multi(rate * self.backbone_factor, learner, of_backbone);
+        self.adam.step_multi(rate, learner, gradients)
     }
 
     fn to_record(&self) -> Self::Record {
@@ -96,13 +97,13 @@ impl<B: AutodiffBackend> Optimizer<Trainee<B>, B> for TwoRateAdam<B> {
 /// Takes the gradients of the backbone's parameters out of `gradients`.
 fn take_backbones<B: AutodiffBackend>(
     gradients: &mut GradientsParams,
-    trainee: &Trainee<B>,
+    learner: &MetricLearner<B>,
 ) -> GradientsParams {
     let mut taking = Taking {
         from: gradients,
         taken: GradientsParams::new(),
     };
-    trainee.embedder.backbone.visit(&mut taking);
+    learner.embedder.backbone.visit(&mut taking);
     taking.taken
 }
 
@@ -131,9 +132,9 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::data::{ImageBatch, Schedule};
+    use crate::data::{EpochSchedule, ImageBatch};
     use crate::model::EmbedderConfig;
-    use crate::training::{Objective, Protocol, Regime, Validation};
+    use crate::training::{Objective, Protocol, TrainStepSchedule, Validation};
 
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
@@ -141,12 +142,12 @@ mod tests {
 
     const RATE: f64 = 1e-2;
 
-    fn trainee(config: &Config) -> Trainee<AB> {
-        Trainee::new(
+    fn learner(config: &Config) -> MetricLearner<AB> {
+        MetricLearner::new(
             EmbedderConfig::from(&config.model).init(&Default::default()),
             Objective::new(config),
-            Regime::new(config),
-            Validation::new(Protocol::default(), Schedule::Always, []),
+            TrainStepSchedule::new(config),
+            Validation::new(Protocol::default(), EpochSchedule::Always, []),
         )
     }
 
@@ -167,8 +168,8 @@ mod tests {
 
     /// As evaluation sees them: the network in training holds its last update of running
     /// statistics back.
-    fn tensors(trainee: &Trainee<AB>) -> Tensors {
-        let embedder = trainee.embedder.valid();
+    fn tensors(learner: &MetricLearner<AB>) -> Tensors {
+        let embedder = learner.embedder.valid();
         let tensors = embedder.collect(None, None, false).into_iter();
         tensors
             .map(|tensor| {
@@ -179,9 +180,9 @@ mod tests {
     }
 
     /// How far each number moves in a step with the gradients of one batch.
-    fn movement(start: &Trainee<AB>, config: &Config) -> Tensors {
+    fn movement(start: &MetricLearner<AB>, config: &Config) -> Tensors {
         let gradients = TrainStep::step(start, batch(1)).grads;
-        let moved = TwoRateAdam::new(&config.optimizer, &Default::default()).step(
+        let moved = GroupedAdam::new(&config.optimizer, &Default::default()).step(
             RATE,
             start.clone(),
             gradients,
@@ -201,7 +202,7 @@ mod tests {
     fn backbone_moves_the_factor_as_far_and_the_head_as_far_as_ever() {
         const FACTOR: f32 = 0.25;
         let mut config = Config::default();
-        let start = trainee(&config);
+        let start = learner(&config);
         let whole = movement(&start, &config);
         config.optimizer.backbone_factor = f64::from(FACTOR);
         let scaled = movement(&start, &config);
@@ -223,29 +224,29 @@ mod tests {
     fn frozen_epochs_leave_the_backbone_as_it_is_and_adam_without_its_state() {
         let mut config = Config::default();
         config.training.freeze_epochs = 2;
-        let mut trainee = trainee(&config);
-        let mut optimizer = TwoRateAdam::new(&config.optimizer, &Default::default());
-        let start = tensors(&trainee);
-        let mut step = |trainee: Trainee<AB>, epoch| {
-            let gradients = TrainStep::step(&trainee, batch(epoch)).grads;
-            let trainee = optimizer.step(RATE, trainee, gradients);
+        let mut learner = learner(&config);
+        let mut optimizer = GroupedAdam::new(&config.optimizer, &Default::default());
+        let start = tensors(&learner);
+        let mut step = |learner: MetricLearner<AB>, epoch| {
+            let gradients = TrainStep::step(&learner, batch(epoch)).grads;
+            let learner = optimizer.step(RATE, learner, gradients);
             (
-                trainee,
+                learner,
                 optimizer.to_record().upload(&Default::default()).len(),
             )
         };
         for epoch in [1, 2] {
             let states;
-            (trainee, states) = step(trainee, epoch);
+            (learner, states) = step(learner, epoch);
             assert_eq!(states, 2, "the head's weights and bias");
-            for (name, tensor) in tensors(&trainee) {
+            for (name, tensor) in tensors(&learner) {
                 let trains = name.starts_with("head");
                 assert_eq!(tensor != start[&name], trains, "{name} in epoch {epoch}");
             }
         }
-        let (trainee, states) = step(trainee, 3);
+        let (learner, states) = step(learner, 3);
         assert!(states > 2);
-        let now = tensors(&trainee);
+        let now = tensors(&learner);
         assert!(now.iter().all(|(name, tensor)| *tensor != start[name]));
     }
 }

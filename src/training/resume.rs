@@ -7,15 +7,15 @@ use burn::optim::Optimizer;
 use burn::record::{Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::measuring::network;
-use super::notices::announce;
+use super::measure::network;
+use super::metric_learner::MetricLearner;
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError};
-use super::session::{Context, Fit, Outcome, open_data, schedule};
-use super::trainee::Trainee;
-use super::{CheckpointRecorder, TwoRateAdam};
-use crate::backend::Place;
+use super::training_loop::{
+    RunContext, TrainingLoop, TrainingSummary, open_data, report_start, schedule,
+};
+use super::{CheckpointRecorder, GroupedAdam, TrainingError};
+use crate::backend::ComputeContext;
 use crate::config::Config;
-use crate::error::Error;
 
 /// Goes on with a run from its last checkpoint, to the configured epochs or those given in
 /// `overrides` (`training.epochs=N`). It ends where the unbroken run would have ended.
@@ -27,8 +27,8 @@ use crate::error::Error;
 pub fn resume<B: AutodiffBackend>(
     folder: RunFolder,
     overrides: &[String],
-    context: &Context<B>,
-) -> Result<Outcome, Error> {
+    context: &RunContext<B>,
+) -> Result<TrainingSummary, TrainingError> {
     let before = folder.config(&[])?;
     let config = folder.config(overrides)?;
     config.check()?;
@@ -45,7 +45,7 @@ pub fn resume<B: AutodiffBackend>(
         }
         .into());
     }
-    let epoch = last_whole_checkpoint::<B>(&folder, &history, context.place)?;
+    let epoch = last_whole_checkpoint::<B>(&folder, &history, context.compute)?;
     if epoch >= Some(config.training.epochs) {
         return Err(RunFolderError::Finished {
             path: folder.path().to_path_buf(),
@@ -53,17 +53,17 @@ pub fn resume<B: AutodiffBackend>(
         }
         .into());
     }
-    let mut network = network(&config, context.place);
+    let mut network = network(&config, context.compute);
     // Interrupted in its first epoch: the network of the start is a function of the seed and of the
     // pretrained weights; later ones are in the checkpoints.
     if epoch.is_none() {
-        network = network.with_located_weights(&|| context.stop.requested())?;
+        network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
-    let (splits, sampler) = open_data(&config, context.stop)?;
+    let (splits, sampler) = open_data(&config, context)?;
     folder.check_split(&splits.train, true)?;
     folder.check_split(&splits.test, false)?;
 
-    tell_other_threads(folder.record()?.threads, context.place);
+    warn_of_other_threads(folder.record()?.threads, context.compute);
 
     if config != before {
         folder.replace_config(&config)?;
@@ -82,13 +82,12 @@ pub fn resume<B: AutodiffBackend>(
         })
         .collect();
     folder.replace_history(&history)?;
-    announce(&folder, &folder.record()?, &splits);
-    eprintln!("resumed after epoch {done}");
+    report_start(&folder, &folder.record()?, &splits, Some(done), context);
     let embedder = match epoch {
-        Some(_) => network.init(&context.place.device),
-        None => network.init_pretrained(&context.place.device)?,
+        Some(_) => network.init(&context.compute.device),
+        None => network.init_pretrained(&context.compute.device)?,
     };
-    let fit = Fit {
+    let training_loop = TrainingLoop {
         config: &config,
         folder,
         embedder,
@@ -96,18 +95,18 @@ pub fn resume<B: AutodiffBackend>(
         sampler,
         resumed: epoch,
     };
-    fit.run(context)
+    training_loop.run(context)
 }
 
-/// Tells of threads that are more or fewer than when the run began.
-fn tell_other_threads<B: Backend>(before: Option<usize>, place: &Place<B>) {
-    let now = place.in_process.then(rayon::current_num_threads);
+/// Warns where the number of threads is not the run's.
+fn warn_of_other_threads<B: Backend>(before: Option<usize>, compute: &ComputeContext<B>) {
+    let now = compute.in_process.then(rayon::current_num_threads);
     if let (Some(before), Some(now)) = (before, now)
         && before != now
     {
-        eprintln!(
-            "warning: the run began with {before} threads and goes on with {now}: sums are rounded \
-             otherwise, and it will not end with the same digits; RAYON_NUM_THREADS={before} would"
+        tracing::warn!(
+            "thread count changed ({before} → {now}): results will not be bit-identical; set \
+             RAYON_NUM_THREADS={before} to keep them"
         );
     }
 }
@@ -120,18 +119,19 @@ fn tell_other_threads<B: Backend>(before: Option<usize>, place: &Place<B>) {
 fn last_whole_checkpoint<B: AutodiffBackend>(
     folder: &RunFolder,
     history: &[EpochRecord],
-    place: &Place<B>,
+    compute: &ComputeContext<B>,
 ) -> Result<Option<usize>, RunFolderError> {
-    type AdamRecord<B> = <TwoRateAdam<B> as Optimizer<Trainee<B>, B>>::Record;
+    type AdamRecord<B> = <GroupedAdam<B> as Optimizer<MetricLearner<B>, B>>::Record;
 
     let mut damage = None;
     for epoch in folder.checkpoints().into_iter().rev() {
         if !history.iter().any(|record| record.epoch == epoch) {
             continue;
         }
-        let read = readable::<B, <Trainee<B> as Module<B>>::Record>(folder.model(epoch), place)
-            .and_then(|()| readable::<B, AdamRecord<B>>(folder.optimizer(epoch), place))
-            .and_then(|()| readable::<B, usize>(folder.schedule(epoch), place));
+        let read =
+            readable::<B, <MetricLearner<B> as Module<B>>::Record>(folder.model(epoch), compute)
+                .and_then(|()| readable::<B, AdamRecord<B>>(folder.optimizer(epoch), compute))
+                .and_then(|()| readable::<B, usize>(folder.schedule(epoch), compute));
         match read {
             Ok(()) => return Ok(Some(epoch)),
             Err(error) => damage = damage.or(Some(error)),
@@ -142,9 +142,9 @@ fn last_whole_checkpoint<B: AutodiffBackend>(
 
 fn readable<B: Backend, R: Record<B>>(
     path: PathBuf,
-    place: &Place<B>,
+    compute: &ComputeContext<B>,
 ) -> Result<(), RunFolderError> {
-    let read: Result<R, _> = CheckpointRecorder::default().load(path.clone(), &place.device);
+    let read: Result<R, _> = CheckpointRecorder::default().load(path.clone(), &compute.device);
     read.map(drop).map_err(|error| RunFolderError::Damaged {
         path,
         message: error.to_string(),
@@ -167,7 +167,7 @@ fn refuse_changes(
     before: &Config,
     after: &Config,
     overrides: &[String],
-) -> Result<(), Error> {
+) -> Result<(), TrainingError> {
     let mut allowed = before.clone();
     allowed.training.epochs = after.training.epochs;
     // They change speed and memory, never the batches and the gradients; or say what becomes of an image that ended the run.

@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::run_folder::best_epoch;
 use crate::config::EvaluationConfig;
-use crate::data::{ImageBatch, Schedule, Split};
+use crate::data::{EpochSchedule, ImageBatch, Split};
 use crate::evaluation::{Recall, Role, nearest_positive_ranks};
 use crate::model::Embedder;
 
@@ -90,7 +90,7 @@ impl SplitEmbeddings {
 #[derive(Debug, Clone)]
 pub struct Validation {
     protocol: Arc<Protocol>,
-    schedule: Schedule,
+    schedule: EpochSchedule,
     state: Arc<Mutex<State>>,
 }
 
@@ -107,7 +107,7 @@ impl Validation {
     /// epoch 0, or those before a resumption.
     pub fn new(
         protocol: Protocol,
-        schedule: Schedule,
+        schedule: EpochSchedule,
         known: impl IntoIterator<Item = (usize, Recall)>,
     ) -> Self {
         let state = State {
@@ -188,7 +188,11 @@ mod tests {
 
     #[test]
     fn untrained_network_is_never_the_best_epoch() {
-        let validation = Validation::new(Protocol::default(), Schedule::Always, [(0, recall(0.9))]);
+        let validation = Validation::new(
+            Protocol::default(),
+            EpochSchedule::Always,
+            [(0, recall(0.9))],
+        );
         assert_eq!(validation.best_epoch(), None);
         let known = [
             (0, recall(0.9)),
@@ -196,7 +200,7 @@ mod tests {
             (2, recall(0.4)),
             (3, recall(0.4)),
         ];
-        let validation = Validation::new(Protocol::default(), Schedule::Always, known);
+        let validation = Validation::new(Protocol::default(), EpochSchedule::Always, known);
         assert_eq!(validation.best_epoch(), Some(2));
     }
 }

@@ -7,11 +7,11 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
-use loop_dml::config::Backbone;
+use loop_dml::model::config::Backbone;
 use loop_dml::model::layers::{
     BatchNormConfig, ConvolutionConfig, DepthwiseConvolutionConfig, MaxPool, Padding,
 };
-use loop_dml::model::{BackboneNetwork, ComputePath, unit_length};
+use loop_dml::model::{BackboneNetwork, ConvAlgorithm, unit_length};
 
 use crate::data::Draws;
 use crate::{Findings, full, relative_error, values};
@@ -27,10 +27,10 @@ fn tolerance(backend: &str) -> f64 {
 }
 
 /// How layers are computed on a backend.
-fn paths(backend: &str) -> &'static [ComputePath] {
+fn paths(backend: &str) -> &'static [ConvAlgorithm] {
     match backend {
-        "cpu" => &[ComputePath::Rows, ComputePath::Native],
-        _ => &[ComputePath::Native],
+        "cpu" => &[ConvAlgorithm::Im2col, ConvAlgorithm::Backend],
+        _ => &[ConvAlgorithm::Backend],
     }
 }
 
@@ -160,7 +160,7 @@ impl Convolution {
 
     fn compare<AB: AutodiffBackend>(
         &self,
-        path: ComputePath,
+        algorithm: ConvAlgorithm,
         tolerance: f64,
         findings: &mut Findings,
     ) {
@@ -187,7 +187,7 @@ impl Convolution {
             let mut layer = DepthwiseConvolutionConfig::new(self.input, self.kernel)
                 .with_stride(self.stride)
                 .with_padding(padding)
-                .with_path(path)
+                .with_algorithm(algorithm)
                 .init(&device);
             layer.weight = parameter;
             run(leaves, &of_output, |x| layer.forward(x))
@@ -195,7 +195,7 @@ impl Convolution {
             let mut layer = ConvolutionConfig::new(self.input, self.output, self.kernel)
                 .with_stride(self.stride)
                 .with_padding(padding)
-                .with_path(path)
+                .with_algorithm(algorithm)
                 .init(&device);
             layer.weight = parameter;
             run(leaves, &of_output, |x| layer.forward(x))
@@ -208,7 +208,7 @@ impl Convolution {
                 findings,
                 (&actual[part], &expected[part]),
                 tolerance,
-                || format!("{self:?}, {path:?}: {name}"),
+                || format!("{self:?}, {algorithm:?}: {name}"),
             );
         }
     }
@@ -262,7 +262,7 @@ fn convolutions() -> Vec<Convolution> {
         Backbone::ResNet50,
         Backbone::EfficientNetLite0,
     ] {
-        BackboneNetwork::<Cpu>::new(backbone, ComputePath::Rows, &Default::default())
+        BackboneNetwork::<Cpu>::new(backbone, ConvAlgorithm::Im2col, &Default::default())
             .visit(&mut kernels);
     }
     all.extend(kernels.0.into_iter().map(|shape| match shape[..] {
@@ -319,7 +319,7 @@ fn products<AB: AutodiffBackend>(tolerance: f64) -> Findings {
     findings
 }
 
-fn pools<AB: AutodiffBackend>(path: ComputePath, findings: &mut Findings) {
+fn pools<AB: AutodiffBackend>(algorithm: ConvAlgorithm, findings: &mut Findings) {
     for (kernel_size, stride, padding) in [(2, 2, 0), (3, 2, 0), (3, 1, 1)] {
         let pool = MaxPool {
             kernel_size,
@@ -359,21 +359,22 @@ fn pools<AB: AutodiffBackend>(path: ComputePath, findings: &mut Findings) {
                 expected[1][winner.expect("every window has a place")] += f64::from(*above);
             }
             let x = tensor::<AB, 4>(&x, shape);
-            let [output, gradient, _] = run((x.clone(), x), &of_output, |x| pool.forward(x, path));
+            let [output, gradient, _] =
+                run((x.clone(), x), &of_output, |x| pool.forward(x, algorithm));
             for (actual, expected, name) in [
                 (output, &expected[0], "output"),
                 (gradient, &expected[1], "gradient"),
             ] {
                 // Nothing is rounded but sums of a few numbers.
                 compare(findings, (&actual, expected), 1e-6, || {
-                    format!("{pool:?} of {shape:?}, {path:?}: {name}")
+                    format!("{pool:?} of {shape:?}, {algorithm:?}: {name}")
                 });
             }
         }
     }
 }
 
-fn batch_norms<AB: AutodiffBackend>(path: ComputePath, findings: &mut Findings) {
+fn batch_norms<AB: AutodiffBackend>(algorithm: ConvAlgorithm, findings: &mut Findings) {
     const EPSILON: f64 = 1e-3;
     for (channels, [n, h, w]) in [
         (1, [2, 1, 2]),
@@ -424,7 +425,7 @@ fn batch_norms<AB: AutodiffBackend>(path: ComputePath, findings: &mut Findings) 
         layer.weight = Param::from_tensor(tensor(&gamma, [channels]));
         layer.bias = Param::from_tensor(tensor(&beta, [channels]));
         let leaves = (tensor(&x, [n, h, w, channels]), layer.weight.val());
-        let actual = run(leaves, &of_output, |x| layer.normalised(x, path, true));
+        let actual = run(leaves, &of_output, |x| layer.normalised(x, algorithm, true));
         let found = [
             values(layer.running_mean.value_sync()),
             values(layer.running_var.value_sync()),
@@ -441,7 +442,7 @@ fn batch_norms<AB: AutodiffBackend>(path: ComputePath, findings: &mut Findings) 
         for ((name, actual), expected) in names.into_iter().zip(actual).zip(expected) {
             // Two values 1e-2 apart have a gradient of differences of 1e2.
             compare(findings, (actual, expected), 1e-4, || {
-                format!("batch norm of {count} x {channels}, {path:?}: {name}")
+                format!("batch norm of {count} x {channels}, {algorithm:?}: {name}")
             });
         }
     }
@@ -489,9 +490,11 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
         trials.push(Trial::test(name, move || test().result()));
     };
     let (allowed, paths) = (tolerance(backend), paths(backend));
-    let on_each_path = move |test: &dyn Fn(ComputePath, &mut Findings)| {
+    let on_each_path = move |test: &dyn Fn(ConvAlgorithm, &mut Findings)| {
         let mut findings = Findings::default();
-        paths.iter().for_each(|&path| test(path, &mut findings));
+        paths
+            .iter()
+            .for_each(|&algorithm| test(algorithm, &mut findings));
         findings
     };
     add("unit_length", Box::new(lengths::<AB>));
@@ -499,19 +502,21 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
     add(
         "convolutions",
         Box::new(move || {
-            on_each_path(&|path, findings| {
+            on_each_path(&|algorithm, findings| {
                 for convolution in convolutions() {
-                    convolution.compare::<AB>(path, allowed, findings);
+                    convolution.compare::<AB>(algorithm, allowed, findings);
                 }
             })
         }),
     );
     add(
         "max_pools",
-        Box::new(move || on_each_path(&|path, findings| pools::<AB>(path, findings))),
+        Box::new(move || on_each_path(&|algorithm, findings| pools::<AB>(algorithm, findings))),
     );
     add(
         "batch_norms",
-        Box::new(move || on_each_path(&|path, findings| batch_norms::<AB>(path, findings))),
+        Box::new(move || {
+            on_each_path(&|algorithm, findings| batch_norms::<AB>(algorithm, findings))
+        }),
     );
 }

@@ -5,12 +5,13 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
+use loop_dml::geometry::Measure;
 use loop_dml::loss::{
     HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
     MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
 };
 use loop_dml::model::unit_length;
-use loop_dml::negatives::{Measure, Negatives, Space};
+use loop_dml::negatives::{Negatives, Space};
 
 use crate::data::{Batch, batch};
 use crate::{Findings, full, relative_error, values};
@@ -90,7 +91,7 @@ const WAYS: [(&str, Negatives); 3] = [
 ];
 
 /// The results of a batch on one backend.
-struct Outcome {
+struct TrainingSummary {
     losses: Vec<f64>,
     negatives: Vec<f64>,
     statistics: LossStatistics,
@@ -113,7 +114,7 @@ fn outcome<AB: AutodiffBackend>(
     batch: &Batch,
     dtype: DType,
     reading: Reading,
-) -> Outcome {
+) -> TrainingSummary {
     let device = Default::default();
     let count = batch.labels.len();
     let data = TensorData::new(batch.rows.clone(), [count, batch.dim]);
@@ -132,7 +133,7 @@ fn outcome<AB: AutodiffBackend>(
     let statistics = || LossStatistics::from_data(output.statistics().into_data()).unwrap();
     let gradient = |mean: Tensor<AB, 1>| values(leaf.grad(&mean.backward()).unwrap());
     match reading {
-        Reading::OneByOne => Outcome {
+        Reading::OneByOne => TrainingSummary {
             losses: values(output.losses.clone()),
             negatives: values(output.negative.clone()),
             statistics: statistics(),
@@ -142,7 +143,7 @@ fn outcome<AB: AutodiffBackend>(
         Reading::Together => {
             let mean = output.mean();
             let gradient = gradient(mean.clone());
-            Outcome {
+            TrainingSummary {
                 gradient,
                 mean: values(mean)[0],
                 statistics: statistics(),
@@ -177,8 +178,8 @@ fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Fi
 
 fn check(
     findings: &mut Findings,
-    actual: &Outcome,
-    expected: &Outcome,
+    actual: &TrainingSummary,
+    expected: &TrainingSummary,
     batch: &Batch,
     what: impl Fn() -> String,
 ) {

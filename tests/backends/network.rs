@@ -10,10 +10,11 @@ use burn::tensor::{Tensor, TensorData};
 use burn_store::ModuleSnapshot;
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
-use loop_dml::config::{Backbone, Config, Descriptor, Pooling};
+use loop_dml::config::Config;
 use loop_dml::model::Embedder;
+use loop_dml::model::config::{Backbone, Descriptor, Pooling};
 
-use crate::training::{Images, embedder, path, trainee};
+use crate::training::{Images, algorithm, embedder, learner};
 use crate::{Findings, full, relative_error, values};
 
 /// The numbers of every parameter and running statistic, by name.
@@ -33,27 +34,31 @@ fn tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, Vec<f64>> {
 /// Learning rate of the step.
 const RATE: f64 = 1e-3;
 
-struct Outcome {
+struct TrainingSummary {
     untrained: Vec<f64>,
     trained: Vec<f64>,
     parameters: BTreeMap<String, Vec<f64>>,
 }
 
-fn outcome<AB: AutodiffBackend>(config: &Config, images: &Images, backend: &str) -> Outcome {
+fn outcome<AB: AutodiffBackend>(
+    config: &Config,
+    images: &Images,
+    backend: &str,
+) -> TrainingSummary {
     use burn::optim::Optimizer;
-    use loop_dml::training::TwoRateAdam;
+    use loop_dml::training::GroupedAdam;
 
-    let network: Embedder<AB> = embedder(config, path(backend));
+    let network: Embedder<AB> = embedder(config, algorithm(backend));
     let data = TensorData::new(images.values.clone(), images.shape());
     let batch = Tensor::<AB::InnerBackend, 4>::from_data(data, &Default::default());
     let embed = |network: &Embedder<AB>| values(network.valid().forward(batch.clone()));
     let untrained = embed(&network);
-    let start = trainee(network, config);
+    let start = learner(network, config);
     let (pending, _) = start.forward(images.batch());
     let gradients = pending.gradients();
     let moved =
-        TwoRateAdam::new(&config.optimizer, &Default::default()).step(RATE, start, gradients);
-    Outcome {
+        GroupedAdam::new(&config.optimizer, &Default::default()).step(RATE, start, gradients);
+    TrainingSummary {
         untrained,
         trained: embed(&moved.embedder),
         parameters: tensors(&moved.embedder.valid()),

@@ -7,9 +7,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::config::Config;
-use loop_dml::data::{ImageBatch, Schedule};
-use loop_dml::model::{ComputePath, Embedder, EmbedderConfig};
-use loop_dml::training::{Objective, Protocol, Regime, Trainee, TwoRateAdam, Validation};
+use loop_dml::data::{EpochSchedule, ImageBatch};
+use loop_dml::model::{ConvAlgorithm, Embedder, EmbedderConfig};
+use loop_dml::training::{
+    GroupedAdam, MetricLearner, Objective, Protocol, TrainStepSchedule, Validation,
+};
 
 use crate::data::Draws;
 use crate::{Findings, values};
@@ -66,39 +68,39 @@ impl Images {
 }
 
 /// How a backend computes layers.
-pub(crate) fn path(backend: &str) -> ComputePath {
+pub(crate) fn algorithm(backend: &str) -> ConvAlgorithm {
     match backend {
-        "cpu" => ComputePath::Rows,
-        _ => ComputePath::Native,
+        "cpu" => ConvAlgorithm::Im2col,
+        _ => ConvAlgorithm::Backend,
     }
 }
 
-pub(crate) fn embedder<B: Backend>(config: &Config, path: ComputePath) -> Embedder<B> {
-    let network = EmbedderConfig::from(&config.model).with_path(path);
+pub(crate) fn embedder<B: Backend>(config: &Config, algorithm: ConvAlgorithm) -> Embedder<B> {
+    let network = EmbedderConfig::from(&config.model).with_algorithm(algorithm);
     network
         .with_seed(config.training.seed)
         .init(&Default::default())
 }
 
-pub(crate) fn trainee<B: Backend>(embedder: Embedder<B>, config: &Config) -> Trainee<B> {
-    Trainee::new(
+pub(crate) fn learner<B: Backend>(embedder: Embedder<B>, config: &Config) -> MetricLearner<B> {
+    MetricLearner::new(
         embedder,
         Objective::new(config),
-        Regime::new(config),
-        Validation::new(Protocol::default(), Schedule::Always, []),
+        TrainStepSchedule::new(config),
+        Validation::new(Protocol::default(), EpochSchedule::Always, []),
     )
 }
 
 /// The mean loss of every step, and the number of anchors of the last.
 fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
-    let mut trainee = trainee::<AB>(embedder(config, path(backend)), config);
-    let mut optimizer = TwoRateAdam::new(&config.optimizer, &Default::default());
+    let mut learner = learner::<AB>(embedder(config, algorithm(backend)), config);
+    let mut optimizer = GroupedAdam::new(&config.optimizer, &Default::default());
     (0..STEPS)
         .map(|step| {
             let images = Images::new(6, 4, 16, step as u64);
-            let (pending, statistics) = trainee.forward(images.batch());
+            let (pending, statistics) = learner.forward(images.batch());
             let gradients = pending.gradients();
-            trainee = optimizer.step(1e-3, trainee.clone(), gradients);
+            learner = optimizer.step(1e-3, learner.clone(), gradients);
             let statistics = values(statistics);
             [statistics[0] / statistics[1], statistics[1]]
         })

@@ -6,11 +6,12 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::{OutputArgs, checked, print};
-use crate::backend::{Job, Place};
-use crate::benchmark::{LoaderBenchmark, LoaderTiming, draw_photos};
-use crate::cli::stop_on_interrupt;
-use crate::config::ConfigError;
-use crate::error::Error;
+use crate::backend::{BackendTask, ComputeContext};
+use crate::bench::{BenchError, LoaderBenchmark, LoaderTiming, draw_photos};
+use crate::cli::CliError;
+use crate::cli::cancel_on_interrupt;
+use crate::cli::output::status;
+use crate::setting::SettingError;
 
 #[derive(Debug, Args)]
 pub(super) struct LoaderArgs {
@@ -55,13 +56,13 @@ impl LoaderArgs {
     }
 }
 
-pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
+pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
     // It holds what is drawn, and the cache; both go with it.
-    let folder = tempfile::tempdir().map_err(|source| Error::Io {
-        doing: "cannot make a temporary folder".to_string(),
+    let folder = tempfile::tempdir().map_err(|source| CliError::Output {
+        path: std::env::temp_dir(),
         source,
     })?;
-    let stop = stop_on_interrupt();
+    let cancellation = cancel_on_interrupt();
     let drawn = folder.path().join("images");
     let config = checked(&[
         format!("data.dataset={}", args.dataset),
@@ -77,10 +78,10 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
     ])?;
     if args.root.is_none() && args.dataset != "folder" {
         let reason = "give the folder of its images, for example --root photos";
-        return Err(ConfigError::value("--root", "", reason).into());
+        return Err(SettingError::value("--root", "", reason).into());
     }
     if args.root.is_none() {
-        eprintln!("drawing {} JPEGs", args.images);
+        status(format_args!("drawing {} JPEGs", args.images));
         draw_photos(&drawn, args.images as usize)?;
     }
     let benchmark = LoaderBenchmark {
@@ -88,12 +89,11 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), Error> {
         batch: usize::from(args.batch),
         passes: usize::from(args.passes),
         steps: args.steps,
-        stop,
+        cancellation,
     };
     let device = &args.output.device;
-    let timing = device.run(LoaderJob(benchmark))?;
-    print(&args.output, &timing, || text(&timing));
-    Ok(())
+    let timing = device.run(LoaderTask(benchmark))??;
+    print(&args.output, &timing, || text(&timing))
 }
 
 fn text(timing: &LoaderTiming) -> String {
@@ -129,12 +129,12 @@ fn text(timing: &LoaderTiming) -> String {
     lines.join("\n")
 }
 
-struct LoaderJob(LoaderBenchmark);
+struct LoaderTask(LoaderBenchmark);
 
-impl Job for LoaderJob {
-    type Output = LoaderTiming;
+impl BackendTask for LoaderTask {
+    type Output = Result<LoaderTiming, BenchError>;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LoaderTiming, Error> {
-        self.0.run::<B>(&place)
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        self.0.run::<B>(&compute)
     }
 }

@@ -6,11 +6,12 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::DeviceArgs;
-use crate::backend::{Job, Place};
-use crate::benchmark::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
-use crate::config::{Config, ConfigError};
-use crate::error::Error;
+use super::{DeviceArgs, output};
+use crate::backend::{BackendTask, ComputeContext};
+use crate::bench::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
+use crate::cli::CliError;
+use crate::config::Config;
+use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,7 +109,7 @@ struct OutputArgs {
     device: DeviceArgs,
 }
 
-pub(super) fn run(args: BenchArgs) -> Result<(), Error> {
+pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
     match args.what {
         What::Loss(args) => loss(args),
         What::Step(args) => step(args),
@@ -116,7 +117,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), Error> {
     }
 }
 
-fn loss(args: LossArgs) -> Result<(), Error> {
+fn loss(args: LossArgs) -> Result<(), CliError> {
     whole_classes(args.batch, args.images_per_class)?;
     let config = checked(&[
         format!("loss.name={}", args.loss),
@@ -145,8 +146,8 @@ fn loss(args: LossArgs) -> Result<(), Error> {
     let mut timings = Vec::new();
     for benchmark in benchmarks {
         let device = &args.output.device;
-        let job = LossJob(benchmark.clone());
-        let timing = device.run(job)?;
+        let task = LossTask(benchmark.clone());
+        let timing = device.run(task)?;
         if args.output.json {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
@@ -154,13 +155,13 @@ fn loss(args: LossArgs) -> Result<(), Error> {
                 timing,
             });
         } else {
-            println!("{}", line(&benchmark, &timing));
+            output::print(line(&benchmark, &timing))?;
         }
     }
     if args.output.json {
         match timings.as_slice() {
-            [one] if !args.all => println!("{}", serde_json::json!(one)),
-            all => println!("{}", serde_json::json!({ "timings": all })),
+            [one] if !args.all => output::print(serde_json::json!(one))?,
+            all => output::print(serde_json::json!({ "timings": all }))?,
         }
     }
     Ok(())
@@ -191,7 +192,7 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
     )
 }
 
-fn step(args: StepArgs) -> Result<(), Error> {
+fn step(args: StepArgs) -> Result<(), CliError> {
     whole_classes(args.batch, 2)?;
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
@@ -210,7 +211,7 @@ fn step(args: StepArgs) -> Result<(), Error> {
         config,
         repeats: usize::from(args.repeats),
     };
-    let timing = args.output.device.run(StepJob(benchmark))?;
+    let timing = args.output.device.run(StepTask(benchmark))?;
     print(&args.output, &timing, || {
         let StepTiming {
             step_ms,
@@ -235,16 +236,15 @@ fn step(args: StepArgs) -> Result<(), Error> {
              of it forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
              {optimizer_ms:.1} ms; at evaluation {forward_ms:.1} ms{memory}"
         )
-    });
-    Ok(())
+    })
 }
 
 /// Refuses a batch that is not a whole number of classes.
-fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), Error> {
+fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
         let reason = "give an even number from 2 on, for images go in pairs";
         return Err(
-            ConfigError::value("--images-per-class", images_per_class as i64, reason).into(),
+            SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );
     }
     if batch >= 2 * images_per_class && batch.is_multiple_of(images_per_class) {
@@ -252,39 +252,43 @@ fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), Error> {
     }
     let reason =
         format!("give a multiple of the {images_per_class} images of a class, at least two");
-    Err(ConfigError::value("--batch", batch as i64, reason).into())
+    Err(SettingError::value("--batch", batch as i64, reason).into())
 }
 
-fn checked(overrides: &[String]) -> Result<Config, Error> {
+fn checked(overrides: &[String]) -> Result<Config, CliError> {
     let config = Config::parse("", "the command line", overrides)?;
     config.check()?;
     Ok(config)
 }
 
-fn print(args: &OutputArgs, timing: &impl Serialize, text: impl Fn() -> String) {
+fn print(
+    args: &OutputArgs,
+    timing: &impl Serialize,
+    text: impl Fn() -> String,
+) -> Result<(), CliError> {
     if args.json {
-        println!("{}", serde_json::json!(timing));
+        output::print(serde_json::json!(timing))
     } else {
-        println!("{}", text());
+        output::print(text())
     }
 }
 
-struct LossJob(LossBenchmark);
+struct LossTask(LossBenchmark);
 
-impl Job for LossJob {
+impl BackendTask for LossTask {
     type Output = LossTiming;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<LossTiming, Error> {
-        Ok(self.0.run::<B>(&place.device))
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> LossTiming {
+        self.0.run::<B>(&compute.device)
     }
 }
 
-struct StepJob(StepBenchmark);
+struct StepTask(StepBenchmark);
 
-impl Job for StepJob {
+impl BackendTask for StepTask {
     type Output = StepTiming;
 
-    fn run<B: AutodiffBackend>(self, place: Place<B>) -> Result<StepTiming, Error> {
-        Ok(self.0.run::<B>(&place))
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> StepTiming {
+        self.0.run::<B>(&compute)
     }
 }

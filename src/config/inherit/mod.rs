@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::keys::{CHOICES, check_sections, known_keys, lookup};
-use super::{Config, ConfigError, LoadingConfig, TransformConfig};
+use super::{Config, ConfigError};
+use crate::data::config::{LoadingConfig, TransformConfig};
 
 /// The top-level key that names the files to build on.
 pub(super) const EXTENDS: &str = "extends";

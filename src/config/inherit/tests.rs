@@ -3,7 +3,8 @@
 use std::fs;
 
 use super::*;
-use crate::config::{DatasetConfig, NegativesConfig};
+use crate::data::config::DatasetConfig;
+use crate::negatives::NegativesConfig;
 
 /// Files by name, in a folder of their own.
 fn written(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 
 use super::hue::turn_hue;
 use super::uniform;
-use crate::config::TransformConfig;
+use crate::data::config::TransformConfig;
 
 /// A change of the colours of a whole image.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -17,7 +17,7 @@ pub(crate) use self::crop::random_resized_crop;
 use self::blur::blur;
 use self::colour::{Adjustment, draw_jitter, to_grey};
 use self::erase::Erasure;
-use crate::config::TransformConfig;
+use crate::data::config::TransformConfig;
 
 /// What is done to the S×S pixels of one training image, S = `data.image_size`; by default nothing.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -13,8 +13,8 @@ use super::list_file::row;
 use super::listing::{Line, ListedImage, Listing, Side};
 use super::mat_file::{MatFile, Record};
 use super::published::{CARS196, CARS196_TWO_FOLDERS, Published};
-use crate::config::PublishedConfig;
 use crate::data::DataError;
+use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
 const MEND: &str = "data.root has to be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \

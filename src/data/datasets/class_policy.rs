@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use rand::seq::SliceRandom;
 
 use super::listing::{ListedClass, Listing, Side};
-use crate::config::SingleImageClasses;
 use crate::data::DataError;
+use crate::data::config::SingleImageClasses;
 use crate::data::random::{Purpose, stream};
 use crate::evaluation::Role;
 

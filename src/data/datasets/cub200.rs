@@ -9,8 +9,8 @@ use super::files_on_disk::at_or_below;
 use super::list_file::{ListFile, number, row, words};
 use super::listing::{Line, ListedImage, Listing, Side};
 use super::published::CUB200;
-use crate::config::PublishedConfig;
 use crate::data::DataError;
+use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
 const MEND: &str = "data.root has to be the folder CUB_200_2011 (or the one above it) as CUB-200-2011's \

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 use image::{Rgb, RgbImage};
 
-use crate::config::FashionMnistConfig;
+use crate::data::config::FashionMnistConfig;
 use crate::data::{DataError, Images, Split, Splits};
 
 /// What the labels 0 to 9 stand for, as its authors name them.

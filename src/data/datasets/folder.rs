@@ -11,8 +11,8 @@ use std::path::Path;
 use super::class_policy::divide;
 use super::files_on_disk::{Entry, entries, is_image, refuse_other_images, unreadable};
 use super::listing::{ListedClass, ListedImage, Listing};
-use crate::config::FolderConfig;
 use crate::data::DataError;
+use crate::data::config::FolderConfig;
 use crate::evaluation::Role;
 
 /// What the folders below `config.root` hold.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::listing::{ListedClass, ListedImage, Listing, Side};
-use crate::config::BrokenImages;
+use crate::cancellation::CancellationToken;
+use crate::data::config::BrokenImages;
 use crate::data::image_file::{check_image_file, read_image_file, read_image_file_for};
 use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Images, Split};
-use crate::file_lock::Interrupted;
 
 struct ImageFiles {
     files: Vec<ListedImage>,
@@ -41,10 +41,10 @@ pub(super) fn leave_out_broken(
     classes: &mut Vec<ListedClass>,
     broken: BrokenImages,
     workers: usize,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
 ) -> Result<Vec<DataError>, DataError> {
     let images: Vec<&ListedImage> = classes.iter().flat_map(|class| &class.images).collect();
-    let looks = look_at(&images, workers, interrupted)?;
+    let looks = look_at(&images, workers, cancellation)?;
     let sound: Vec<bool> = looks.iter().map(Result::is_ok).collect();
     let left_out: Vec<DataError> = looks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
@@ -62,9 +62,9 @@ pub(super) fn leave_out_broken(
 pub(super) fn look_at(
     images: &[&ListedImage],
     workers: usize,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
 ) -> Result<Vec<Result<(), DataError>>, DataError> {
-    in_parallel_until(interrupted, workers, images.len(), |i| {
+    in_parallel_until(cancellation, workers, images.len(), |i| {
         let look = check_image_file(&images[i].path);
         look.map(drop).map_err(|error| images[i].locate(error))
     })

@@ -17,15 +17,17 @@ use super::image_files::{images_of, look_at};
 use super::list_file::ListFile;
 use super::listing::ListedImage;
 use super::manifest;
-use crate::config::{BrokenImages, LoadingConfig};
-use crate::data::embedding_file::NO_CLASS;
+use crate::cancellation::CancellationToken;
+use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;
 use crate::data::{DataError, Split};
 use crate::evaluation::Role;
-use crate::file_lock::Interrupted;
 
 const MEND: &str = "images are a folder of them, a text file with one path a line, or a CSV file with \
                     a column path";
+
+/// The label of images without a class.
+pub const NO_CLASS: i64 = -1;
 
 /// What the split of images to embed is called.
 const NAME: &str = "images";
@@ -70,12 +72,12 @@ impl ImageSet {
     ///
     /// # Errors
     /// When there is no such folder or list, it names no image, or an image that is missing or broken;
-    /// [`DataError::Interrupted`].
+    /// [`DataError::Cancelled`].
     pub fn open(
         path: &Path,
         selection: &ImageSelection,
         loading: &LoadingConfig,
-        interrupted: Interrupted,
+        cancellation: &CancellationToken,
     ) -> Result<Self, DataError> {
         let Contents { images, mut faults } = contents(path, selection)?;
         let skip = loading.broken_images == BrokenImages::Skip;
@@ -83,7 +85,7 @@ impl ImageSet {
             return Err(first.clone());
         }
         let files: Vec<&ListedImage> = images.iter().map(|(image, _)| image).collect();
-        let looks = look_at(&files, worker_count(loading.workers), interrupted)?;
+        let looks = look_at(&files, worker_count(loading.workers), cancellation)?;
         let mut sound = Vec::with_capacity(images.len());
         for (image, look) in images.into_iter().zip(looks) {
             match look {

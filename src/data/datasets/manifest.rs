@@ -16,8 +16,8 @@ use super::collector::Collector;
 use super::files_on_disk::{is_image, unsupported};
 use super::list_file::{ListFile, row};
 use super::listing::{Line, ListedImage, Listing, Side};
-use crate::config::ManifestConfig;
 use crate::data::DataError;
+use crate::data::config::ManifestConfig;
 use crate::evaluation::Role;
 
 const MEND: &str =

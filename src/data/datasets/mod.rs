@@ -22,8 +22,8 @@ mod synthetic;
 mod test_tree;
 
 use super::{DataError, Split, Splits, worker_count};
-use crate::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
-use crate::file_lock::Interrupted;
+use crate::cancellation::CancellationToken;
+use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
 use class_policy::treat_single_images;
 use image_files::{leave_out_broken, split};
 use listing::{Listing, Side};
@@ -48,7 +48,10 @@ pub(crate) fn list(source: &DatasetConfig) -> Result<Option<Listing>, DataError>
 
 /// Both splits of the configured dataset, neither yet checked for what it needs to be trained on or
 /// measured.
-pub(super) fn open(config: &DataConfig, interrupted: Interrupted) -> Result<Splits, DataError> {
+pub(super) fn open(
+    config: &DataConfig,
+    cancellation: &CancellationToken,
+) -> Result<Splits, DataError> {
     let workers = worker_count(config.loading.workers);
     match &config.source {
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
@@ -56,7 +59,7 @@ pub(super) fn open(config: &DataConfig, interrupted: Interrupted) -> Result<Spli
         source => {
             let listing = list(source)?.expect("all other datasets are listed");
             let (splits, warnings) =
-                splits([Side::Train, Side::Test], listing, config, interrupted)?;
+                splits([Side::Train, Side::Test], listing, config, cancellation)?;
             let [train, test] = splits;
             Ok(Splits {
                 train,
@@ -70,12 +73,12 @@ pub(super) fn open(config: &DataConfig, interrupted: Interrupted) -> Result<Spli
 /// The test split alone: a finished run is measured without its training images.
 pub(super) fn open_test(
     config: &DataConfig,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
 ) -> Result<(Split, Vec<DataError>), DataError> {
     match list(&config.source)? {
-        None => open(config, interrupted).map(|splits| (splits.test, splits.warnings)),
+        None => open(config, cancellation).map(|splits| (splits.test, splits.warnings)),
         Some(listing) => {
-            let ([test], warnings) = splits([Side::Test], listing, config, interrupted)?;
+            let ([test], warnings) = splits([Side::Test], listing, config, cancellation)?;
             Ok((test, warnings))
         }
     }
@@ -86,7 +89,7 @@ fn splits<const N: usize>(
     sides: [Side; N],
     mut listing: Listing,
     config: &DataConfig,
-    interrupted: Interrupted,
+    cancellation: &CancellationToken,
 ) -> Result<([Split; N], Vec<DataError>), DataError> {
     let broken = config.loading.broken_images;
     let mut warnings = accepted(&listing, broken)?;
@@ -103,7 +106,7 @@ fn splits<const N: usize>(
             Side::Train => &mut listing.train,
             Side::Test => &mut listing.test,
         };
-        left_out.push(leave_out_broken(classes, broken, workers, interrupted)?);
+        left_out.push(leave_out_broken(classes, broken, workers, cancellation)?);
     }
     // Classes may have come down to one image only now.
     treat_single_images(&mut listing, single_image_classes(&config.source));

@@ -7,8 +7,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::listing::{ListedClass, ListedImage, Listing, Side};
-use crate::config::PublishedConfig;
 use crate::data::DataError;
+use crate::data::config::PublishedConfig;
 
 /// The published split of a benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

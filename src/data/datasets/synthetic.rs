@@ -15,7 +15,7 @@ use image::{Rgb, RgbImage};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::SyntheticConfig;
+use crate::data::config::SyntheticConfig;
 use crate::data::parallel::in_parallel;
 use crate::data::random::{Purpose, stream};
 use crate::data::{DataError, Images, Split, Splits};
@@ -301,8 +301,8 @@ fn length(a: [f32; 2], b: [f32; 2]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TransformConfig;
     use crate::data::Transform;
+    use crate::data::config::TransformConfig;
 
     fn draw(classes: usize, images_per_class: usize, drawing_seed: u64, workers: usize) -> Splits {
         let config = SyntheticConfig {

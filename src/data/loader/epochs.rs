@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use image::RgbImage;
 
-use crate::config::BrokenImages;
 use crate::data::batches::{HostBatch, View};
+use crate::data::config::BrokenImages;
 use crate::data::prefetch::Work;
 use crate::data::random::{Purpose, stream};
-use crate::data::{DataError, LoadFailure, PairSampler, Split, Transform};
+use crate::data::{DataError, LoaderErrors, PairSampler, Split, Transform};
 
 /// What the workers read.
 pub(super) struct Epochs {
@@ -25,7 +25,7 @@ pub(super) struct Epochs {
     /// The batches of each epoch that are made.
     pub(super) range: Range<usize>,
     pub(super) broken: BrokenImages,
-    pub(super) failure: LoadFailure,
+    pub(super) failure: LoaderErrors,
     pub(super) sampled: Sampled,
 }
 

@@ -12,7 +12,7 @@ mod train_loader;
 
 use std::ops::Range;
 
-pub use split_loader::{Schedule, SplitLoader};
+pub use split_loader::{EpochSchedule, SplitLoader};
 pub use train_loader::TrainLoader;
 
 /// The part of `range`, in batches of `batch_len` items, that starts at items `start` to `end`.

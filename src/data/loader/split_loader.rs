@@ -9,14 +9,14 @@ use burn::tensor::backend::Backend;
 use burn_dataset::Dataset;
 
 use super::batches_between;
-use crate::config::{BrokenImages, LoadingConfig};
 use crate::data::batches::{HostBatch, View};
+use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::prefetch::{Prefetcher, Work};
-use crate::data::{DataError, ImageBatch, LoadFailure, Split, Transform, worker_count};
+use crate::data::{DataError, ImageBatch, LoaderErrors, Split, Transform, worker_count};
 
 /// Which of a [`SplitLoader`]'s `iter` calls give the split; the others give nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schedule {
+pub enum EpochSchedule {
     /// All of them, counted as epochs 1, 2, …
     Always,
     /// One call after each epoch of training: those whose epoch is a multiple of `interval` (at
@@ -31,7 +31,7 @@ pub enum Schedule {
     },
 }
 
-impl Schedule {
+impl EpochSchedule {
     fn first_epoch(self) -> usize {
         match self {
             Self::Always => 1,
@@ -61,10 +61,10 @@ pub struct SplitLoader<B: Backend> {
     batch_size: usize,
     /// Images of the split that this loader gives.
     range: Range<usize>,
-    schedule: Schedule,
+    schedule: EpochSchedule,
     next_epoch: Arc<AtomicUsize>,
     loading: LoadingConfig,
-    failure: LoadFailure,
+    failure: LoaderErrors,
     device: B::Device,
 }
 
@@ -74,9 +74,9 @@ impl<B: Backend> SplitLoader<B> {
         split: Arc<Split>,
         transform: Transform,
         batch_size: usize,
-        schedule: Schedule,
+        schedule: EpochSchedule,
         loading: &LoadingConfig,
-        failure: LoadFailure,
+        failure: LoaderErrors,
         device: &B::Device,
     ) -> Self {
         Self {
@@ -103,7 +103,7 @@ struct InOrder {
     range: Range<usize>,
     batch_size: usize,
     broken: BrokenImages,
-    failure: LoadFailure,
+    failure: LoaderErrors,
 }
 
 impl Work for InOrder {

@@ -4,15 +4,16 @@ use burn_flex::Flex;
 use image::{Rgb, RgbImage};
 
 use super::*;
-use crate::config::{
+use crate::cancellation::CancellationToken;
+use crate::data::config::{
     BatchConfig, BrokenImages, DataConfig, DatasetConfig, FolderConfig, LoadingConfig, TestView,
     TransformConfig,
 };
 use crate::data::{DataError, Images};
-use crate::data::{ImageBatch, LoadFailure, PairSampler, Split, Transform};
+use crate::data::{ImageBatch, LoaderErrors, PairSampler, Split, Transform};
+use crate::progress::NoProgress;
 use burn::data::dataloader::DataLoader;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 type B = Flex;
 
@@ -76,7 +77,7 @@ fn train_loader(first_epoch: usize, workers: usize) -> TrainLoader<B> {
         first_epoch,
         &loading(workers, 2),
         &[],
-        LoadFailure::default(),
+        LoaderErrors::default(),
     )
 }
 
@@ -84,7 +85,7 @@ fn broken_train_loader(
     first_epoch: usize,
     loading: &LoadingConfig,
     broken: &[usize],
-    failure: LoadFailure,
+    failure: LoaderErrors,
 ) -> TrainLoader<B> {
     let batch = BatchConfig {
         classes: 2,
@@ -109,7 +110,11 @@ fn broken_train_loader(
     )
 }
 
-fn split_loader(broken: Option<usize>, schedule: Schedule, failure: LoadFailure) -> SplitLoader<B> {
+fn split_loader(
+    broken: Option<usize>,
+    schedule: EpochSchedule,
+    failure: LoaderErrors,
+) -> SplitLoader<B> {
     let broken: Vec<usize> = broken.into_iter().collect();
     split_loader_of(&broken, &loading(2, 2), schedule, failure)
 }
@@ -117,8 +122,8 @@ fn split_loader(broken: Option<usize>, schedule: Schedule, failure: LoadFailure)
 fn split_loader_of(
     broken: &[usize],
     loading: &LoadingConfig,
-    schedule: Schedule,
-    failure: LoadFailure,
+    schedule: EpochSchedule,
+    failure: LoaderErrors,
 ) -> SplitLoader<B> {
     let device = Default::default();
     SplitLoader::new(
@@ -155,7 +160,7 @@ fn contents(loader: &dyn DataLoader<B, ImageBatch<B>>) -> Contents {
 
 #[test]
 fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
-    let loader = split_loader(None, Schedule::Always, LoadFailure::default());
+    let loader = split_loader(None, EpochSchedule::Always, LoaderErrors::default());
     assert_eq!(loader.num_items(), 12);
     let mut batches = loader.iter();
     let batch = batches.next().unwrap();
@@ -190,12 +195,12 @@ fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
 
 #[test]
 fn validation_gives_every_nth_epoch_and_the_last() {
-    let schedule = Schedule::Every {
+    let schedule = EpochSchedule::Every {
         interval: 3,
         first_epoch: 2,
         last_epoch: 7,
     };
-    let loader = split_loader(None, schedule, LoadFailure::default());
+    let loader = split_loader(None, schedule, LoaderErrors::default());
     let given: Vec<usize> = (2..=7).map(|_| contents(&loader).len()).collect();
     assert_eq!(given, [0, 3, 0, 0, 3, 3]);
 }
@@ -230,22 +235,19 @@ fn slices_are_the_batches_of_the_whole() {
     for (part, batch) in parts.iter().zip(&whole) {
         assert_eq!((&part.0, &part.1, part.2), (&batch.0, &batch.1, batch.2));
     }
-    let split = split_loader(None, Schedule::Always, LoadFailure::default());
+    let split = split_loader(None, EpochSchedule::Always, LoaderErrors::default());
     assert_eq!(split.slice(3, 9).slice(2, 6).num_items(), 4);
 }
 
 #[test]
 fn a_broken_image_ends_the_batches_and_is_kept_for_the_caller() {
-    let told = Arc::new(AtomicUsize::new(0));
-    let failure = LoadFailure::with_callback({
-        let told = told.clone();
-        move |_| _ = told.fetch_add(1, Ordering::SeqCst)
-    });
-    let loader = split_loader(Some(7), Schedule::Always, failure.clone());
+    let cancellation = CancellationToken::new();
+    let failure = LoaderErrors::cancelling(cancellation.clone());
+    let loader = split_loader(Some(7), EpochSchedule::Always, failure.clone());
     let epoch = contents(&loader);
     assert_eq!(epoch.len(), 1);
     assert!(!epoch[0].3);
-    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert!(cancellation.is_cancelled());
     assert!(failure.take().unwrap().to_string().contains("7.png"));
     assert!(failure.take().is_none());
 }
@@ -259,8 +261,8 @@ fn skipping() -> LoadingConfig {
 
 #[test]
 fn a_skipped_image_is_left_out_of_a_split_and_named() {
-    let failure = LoadFailure::default();
-    let loader = split_loader_of(&[7, 3], &skipping(), Schedule::Always, failure.clone());
+    let failure = LoaderErrors::default();
+    let loader = split_loader_of(&[7, 3], &skipping(), EpochSchedule::Always, failure.clone());
     let batches: Vec<_> = loader.iter().collect();
     let indices: Vec<_> = batches.iter().map(|batch| batch.indices.clone()).collect();
     assert_eq!(indices, [vec![0, 1, 2, 4], vec![5, 6, 8, 9], vec![10, 11]]);
@@ -275,8 +277,8 @@ fn a_skipped_image_is_left_out_of_a_split_and_named() {
 #[test]
 fn the_last_batch_is_the_last_that_has_images() {
     let loader = |broken: &[usize]| {
-        let failure = LoadFailure::default();
-        let loader = split_loader_of(broken, &skipping(), Schedule::Always, failure);
+        let failure = LoaderErrors::default();
+        let loader = split_loader_of(broken, &skipping(), EpochSchedule::Always, failure);
         contents(&loader)
             .iter()
             .map(|batch| (batch.1.len(), batch.3))
@@ -289,7 +291,7 @@ fn the_last_batch_is_the_last_that_has_images() {
 
 #[test]
 fn another_image_of_its_class_stands_in_for_a_broken_one_in_training() {
-    let failure = LoadFailure::default();
+    let failure = LoaderErrors::default();
     let loader = broken_train_loader(1, &skipping(), &[4, 9], failure.clone());
     for epoch in 1..=6 {
         let batches: Vec<_> = loader.iter().collect();
@@ -309,7 +311,7 @@ fn another_image_of_its_class_stands_in_for_a_broken_one_in_training() {
 
 #[test]
 fn a_class_of_which_nothing_can_be_read_is_named() {
-    let failure = LoadFailure::default();
+    let failure = LoaderErrors::default();
     let loader = broken_train_loader(1, &skipping(), &[4, 5], failure.clone());
     for _ in 0..4 {
         loader.iter().for_each(drop);
@@ -320,7 +322,7 @@ fn a_class_of_which_nothing_can_be_read_is_named() {
 
 #[test]
 fn every_epoch_after_a_failure_fails_too() {
-    let failure = LoadFailure::default();
+    let failure = LoaderErrors::default();
     let broken: Vec<usize> = (0..12).collect();
     let loader = broken_train_loader(1, &loading(2, 2), &broken, failure.clone());
     for epoch in 1..=4 {
@@ -371,7 +373,8 @@ fn pictures() -> tempfile::TempDir {
 /// The bytes of two epochs of training and of the test split.
 fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
     let transform = Transform::new(&data.transform).unwrap();
-    let splits = crate::data::open(data, &transform, &|| false).unwrap();
+    let splits =
+        crate::data::open(data, &transform, &CancellationToken::new(), &NoProgress).unwrap();
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 4,
@@ -385,16 +388,16 @@ fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
         transform.clone(),
         1..3,
         &data.loading,
-        LoadFailure::default(),
+        LoaderErrors::default(),
         &device,
     );
     let test = SplitLoader::<B>::new(
         Arc::new(splits.test),
         transform,
         6,
-        Schedule::Always,
+        EpochSchedule::Always,
         &data.loading,
-        LoadFailure::default(),
+        LoaderErrors::default(),
         &device,
     );
     ((0..2).map(|_| contents(&train)).collect(), contents(&test))

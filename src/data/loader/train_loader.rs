@@ -9,11 +9,11 @@ use burn::tensor::backend::Backend;
 
 use super::batches_between;
 use super::epochs::{Epochs, Sampled};
-use crate::config::LoadingConfig;
 use crate::data::batches::HostBatch;
+use crate::data::config::LoadingConfig;
 use crate::data::prefetch::Prefetcher;
 use crate::data::{
-    DataError, ImageBatch, LoadFailure, PairSampler, Split, Transform, worker_count,
+    DataError, ImageBatch, LoaderErrors, PairSampler, Split, Transform, worker_count,
 };
 
 /// Batches of P classes × K images, randomly transformed. Each `iter` gives the next epoch; loaders
@@ -37,7 +37,7 @@ pub struct TrainLoader<B: Backend> {
     end: usize,
     ahead: Arc<Mutex<Ahead>>,
     loading: LoadingConfig,
-    failure: LoadFailure,
+    failure: LoaderErrors,
     device: B::Device,
 }
 
@@ -58,7 +58,7 @@ impl<B: Backend> TrainLoader<B> {
         transform: Transform,
         epochs: Range<usize>,
         loading: &LoadingConfig,
-        failure: LoadFailure,
+        failure: LoaderErrors,
         device: &B::Device,
     ) -> Self {
         Self {

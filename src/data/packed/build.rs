@@ -5,12 +5,11 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::{Packing, format, unwritable};
 use crate::data::base::{Base, Pixels};
 use crate::data::prefetch::{Prefetcher, Work};
 use crate::data::{DataError, Split};
+use crate::progress::{Progress, Unit};
 
 /// Ends the name of a cache that is being made.
 const PARTIAL: &str = ".partial";
@@ -108,13 +107,25 @@ impl<'a> Builder<'a> {
         let mut writer = BufWriter::new(file);
         writer.seek(SeekFrom::Start(start)).map_err(unwritable)?;
 
-        let progress = self.progress();
+        let task = format!("caching {} images", self.split.name());
+        let total = self.split.labels().len() as u64;
+        let report = |done| {
+            self.packing.progress.update(Progress {
+                task: &task,
+                done,
+                total: Some(total),
+                unit: Unit::Images,
+            });
+        };
+        report(0);
+        let mut done = 0;
         for chunk in self.decoding() {
-            if (self.packing.interrupted)() {
-                return Err(DataError::Interrupted);
+            if self.packing.cancellation.is_cancelled() {
+                return Err(DataError::Cancelled);
             }
             for image in chunk? {
-                progress.inc(1);
+                done += 1;
+                report(done);
                 let Some(image) = image else {
                     index.extend_from_slice(&vec![0; bases * format::ENTRY]);
                     continue;
@@ -128,7 +139,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        progress.finish_and_clear();
+        self.packing.progress.finish(&task);
         writer.seek(SeekFrom::Start(0)).map_err(unwritable)?;
         let header = format::header(key, entries, &index);
         writer.write_all(&header).map_err(unwritable)?;
@@ -153,19 +164,5 @@ impl<'a> Builder<'a> {
             skip_broken,
         };
         Prefetcher::new(Arc::new(decoding), workers, CHUNKS_AHEAD)
-    }
-
-    /// A bar where there is a terminal, else a line.
-    fn progress(&self) -> ProgressBar {
-        let images = self.split.labels().len();
-        let bar = ProgressBar::new(images as u64);
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
-            .expect("the template is valid");
-        bar.set_style(style);
-        bar.set_message(format!("caching {} images", self.split.name()));
-        if bar.is_hidden() {
-            eprintln!("caching {images} {} images", self.split.name());
-        }
-        bar
     }
 }

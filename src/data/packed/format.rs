@@ -15,9 +15,9 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::Packing;
+use crate::cancellation::CancellationToken;
 use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Split};
-use crate::file_lock::Interrupted;
 
 /// Starts the file; the digit is the format's version.
 pub(super) const MAGIC: &[u8; 8] = b"loopdml1";
@@ -111,9 +111,9 @@ impl Index {
         &self,
         bytes: &[u8],
         workers: usize,
-        interrupted: Interrupted,
+        cancellation: &CancellationToken,
     ) -> Result<Result<(), Damage>, DataError> {
-        let right = in_parallel_until(interrupted, workers, self.entries.len(), |i| {
+        let right = in_parallel_until(cancellation, workers, self.entries.len(), |i| {
             let entry = &self.entries[i];
             crc32fast::hash(&bytes[entry.range.clone()]) == entry.checksum
         })?;
@@ -140,7 +140,7 @@ pub(super) fn key(split: &Split, packing: &Packing) -> Result<String, DataError>
     let settings = (PIXELS_VERSION, packing.bases, packing.needed);
     hash.update(format!("{settings:?}\n"));
     let stamps = in_parallel_until(
-        packing.interrupted,
+        packing.cancellation,
         packing.workers,
         split.labels().len(),
         |image| stamp(split, image),

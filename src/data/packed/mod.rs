@@ -20,7 +20,9 @@ use memmap2::Mmap;
 
 use super::base::{Base, Pixels};
 use super::{DataError, Split};
-use crate::file_lock::{Interrupted, NotLocked, wait_for_lock};
+use crate::cancellation::CancellationToken;
+use crate::file_lock::{NotLocked, wait_for_lock};
+use crate::progress::ProgressObserver;
 use build::Builder;
 use format::{Damage, Index};
 
@@ -37,8 +39,10 @@ pub(super) struct Packing<'a> {
     pub(super) skip_broken: bool,
     /// Threads that decode, and check.
     pub(super) workers: usize,
-    /// Asked now and then whether to give up.
-    pub(super) interrupted: Interrupted<'a>,
+    /// Asked several times a second.
+    pub(super) cancellation: &'a CancellationToken,
+    /// Shown the images that are decoded.
+    pub(super) progress: &'a dyn ProgressObserver,
 }
 
 /// The bases of a split's images in a file.
@@ -60,13 +64,13 @@ impl Packed {
         let path = packing.folder.join(format!("{key}.images"));
         let lock = fs::create_dir_all(packing.folder)
             .map_err(|error| unwritable(packing.folder, error))
-            .and_then(|()| lock(&path.with_extension("lock"), split, packing.interrupted));
+            .and_then(|()| lock(&path.with_extension("lock"), split, packing.cancellation));
         // A cache that is there serves without a lock too, from a folder that only others may write.
-        if path.exists() && !matches!(lock, Err(DataError::Interrupted)) {
+        if path.exists() && !matches!(lock, Err(DataError::Cancelled)) {
             match Self::map(&path, &key, split, &packing)? {
                 Ok(packed) => return Ok(packed),
-                Err(damage) => eprintln!(
-                    "the image cache {} is damaged ({damage}) and made anew",
+                Err(damage) => tracing::warn!(
+                    "image cache {} is damaged ({damage}); it is built again",
                     path.display()
                 ),
             }
@@ -74,7 +78,7 @@ impl Packed {
         let _lock = lock?;
         Builder::new(split, &packing).write(&path, &key)?;
         let megabytes = fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;
-        eprintln!("cached in {} ({megabytes} MB)", path.display());
+        tracing::info!("cached images in {} ({megabytes} MB)", path.display());
         Self::map(&path, &key, split, &packing)?.map_err(|damage| DataError::CacheUnwritable {
             path,
             reason: format!("what was written cannot be read back ({damage})"),
@@ -110,7 +114,7 @@ impl Packed {
             Ok(index) => index,
             Err(damage) => return Ok(Err(damage)),
         };
-        if let Err(damage) = index.check(&map, packing.workers, packing.interrupted)? {
+        if let Err(damage) = index.check(&map, packing.workers, packing.cancellation)? {
             return Ok(Err(damage));
         }
         Ok(Ok(Self {
@@ -142,15 +146,15 @@ fn map_file(file: &File) -> std::io::Result<Mmap> {
 }
 
 /// Takes the lock under which the cache is built, or checked; it ends with the file that is given.
-fn lock(path: &Path, split: &Split, interrupted: Interrupted) -> Result<File, DataError> {
-    let lock = wait_for_lock(path, interrupted, || {
-        eprintln!(
-            "waiting for another run that makes the cache of the {} images",
+fn lock(path: &Path, split: &Split, cancellation: &CancellationToken) -> Result<File, DataError> {
+    let lock = wait_for_lock(path, cancellation, || {
+        tracing::info!(
+            "waiting for another process that caches the {} images",
             split.name()
         );
     });
     lock.map_err(|error| match error {
-        NotLocked::Interrupted => DataError::Interrupted,
+        NotLocked::Cancelled => DataError::Cancelled,
         NotLocked::Io(error) => unwritable(path, error),
     })
 }

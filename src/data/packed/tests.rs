@@ -1,14 +1,16 @@
 //! Caches of twelve pictures in a folder.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
 use super::*;
+use crate::cancellation::CancellationToken;
 use crate::data::Images;
+use crate::progress::NoProgress;
 
 const BASES: [Base; 2] = [Base::Square(8), Base::ShorterSide(6)];
 
@@ -16,11 +18,14 @@ const BASES: [Base; 2] = [Base::Square(8), Base::ShorterSide(6)];
 struct Pictures {
     files: Vec<PathBuf>,
     decoded: AtomicUsize,
+    /// Cancelled when the first picture is decoded.
+    cancel: Option<CancellationToken>,
 }
 
 impl Images for Pictures {
     fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, DataError> {
         self.decoded.fetch_add(1, Ordering::SeqCst);
+        self.cancel.iter().for_each(CancellationToken::cancel);
         crate::data::read_image_file(&self.files[index])
     }
 
@@ -40,6 +45,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::cancelling(None)
+    }
+
+    fn cancelling(cancel: Option<CancellationToken>) -> Self {
         let folder = TempDir::new().unwrap();
         let draw = |i: u32| {
             let path = folder.path().join(format!("{i}.png"));
@@ -52,7 +61,11 @@ impl Scene {
         };
         let files = (0..12).map(draw).collect();
         let decoded = AtomicUsize::new(0);
-        let pictures = Arc::new(Pictures { files, decoded });
+        let pictures = Arc::new(Pictures {
+            files,
+            decoded,
+            cancel,
+        });
         Self { folder, pictures }
     }
 
@@ -73,7 +86,8 @@ impl Scene {
             needed: None,
             skip_broken,
             workers: 2,
-            interrupted: &|| false,
+            cancellation: &CancellationToken::new(),
+            progress: &NoProgress,
         };
         Packed::open(&self.split(), packing)
     }
@@ -184,8 +198,8 @@ fn a_broken_image_is_named_or_left_out_and_no_half_cache_stays() {
 
 #[test]
 fn interruption_leaves_nothing_behind() {
-    let scene = Scene::new();
-    let asked = AtomicBool::new(false);
+    let cancellation = CancellationToken::new();
+    let scene = Scene::cancelling(Some(cancellation.clone()));
     let packing = Packing {
         folder: &scene.caches(),
         bases: &BASES,
@@ -193,10 +207,11 @@ fn interruption_leaves_nothing_behind() {
         skip_broken: false,
         workers: 1,
         // Once the key has been computed.
-        interrupted: &|| scene.decoded() > 0 || asked.swap(false, Ordering::SeqCst),
+        cancellation: &cancellation,
+        progress: &NoProgress,
     };
     let error = Packed::open(&scene.split(), packing).err().unwrap();
-    assert_eq!(error, DataError::Interrupted);
+    assert_eq!(error, DataError::Cancelled);
     let left = fs::read_dir(scene.caches()).unwrap();
     let left = left.filter(|entry| {
         let path = entry.as_ref().unwrap().path();

@@ -8,7 +8,7 @@ use rand::seq::{SliceRandom, index};
 use rand_chacha::ChaCha8Rng;
 
 use super::classes::Classes;
-use crate::config::BatchConfig;
+use crate::data::config::BatchConfig;
 
 /// Batches of an epoch: enough for all groups, and for each class to be in a batch only once.
 pub(super) fn batches(classes: &Classes, batch: &BatchConfig) -> usize {

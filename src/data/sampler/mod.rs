@@ -6,6 +6,7 @@
 //! itself as long as its class has two.
 
 mod classes;
+pub(super) mod config;
 mod every_image;
 mod proportional;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DataError;
 use super::random::{Purpose, stream};
-use crate::config::{BatchConfig, Sampler};
+use crate::data::config::{BatchConfig, Sampler};
 use classes::Classes;
 
 /// Gives the batches of every epoch as a function of (seed, epoch).

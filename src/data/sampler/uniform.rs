@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::classes::Classes;
-use crate::config::BatchConfig;
+use crate::data::config::BatchConfig;
 
 pub(super) fn epoch(
     classes: &Classes,

@@ -11,13 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::duplicates::{Digest, duplicates};
 use super::size::unusual_size;
-use super::{Contents, Placed, Problem, Progress, Severity, Survey, placed};
-use crate::config::SingleImageClasses;
+use super::{Contents, Placed, Problem, Severity, Survey, placed};
+use crate::data::config::SingleImageClasses;
 use crate::data::datasets::listing::{ListedClass, Listing, Side};
 use crate::data::datasets::{published, single_image_classes};
 use crate::data::image_file::decode_image;
 use crate::data::{DataError, Split, Splits};
 use crate::evaluation::Role;
+use crate::progress::ProgressObserver;
 
 /// Classes that a split needs for images of different classes to be compared.
 const FEWEST_CLASSES: usize = 2;
@@ -87,7 +88,7 @@ impl Survey {
     /// images, each of which is decoded by one of the configured workers.
     ///
     /// A worker holds one file and its pixels, at most 100 million.
-    pub fn check(&self, progress: Progress<'_>) -> CheckReport {
+    pub fn check(&self, progress: &dyn ProgressObserver) -> CheckReport {
         let since = Instant::now();
         let (train, test) = match &self.contents {
             Contents::Files(listing) => (
@@ -119,7 +120,7 @@ impl Survey {
     fn problems(
         &self,
         listing: &Listing,
-        progress: Progress<'_>,
+        progress: &dyn ProgressObserver,
     ) -> (Option<Agreement>, Vec<Problem>) {
         let mut problems: Vec<Problem> = listing.faults.iter().cloned().map(Problem::of).collect();
         let (agreement, differences) = compare_with_published(listing);
@@ -139,11 +140,11 @@ impl Survey {
     }
 
     /// Reads and decodes every image.
-    fn image_problems(&self, listing: &Listing, progress: Progress<'_>) -> Vec<Problem> {
+    fn image_problems(&self, listing: &Listing, progress: &dyn ProgressObserver) -> Vec<Problem> {
         let images: Vec<Placed<'_>> = placed(listing, Side::Train)
             .chain(placed(listing, Side::Test))
             .collect();
-        let examined = self.in_parallel(images.len(), progress, |index| {
+        let examined = self.in_parallel(images.len(), "decoding", progress, |index| {
             examine(&images[index].image.path)
         });
         let mut problems = Vec::new();

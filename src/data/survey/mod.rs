@@ -25,10 +25,9 @@ pub use stats::{Bin, SideStats, Spread, Stats};
 use super::datasets::listing::{ListedClass, ListedImage, Listing, Side};
 use super::parallel::{in_parallel, worker_count};
 use super::{DataError, Splits, datasets};
-use crate::config::DataConfig;
-
-/// Told, from any thread, the number of images done and the number of all.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+use crate::cancellation::CancellationToken;
+use crate::data::config::DataConfig;
+use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// A configured dataset whose lists and folders have been read.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl Survey {
         let contents = match datasets::list(&config.source)? {
             Some(listing) => Contents::Files(listing),
             None => {
-                let splits = datasets::open(config, &|| false)?;
+                let splits = datasets::open(config, &CancellationToken::new())?;
                 splits.train.check(false)?;
                 splits.test.check(false)?;
                 Contents::Memory(splits)
@@ -75,20 +74,28 @@ impl Survey {
         self.config.source.root()
     }
 
-    /// `work(0), …, work(count − 1)` by the configured number of threads, with `progress` told.
+    /// `work(0), …, work(count − 1)` by the configured number of threads, reported as `task`.
     fn in_parallel<T: Send>(
         &self,
         count: usize,
-        progress: Progress<'_>,
+        task: &str,
+        progress: &dyn ProgressObserver,
         work: impl Fn(usize) -> T + Sync,
     ) -> Vec<T> {
         let done = AtomicUsize::new(0);
         let workers = worker_count(self.config.loading.workers);
-        in_parallel(workers, count, |index| {
+        let outputs = in_parallel(workers, count, |index| {
             let output = work(index);
-            progress(1 + done.fetch_add(1, Ordering::Relaxed), count);
+            progress.update(Progress {
+                task,
+                done: 1 + done.fetch_add(1, Ordering::Relaxed) as u64,
+                total: Some(count as u64),
+                unit: Unit::Images,
+            });
             output
-        })
+        });
+        progress.finish(task);
+        outputs
     }
 }
 

@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use serde::Serialize;
 
-use super::{Contents, Progress, Survey, placed};
+use super::{Contents, Survey, placed};
 use crate::data::datasets::listing::{Listing, Side};
 use crate::data::{Split, check_image_file};
+use crate::progress::ProgressObserver;
+
+/// What is shown while the headers of images are read.
+const HEADERS: &str = "reading headers";
 
 /// Bars of a histogram, at most.
 const BINS: usize = 10;
@@ -86,25 +90,26 @@ struct Header {
 
 impl Survey {
     /// Counts images and classes and reads the header of every image.
-    pub fn stats(&self, progress: Progress<'_>) -> Stats {
-        let (train, test) = match &self.contents {
-            Contents::Files(listing) => self.of_files(listing, progress),
-            Contents::Memory(splits) => {
-                let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
-                let headers =
-                    self.in_parallel(counts[0] + counts[1], progress, |index| {
-                        match index.checked_sub(counts[0]) {
-                            None => in_memory(&splits.train, index),
-                            Some(index) => in_memory(&splits.test, index),
-                        }
-                    });
-                sides(
-                    headers,
-                    splits.train.class_sizes(),
-                    splits.test.class_sizes(),
-                )
-            }
-        };
+    pub fn stats(&self, progress: &dyn ProgressObserver) -> Stats {
+        let (train, test) =
+            match &self.contents {
+                Contents::Files(listing) => self.of_files(listing, progress),
+                Contents::Memory(splits) => {
+                    let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
+                    let headers =
+                        self.in_parallel(counts[0] + counts[1], HEADERS, progress, |index| {
+                            match index.checked_sub(counts[0]) {
+                                None => in_memory(&splits.train, index),
+                                Some(index) => in_memory(&splits.test, index),
+                            }
+                        });
+                    sides(
+                        headers,
+                        splits.train.class_sizes(),
+                        splits.test.class_sizes(),
+                    )
+                }
+            };
         Stats {
             dataset: self.dataset(),
             root: self.root().map(Path::to_path_buf),
@@ -113,12 +118,17 @@ impl Survey {
         }
     }
 
-    fn of_files(&self, listing: &Listing, progress: Progress<'_>) -> (SideStats, SideStats) {
+    fn of_files(
+        &self,
+        listing: &Listing,
+        progress: &dyn ProgressObserver,
+    ) -> (SideStats, SideStats) {
         let paths: Vec<&Path> = placed(listing, Side::Train)
             .chain(placed(listing, Side::Test))
             .map(|placed| placed.image.path.as_path())
             .collect();
-        let headers = self.in_parallel(paths.len(), progress, |index| header(paths[index]));
+        let headers =
+            self.in_parallel(paths.len(), HEADERS, progress, |index| header(paths[index]));
         let sizes = |side| {
             let classes = listing.side(side).iter();
             classes.map(|class| class.images.len()).collect()

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::ComputePath;
+use super::ConvAlgorithm;
 
 /// Configuration of a [`BatchNorm`].
 #[derive(Config, Debug)]
@@ -68,26 +68,31 @@ impl<B: Backend> BatchNorm<B> {
         !self.frozen && B::ad_enabled(device)
     }
 
-    /// Normalises `x` with the batch's statistics, sums taken by `path`; where `updates`, the running
+    /// Normalises `x` with the batch's statistics, sums taken by `algorithm`; where `updates`, the running
     /// ones take them.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H, W, C]`
-    pub fn normalised(&self, x: Tensor<B, 4>, path: ComputePath, updates: bool) -> Tensor<B, 4> {
+    pub fn normalised(
+        &self,
+        x: Tensor<B, 4>,
+        algorithm: ConvAlgorithm,
+        updates: bool,
+    ) -> Tensor<B, 4> {
         let [n, h, w, c] = x.dims();
         let x = x.reshape([n * h * w, c]);
 
         // The mean is subtracted as a constant. Its gradient is put back below, so that the
         // backward pass does not push a whole map through the subtraction.
-        let mean = channel_means(x.clone().detach(), n, path);
+        let mean = channel_means(x.clone().detach(), n, algorithm);
         let centred = x - mean.clone();
         let fixed = centred.clone().detach();
 
         // Values 0 and σ², gradients 1/L and 2 (x − μ)/L: exactly those of the mean and the
         // biased variance.
-        let residual = channel_means(centred.clone(), n, path);
-        let half_tracked = channel_means(centred.clone() * fixed, n, path);
+        let residual = channel_means(centred.clone(), n, algorithm);
+        let half_tracked = channel_means(centred.clone() * fixed, n, algorithm);
         let variance = half_tracked.clone() * 2.0 - half_tracked.detach();
 
         if updates {
@@ -138,9 +143,13 @@ impl<B: Backend> BatchNorm<B> {
 }
 
 /// The mean of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`.
-fn channel_means<B: Backend>(x: Tensor<B, 2>, images: usize, path: ComputePath) -> Tensor<B, 2> {
+fn channel_means<B: Backend>(
+    x: Tensor<B, 2>,
+    images: usize,
+    algorithm: ConvAlgorithm,
+) -> Tensor<B, 2> {
     let rows = x.dims()[0];
-    channel_sums(x, images, path) / rows as f64
+    channel_sums(x, images, algorithm) / rows as f64
 }
 
 /// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`. Single-precision sums run over
@@ -152,14 +161,14 @@ fn channel_means<B: Backend>(x: Tensor<B, 2>, images: usize, path: ComputePath) 
 pub(in crate::model) fn channel_sums<B: Backend>(
     x: Tensor<B, 2>,
     images: usize,
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 ) -> Tensor<B, 2> {
     let [rows, c] = x.dims();
     let device = x.device();
     let x = x.reshape([images, rows / images, c]);
-    let sums = match path {
-        ComputePath::Rows => Tensor::ones([1, 1, rows / images], &device).matmul(x),
-        ComputePath::Native => x.sum_dim(1),
+    let sums = match algorithm {
+        ConvAlgorithm::Im2col => Tensor::ones([1, 1, rows / images], &device).matmul(x),
+        ConvAlgorithm::Backend => x.sum_dim(1),
     };
     sums.sum_dim(0).squeeze_dim(0)
 }
@@ -200,7 +209,7 @@ mod tests {
     }
 
     fn normalised(layer: &BatchNorm<AB>, x: Tensor<AB, 4>) -> Tensor<AB, 4> {
-        layer.normalised(x, ComputePath::Rows, true)
+        layer.normalised(x, ConvAlgorithm::Im2col, true)
     }
 
     fn tensor(values: &[f64]) -> Tensor<AB, 4> {

@@ -1,7 +1,7 @@
 //! Convolution without bias on channels-last feature maps.
 
 use super::{
-    ComputePath, Padding,
+    ConvAlgorithm, Padding,
     initial_weights::draw,
     windows::{Windows, as_rows},
 };
@@ -27,8 +27,8 @@ pub struct ConvolutionConfig {
     #[config(default = "Padding::Symmetric(0)")]
     pub padding: Padding,
     /// How it is computed.
-    #[config(default = "ComputePath::Rows")]
-    pub path: ComputePath,
+    #[config(default = "ConvAlgorithm::Im2col")]
+    pub algorithm: ConvAlgorithm,
 }
 
 /// Convolution without bias, `[N, H, W, C_in]` → `[N, H', W', C_out]`.
@@ -40,7 +40,7 @@ pub struct Convolution<B: Backend> {
     #[module(skip)]
     padding: Padding,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl ConvolutionConfig {
@@ -54,7 +54,7 @@ impl ConvolutionConfig {
             weight: draw([k, k, self.channels_in, self.channels_out], he, device),
             stride: self.stride,
             padding: self.padding,
-            path: self.path,
+            algorithm: self.algorithm,
         }
     }
 }
@@ -85,7 +85,7 @@ impl<B: Backend> Convolution<B> {
         Sliding {
             stride: self.stride,
             padding: self.padding,
-            path: self.path,
+            algorithm: self.algorithm,
         }
     }
 }
@@ -95,19 +95,19 @@ impl<B: Backend> Convolution<B> {
 pub(in crate::model) struct Sliding {
     stride: usize,
     padding: Padding,
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 /// A convolution of some kind, given its kernel.
 pub(in crate::model) trait Kernel: Copy + Send + Sync {
     /// How it is computed.
-    fn path(self) -> ComputePath;
+    fn algorithm(self) -> ConvAlgorithm;
 
     /// Convolves `x` `[N, H, W, C]` with `weight`: `[N, H', W', O]`.
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4>;
 
     /// The gradients of `x`, where it is wanted, and of `weight` from that of the output; nothing
-    /// but `x` need be kept from the forward pass. Computed by [`ComputePath::Rows`].
+    /// but `x` need be kept from the forward pass. Computed by [`ConvAlgorithm::Im2col`].
     fn gradients<B: Backend>(
         self,
         x: Tensor<B, 4>,
@@ -118,14 +118,16 @@ pub(in crate::model) trait Kernel: Copy + Send + Sync {
 }
 
 impl Kernel for Sliding {
-    fn path(self) -> ComputePath {
-        self.path
+    fn algorithm(self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
         let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
-        match self.path {
-            ComputePath::Native if !windows.are_positions() => forward_native(&windows, x, weight),
+        match self.algorithm {
+            ConvAlgorithm::Backend if !windows.are_positions() => {
+                forward_native(&windows, x, weight)
+            }
             _ => forward_rows(&windows, x, weight),
         }
     }
@@ -290,7 +292,7 @@ mod tests {
         ] {
             let columns = layer(kernel, stride, padding);
             let mut native = columns.clone();
-            native.path = ComputePath::Native;
+            native.algorithm = ConvAlgorithm::Backend;
             // An even side makes TensorFlow's padding uneven, an odd one even.
             let pairs = [8, 9].into_iter().flat_map(|side| {
                 let own = results(&columns, side).into_iter();

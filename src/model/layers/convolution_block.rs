@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNorm, BatchNormConfig, ComputePath, Convolution, ConvolutionConfig,
+    Activation, BatchNorm, BatchNormConfig, ConvAlgorithm, Convolution, ConvolutionConfig,
     DepthwiseConvolution, DepthwiseConvolutionConfig, convolution::Kernel,
 };
 
@@ -148,7 +148,7 @@ fn normalised<B: Backend>(
     match batch_norm.uses_batch(&x.device()) {
         true => batch_norm.normalised(
             convolution.convolve(x),
-            convolution.path(),
+            convolution.algorithm(),
             updates_statistics,
         ),
         false => {
@@ -160,14 +160,14 @@ fn normalised<B: Backend>(
 
 /// What the two blocks need of their convolutions.
 trait Convolve<B: Backend> {
-    fn path(&self) -> ComputePath;
+    fn algorithm(&self) -> ConvAlgorithm;
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4>;
     fn convolve_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4>;
 }
 
 impl<B: Backend> Convolve<B> for Convolution<B> {
-    fn path(&self) -> ComputePath {
-        self.sliding().path()
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.sliding().algorithm()
     }
 
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
@@ -180,8 +180,8 @@ impl<B: Backend> Convolve<B> for Convolution<B> {
 }
 
 impl<B: Backend> Convolve<B> for DepthwiseConvolution<B> {
-    fn path(&self) -> ComputePath {
-        self.sliding().path()
+    fn algorithm(&self) -> ConvAlgorithm {
+        self.sliding().algorithm()
     }
 
     fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {

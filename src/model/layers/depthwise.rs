@@ -7,7 +7,7 @@ use burn::{
 };
 
 use super::{
-    ComputePath, Padding,
+    ConvAlgorithm, Padding,
     batch_norm::channel_sums,
     convolution::Kernel,
     initial_weights::draw,
@@ -28,8 +28,8 @@ pub struct DepthwiseConvolutionConfig {
     #[config(default = "Padding::Symmetric(0)")]
     pub padding: Padding,
     /// How it is computed.
-    #[config(default = "ComputePath::Rows")]
-    pub path: ComputePath,
+    #[config(default = "ConvAlgorithm::Im2col")]
+    pub algorithm: ConvAlgorithm,
 }
 
 /// Convolution of each channel with a kernel of its own, without bias, `[N, H, W, C]` →
@@ -42,7 +42,7 @@ pub struct DepthwiseConvolution<B: Backend> {
     #[module(skip)]
     padding: Padding,
     #[module(skip)]
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl DepthwiseConvolutionConfig {
@@ -54,7 +54,7 @@ impl DepthwiseConvolutionConfig {
             weight: draw([k, k, 1, self.channels], he, device),
             stride: self.stride,
             padding: self.padding,
-            path: self.path,
+            algorithm: self.algorithm,
         }
     }
 }
@@ -84,7 +84,7 @@ impl<B: Backend> DepthwiseConvolution<B> {
         DepthwiseSliding {
             stride: self.stride,
             padding: self.padding,
-            path: self.path,
+            algorithm: self.algorithm,
         }
     }
 }
@@ -95,19 +95,19 @@ impl<B: Backend> DepthwiseConvolution<B> {
 pub(in crate::model) struct DepthwiseSliding {
     stride: usize,
     padding: Padding,
-    path: ComputePath,
+    algorithm: ConvAlgorithm,
 }
 
 impl Kernel for DepthwiseSliding {
-    fn path(self) -> ComputePath {
-        self.path
+    fn algorithm(self) -> ConvAlgorithm {
+        self.algorithm
     }
 
     fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
         let [n, _, _, c] = x.dims();
         let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
-        match self.path {
-            ComputePath::Rows => {
+        match self.algorithm {
+            ConvAlgorithm::Im2col => {
                 let [h, w] = windows.output_size();
                 let rows = windows.rows_and_padding(x);
                 let weights = by_place(weight).into_iter().enumerate();
@@ -119,7 +119,7 @@ impl Kernel for DepthwiseSliding {
                 let sum = products.reduce(Tensor::add).expect("a kernel has places");
                 sum.reshape([n, h, w, c])
             }
-            ComputePath::Native => {
+            ConvAlgorithm::Backend => {
                 let weight = weight.permute([3, 2, 0, 1]);
                 let y = conv2d(x.permute([0, 3, 1, 2]), weight, None, windows.options(c));
                 y.permute([0, 2, 3, 1])
@@ -145,7 +145,11 @@ impl Kernel for DepthwiseSliding {
         for (place, weight) in by_place(weight).into_iter().enumerate() {
             let seen_at = windows.seen_at::<B>(place, &device);
             let seen = rows.clone().select(0, seen_at.clone());
-            of_weight.push(channel_sums(seen * of_output.clone(), images, self.path));
+            of_weight.push(channel_sums(
+                seen * of_output.clone(),
+                images,
+                self.algorithm,
+            ));
             of_rows = of_rows.map(|of_rows| {
                 let of_seen = of_output.clone() * weight;
                 of_rows.select_assign(0, seen_at, of_seen, IndexingUpdateOp::Add)
@@ -179,11 +183,11 @@ mod tests {
     /// Kernels 3 and 5, strides 1 and 2, padded as EfficientNet-Lite pads.
     const CASES: [(usize, usize); 4] = [(3, 1), (3, 2), (5, 1), (5, 2)];
 
-    fn layer(kernel: usize, stride: usize, path: ComputePath) -> DepthwiseConvolution<AB> {
+    fn layer(kernel: usize, stride: usize, algorithm: ConvAlgorithm) -> DepthwiseConvolution<AB> {
         let layer = DepthwiseConvolutionConfig::new(CHANNELS, kernel)
             .with_stride(stride)
             .with_padding(Padding::Same)
-            .with_path(path)
+            .with_algorithm(algorithm)
             .init(&Default::default());
         let weight = tensor(&wave(kernel * kernel * CHANNELS), layer.weight.dims());
         DepthwiseConvolution {
@@ -235,8 +239,8 @@ mod tests {
     fn both_paths_are_the_plain_loops_in_value_and_gradient() {
         for (kernel, stride) in CASES {
             let [y, by_x, by_weight] = expected(kernel, stride);
-            for path in [ComputePath::Rows, ComputePath::Native] {
-                let layer = layer(kernel, stride, path);
+            for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Backend] {
+                let layer = layer(kernel, stride, algorithm);
                 let [h, w] = SIZE;
                 let x = tensor(&wave(h * w * CHANNELS), [1, h, w, CHANNELS]).require_grad();
                 let output = layer.forward(x.clone());
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn scaled_weights_scale_the_output() {
-        let layer = layer(3, 2, ComputePath::Rows);
+        let layer = layer(3, 2, ConvAlgorithm::Im2col);
         let [h, w] = SIZE;
         let x = tensor(&wave(h * w * CHANNELS), [1, h, w, CHANNELS]);
         let scale = Tensor::<AB, 1>::from_floats([0.5, -2.0, 3.0], &Default::default());

@@ -4,7 +4,7 @@ use burn::tensor::{
     Bool, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::max_pool2d,
 };
 
-use super::ComputePath;
+use super::ConvAlgorithm;
 
 /// Max pooling over square windows; places outside the map never win, and of equal values the
 /// first in reading order takes the gradient.
@@ -31,10 +31,10 @@ impl MaxPool {
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H', W', C]` with H' = (H + 2·padding − k) / stride + 1, rounded up with
     ///   `ceil_mode`, else down
-    pub fn forward<B: Backend>(&self, x: Tensor<B, 4>, path: ComputePath) -> Tensor<B, 4> {
-        match path {
-            ComputePath::Rows => self.forward_rows(x),
-            ComputePath::Native => self.forward_native(x),
+    pub fn forward<B: Backend>(&self, x: Tensor<B, 4>, algorithm: ConvAlgorithm) -> Tensor<B, 4> {
+        match algorithm {
+            ConvAlgorithm::Im2col => self.forward_rows(x),
+            ConvAlgorithm::Backend => self.forward_native(x),
         }
     }
 
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn windows_over_the_edge_and_padding_never_win_and_pass_gradients_to_the_largest() {
         let pools = [(3, 2, 0), (2, 2, 0), (3, 1, 1), (3, 2, 1)];
-        let paths = [ComputePath::Rows, ComputePath::Native];
-        for (((kernel_size, stride, padding), path), (ceil_mode, side)) in pools
+        let paths = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
+        for (((kernel_size, stride, padding), algorithm), (ceil_mode, side)) in pools
             .into_iter()
-            .flat_map(|pool| paths.map(|path| (pool, path)))
+            .flat_map(|pool| paths.map(|algorithm| (pool, algorithm)))
             .flat_map(|case| {
                 [(true, 5), (true, 6), (false, 5), (false, 6)].map(|edge| (case, edge))
             })
@@ -263,7 +263,7 @@ mod tests {
             let input = input(side * side);
             let x = TensorData::new(input.clone(), [1, side, side, 2]);
             let x = Tensor::<AB, 4>::from_data(x, &Default::default()).require_grad();
-            let y = pool.forward(x.clone(), path);
+            let y = pool.forward(x.clone(), algorithm);
             let [_, h, w, _] = y.dims();
             let room = (side + 2 * padding - kernel_size) as f64 / stride as f64;
             let windows = if ceil_mode { room.ceil() } else { room.floor() };

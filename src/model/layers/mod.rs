@@ -6,7 +6,7 @@
 
 mod activation;
 mod batch_norm;
-mod compute_path;
+mod conv_algorithm;
 mod convolution;
 mod convolution_block;
 mod depthwise;
@@ -20,7 +20,7 @@ mod windows;
 pub use activation::Activation;
 pub(super) use batch_norm::channel_sums;
 pub use batch_norm::{BatchNorm, BatchNormConfig};
-pub use compute_path::ComputePath;
+pub use conv_algorithm::ConvAlgorithm;
 pub(super) use convolution::Kernel;
 pub use convolution::{Convolution, ConvolutionConfig};
 pub use convolution_block::{

@@ -4,24 +4,24 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::PickleError;
-use super::values::{Place, Value, Values};
+use super::values::{ComputeContext, Value, Values};
 
 /// What a whole pickle makes.
 #[derive(Debug)]
 pub(super) struct Pickled {
     pub(super) values: Values,
     /// What stands on top in the end.
-    pub(super) top: Place,
+    pub(super) top: ComputeContext,
 }
 
 /// Follows the instructions of one pickle (Python's `pickletools` lists them).
 pub(super) struct Machine<R> {
     pickle: R,
     values: Values,
-    stack: Vec<Place>,
+    stack: Vec<ComputeContext>,
     /// Heights of the stack at the open marks.
     marks: Vec<usize>,
-    memory: HashMap<u32, Place>,
+    memory: HashMap<u32, ComputeContext>,
 }
 
 impl<R: Read> Machine<R> {
@@ -211,22 +211,22 @@ impl<R: Read> Machine<R> {
     }
 
     /// Pushes a value made of those at `parts`.
-    fn push_of(&mut self, value: Value, parts: &[Place]) -> Result<(), PickleError> {
+    fn push_of(&mut self, value: Value, parts: &[ComputeContext]) -> Result<(), PickleError> {
         let place = self.values.push(value, parts)?;
         self.stack.push(place);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<Place, PickleError> {
+    fn pop(&mut self) -> Result<ComputeContext, PickleError> {
         self.stack.pop().ok_or(PickleError::Damaged)
     }
 
-    fn top(&self) -> Result<Place, PickleError> {
+    fn top(&self) -> Result<ComputeContext, PickleError> {
         self.stack.last().copied().ok_or(PickleError::Damaged)
     }
 
     /// Everything above the last mark, which goes with it.
-    fn above_mark(&mut self) -> Result<Vec<Place>, PickleError> {
+    fn above_mark(&mut self) -> Result<Vec<ComputeContext>, PickleError> {
         let mark = self.marks.pop().ok_or(PickleError::Damaged)?;
         match mark <= self.stack.len() {
             true => Ok(self.stack.split_off(mark)),
@@ -234,14 +234,14 @@ impl<R: Read> Machine<R> {
         }
     }
 
-    fn push_tuple(&mut self, items: Vec<Place>) -> Result<(), PickleError> {
+    fn push_tuple(&mut self, items: Vec<ComputeContext>) -> Result<(), PickleError> {
         let parts = items.clone();
         self.push_of(Value::Tuple(items), &parts)
     }
 
     /// Puts items into the list, or keys and values, which take turns in `items`, into the dictionary
     /// on the stack.
-    fn insert(&mut self, items: Vec<Place>) -> Result<(), PickleError> {
+    fn insert(&mut self, items: Vec<ComputeContext>) -> Result<(), PickleError> {
         let place = self.top()?;
         self.values.insert(place, &items)
     }

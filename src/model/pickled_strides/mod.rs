@@ -19,7 +19,7 @@ use std::{
 };
 
 use machine::{Machine, Pickled};
-use values::{DEEPEST, Place, Value, Values};
+use values::{ComputeContext, DEEPEST, Value, Values};
 
 /// How a tensor lies in its storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Found {
     fn collect(
         &mut self,
         values: &Values,
-        place: Place,
+        place: ComputeContext,
         name: &str,
         depth: usize,
     ) -> Result<(), PickleError> {

@@ -23,8 +23,8 @@ pub(super) enum Value {
     Integer(i64),
     Text(String),
     Function(Function),
-    Tuple(Vec<Place>),
-    Dictionary(Vec<(Place, Place)>),
+    Tuple(Vec<ComputeContext>),
+    Dictionary(Vec<(ComputeContext, ComputeContext)>),
     Tensor(Rc<Layout>),
     Other,
 }
@@ -56,7 +56,7 @@ impl Value {
 }
 
 /// Where a value stands in [`Values`].
-pub(super) type Place = usize;
+pub(super) type ComputeContext = usize;
 
 /// All values of a pickle, in the order in which they are made. They hold each other by their place:
 /// one that is recalled from the memory is not copied, one in many others is dropped but once, and
@@ -77,12 +77,16 @@ struct Made {
 }
 
 impl Values {
-    pub(super) fn get(&self, place: Place) -> &Value {
+    pub(super) fn get(&self, place: ComputeContext) -> &Value {
         &self.made[place].value
     }
 
     /// Adds a value made of those at `parts`.
-    pub(super) fn push(&mut self, value: Value, parts: &[Place]) -> Result<Place, PickleError> {
+    pub(super) fn push(
+        &mut self,
+        value: Value,
+        parts: &[ComputeContext],
+    ) -> Result<ComputeContext, PickleError> {
         let size = match &value {
             Value::Text(text) => 1 + text.len() / TEXT_PER_VALUE,
             _ => 1,
@@ -99,7 +103,11 @@ impl Values {
     }
 
     /// Takes note that the values at `parts` are now in the one at `place`.
-    pub(super) fn put_into(&mut self, place: Place, parts: &[Place]) -> Result<(), PickleError> {
+    pub(super) fn put_into(
+        &mut self,
+        place: ComputeContext,
+        parts: &[ComputeContext],
+    ) -> Result<(), PickleError> {
         for &part in parts {
             let Made { size, depth, .. } = self.made[part];
             let whole = &mut self.made[place];
@@ -114,7 +122,11 @@ impl Values {
 
     /// Puts items into the list, or keys and values, which take turns in `items`, into the dictionary
     /// at `place`.
-    pub(super) fn insert(&mut self, place: Place, items: &[Place]) -> Result<(), PickleError> {
+    pub(super) fn insert(
+        &mut self,
+        place: ComputeContext,
+        items: &[ComputeContext],
+    ) -> Result<(), PickleError> {
         self.put_into(place, items)?;
         if let Value::Dictionary(entries) = &mut self.made[place].value {
             let (pairs, _) = items.as_chunks();
@@ -124,7 +136,7 @@ impl Values {
     }
 
     /// Takes note that the value at `place` is put into the memory, or taken from it.
-    pub(super) fn count_copy(&mut self, place: Place) -> Result<(), PickleError> {
+    pub(super) fn count_copy(&mut self, place: ComputeContext) -> Result<(), PickleError> {
         self.count(self.made[place].size)
     }
 
@@ -137,14 +149,14 @@ impl Values {
     }
 
     /// A tuple of sizes.
-    fn sizes(&self, tuple: Place) -> Option<Vec<usize>> {
+    fn sizes(&self, tuple: ComputeContext) -> Option<Vec<usize>> {
         let Value::Tuple(places) = self.get(tuple) else {
             return None;
         };
         if places.len() > MOST_AXES {
             return None;
         }
-        let size = |&place: &Place| match self.get(place) {
+        let size = |&place: &ComputeContext| match self.get(place) {
             Value::Integer(size) => usize::try_from(*size).ok(),
             _ => None,
         };
@@ -154,9 +166,9 @@ impl Values {
     /// What calling `callable` with the tuple `arguments` gives.
     pub(super) fn called(
         &mut self,
-        callable: Place,
-        arguments: Place,
-    ) -> Result<Place, PickleError> {
+        callable: ComputeContext,
+        arguments: ComputeContext,
+    ) -> Result<ComputeContext, PickleError> {
         let call = match self.call(callable, arguments) {
             // No subclass is made by way of another one.
             Some((Function::Subclass, &[callable, _type, arguments, ..])) => {
@@ -184,7 +196,11 @@ impl Values {
     }
 
     /// The function at `callable` and the arguments in the tuple at `arguments`, if they are these.
-    fn call(&self, callable: Place, arguments: Place) -> Option<(Function, &[Place])> {
+    fn call(
+        &self,
+        callable: ComputeContext,
+        arguments: ComputeContext,
+    ) -> Option<(Function, &[ComputeContext])> {
         match (self.get(callable), self.get(arguments)) {
             (Value::Function(function), Value::Tuple(arguments)) => Some((*function, arguments)),
             _ => None,

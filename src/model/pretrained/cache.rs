@@ -5,14 +5,15 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 use ureq::Proxy;
 
 use super::PublishedWeightsError;
 use super::published::Published;
-use super::transfer::{Client, Failure, Transfer};
-use crate::file_lock::{Interrupted, NotLocked, wait_for_lock};
+use super::transfer::{Client, Failure};
+use crate::cancellation::CancellationToken;
+use crate::file_lock::{NotLocked, wait_for_lock};
+use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// The environment variable with the address of a folder that holds the files by their names.
 pub(super) const MIRROR: &str = "LOOP_DML_WEIGHTS_MIRROR";
@@ -33,8 +34,10 @@ pub(super) struct Cache<'a> {
     pub(super) mirror: Option<String>,
     /// How files are asked for.
     pub(super) client: Client,
-    /// Asked now and then whether to give up.
-    pub(super) interrupted: Interrupted<'a>,
+    /// Asked several times a second.
+    pub(super) cancellation: &'a CancellationToken,
+    /// Shown the bytes that have arrived.
+    pub(super) progress: &'a dyn ProgressObserver,
 }
 
 impl<'a> Cache<'a> {
@@ -44,7 +47,8 @@ impl<'a> Cache<'a> {
     /// When the system names no folder for caches, or the environment a mirror that is no address.
     pub(super) fn of_user(
         file: &Published,
-        interrupted: Interrupted<'a>,
+        cancellation: &'a CancellationToken,
+        progress: &'a dyn ProgressObserver,
     ) -> Result<Self, PublishedWeightsError> {
         let folder = dirs::cache_dir().ok_or_else(|| PublishedWeightsError::NoCacheFolder {
             address: file.address(),
@@ -56,7 +60,8 @@ impl<'a> Cache<'a> {
                 patience: PATIENCE,
                 proxy: Proxy::try_from_env(),
             },
-            interrupted,
+            cancellation,
+            progress,
         })
     }
 
@@ -129,11 +134,14 @@ impl Item<'_> {
         let folder = &self.cache.folder;
         fs::create_dir_all(folder).map_err(self.cannot("create", folder))?;
         let path = self.beside(LOCK);
-        let lock = wait_for_lock(&path, self.cache.interrupted, || {
-            eprintln!("waiting for another run that downloads {}", self.file.name);
+        let lock = wait_for_lock(&path, self.cache.cancellation, || {
+            tracing::info!(
+                "waiting for another process that downloads {}",
+                self.file.name
+            );
         });
         lock.map_err(|error| match error {
-            NotLocked::Interrupted => PublishedWeightsError::Interrupted,
+            NotLocked::Cancelled => PublishedWeightsError::Cancelled,
             NotLocked::Io(error) => self.cannot("lock", &path)(error),
         })
     }
@@ -157,7 +165,7 @@ impl Item<'_> {
             }
         }
         fs::rename(&part, &self.path).map_err(self.cannot("rename", &part))?;
-        eprintln!("kept in {}", self.path.display());
+        tracing::info!("saved {}", self.path.display());
         Ok(())
     }
 
@@ -166,9 +174,9 @@ impl Item<'_> {
         let opened = self
             .cache
             .client
-            .open(&self.address, have, self.cache.interrupted);
+            .open(&self.address, have, self.cache.cancellation);
         let mut transfer = opened.map_err(|failure| match failure {
-            Failure::Interrupted => PublishedWeightsError::Interrupted,
+            Failure::Cancelled => PublishedWeightsError::Cancelled,
             failure => PublishedWeightsError::Unavailable {
                 address: self.address.clone(),
                 reason: failure.to_string(),
@@ -177,17 +185,18 @@ impl Item<'_> {
         })?;
         let unwritable = || self.cannot("write", part);
         let mut file = open_at(part, transfer.start).map_err(unwritable())?;
-        let progress = self.progress(&transfer);
+        tracing::info!("downloading {}", self.address);
         let mut arrived = transfer.start;
+        self.report(arrived, transfer.length);
         loop {
-            match transfer.next(self.cache.interrupted) {
+            match transfer.next(self.cache.cancellation) {
                 Ok(Some(piece)) => {
                     file.write_all(&piece).map_err(unwritable())?;
                     arrived += piece.len() as u64;
-                    progress.set_position(arrived);
+                    self.report(arrived, transfer.length);
                 }
                 Ok(None) => break,
-                Err(Failure::Interrupted) => return Err(PublishedWeightsError::Interrupted),
+                Err(Failure::Cancelled) => return Err(PublishedWeightsError::Cancelled),
                 Err(failure) => {
                     return Err(PublishedWeightsError::BrokenOff {
                         address: self.address.clone(),
@@ -198,35 +207,18 @@ impl Item<'_> {
                 }
             }
         }
-        progress.finish_and_clear();
+        self.cache.progress.finish(self.file.name);
         // After a crash of the machine a file that has its name has its contents.
         file.sync_all().map_err(unwritable())
     }
 
-    /// A bar where there is a terminal, else a line.
-    fn progress(&self, transfer: &Transfer) -> ProgressBar {
-        let style = ProgressStyle::with_template(
-            "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
-        );
-        let bar = match transfer.length {
-            Some(length) => ProgressBar::new(length),
-            None => ProgressBar::no_length(),
-        };
-        bar.set_style(style.expect("the template is valid"));
-        bar.set_message(self.file.name);
-        // What is there already must not count as speed.
-        let bar = bar.with_position(transfer.start);
-        bar.reset_eta();
-        if bar.is_hidden() {
-            let said = |bytes| DecimalBytes(bytes).to_string();
-            let size = transfer.length.map_or("unknown size".into(), said);
-            let from = match transfer.start {
-                0 => String::new(),
-                start => format!(", going on after {}", said(start)),
-            };
-            eprintln!("downloading {} ({size}{from})", self.address);
-        }
-        bar
+    fn report(&self, done: u64, total: Option<u64>) {
+        self.cache.progress.update(Progress {
+            task: self.file.name,
+            done,
+            total,
+            unit: Unit::Bytes,
+        });
     }
 
     /// The file's path with another ending.

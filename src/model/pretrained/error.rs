@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::cache::MIRROR;
-use crate::config::{Backbone, WeightsSource};
+use crate::model::config::{Backbone, WeightsSource};
 
 /// Why published weights are not at hand.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ pub enum PublishedWeightsError {
     },
     /// The person at the terminal, or the system, asked to stop. What has arrived is kept.
     #[error("interrupted")]
-    Interrupted,
+    Cancelled,
 }
 
 impl PublishedWeightsError {
@@ -118,7 +118,7 @@ impl PublishedWeightsError {
             | Self::Unavailable { .. }
             | Self::BrokenOff { .. }
             | Self::OtherFile { .. }
-            | Self::Interrupted => false,
+            | Self::Cancelled => false,
         }
     }
 }

@@ -15,34 +15,36 @@ mod transfer;
 use std::path::PathBuf;
 
 use super::weights::{WeightsError, check_file};
-use crate::config::{Backbone, WeightsSource};
+use crate::cancellation::CancellationToken;
+use crate::model::config::{Backbone, WeightsSource};
+use crate::progress::ProgressObserver;
 use cache::Cache;
 pub use error::PublishedWeightsError;
 use published::Published;
 
 /// The file of weights that `source` stands for: the user's own, or the published one of `backbone`
-/// in `loop-dml/weights` of the user's cache folder, where it is downloaded to with a progress bar on
-/// standard error if it is not there yet. `interrupted` is asked several times a second whether to
-/// give up.
+/// in `loop-dml/weights` of the user's cache folder, downloaded if it is not there. Progress of the
+/// download is reported to `progress`.
 ///
 /// The environment variable `LOOP_DML_WEIGHTS_MIRROR` may hold the address of a folder that has the
 /// published files by their names, for machines that do not reach the internet.
 ///
 /// # Errors
 /// When the file is not there or not named as weights are; when no such file is published; when the
-/// download fails, brings another file, or is interrupted; when the cache is damaged or cannot be
+/// download fails, brings another file, or is cancelled; when the cache is damaged or cannot be
 /// written.
 pub fn locate(
     backbone: Backbone,
     source: &WeightsSource,
-    interrupted: &(dyn Fn() -> bool + Sync),
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
 ) -> Result<PathBuf, WeightsError> {
     if let WeightsSource::File(path) = source {
         check_file(path)?;
         return Ok(path.clone());
     }
     let published = Published::find(backbone, source)?;
-    Ok(Cache::of_user(published, interrupted)?.locate(published)?)
+    Ok(Cache::of_user(published, cancellation, progress)?.locate(published)?)
 }
 
 /// Makes sure that `source` is a file or stands for one that is published; touches neither disk nor

@@ -1,7 +1,7 @@
 //! The files that the backbones' authors publish.
 
 use super::PublishedWeightsError;
-use crate::config::{Backbone, WeightsSource};
+use crate::model::config::{Backbone, WeightsSource};
 
 /// A file of ImageNet weights on the internet.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use ureq::http::Response;
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 use ureq::{Agent, Body, Proxy};
 
-use crate::file_lock::Interrupted;
+use crate::cancellation::CancellationToken;
 
 /// Bytes that are handed over at once.
 const PIECE: usize = 64 * 1024;
@@ -39,7 +39,7 @@ pub(super) enum Failure {
     #[error("the connection was closed too early")]
     Incomplete,
     #[error("interrupted")]
-    Interrupted,
+    Cancelled,
 }
 
 /// A transfer under way. Data is received on a thread, which ends by itself within the client's
@@ -64,7 +64,7 @@ impl Client {
         &self,
         address: &str,
         have: u64,
-        interrupted: Interrupted,
+        cancellation: &CancellationToken,
     ) -> Result<Transfer, Failure> {
         let (tell, told) = sync_channel(1);
         let (give, pieces) = sync_channel(PIECES_AHEAD);
@@ -77,7 +77,7 @@ impl Client {
             }
             Err(failure) => drop(tell.send(Err(failure))),
         });
-        let head = wait(&told, interrupted)?.unwrap_or(Err(Failure::Incomplete))?;
+        let head = wait(&told, cancellation)?.unwrap_or(Err(Failure::Incomplete))?;
         Ok(Transfer {
             start: head.start,
             length: head.length,
@@ -156,8 +156,11 @@ impl Transfer {
     ///
     /// # Errors
     /// When the connection breaks, stalls or ends before the file does.
-    pub(super) fn next(&mut self, interrupted: Interrupted) -> Result<Option<Vec<u8>>, Failure> {
-        match wait(&self.pieces, interrupted)? {
+    pub(super) fn next(
+        &mut self,
+        cancellation: &CancellationToken,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        match wait(&self.pieces, cancellation)? {
             Some(piece) => {
                 let piece = piece?;
                 self.position += piece.len() as u64;
@@ -191,10 +194,10 @@ impl Head {
 }
 
 /// The next message; none where there will not be any.
-fn wait<T>(messages: &Receiver<T>, interrupted: Interrupted) -> Result<Option<T>, Failure> {
+fn wait<T>(messages: &Receiver<T>, cancellation: &CancellationToken) -> Result<Option<T>, Failure> {
     loop {
-        if interrupted() {
-            return Err(Failure::Interrupted);
+        if cancellation.is_cancelled() {
+            return Err(Failure::Cancelled);
         }
         match messages.recv_timeout(PAUSE) {
             Ok(message) => return Ok(Some(message)),

@@ -1,7 +1,7 @@
 //! EfficientNet-Lite0 against that of efficientnet_lite_pytorch.
 
 use super::Original;
-use crate::config::Backbone;
+use crate::model::config::Backbone;
 
 const ORIGINAL: Original = Original {
     backbone: Backbone::EfficientNetLite0,

@@ -1,7 +1,7 @@
 //! GoogLeNet against torchvision's.
 
 use super::Original;
-use crate::config::Backbone;
+use crate::model::config::Backbone;
 
 const ORIGINAL: Original = Original {
     backbone: Backbone::GoogLeNet,

@@ -24,11 +24,11 @@ use burn_store::{ModuleSnapshot, TensorSnapshot};
 use serde::Deserialize;
 
 use super::{
-    BackboneNetwork, ComputePath,
-    passes::{Recording, Stages},
+    BackboneNetwork, ConvAlgorithm,
+    execution::{Recording, Stages},
     weights::torch_name,
 };
-use crate::config::Backbone;
+use crate::model::config::Backbone;
 
 use observer::Observer;
 
@@ -217,7 +217,7 @@ impl Original {
 
     fn names_are_its(&self) {
         let network =
-            BackboneNetwork::<B>::new(self.backbone, ComputePath::default(), &Default::default());
+            BackboneNetwork::<B>::new(self.backbone, ConvAlgorithm::default(), &Default::default());
         let names: BTreeSet<String> = torch_shapes(network.tensors()).into_keys().collect();
         assert_eq!(names, self.reference().names);
     }
@@ -227,18 +227,18 @@ impl Original {
     fn networks<Back: Backend>(
         &self,
         design: Design,
-    ) -> impl Iterator<Item = (ComputePath, BackboneNetwork<Back>)> {
+    ) -> impl Iterator<Item = (ConvAlgorithm, BackboneNetwork<Back>)> {
         let device = Default::default();
         let backbone = self.backbone;
         let network = move |path| BackboneNetwork::<Back>::new(backbone, path, &device);
-        let mut shapes = torch_shapes(network(ComputePath::Rows).tensors());
+        let mut shapes = torch_shapes(network(ConvAlgorithm::Im2col).tensors());
         for (name, shape) in self.unused {
             shapes.insert(name.to_string(), shape.to_vec());
         }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("weights.safetensors");
         write_weights(&file, &shapes, design);
-        [ComputePath::Rows, ComputePath::Native]
+        [ConvAlgorithm::Im2col, ConvAlgorithm::Backend]
             .into_iter()
             .map(move |path| {
                 // Kept until the last path has been loaded.

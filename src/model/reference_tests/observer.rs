@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 
 use super::B;
 use crate::model::{
-    ComputePath,
+    ConvAlgorithm,
+    execution::{Direct, Pass},
     layers::{Activation, ConvolutionBlock, DepthwiseBlock, MaxPool},
-    passes::{Direct, Pass},
 };
 
 /// Shows each map that the original has under a name.
@@ -23,8 +23,13 @@ impl<'m> Pass<'m, B> for Observer<'_> {
         block.forward(x)
     }
 
-    fn max_pool(&mut self, pool: MaxPool, path: ComputePath, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        pool.forward(x, path)
+    fn max_pool(
+        &mut self,
+        pool: MaxPool,
+        algorithm: ConvAlgorithm,
+        x: Tensor<B, 4>,
+    ) -> Tensor<B, 4> {
+        pool.forward(x, algorithm)
     }
 
     fn side_by_side(&mut self, maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {

@@ -179,8 +179,8 @@ impl RunFolder {
         let now = SplitSummary::of(split);
         if was.counts_as(&now) {
             if was.has_other_files(&now) {
-                eprintln!(
-                    "warning: files of the {name} images have other names or lengths than when the \
+                tracing::warn!(
+                    "files of the {name} images have other names or lengths than when the \
                      run began; its measures may not be compared"
                 );
             }

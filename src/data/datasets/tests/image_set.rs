@@ -1,5 +1,6 @@
 use super::super::test_tree::{Tree, message};
 use super::*;
+use crate::cancellation::CancellationToken;
 
 /// A tree of small images that can be decoded.
 fn tree(names: &[&str]) -> Tree {
@@ -30,7 +31,7 @@ fn open_with(
         "" => tree.root().into(),
         name => tree.root().join(name),
     };
-    ImageSet::open(&path, selection, &loading, &|| false)
+    ImageSet::open(&path, selection, &loading, &CancellationToken::new())
 }
 
 fn refusal(tree: &Tree, name: &str) -> String {

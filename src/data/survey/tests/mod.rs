@@ -11,9 +11,10 @@ use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{DatasetConfig, PublishedConfig};
+use crate::data::config::{DatasetConfig, PublishedConfig};
 use crate::data::datasets::listing::Line;
 use crate::evaluation::Role;
+use crate::progress::NoProgress;
 
 /// A dataset in a temporary folder that is listed in `list.txt`, one image a line.
 struct Tree {
@@ -100,7 +101,7 @@ impl Tree {
     }
 
     fn check(self) -> CheckReport {
-        self.survey().1.check(&|_, _| {})
+        self.survey().1.check(&NoProgress)
     }
 
     /// The one problem of the dataset.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::config::{FolderConfig, SingleImageClasses};
+use crate::data::config::{FolderConfig, SingleImageClasses};
 use crate::data::datasets::published::{Published, PublishedSide};
+use crate::progress::NoProgress;
+use crate::progress::{Progress, ProgressObserver};
 
 fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
     let name = |problem: &Problem| (problem.severity.name(), problem.kind());
@@ -13,17 +15,28 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn a_sound_dataset_has_no_problems() {
-    let mut done = BTreeSet::new();
-    let told = std::sync::Mutex::new(&mut done);
+    /// The counts that were reported.
+    #[derive(Default)]
+    struct Reported(std::sync::Mutex<BTreeSet<(u64, Option<u64>)>>);
+
+    impl ProgressObserver for Reported {
+        fn update(&self, progress: Progress<'_>) {
+            let mut reported = self.0.lock().unwrap();
+            reported.insert((progress.done, progress.total));
+        }
+
+        fn finish(&self, _: &str) {}
+    }
+
+    let reported = Reported::default();
     let (_folder, survey) = Tree::sound().survey();
-    let report = survey.check(&|image, all| {
-        told.lock().unwrap().insert((image, all));
-    });
+    let report = survey.check(&reported);
     assert_eq!(report.problems, []);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
     assert_eq!(report.train.images_per_class, Some([2, 2]));
     assert_eq!((report.test.queries, report.test.gallery), (4, 4));
-    assert_eq!(done, (1..=8).map(|image| (image, 8)).collect());
+    let reported = reported.0.into_inner().unwrap();
+    assert_eq!(reported, (1..=8).map(|image| (image, Some(8))).collect());
     assert!(
         report
             .to_string()
@@ -180,7 +193,7 @@ fn every_copy_is_reported_and_the_first_is_not() {
         tree.add(Side::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
-    let problems = survey.check(&|_, _| {}).problems;
+    let problems = survey.check(&NoProgress).problems;
     let relations: Vec<bool> = problems
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
@@ -231,7 +244,7 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
             ..FolderConfig::default()
         };
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
-        let problems = survey.check(&|_, _| {}).problems;
+        let problems = survey.check(&NoProgress).problems;
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(names(&problems), expected, "{policy:?} {side:?} {role:?}");
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::data::Split;
 use crate::data::split::Images;
+use crate::progress::NoProgress;
 
 #[test]
 fn stats_come_from_headers() {
@@ -18,7 +19,7 @@ fn stats_come_from_headers() {
         .map(|path| fs::metadata(path).unwrap().len())
         .sum();
     let (_folder, survey) = tree.survey();
-    let stats = survey.stats(&|_, _| {});
+    let stats = survey.stats(&NoProgress);
     let train = &stats.train;
     assert_eq!((train.images, train.classes, train.unreadable), (6, 2, 1));
     let width = train.width.unwrap();
@@ -139,11 +140,11 @@ fn images_in_memory_are_counted_and_drawn() {
             warnings: Vec::new(),
         }),
     };
-    let report = survey.check(&|_, _| {});
+    let report = survey.check(&NoProgress);
     assert!(report.in_memory && report.problems.is_empty());
     assert_eq!(report.test.side.images_per_class, Some([2, 3]));
     assert_eq!((report.test.queries, report.test.gallery), (5, 5));
-    let stats = survey.stats(&|_, _| {});
+    let stats = survey.stats(&NoProgress);
     assert_eq!(stats.test.width.unwrap().median, 28.0);
     let sheet = survey.contact_sheet(LAYOUT);
     assert_eq!(sheet.rows.len(), 3);

@@ -5,7 +5,6 @@ mod server;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,10 @@ use tempfile::TempDir;
 use super::cache::hex;
 use super::transfer::Client;
 use super::*;
-use crate::config::ModelConfig;
-use crate::model::{BackboneNetwork, ComputePath, Conv4, EmbedderConfig, load_weights};
+use crate::cancellation::CancellationToken;
+use crate::model::config::ModelConfig;
+use crate::model::{BackboneNetwork, Conv4, ConvAlgorithm, EmbedderConfig, load_weights};
+use crate::progress::NoProgress;
 use server::{Answer, Request, Server};
 
 const NAME: &str = "weights-12345678.pth";
@@ -67,7 +68,7 @@ impl Scene {
 
     fn locate_until(
         &self,
-        interrupted: &(dyn Fn() -> bool + Sync),
+        cancellation: &CancellationToken,
     ) -> Result<PathBuf, PublishedWeightsError> {
         let cache = Cache {
             folder: self.folder.path().join("weights"),
@@ -76,13 +77,14 @@ impl Scene {
                 patience: self.patience,
                 proxy: None,
             },
-            interrupted,
+            cancellation,
+            progress: &NoProgress,
         };
         cache.locate(&self.file)
     }
 
     fn locate(&self) -> Result<PathBuf, PublishedWeightsError> {
-        self.locate_until(&|| false)
+        self.locate_until(&CancellationToken::new())
     }
 
     fn located(&self) {
@@ -301,8 +303,17 @@ fn an_interruption_ends_the_transfer_at_once_and_keeps_what_arrived() {
     let since = Instant::now();
     // Once all that comes has come.
     let arrived = || fs::metadata(scene.part()).is_ok_and(|part| part.len() == 250_000);
-    let error = scene.locate_until(&arrived).unwrap_err();
-    assert!(matches!(error, PublishedWeightsError::Interrupted));
+    let cancellation = CancellationToken::new();
+    let error = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !arrived() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            cancellation.cancel();
+        });
+        scene.locate_until(&cancellation).unwrap_err()
+    });
+    assert!(matches!(error, PublishedWeightsError::Cancelled));
     assert!(since.elapsed() < PATIENCE);
     scene.located();
 }
@@ -325,17 +336,19 @@ fn callers_at_the_same_time_share_one_download() {
 
 #[test]
 fn waiting_for_another_download_can_be_interrupted() {
-    let release = AtomicBool::new(false);
+    let first = CancellationToken::new();
     let server = Server::start(|_, request| Answer::file(&content(), request).cut(1).then_silent());
     let scene = Scene::of(&server);
     thread::scope(|scope| {
-        scope.spawn(|| scene.locate_until(&|| release.load(Ordering::SeqCst)));
+        scope.spawn(|| scene.locate_until(&first));
         while server.requests().is_empty() {
             thread::sleep(Duration::from_millis(10));
         }
-        let error = scene.locate_until(&|| true).unwrap_err();
-        assert!(matches!(error, PublishedWeightsError::Interrupted));
-        release.store(true, Ordering::SeqCst);
+        let second = CancellationToken::new();
+        second.cancel();
+        let error = scene.locate_until(&second).unwrap_err();
+        assert!(matches!(error, PublishedWeightsError::Cancelled));
+        first.cancel();
     });
 }
 
@@ -405,7 +418,7 @@ fn an_embedder_starts_from_the_file_that_was_downloaded() {
     let device = Default::default();
     let folder = TempDir::new().unwrap();
     let original = folder.path().join("original.safetensors");
-    let network = Conv4::new(ComputePath::default(), &device);
+    let network = Conv4::new(ConvAlgorithm::default(), &device);
     write_weights(&original, &network);
     let bytes = fs::read(&original).unwrap();
     let served = bytes.clone();
@@ -427,7 +440,15 @@ fn an_embedder_starts_from_the_file_that_was_downloaded() {
 
 #[test]
 fn files_of_the_users_are_checked_before_they_are_read() {
-    let locate = |path: &str| locate(Backbone::Conv4, &path.into(), &|| false).unwrap_err();
+    let locate = |path: &str| {
+        locate(
+            Backbone::Conv4,
+            &path.into(),
+            &CancellationToken::new(),
+            &NoProgress,
+        )
+        .unwrap_err()
+    };
     let absent = locate("absent.pth");
     assert!(matches!(absent, WeightsError::NotFound { .. }));
     let misspelt = locate("imagenet_v2");

@@ -1,0 +1,30 @@
+//! Why a benchmark failed.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::data::DataError;
+use crate::setting::SettingError;
+
+/// Why a benchmark failed.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// The images to load are invalid.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A transform is invalid.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// Images to load cannot be drawn.
+    #[error("cannot draw images into {}: {source}", folder.display())]
+    Images {
+        /// Their folder.
+        folder: PathBuf,
+        /// The encoder's message.
+        source: image::ImageError,
+    },
+    /// The benchmark was cancelled.
+    #[error("interrupted")]
+    Cancelled,
+}

@@ -1,0 +1,60 @@
+//! Timings of the parts of a training on this machine, for `loop-dml bench`.
+//!
+//! A figure is the median of several repetitions after some that warm up; the device is
+//! synchronised before and after each.
+
+mod error;
+mod loader;
+mod loss;
+mod memory;
+mod photos;
+mod step;
+
+use std::path::Path;
+use std::time::Instant;
+
+use burn::tensor::backend::Backend;
+
+pub use error::BenchError;
+pub use loader::{LoaderBenchmark, LoaderTiming};
+pub use loss::{LossBenchmark, LossTiming};
+pub use step::{StepBenchmark, StepTiming};
+
+/// Repetitions before the first that counts: caches fill, GPU kernels compile and are tuned.
+const WARM_UP: usize = 3;
+
+/// The median time of `work` over `repeats` repetitions, in milliseconds.
+fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..WARM_UP + repeats.max(1))
+        .map(|_| {
+            synchronise::<B>(device);
+            let start = Instant::now();
+            work();
+            synchronise::<B>(device);
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .skip(WARM_UP)
+        .collect();
+    median(&mut times)
+}
+
+/// The median of numbers, at least one, the upper of two in the middle.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// Draws `count` photograph-like JPEGs of 500 × 375 as a dataset of the kind `folder`.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn draw_photos(folder: &Path, count: usize) -> Result<(), BenchError> {
+    photos::draw(folder, count).map_err(|source| BenchError::Images {
+        folder: folder.into(),
+        source,
+    })
+}
+
+fn synchronise<B: Backend>(device: &B::Device) {
+    B::sync(device).expect("a device that computes can be waited for");
+}

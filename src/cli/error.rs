@@ -1,0 +1,183 @@
+//! What ends a command, and the exit status of each kind.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::atomic_file::AtomicFileError;
+use crate::backend::BackendError;
+use crate::bench::BenchError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+use crate::inference::InferenceError;
+use crate::inference::embedding_file::EmbeddingFileError;
+use crate::inference::export::ExportError;
+use crate::model::WeightsError;
+use crate::model::pretrained::PublishedWeightsError;
+use crate::setting::SettingError;
+use crate::training::{RunFolderError, TrainingError};
+
+/// Exit status of success.
+pub(super) const SUCCESS: u8 = 0;
+/// Exit status of a failure that is not the user's.
+const FAILURE: u8 = 1;
+/// Exit status where arguments, configuration or data are at fault.
+const USER_ERROR: u8 = 2;
+/// Exit status of an interrupted command.
+pub(super) const INTERRUPTED: u8 = 130;
+
+/// What ends a command before it is done.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The backend cannot start.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The images are invalid.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// An embedding, a measurement or an export failed.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// A training failed.
+    #[error("{}", training_message(.0))]
+    Training(#[from] TrainingError),
+    /// A benchmark failed.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// `data check` found errors, and has printed them.
+    #[error("{errors} error(s) in dataset {dataset}; see the list above")]
+    DatasetErrors {
+        /// The dataset.
+        dataset: String,
+        /// How many.
+        errors: usize,
+    },
+    /// An output file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// The system's message.
+        source: io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Stdout(io::Error),
+}
+
+impl CliError {
+    /// 2 where the user's input is at fault, 130 for an interrupt, else 1.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Backend(error) => backend_status(error),
+            Self::Config(_) | Self::DatasetErrors { .. } => USER_ERROR,
+            Self::Data(error) => data_status(error),
+            Self::Inference(error) => inference_status(error),
+            Self::Training(error) => training_status(error),
+            Self::Bench(BenchError::Data(error)) => data_status(error),
+            Self::Bench(BenchError::Setting(_)) => USER_ERROR,
+            Self::Bench(BenchError::Cancelled) => INTERRUPTED,
+            Self::Bench(BenchError::Images { .. }) | Self::Output { .. } | Self::Stdout(_) => {
+                FAILURE
+            }
+        }
+    }
+}
+
+fn backend_status(error: &BackendError) -> u8 {
+    match error {
+        BackendError::Cuda(error) if error.is_machines() => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+fn data_status(error: &DataError) -> u8 {
+    match error {
+        DataError::Cancelled => INTERRUPTED,
+        DataError::CacheUnwritable { .. } => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+fn weights_status(error: &WeightsError) -> u8 {
+    match error {
+        WeightsError::Published(PublishedWeightsError::Cancelled) => INTERRUPTED,
+        WeightsError::Published(error) if !error.is_users() => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+fn run_folder_status(error: &RunFolderError) -> u8 {
+    match error {
+        RunFolderError::File { doing: "write", .. } => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+fn file_status(error: &AtomicFileError) -> u8 {
+    match error {
+        AtomicFileError::Unwritable { .. } => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+fn training_status(error: &TrainingError) -> u8 {
+    match error {
+        TrainingError::Config(_) => USER_ERROR,
+        TrainingError::Data(error) => data_status(error),
+        TrainingError::Weights(error) => weights_status(error),
+        TrainingError::RunFolder(error) => run_folder_status(error),
+        TrainingError::Cancelled { .. } => INTERRUPTED,
+        TrainingError::NotFinite { .. }
+        | TrainingError::BrokenNetwork
+        | TrainingError::WorkingDirectory(_)
+        | TrainingError::Stopped(_) => FAILURE,
+    }
+}
+
+fn inference_status(error: &InferenceError) -> u8 {
+    match error {
+        InferenceError::Training(error) => training_status(error),
+        InferenceError::Data(error) => data_status(error),
+        InferenceError::Export(ExportError::NewFile(error)) | InferenceError::File(error) => {
+            file_status(error)
+        }
+        InferenceError::Cancelled => INTERRUPTED,
+        InferenceError::BrokenNetwork => FAILURE,
+        _ => USER_ERROR,
+    }
+}
+
+/// The error, and how to resume an interrupted run.
+fn training_message(error: &TrainingError) -> String {
+    match error {
+        TrainingError::Cancelled { run: Some(run) } => format!(
+            "interrupted; resume with: loop-dml train --resume --run {}",
+            run.display()
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// Lets `?` convert the errors of a module to [`CliError`] by way of the error of a command.
+macro_rules! convert {
+    ($($from:ty => $via:ty),* $(,)?) => {
+        $(impl From<$from> for CliError {
+            fn from(error: $from) -> Self {
+                <$via>::from(error).into()
+            }
+        })*
+    };
+}
+
+convert! {
+    SettingError => ConfigError,
+    RunFolderError => TrainingError,
+    EmbeddingFileError => InferenceError,
+    AtomicFileError => InferenceError,
+    ExportError => InferenceError,
+}

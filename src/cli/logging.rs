@@ -1,0 +1,89 @@
+//! The library's log on standard error.
+//!
+//! `info` is printed as it is, `warn` and `error` with their level. `LOOP_DML_LOG` sets the filter in
+//! the syntax of `tracing-subscriber`, such as `debug` or `loop_dml=debug,burn_train=info`.
+
+use std::fmt::{self, Write};
+use std::sync::Mutex;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::output::status;
+
+/// The environment variable with the filter.
+const FILTER: &str = "LOOP_DML_LOG";
+
+/// What is logged by default: this crate's events from `info` on.
+const DEFAULT_FILTER: &str = "loop_dml=info";
+
+/// Lines that are held back while the dashboard owns the terminal; `None` while it does not.
+static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+
+/// Prints the library's events from now on.
+pub(super) fn install() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(DEFAULT_FILTER.parse().expect("the directive is valid"))
+        .with_env_var(FILTER)
+        .from_env_lossy();
+    // A subscriber that was installed before, by a test, stays.
+    let _ = tracing_subscriber::registry()
+        .with(Lines.with_filter(filter))
+        .try_init();
+}
+
+/// Holds lines back until [`release`].
+pub(super) fn hold() {
+    lock().get_or_insert_default();
+}
+
+/// Prints the lines that were held back, and all later ones at once.
+pub(super) fn release() {
+    let held = lock().take();
+    held.into_iter().flatten().for_each(status);
+}
+
+fn lock() -> std::sync::MutexGuard<'static, Option<Vec<String>>> {
+    HELD.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A line for each event.
+struct Lines;
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = match *event.metadata().level() {
+            Level::INFO => String::new(),
+            level => format!("{}: ", name(level)),
+        };
+        event.record(&mut Fields(&mut line));
+        match &mut *lock() {
+            Some(held) => held.push(line),
+            None => status(line),
+        }
+    }
+}
+
+fn name(level: Level) -> String {
+    match level {
+        Level::WARN => "warning".to_string(),
+        other => other.to_string().to_lowercase(),
+    }
+}
+
+/// Writes an event's message, then its other fields.
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let written = match field.name() {
+            "message" => write!(self.0, "{value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+        written.expect("a string can be written");
+    }
+}

@@ -1,0 +1,64 @@
+//! Standard output and standard error that survive a closed pipe.
+//!
+//! Nothing else in the crate writes to the terminal; `print_stdout` and `print_stderr` of clippy are
+//! denied.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use super::CliError;
+
+/// Prints a line on standard output. A reader such as `head` may have closed the pipe, which is no
+/// error; the command ends quietly.
+///
+/// # Errors
+///
+/// When the line cannot be written for another reason, such as a full disk.
+pub(super) fn print(line: impl Display) -> Result<(), CliError> {
+    match write_line(io::stdout().lock(), line) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line on standard error. A line that cannot be written is dropped: messages never end a
+/// command.
+pub(super) fn status(line: impl Display) {
+    let _ = write_line(io::stderr().lock(), line);
+}
+
+/// Writes the whole line at once, so that lines of several threads do not mix.
+fn write_line(mut output: impl Write, line: impl Display) -> io::Result<()> {
+    output.write_all(format!("{line}\n").as_bytes())?;
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_is_an_error_value_and_no_panic() {
+        let error = write_line(Closed, "lost").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_line_is_written_whole() {
+        let mut written = Vec::new();
+        write_line(&mut written, "a line").unwrap();
+        assert_eq!(written, b"a line\n");
+    }
+}

@@ -1,0 +1,240 @@
+//! Which images: the datasets, each with keys of its own.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// `data.dataset` and the keys that only this dataset has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "dataset", rename_all = "kebab-case")]
+pub enum DatasetConfig {
+    /// A fine-grained set drawn from a seed; needs no file.
+    Synthetic(SyntheticConfig),
+    /// Fashion-MNIST's IDX files, plain or gzipped.
+    FashionMnist(FashionMnistConfig),
+    /// Cars196, classes 1–98 train and 99–196 test: `car_ims/` with `cars_annos.mat`, or `cars_train/`,
+    /// `cars_test/` and `devkit/`.
+    Cars196(PublishedConfig),
+    /// CUB-200-2011, classes 1–100 train and 101–200 test: `images.txt`, `image_class_labels.txt`,
+    /// `classes.txt` and `images/`.
+    Cub200(PublishedConfig),
+    /// Stanford Online Products by its own lists: `Ebay_train.txt`, `Ebay_test.txt` and the folders
+    /// beside them.
+    Sop(PublishedConfig),
+    /// In-Shop Clothes by its own list, with queries and gallery: `list_eval_partition.txt` and
+    /// `img/`.
+    InShop(PublishedConfig),
+    /// `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or `ROOT/CLASS/*`.
+    Folder(FolderConfig),
+    /// A CSV file with the columns `path` and `label`, and if wanted `split`, `query`, `gallery`.
+    Manifest(ManifestConfig),
+}
+
+impl DatasetConfig {
+    /// The names of all datasets.
+    pub const NAMES: [&'static str; 8] = [
+        "synthetic",
+        "fashion-mnist",
+        "cars196",
+        "cub200",
+        "sop",
+        "in-shop",
+        "folder",
+        "manifest",
+    ];
+
+    /// One of each, with the keys that it has by default.
+    pub(crate) fn all() -> [Self; 8] {
+        [
+            Self::Synthetic(SyntheticConfig::default()),
+            Self::FashionMnist(FashionMnistConfig::default()),
+            Self::Cars196(PublishedConfig::default()),
+            Self::Cub200(PublishedConfig::default()),
+            Self::Sop(PublishedConfig::default()),
+            Self::InShop(PublishedConfig::default()),
+            Self::Folder(FolderConfig::default()),
+            Self::Manifest(ManifestConfig::default()),
+        ]
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &'static str {
+        Self::NAMES[match self {
+            Self::Synthetic(_) => 0,
+            Self::FashionMnist(_) => 1,
+            Self::Cars196(_) => 2,
+            Self::Cub200(_) => 3,
+            Self::Sop(_) => 4,
+            Self::InShop(_) => 5,
+            Self::Folder(_) => 6,
+            Self::Manifest(_) => 7,
+        }]
+    }
+
+    /// Where its files lie; none for images that are drawn.
+    pub fn root(&self) -> Option<&Path> {
+        match self {
+            Self::Synthetic(_) => None,
+            Self::FashionMnist(keys) => Some(&keys.root),
+            Self::Cars196(keys) | Self::Cub200(keys) | Self::Sop(keys) | Self::InShop(keys) => {
+                Some(&keys.root)
+            }
+            Self::Folder(keys) => Some(&keys.root),
+            Self::Manifest(keys) => Some(&keys.root),
+        }
+    }
+
+    /// The paths among its keys.
+    pub(crate) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Synthetic(_) => Vec::new(),
+            Self::FashionMnist(keys) => vec![&mut keys.root],
+            Self::Cars196(keys) | Self::Cub200(keys) | Self::Sop(keys) | Self::InShop(keys) => {
+                vec![&mut keys.root]
+            }
+            Self::Folder(keys) => vec![&mut keys.root],
+            Self::Manifest(keys) => [Some(&mut keys.root), keys.images.as_mut()]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
+    }
+
+    /// Whether its images are files, which a cache spares from being decoded again.
+    pub fn has_image_files(&self) -> bool {
+        !matches!(self, Self::Synthetic(_) | Self::FashionMnist(_))
+    }
+}
+
+/// Keys of `dataset = "synthetic"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyntheticConfig {
+    /// Number of classes, even, at least 4; the first half trains, the second tests.
+    pub classes: usize,
+    /// Images drawn for each class, at least 2.
+    pub images_per_class: usize,
+    /// Seed of the drawings, apart from `training.seed`.
+    pub drawing_seed: u64,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        Self {
+            classes: 80,
+            images_per_class: 40,
+            drawing_seed: 1,
+        }
+    }
+}
+
+/// Keys of `dataset = "fashion-mnist"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FashionMnistConfig {
+    /// Folder with `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
+    /// `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` (with or without `.gz`).
+    pub root: PathBuf,
+    /// Classes (0 to 9) whose images train.
+    pub train_classes: Vec<u8>,
+    /// Classes (0 to 9) whose images test; none may also train.
+    pub test_classes: Vec<u8>,
+}
+
+impl Default for FashionMnistConfig {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::from("/usr/share/datasets/fashion-mnist"),
+            train_classes: vec![0, 1, 2, 3, 4],
+            test_classes: vec![5, 6, 7, 8, 9],
+        }
+    }
+}
+
+/// Keys of the benchmark datasets `cars196`, `cub200`, `sop` and `in-shop`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublishedConfig {
+    /// The folder that the archive unpacks to, or the one above it. It has to be given.
+    pub root: PathBuf,
+}
+
+/// Keys of `dataset = "folder"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FolderConfig {
+    /// The folder with `train/` and `test/`, or with one folder per class, which are then divided by
+    /// `train_share`. It has to be given.
+    pub root: PathBuf,
+    /// Share of the classes that train where there is no `train/` and `test/`, above 0 and below 1.
+    pub train_share: f64,
+    /// Seed by which classes are drawn for training. Absent: the first by name train.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// What becomes of classes with one image.
+    pub single_image_classes: SingleImageClasses,
+}
+
+impl Default for FolderConfig {
+    fn default() -> Self {
+        Self {
+            root: PathBuf::new(),
+            train_share: 0.5,
+            split_seed: None,
+            single_image_classes: SingleImageClasses::default(),
+        }
+    }
+}
+
+/// Keys of `dataset = "manifest"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ManifestConfig {
+    /// The CSV file, or the folder in which it lies as `manifest.csv`. It has to be given.
+    pub root: PathBuf,
+    /// The folder that the paths in it are relative to. Absent: the one it lies in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Share of the classes that train where there is no column `split`, above 0 and below 1.
+    pub train_share: f64,
+    /// Seed by which classes are drawn for training. Absent: the first by name train.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
+    /// What becomes of classes with one image.
+    pub single_image_classes: SingleImageClasses,
+}
+
+impl Default for ManifestConfig {
+    fn default() -> Self {
+        let FolderConfig {
+            root,
+            train_share,
+            split_seed,
+            single_image_classes,
+        } = FolderConfig::default();
+        Self {
+            root,
+            images: None,
+            train_share,
+            split_seed,
+            single_image_classes,
+        }
+    }
+}
+
+/// What becomes of a class with one image, which has no positive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SingleImageClasses {
+    /// They are an error that names the first.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Drop,
+    /// In the test split they stay, to be found by no query; in the training split they are left
+    /// out.
+    Gallery,
+    /// In the training split the image is its own positive, told apart by its augmentation; in the
+    /// test split as with `gallery`.
+    Repeat,
+}

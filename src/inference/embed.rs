@@ -1,0 +1,169 @@
+//! A set of images through a network.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::backend::Backend;
+
+use super::{EmbeddingSource, InferenceError};
+use crate::backend::ComputeContext;
+use crate::cancellation::CancellationToken;
+use crate::data::{DataError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform};
+use crate::inference::embedding_file::NamedEmbeddings;
+use crate::progress::{Progress, ProgressObserver, Unit};
+
+/// The embeddings of `images`, row by row in their order, and what was wrong with those that were left
+/// out, before or while embedding. Images are loaded batch by batch; only embeddings are kept.
+///
+/// # Errors
+/// When the network cannot be read, an image cannot (and such are not skipped), the network gives no
+/// finite numbers, or `cancellation` was requested.
+pub fn embed<B: Backend>(
+    source: &EmbeddingSource,
+    images: &ImageSet,
+    compute: &ComputeContext<B>,
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
+) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
+    let network = source.network(compute, cancellation, progress)?;
+    let config = source.config();
+    let failure = LoaderErrors::default();
+    let loader = SplitLoader::<B>::new(
+        Arc::new(images.split.clone()),
+        Transform::new(&config.data.transform)?,
+        config.evaluation.batch_size,
+        EpochSchedule::Always,
+        &config.data.loading,
+        failure.clone(),
+        &compute.device,
+    );
+    let mut embedded = NamedEmbeddings {
+        classes: images.classes.clone(),
+        ..NamedEmbeddings::default()
+    };
+    for batch in loader.iter() {
+        if cancellation.is_cancelled() {
+            return Err(InferenceError::Cancelled);
+        }
+        for &i in &batch.indices {
+            embedded.labels.push(images.labels[i]);
+            embedded.paths.push(images.split.image_name(i));
+        }
+        let rows = network.embed(batch.images, config.evaluation.mirror);
+        embedded.dim = rows.dims()[1];
+        let rows = rows.into_data().convert::<f32>();
+        if rows.iter::<f32>().any(|value| !value.is_finite()) {
+            return Err(InferenceError::BrokenNetwork);
+        }
+        embedded.rows.extend(rows.iter::<f32>());
+        let done = batch.indices.last().map_or(0, |last| last + 1);
+        progress.update(Progress {
+            task: "embedding",
+            done: done as u64,
+            total: Some(images.labels.len() as u64),
+            unit: Unit::Images,
+        });
+    }
+    progress.finish("embedding");
+    if let Some(error) = failure.take() {
+        return Err(error.into());
+    }
+    let mut left_out: Vec<String> = images.left_out.iter().map(ToString::to_string).collect();
+    left_out.extend(failure.skipped());
+    if embedded.labels.is_empty() {
+        let (path, left_out) = (images.path.clone(), left_out.len());
+        return Err(DataError::NoImages { path, left_out }.into());
+    }
+    Ok((embedded, left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::data::ImageSelection;
+    use crate::data::NO_CLASS;
+    use crate::data::config::{BrokenImages, LoadingConfig};
+    use crate::inference::export::ExportOutput;
+    use crate::model::{ConvAlgorithm, EmbedderConfig};
+    use crate::progress::NoProgress;
+
+    type B = burn_flex::Flex;
+
+    const CPU: ComputeContext<B> = ComputeContext {
+        device: burn_flex::FlexDevice,
+        conv: ConvAlgorithm::Im2col,
+        in_process: true,
+    };
+
+    /// An untrained embedder, and three images of which the second has broken contents.
+    fn source_and_images(folder: &Path) -> (EmbeddingSource, ImageSet) {
+        let config = Config::default();
+        let embedder = EmbedderConfig::from(&config.model).init::<B>(&CPU.device);
+        let path = folder.join("model.safetensors");
+        let output = ExportOutput::new(&path).unwrap();
+        output.write(&embedder, &config, None).unwrap();
+
+        let images = folder.join("images");
+        std::fs::create_dir(&images).unwrap();
+        for name in ["0.png", "1.png", "2.png"] {
+            let picture = image::RgbImage::from_pixel(40, 40, image::Rgb([90, 30, 200]));
+            picture.save(images.join(name)).unwrap();
+        }
+        let broken = images.join("1.png");
+        let mut bytes = std::fs::read(&broken).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        std::fs::write(&broken, bytes).unwrap();
+
+        let mut source = EmbeddingSource::open(&path, None).unwrap();
+        source.config_mut().evaluation.batch_size = 1;
+        let loading = LoadingConfig::default();
+        let images = ImageSet::open(
+            &images,
+            &ImageSelection::default(),
+            &loading,
+            &CancellationToken::new(),
+        );
+        (source, images.unwrap())
+    }
+
+    #[test]
+    fn rows_belong_to_their_images_though_one_is_skipped() {
+        let folder = TempDir::new().unwrap();
+        let (mut source, images) = source_and_images(folder.path());
+        let embedded = |source: &EmbeddingSource| {
+            embed(
+                source,
+                &images,
+                &CPU,
+                &CancellationToken::new(),
+                &NoProgress,
+            )
+        };
+        let message = embedded(&source).unwrap_err().to_string();
+        assert!(message.contains("1.png"), "{message}");
+
+        source.config_mut().data.loading.broken_images = BrokenImages::Skip;
+        let (rows, left_out) = embedded(&source).unwrap();
+        assert_eq!(rows.paths, ["0.png", "2.png"]);
+        assert_eq!(rows.labels, [NO_CLASS; 2]);
+        assert_eq!(rows.rows.len(), 2 * rows.dim);
+        assert_eq!(rows.rows[..rows.dim], rows.rows[rows.dim..]);
+        assert_eq!(left_out.len(), 1);
+    }
+
+    #[test]
+    fn interruption_ends_the_embedding() {
+        let folder = TempDir::new().unwrap();
+        let (source, images) = source_and_images(folder.path());
+        let cancellation = CancellationToken::new();
+        cancellation.cancel();
+        let ended = embed(&source, &images, &CPU, &cancellation, &NoProgress);
+        assert!(matches!(ended, Err(InferenceError::Cancelled)));
+    }
+}

@@ -1,0 +1,208 @@
+//! Recall@K of embeddings from files.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+use super::InferenceError;
+use crate::data::NO_CLASS;
+use crate::evaluation::{Recall, Role, nearest_positive_ranks};
+use crate::inference::embedding_file::Embeddings;
+
+/// The class of rows without one: never a query's.
+const UNKNOWN: usize = 0;
+
+/// Recall@K of the rows of `queries` among those of `gallery`, or among each other where there is no
+/// gallery, a row itself excluded.
+///
+/// Rows without a class are no queries, but stand in the gallery: they may be nearer than what is
+/// looked for, and are never right. Where both files name their classes, classes of one name are the
+/// same, whatever their labels; else those of one label are.
+///
+/// # Errors
+/// When both are one file, their embeddings have different lengths, or no row could find anything.
+pub fn retrieval<B: Backend>(
+    queries: &Embeddings,
+    gallery: Option<&Embeddings>,
+    ks: &[usize],
+    device: &B::Device,
+) -> Result<Recall, InferenceError> {
+    if let Some(gallery) = gallery {
+        check_gallery(queries, gallery)?;
+    }
+    let rows = Rows::of(queries, gallery);
+    let count = rows.classes.len();
+    let embeddings = TensorData::new(rows.values, [count, queries.dim]);
+    let embeddings = Tensor::<B, 2>::from_data(embeddings, device);
+    let ranks = nearest_positive_ranks(embeddings, &rows.classes, Some(&rows.roles));
+    let recall = Recall::from_ranks(&ranks, ks);
+    match recall.queries {
+        0 => Err(InferenceError::NoQuery {
+            path: queries.path().into(),
+            gallery: gallery.map(|gallery| gallery.path().into()),
+        }),
+        _ => Ok(recall),
+    }
+}
+
+fn check_gallery(queries: &Embeddings, gallery: &Embeddings) -> Result<(), InferenceError> {
+    let [own, other] = [queries, gallery].map(|file| file.path().canonicalize().ok());
+    if own.is_some() && own == other {
+        return Err(InferenceError::OwnGallery {
+            path: gallery.path().into(),
+        });
+    }
+    if queries.dim != gallery.dim {
+        return Err(InferenceError::OtherLength {
+            path: queries.path().into(),
+            queries: queries.dim,
+            gallery_path: gallery.path().into(),
+            gallery: gallery.dim,
+        });
+    }
+    Ok(())
+}
+
+/// Queries and gallery as one matrix.
+struct Rows {
+    values: Vec<f32>,
+    classes: Vec<usize>,
+    roles: Vec<Role>,
+}
+
+/// What tells one class from another.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Class<'a> {
+    Name(&'a str),
+    Label(i64),
+}
+
+impl Rows {
+    fn of(queries: &Embeddings, gallery: Option<&Embeddings>) -> Self {
+        let by_name = gallery.is_none_or(|gallery| gallery.classes.is_some());
+        let mut numbers = BTreeMap::new();
+        let mut rows = Self {
+            values: Vec::new(),
+            classes: Vec::new(),
+            roles: Vec::new(),
+        };
+        let role = match gallery {
+            None => (Role::Both, Some(Role::Gallery)),
+            Some(_) => (Role::Query, None),
+        };
+        rows.add(queries, role, by_name, &mut numbers);
+        if let Some(gallery) = gallery {
+            let by_name = queries.classes.is_some();
+            let role = (Role::Gallery, Some(Role::Gallery));
+            rows.add(gallery, role, by_name, &mut numbers);
+        }
+        rows
+    }
+
+    /// Adds a file's rows: `known` is the role of those with a class, `unknown` of the others.
+    fn add<'a>(
+        &mut self,
+        file: &'a Embeddings,
+        (known, unknown): (Role, Option<Role>),
+        by_name: bool,
+        numbers: &mut BTreeMap<Class<'a>, usize>,
+    ) {
+        let names = file.classes.as_deref().filter(|_| by_name);
+        for (values, &label) in file.rows.chunks(file.dim).zip(&file.labels) {
+            let (class, role) = match (label, unknown) {
+                (NO_CLASS, None) => continue,
+                (NO_CLASS, Some(role)) => (UNKNOWN, role),
+                _ => {
+                    let class = match names {
+                        Some(names) => Class::Name(&names[label as usize]),
+                        None => Class::Label(label),
+                    };
+                    let next = numbers.len() + 1;
+                    (*numbers.entry(class).or_insert(next), known)
+                }
+            };
+            self.values.extend_from_slice(values);
+            self.classes.push(class);
+            self.roles.push(role);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+
+    type B = burn_flex::Flex;
+
+    /// Embeddings on a line, from a file called `name`.
+    fn file(folder: &Path, name: &str, rows: &[(f32, i64)], classes: &[&str]) -> Embeddings {
+        let path = folder.join(format!("{name}.safetensors"));
+        let embeddings = NamedEmbeddings {
+            rows: rows.iter().map(|row| row.0).collect(),
+            dim: 1,
+            labels: rows.iter().map(|row| row.1).collect(),
+            paths: vec![String::new(); rows.len()],
+            classes: classes.iter().map(ToString::to_string).collect(),
+        };
+        let output = EmbeddingOutput::new(&path).unwrap();
+        output.write(&embeddings).unwrap();
+        Embeddings::read(&path).unwrap()
+    }
+
+    fn at_1(queries: &Embeddings, gallery: Option<&Embeddings>) -> (f64, usize) {
+        let recall = retrieval::<B>(queries, gallery, &[1], &Default::default()).unwrap();
+        (recall.at[&1], recall.queries)
+    }
+
+    #[test]
+    fn rows_without_a_class_are_in_the_way_and_ask_nothing() {
+        let folder = TempDir::new().unwrap();
+        let rows = [(0.0, 0), (1.0, 0), (10.0, 1), (11.0, 1)];
+        let labelled = file(folder.path(), "a", &rows, &["x", "y"]);
+        assert_eq!(at_1(&labelled, None), (1.0, 4));
+        let rows = [&rows[..], &[(0.4, NO_CLASS), (30.0, NO_CLASS)]].concat();
+        let disturbed = file(folder.path(), "b", &rows, &["x", "y"]);
+        // The row at 0.4 is nearer to both of class x than they are to each other.
+        assert_eq!(at_1(&disturbed, None), (0.5, 4));
+    }
+
+    #[test]
+    fn classes_of_two_files_are_compared_by_name() {
+        let folder = TempDir::new().unwrap();
+        let queries = file(
+            folder.path(),
+            "q",
+            &[(0.0, 0), (10.0, 1), (5.0, NO_CLASS)],
+            &["x", "y"],
+        );
+        let gallery = [(0.1, 1), (10.1, 0), (50.0, 2)];
+        let gallery = file(folder.path(), "g", &gallery, &["y", "x", "z"]);
+        assert_eq!(at_1(&queries, Some(&gallery)), (1.0, 2));
+        // Without names in one of them the numbers count.
+        let mut nameless = gallery.clone();
+        nameless.classes = None;
+        assert_eq!(at_1(&queries, Some(&nameless)), (0.0, 2));
+    }
+
+    #[test]
+    fn a_file_is_not_its_own_gallery_and_something_must_be_findable() {
+        let folder = TempDir::new().unwrap();
+        let alone = file(folder.path(), "a", &[(0.0, 0), (1.0, 1)], &["x", "y"]);
+        let refusal = |gallery: Option<&Embeddings>| {
+            let refused = retrieval::<B>(&alone, gallery, &[1], &Default::default());
+            refused.unwrap_err().to_string()
+        };
+        assert!(refusal(Some(&alone)).contains("would find itself"));
+        assert!(refusal(None).contains("nothing could be found"));
+        let strange = file(folder.path(), "g", &[(0.0, 0)], &["z"]);
+        assert!(refusal(Some(&strange)).contains("nothing could be found"));
+        let mut longer = strange.clone();
+        longer.dim = 2;
+        assert!(refusal(Some(&longer)).contains("are 1 numbers long"));
+    }
+}

@@ -1,0 +1,205 @@
+//! `[model]`: the network that maps an image to an embedding.
+
+mod pooling;
+mod weights_source;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::pretrained::check_published;
+use crate::negatives::Space;
+use crate::setting::{Checked, SettingError, at_least, at_least_one, at_most, below_one};
+
+pub use pooling::{Descriptor, GemConfig, Pooling};
+pub use weights_source::WeightsSource;
+
+/// `[model]`: the network that maps an image to an embedding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// The convolutional network under the embedding head.
+    pub backbone: Backbone,
+    /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`
+    /// with torchvision's names; or `imagenet`, the published ones, downloaded once to the user's
+    /// cache folder; or `imagenet-v2`, where there is a second published file. Absent: random
+    /// initialisation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSource>,
+    /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several,
+    /// each with a dense layer of its own for an equal part of the embedding (CGD).
+    pub pooling: Pooling,
+    /// GeM's p, at least 1, the initial one where it is learned; only beside `gem`. Absent: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gem_power: Option<f64>,
+    /// Whether p is learned, and never falls below 1; only beside `gem`. Absent: it is fixed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gem_learned: Option<bool>,
+    /// Length D of an embedding, at least 2 for each descriptor of `pooling` and a multiple of their
+    /// number (512 in the published tables).
+    pub embedding_dim: usize,
+    /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
+    /// a file does not say, the loss decides ([`LossKind::space`](crate::loss::LossKind::space)).
+    pub normalize: bool,
+    /// Share of the pooled features that each step of training sets to 0 before the dense layer, at
+    /// least 0 and below 1.
+    pub dropout: f64,
+    /// Whether batch norms keep to their running statistics in training: the usual way to fine-tune
+    /// ImageNet weights with batches of few classes. Their γ and β train. Meant for pretrained
+    /// weights: the running statistics of a random network normalise nothing.
+    pub freeze_batch_norm: bool,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            backbone: Backbone::Conv4,
+            weights: None,
+            pooling: Pooling::default(),
+            gem_power: None,
+            gem_learned: None,
+            embedding_dim: 64,
+            normalize: true,
+            dropout: 0.0,
+            freeze_batch_norm: false,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Where its embeddings lie.
+    pub fn space(&self) -> Space {
+        if self.normalize {
+            Space::Sphere
+        } else {
+            Space::Euclidean
+        }
+    }
+
+    /// How GeM pools, if it does.
+    pub fn gem(&self) -> GemConfig {
+        let default = GemConfig::default();
+        GemConfig {
+            power: self.gem_power.unwrap_or(default.power),
+            learned: self.gem_learned.unwrap_or(default.learned),
+        }
+    }
+
+    /// Writes GeM's defaults out where it pools, so that a run's configuration says them.
+    pub(crate) fn write_out_gem(&mut self) {
+        if self.pooling.has_gem() {
+            let GemConfig { power, learned } = self.gem();
+            self.gem_power = Some(power);
+            self.gem_learned = Some(learned);
+        }
+    }
+}
+
+/// The backbones by their names in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backbone {
+    /// Four convolution blocks for images of 32 to 64 pixels.
+    Conv4,
+    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images
+    /// are re-scaled to the (x − ½) / ½ of its ImageNet weights.
+    #[serde(rename = "googlenet")]
+    GoogLeNet,
+    /// ResNet-50 in torchvision's layout, up to `layer4`.
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
+    /// convolution. With weights, images are re-scaled to the (255 x − 127) / 128 of its ImageNet
+    /// weights.
+    #[serde(rename = "efficientnet-lite0")]
+    EfficientNetLite0,
+}
+
+impl Backbone {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Conv4,
+        Self::GoogLeNet,
+        Self::ResNet50,
+        Self::EfficientNetLite0,
+    ];
+}
+
+impl fmt::Display for Backbone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conv4 => "conv4",
+            Self::GoogLeNet => "googlenet",
+            Self::ResNet50 => "resnet50",
+            Self::EfficientNetLite0 => "efficientnet-lite0",
+        })
+    }
+}
+
+impl ModelConfig {
+    /// Checks every value by itself and against the others.
+    ///
+    /// # Errors
+    ///
+    /// The first value that no network can be made with, and what to give instead.
+    pub fn check(&self) -> Checked {
+        self.check_pooling()?;
+        let descriptors = self.pooling.0.len();
+        at_least("model.embedding_dim", self.embedding_dim, 2 * descriptors)?;
+        at_most("model.embedding_dim", self.embedding_dim, 65_536)?;
+        if !self.embedding_dim.is_multiple_of(descriptors) {
+            let below = self.embedding_dim - self.embedding_dim % descriptors;
+            return Err(SettingError::value(
+                "model.embedding_dim",
+                self.embedding_dim as i64,
+                format!(
+                    "must divide by the {descriptors} descriptors of model.pooling; give {below} or \
+                     {}",
+                    below + descriptors
+                ),
+            ));
+        }
+        below_one("model.dropout", self.dropout)?;
+        let Some(source) = &self.weights else {
+            return Ok(());
+        };
+        check_published(self.backbone, source).map_err(|error| {
+            SettingError::value("model.weights", source.to_string(), error.to_string())
+        })
+    }
+
+    fn check_pooling(&self) -> Checked {
+        let refused = |reason: String| {
+            Err(SettingError::value(
+                "model.pooling",
+                self.pooling.clone(),
+                reason,
+            ))
+        };
+        if self.pooling.0.is_empty() {
+            return refused("give one or several of average, max and gem".into());
+        }
+        if let Some(twice) = self.pooling.repeated() {
+            return refused(format!(
+                "would describe the same by {twice} twice; name it once"
+            ));
+        }
+        if let Some(power) = self.gem_power {
+            at_least_one("model.gem_power", power)?;
+        }
+        let idle = [
+            ("model.gem_power", self.gem_power.is_some()),
+            ("model.gem_learned", self.gem_learned.is_some()),
+        ];
+        match idle.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) if !self.pooling.has_gem() => Err(SettingError::NotApplicable {
+                key: key.into(),
+                chosen: format!(
+                    "`model.pooling = {}`",
+                    toml::Value::from(self.pooling.clone())
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Recorded gradients against those of autodiff.
+
+use std::collections::BTreeMap;
+
+use burn::{
+    backend::Autodiff,
+    module::{AutodiffModule, Module, ModuleVisitor, Param},
+    optim::GradientsParams,
+    tensor::{Tensor, TensorData, backend::Backend},
+};
+
+use super::{Direct, Pass, Recorder, Recording, Stages, recorder::Keeps, shards::cut};
+use crate::model::{
+    Conv4, ConvAlgorithm,
+    layers::{
+        Activation, BatchNorm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
+        DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, MaxPool, Padding,
+    },
+};
+
+type B = burn_flex::Flex;
+type AB = Autodiff<B>;
+
+/// Largest error of a gradient, relative to its norm: two orders of the same sums in single
+/// precision.
+const TOLERANCE: f64 = 1e-4;
+
+/// The same through a whole network, where batch norms of few values and ReLUs amplify rounding.
+const NETWORK_TOLERANCE: f64 = 1e-3;
+
+/// What counts as nothing: a gradient that is zero but for rounding, as that of a convolution is whose
+/// batch norm sees a single value. The others are of size 1.
+const NOTHING: f64 = 1e-5;
+
+/// Numbers in [−1, 1] that repeat nowhere near.
+fn wave<Back: Backend, const D: usize>(shape: [usize; D], frequency: f64) -> Tensor<Back, D> {
+    let count = shape.iter().product::<usize>();
+    let values: Vec<f32> = (0..count)
+        .map(|i| (i as f64 * frequency + 0.3).sin() as f32)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Default::default())
+}
+
+/// The gradients there are, in the order in which a module's tensors are visited. Running statistics
+/// have none.
+struct Found<'a>(&'a GradientsParams, Vec<Vec<f64>>);
+
+impl ModuleVisitor<AB> for Found<'_> {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<AB, D>>) {
+        if let Some(gradient) = self.0.get::<B, D>(parameter.id) {
+            self.1.push(values(gradient));
+        }
+    }
+}
+
+fn in_order(gradients: &GradientsParams, module: &impl Module<AB>) -> Vec<Vec<f64>> {
+    let mut found = Found(gradients, Vec::new());
+    module.visit(&mut found);
+    found.1
+}
+
+fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let norm = expected.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let squares = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2));
+    let error = squares.sum::<f64>().sqrt();
+    assert!(
+        error <= tolerance * norm + NOTHING,
+        "{what}: {error:e} of {norm:e}"
+    );
+}
+
+fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// A step with everything that a layer may be, and one layer that nothing follows.
+#[derive(Module, Debug)]
+struct Every<B: Backend> {
+    strided: ConvolutionBlock<B>,
+    narrow: ConvolutionBlock<B>,
+    wide: ConvolutionBlock<B>,
+    pointwise: ConvolutionBlock<B>,
+    depthwise: DepthwiseBlock<B>,
+    down: DepthwiseBlock<B>,
+}
+
+impl Every<AB> {
+    fn new() -> Self {
+        let block = |input, output, k, stride, padding, activation| {
+            let convolution = ConvolutionConfig::new(input, output, k)
+                .with_stride(stride)
+                .with_padding(padding);
+            ConvolutionBlockConfig::new(convolution)
+                .with_activation(activation)
+                .with_freeze_batch_norm(stride == 2 && k == 1)
+                .init(&Default::default())
+        };
+        let depthwise = |k, stride| {
+            let convolution = DepthwiseConvolutionConfig::new(6, k)
+                .with_stride(stride)
+                .with_padding(Padding::Same);
+            DepthwiseBlockConfig::new(convolution)
+                .with_activation(Activation::Relu6)
+                .init(&Default::default())
+        };
+        let one = Padding::Symmetric(1);
+        Self {
+            strided: block(3, 4, 3, 2, Padding::Same, Activation::Relu),
+            narrow: block(4, 6, 3, 1, one, Activation::Relu),
+            wide: block(4, 6, 1, 1, Padding::Symmetric(0), Activation::None),
+            pointwise: block(12, 6, 1, 2, Padding::Symmetric(0), Activation::Relu6),
+            depthwise: depthwise(3, 1),
+            down: depthwise(5, 2),
+        }
+    }
+
+    fn pools() -> [MaxPool; 2] {
+        let pool = |stride, ceil_mode| MaxPool {
+            kernel_size: 3,
+            stride,
+            padding: 1,
+            ceil_mode,
+        };
+        [pool(1, false), pool(2, true)]
+    }
+}
+
+impl Stages<AB> for Every<AB> {
+    fn count(&self) -> usize {
+        2
+    }
+
+    fn algorithm(&self) -> ConvAlgorithm {
+        ConvAlgorithm::Im2col
+    }
+
+    fn stage<'m, P: Pass<'m, AB>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+        let algorithm = ConvAlgorithm::Im2col;
+        let [keeping, halving] = Self::pools();
+        match stage {
+            0 => {
+                let x = pass.block(&self.strided, x);
+                pass.max_pool(keeping, algorithm, x)
+            }
+            _ => {
+                let narrow = pass.block(&self.narrow, x.clone());
+                let wide = pass.block(&self.wide, x.clone());
+                let both = pass.side_by_side(vec![narrow.clone(), wide]);
+                let both = pass.block(&self.pointwise, both);
+                let narrow = pass.max_pool(halving, algorithm, narrow);
+                let narrow = pass.depthwise(&self.depthwise, narrow);
+                let sum = pass.sum(both, narrow, Activation::Relu);
+                pass.depthwise(&self.down, sum)
+            }
+        }
+    }
+}
+
+/// Maps and gradients by plain autodiff.
+fn by_autodiff<N: Stages<AB> + AutodiffModule<AB>>(
+    network: &N,
+    images: Tensor<B, 4>,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let maps = network.run(Tensor::from_inner(images), &mut Direct::default());
+    let loss = (maps.clone() * wave(maps.dims(), 0.9)).sum();
+    let gradients = GradientsParams::from_grads(loss.backward(), network);
+    (values(maps), in_order(&gradients, network))
+}
+
+fn recorded<N: Stages<AB> + AutodiffModule<AB>>(
+    network: &N,
+    images: Tensor<B, 4>,
+    recompute: bool,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let (maps, recording) = Recording::new(network, images, recompute);
+    let mut gradients = GradientsParams::new();
+    recording.backward(wave(maps.dims(), 0.9), &mut gradients);
+    (values(maps), in_order(&gradients, network))
+}
+
+#[test]
+fn recorded_gradients_of_every_layer_are_autodiffs_for_every_number_of_parts() {
+    let network = Every::new();
+    // Fewer images than threads, and parts of different sizes.
+    for images in [1, 2, 5] {
+        let images = wave([images, 22, 18, 3], 1.3);
+        let (maps, expected) = by_autodiff(&network, images.clone());
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            for recompute in [false, true] {
+                let what = format!("{threads} threads, recompute {recompute}");
+                let (found, gradients) =
+                    pool.install(|| recorded(&network, images.clone(), recompute));
+                assert_close(&what, &found, &maps, TOLERANCE);
+                assert_eq!(gradients.len(), expected.len());
+                for (found, expected) in gradients.iter().zip(&expected) {
+                    assert_close(&what, found, expected, TOLERANCE);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn recorded_gradients_of_a_network_are_autodiffs_on_both_paths() {
+    // The larger networks are compared with the originals, recorded too.
+    for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Backend] {
+        let network = Conv4::<AB>::new(algorithm, &Default::default());
+        let images: Tensor<B, 4> = wave([3, 32, 32, 3], 1.3);
+        let (maps, expected) = by_autodiff(&network, images.clone());
+        for recompute in [false, true] {
+            let what = format!("{algorithm:?}, recompute {recompute}");
+            let (found, gradients) = recorded(&network, images.clone(), recompute);
+            assert_close(&what, &found, &maps, TOLERANCE);
+            assert_eq!(gradients.len(), expected.len());
+            for (found, expected) in gradients.iter().zip(&expected) {
+                assert_close(&what, found, expected, NETWORK_TOLERANCE);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradient_of_a_tracked_input_is_autodiffs() {
+    let network = Every::new();
+    let images: Tensor<B, 4> = wave([3, 14, 14, 3], 1.3);
+    let input = Tensor::<AB, 4>::from_inner(images.clone()).require_grad();
+    let maps = network.run(input.clone(), &mut Direct::default());
+    let found = (maps.clone() * wave(maps.dims(), 0.9)).sum().backward();
+    let expected = values(input.grad(&found).unwrap());
+
+    let mut recorder = Recorder::<AB>::new(Keeps::Record);
+    let input = recorder.input(cut(images, ConvAlgorithm::Im2col), true);
+    let start = input.index();
+    let output = network.run(input, &mut recorder).index();
+    let of_output = cut(wave(maps.dims(), 0.9), ConvAlgorithm::Im2col);
+    let found = recorder.backward(start, output, of_output, &mut GradientsParams::new());
+    let found: Vec<f64> = found.unwrap().into_iter().flat_map(values).collect();
+    assert_close("input", &found, &expected, TOLERANCE);
+}
+
+#[test]
+fn running_statistics_take_a_batch_once_whether_or_not_stages_are_computed_anew() {
+    let statistics = |norm: &BatchNorm<AB>| {
+        [&norm.running_mean, &norm.running_var].map(|state| values(state.value_sync()))
+    };
+    let start = Conv4::<AB>::new(ConvAlgorithm::Im2col, &Default::default());
+    let after = |pass: &dyn Fn(&Conv4<AB>)| {
+        // A record has statistics of its own, a clone shares them.
+        let network = Conv4::<AB>::new(ConvAlgorithm::Im2col, &Default::default());
+        let network = network.load_record(start.clone().into_record());
+        pass(&network);
+        let mut found = BTreeMap::new();
+        for (i, norm) in network.norms().enumerate() {
+            found.insert(i, statistics(norm));
+        }
+        found
+    };
+    let images: Tensor<B, 4> = wave([4, 32, 32, 3], 1.3);
+    let expected = after(&|network| drop(by_autodiff(network, images.clone())));
+    for recompute in [false, true] {
+        let found = after(&|network| drop(recorded(network, images.clone(), recompute)));
+        for (i, expected) in &expected {
+            for (found, expected) in found[i].iter().zip(expected) {
+                assert_close(&format!("block {i}"), found, expected, TOLERANCE);
+            }
+        }
+    }
+}

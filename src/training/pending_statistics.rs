@@ -1,0 +1,105 @@
+//! Statistics of training steps that are still on the device.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use burn::tensor::{Tensor, TensorData, backend::Backend, read_sync};
+
+use super::metric_learner::StepStatistics;
+use crate::loss::LossStatistics;
+
+/// A read that has begun.
+type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
+
+/// The statistics of the last step, which are waited for in the next one.
+///
+/// The training thread reads them, for the reason that [`HostRecord`](super::HostRecord) gives. The copy
+/// to the host is queued behind the step itself, and waited for after the next step has been queued, so
+/// that the device always has work.
+#[derive(Clone, Default)]
+pub struct PendingStatistics(Arc<Mutex<Option<Read>>>);
+
+impl PendingStatistics {
+    /// Begins to read the statistics of a step, packed into one tensor, and gives those of the step before;
+    /// at the end of an epoch, after its `last` step, also its own.
+    pub fn push<B: Backend>(&self, packed: Tensor<B, 1>, last: bool) -> Vec<StepStatistics> {
+        let mut pending = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let before = pending.replace(begun(read(packed)));
+        let own = if last { pending.take() } else { None };
+        [before, own].into_iter().flatten().map(read_sync).collect()
+    }
+}
+
+/// Polls a read once, which queues the copy.
+fn begun(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
+    let mut read: Read = Box::pin(read);
+    match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),
+        Poll::Pending => read,
+    }
+}
+
+impl fmt::Debug for PendingStatistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PendingStatistics")
+    }
+}
+
+/// The loss's statistics and the sum of all embeddings, which is not finite if one is not, as one
+/// tensor for a single read.
+pub(super) fn pack<B: Backend>(statistics: Tensor<B, 1>, embeddings: Tensor<B, 2>) -> Tensor<B, 1> {
+    Tensor::cat(vec![statistics, embeddings.sum()], 0)
+}
+
+async fn read<B: Backend>(packed: Tensor<B, 1>) -> StepStatistics {
+    let packed = packed.into_data_async().await.expect("the step succeeded");
+    let packed = packed.convert::<f64>();
+    let values = packed.as_slice::<f64>().expect("just converted");
+    let [statistics @ .., sum] = values else {
+        panic!("statistics are packed with the sum of the embeddings");
+    };
+    let statistics = TensorData::new(statistics.to_vec(), [statistics.len()]);
+    StepStatistics {
+        loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
+        finite_embeddings: sum.is_finite(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(anchors: f32) -> Tensor<burn_flex::Flex, 1> {
+        Tensor::from_floats([2.0, anchors, 1.0, 4.0, 1.0, 1.0, 0.5], &Default::default())
+    }
+
+    #[test]
+    fn every_step_is_read_once_and_in_order() {
+        let pending = PendingStatistics::default();
+        let anchors = |read: Vec<StepStatistics>| -> Vec<usize> {
+            read.iter().map(|step| step.loss.anchors).collect()
+        };
+        assert!(pending.push(packed(1.0), false).is_empty());
+        assert_eq!(anchors(pending.push(packed(2.0), false)), [1]);
+        assert_eq!(anchors(pending.push(packed(3.0), true)), [2, 3]);
+        // An epoch of one step.
+        assert_eq!(anchors(pending.push(packed(4.0), true)), [4]);
+    }
+
+    #[test]
+    fn embeddings_that_are_not_finite_are_reported() {
+        let device = Default::default();
+        let statistics = Tensor::<burn_flex::Flex, 1>::ones([6], &device);
+        for (value, finite) in [(1.0, true), (f32::NAN, false), (f32::INFINITY, false)] {
+            let embeddings = Tensor::from_floats([[1.0, value]], &device);
+            let step = read_sync(read(pack(statistics.clone(), embeddings)));
+            assert_eq!(step.finite_embeddings, finite, "{value}");
+        }
+    }
+}
