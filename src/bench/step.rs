@@ -16,7 +16,8 @@ use crate::config::Config;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::model::{Embedder, EmbedderConfig};
 use crate::training::{
-    GroupedAdam, MetricLearner, Objective, Protocol, StepDecay, TrainStepSchedule, Validation,
+    GroupedAdam, MetricLearner, Objective, RetrievalProtocol, StepDecay, TrainStepSchedule,
+    Validation,
 };
 
 /// What is timed: the network, loss and optimiser of a configuration, on images of noise.
@@ -176,7 +177,7 @@ pub(super) fn network<B: AutodiffBackend>(
 }
 
 fn learner<B: AutodiffBackend>(embedder: Embedder<B>, config: &Config) -> MetricLearner<B> {
-    let validation = Validation::new(Protocol::default(), EpochSchedule::Always, []);
+    let validation = Validation::new(RetrievalProtocol::default(), EpochSchedule::Always, []);
     MetricLearner::new(
         embedder,
         Objective::new(config),

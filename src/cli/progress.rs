@@ -5,14 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::status;
 use crate::progress::{Progress, ProgressObserver, Unit};
 
 const IMAGES: &str = "{msg} {wide_bar} {human_pos}/{human_len} {eta}";
 const BYTES: &str =
     "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
 
-/// A bar for each task where standard error is a terminal; elsewhere a line when a task begins.
+/// A bar for each task if standard error is a terminal.
 #[derive(Default)]
 pub(super) struct ProgressBars(Mutex<BTreeMap<String, ProgressBar>>);
 
@@ -52,49 +51,8 @@ fn begin(progress: &Progress<'_>) -> ProgressBar {
     };
     bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
     bar.set_message(progress.task.to_string());
-    // What is there already must not count as speed.
+    // What was done before must not count as speed.
     let bar = bar.with_position(progress.done);
     bar.reset_eta();
-    if bar.is_hidden() {
-        status(line(progress));
-    }
     bar
-}
-
-/// A task that begins, as a line.
-fn line(progress: &Progress<'_>) -> String {
-    let count = |count: u64| match progress.unit {
-        Unit::Images => format!("{count} images"),
-        Unit::Bytes => indicatif::DecimalBytes(count).to_string(),
-    };
-    let total = progress.total.map_or("unknown size".into(), count);
-    match progress.done {
-        0 => format!("{} ({total})", progress.task),
-        done => format!(
-            "{} ({total}, resuming after {})",
-            progress.task,
-            count(done)
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_says_how_much_there_is_and_where_it_resumes() {
-        let mut progress = Progress {
-            task: "downloading a.pth",
-            done: 0,
-            total: Some(2_000_000),
-            unit: Unit::Bytes,
-        };
-        assert_eq!(line(&progress), "downloading a.pth (2.00 MB)");
-        progress.done = 500_000;
-        assert_eq!(
-            line(&progress),
-            "downloading a.pth (2.00 MB, resuming after 500.00 kB)"
-        );
-    }
 }

@@ -9,7 +9,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first value that cannot be trained with, and what to give instead.
+    /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.model.check()?;
         self.check_image_size()?;
@@ -33,13 +33,12 @@ impl Config {
             "data.image_size",
             self.data.transform.image_size as i64,
             format!(
-                "the backbone {backbone} halves the image until nothing is left; give {minimum} or more"
+                "the backbone {backbone} needs images of at least {minimum} pixels; give {minimum} or more"
             ),
         ))
     }
 
-    /// ImageNet weights expect images normalised by ImageNet's mean and deviation, or re-scaled from
-    /// there.
+    /// Pretrained weights expect images normalised by ImageNet's mean and standard deviation.
     fn check_imagenet_scale(&self) -> Checked {
         if !self.model.backbone.is_published() || self.model.weights.is_none() {
             return Ok(());
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_key_value_and_mend() {
+    fn invalid_values_are_refused_with_key_value_and_advice() {
         let beside = |set: &str| match set.split('=').next() {
             Some("negatives.points") => "negatives.name=embedding-expansion",
             Some("loss.beta") => "loss.name=multi-similarity",
@@ -87,7 +86,7 @@ mod tests {
             Some("data.train_share" | "data.single_image_classes") => "data.dataset=folder",
             _ => "training.seed=1",
         };
-        for (set, mend) in [
+        for (set, advice) in [
             ("batch.images_per_class=3", "give 2 or 4"),
             ("batch.images_per_class=1", "give 2 or more"),
             ("batch.classes=1", "give 2 or more"),
@@ -137,8 +136,8 @@ mod tests {
             ("model.gem_power=0.5", "give 1 or more"),
             ("model.dropout=1.0", "less than 1"),
             ("model.dropout=-0.1", "from 0 to 1"),
-            ("optimizer.backbone_factor=0", "above 0"),
-            ("training.freeze_epochs=-1", "expected usize"),
+            ("optimizer.backbone_lr_scale=0", "above 0"),
+            ("training.freeze_backbone_epochs=-1", "expected usize"),
             ("data.classes=7", "give 6 or 8"),
         ] {
             let message = refused(&[beside(set), set]);
@@ -147,7 +146,7 @@ mod tests {
                 message.starts_with(&format!("`{key} = ")),
                 "{set}: {message}"
             );
-            assert!(message.contains(mend), "{set}: {message}");
+            assert!(message.contains(advice), "{set}: {message}");
         }
     }
 
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn embeddings_lie_where_the_loss_is_published_unless_the_file_says_otherwise() {
+    fn normalize_follows_the_loss_unless_it_is_given() {
         let normalize = |overrides: &[&str]| {
             let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
             let config = Config::parse("", "test", &overrides).unwrap();
@@ -192,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_an_embedding_are_equal_and_not_too_short() {
-        for (dim, mend) in [(64, "give 63 or 66"), (5, "give 6 or more")] {
+    fn embedding_is_a_multiple_of_the_descriptors() {
+        for (dim, advice) in [(64, "give 63 or 66"), (5, "give 6 or more")] {
             let message = refused(&[
                 r#"model.pooling=["average", "max", "gem"]"#,
                 &format!("model.embedding_dim={dim}"),
             ]);
-            assert!(message.contains(mend), "{message}");
+            assert!(message.contains(advice), "{message}");
         }
     }
 
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn another_pooling_takes_the_keys_of_gem_with_it() {
+    fn another_pooling_drops_the_keys_of_gem() {
         let text = "[model]\npooling = \"gem\"\ngem_power = 4.0\nembedding_dim = 32\n";
         let config = Config::parse(text, "test", &["model.pooling=max".into()]).unwrap();
         config.check().unwrap();

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, each with its mend.
+//! Errors of configurations.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::setting::SettingError;
 
-/// A mistake in a configuration file or in a `--set`.
+/// An error in a configuration file or an override.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -14,13 +14,13 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
-    /// The text is not TOML, or not in the shape of a configuration.
+    /// The text is not TOML, or not a configuration.
     #[error("{origin} is not a valid configuration: {message}")]
     Syntax {
-        /// The file, or what else the text came from.
+        /// The file or other source of the text.
         origin: String,
         /// The parser's message, with line and column where it has them.
         message: String,
@@ -42,22 +42,32 @@ pub enum ConfigError {
     /// A value that its key cannot take, or a key without effect.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// What a configuration extends is not there, or cannot be extended.
+    /// A former and the present name of a key are both given.
+    #[error("{origin} sets `{former}` and `{present}`, two names of one key; remove the first")]
+    BothNames {
+        /// The file or other source of the text.
+        origin: String,
+        /// The former name.
+        former: &'static str,
+        /// The present name.
+        present: &'static str,
+    },
+    /// `extends` does not lead to a file that can be extended.
     #[error("`extends = {value}` in {origin}: {reason}")]
     Extends {
-        /// The file that extends, or what else the text came from.
+        /// The file that extends, or other source of the text.
         origin: String,
         /// The path at fault, or the whole value, as TOML.
         value: String,
-        /// Why not, and what to give instead.
+        /// The cause, and what to write instead.
         reason: String,
     },
-    /// A mistake in a key that stands in a file.
+    /// An error in a key that a file sets.
     #[error("{}: {source}", path.display())]
     InFile {
         /// The file, which may be one that another extends.
         path: PathBuf,
-        /// The mistake.
+        /// The error.
         source: Box<ConfigError>,
     },
 }

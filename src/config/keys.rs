@@ -1,6 +1,7 @@
-//! Configuration keys by their dotted names: overrides, and messages that name the key at fault.
+//! Configuration keys by their dotted names: overrides, and errors that name the key at fault.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -12,7 +13,7 @@ use crate::model::config::{Descriptor, Pooling};
 use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
-/// A key that selects which other keys of its section exist.
+/// Keys that select which other keys their section has.
 pub(super) const CHOICES: [&str; 4] = [
     "data.dataset",
     "loss.name",
@@ -28,12 +29,50 @@ const PATHS: [&str; 4] = [
     "model.weights",
 ];
 
-/// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string
-/// where it is not TOML, so that paths and names need no quotes.
+/// A known key with a similarity (Jaro-Winkler) above this is suggested for an unknown one.
+const SIMILAR: f64 = 0.7;
+
+/// Configurations that together have every key: one for each dataset, loss and negatives.
+static EVERY_CONFIG: LazyLock<Vec<Table>> = LazyLock::new(|| {
+    let mut full = Config::default();
+    full.model.weights = Some("weights.pth".into());
+    full.model.pooling = Pooling(vec![Descriptor::Gem]);
+    full.model.write_out_gem();
+    full.training.early_stopping = Some(1);
+    let mut configs = Vec::new();
+    for data in DataConfig::with_every_key() {
+        configs.push(Config {
+            data,
+            ..full.clone()
+        });
+    }
+    for kind in LossKind::all() {
+        let mut config = full.clone();
+        config.loss.kind = kind;
+        configs.push(config);
+    }
+    for negatives in NegativesConfig::all() {
+        configs.push(Config {
+            negatives,
+            ..full.clone()
+        });
+    }
+    let tables = configs.iter().map(Table::try_from);
+    tables
+        .map(|table| table.expect("a configuration is a table"))
+        .collect()
+});
+
+/// The default configuration, without the keys that are absent by default.
+pub(super) static DEFAULT_CONFIG: LazyLock<Table> =
+    LazyLock::new(|| Table::try_from(Config::default()).expect("a configuration is a table"));
+
+/// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string if it
+/// is not TOML, so that paths and names need no quotes.
 ///
 /// # Errors
 ///
-/// When the text has no `=`, no section or no key.
+/// If the text has no `=`, no section or no key.
 pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), ConfigError> {
     let malformed = || ConfigError::Override {
         text: text.to_string(),
@@ -64,25 +103,36 @@ pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), Config
     }
 }
 
+/// Adds the keys of `more`, section by section, over those of `table`.
+pub(super) fn extend(table: &mut Table, more: Table) {
+    for (section, keys) in more {
+        match (table.get_mut(&section), keys) {
+            (Some(Value::Table(under)), Value::Table(keys)) => under.extend(keys),
+            (_, keys) => {
+                table.insert(section, keys);
+            }
+        }
+    }
+}
+
 /// The dotted key that an override sets.
 pub(super) fn overridden(text: &str) -> &str {
     text.split_once('=').map_or(text, |(path, _)| path).trim()
 }
 
-/// Makes sure that `table` holds nothing but known sections.
+/// Checks that `table` has known sections only.
 ///
 /// # Errors
 ///
-/// The first key that is no section, or that should be one and is a single value.
+/// The first key that is not a section, or that is a section but has a single value.
 pub(super) fn check_sections(table: &Table) -> Result<(), ConfigError> {
     for (section, value) in table {
-        let known = known_keys();
-        let is_section = known
+        let known = EVERY_CONFIG
             .iter()
-            .any(|known| known.split('.').next() == Some(section));
+            .any(|config| config.contains_key(section));
         match value {
-            Value::Table(_) if is_section => {}
-            value if is_section => {
+            Value::Table(_) if known => {}
+            value if known => {
                 return Err(SettingError::Value {
                     key: section.clone(),
                     value: value.to_string(),
@@ -96,7 +146,7 @@ pub(super) fn check_sections(table: &Table) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Names the default way of looking for negatives where keys of `[negatives]` stand without one.
+/// Adds the default `negatives.name` to a `[negatives]` section without one.
 pub(super) fn name_negatives(table: &mut Table) {
     if let Some(Value::Table(keys)) = table.get_mut("negatives") {
         let default = NegativesConfig::default().name();
@@ -104,8 +154,8 @@ pub(super) fn name_negatives(table: &mut Table) {
     }
 }
 
-/// Tries each key of `table` by itself, beside the choices it depends on, so that a mistake is
-/// reported with the key's full name and value.
+/// Checks each key of `table` separately, beside the choice it depends on, so that an error names the
+/// key and its value.
 ///
 /// # Errors
 ///
@@ -115,36 +165,50 @@ pub(super) fn check_each(table: &Table) -> Result<(), ConfigError> {
     // The choices come first: every other key of their section depends on them.
     for choice in CHOICES {
         if let Some(value) = lookup(table, choice) {
-            check_one(&choice_of(table, choice), choice, value, "")?;
+            check_value(&choice_of(table, choice), choice, value)?;
         }
     }
     for (section, keys) in table {
         let Value::Table(keys) = keys else {
             continue;
         };
-        let choice = CHOICES
-            .iter()
-            .find(|choice| choice.split('.').next() == Some(section));
+        let choice = CHOICES.iter().find(|choice| section_of(choice) == section);
         for (key, value) in keys {
             let path = format!("{section}.{key}");
-            let mut chosen = String::new();
             let mut beside = Table::new();
             if let Some(choice) = choice {
+                check_applies(table, &path, choice)?;
                 beside = choice_of(table, choice);
-                let value = lookup(&beside, choice).or_else(|| lookup(table, choice));
-                chosen = format!(
-                    "`{choice} = {}`",
-                    value.map_or("(default)".into(), |v| v.to_string())
-                );
             }
-            check_one(&beside, &path, value, &chosen)?;
+            check_value(&beside, &path, value)?;
         }
     }
     Ok(())
 }
 
+/// Checks that some configuration with the choice that `table` makes has the key `path`.
+fn check_applies(table: &Table, path: &str, choice: &str) -> Result<(), ConfigError> {
+    let chosen = lookup(table, choice).or_else(|| lookup(&DEFAULT_CONFIG, choice));
+    let mut with_choice = EVERY_CONFIG
+        .iter()
+        .filter(|config| lookup(config, choice) == chosen)
+        .peekable();
+    // `Config::check` restricts the keys of other values, such as a list of poolings.
+    let restricts = with_choice.peek().is_some();
+    let applies = with_choice.any(|config| lookup(config, path).is_some());
+    if !restricts || applies || !known_keys().contains(path) {
+        return Ok(());
+    }
+    let value = chosen.map(Value::to_string).unwrap_or_default();
+    Err(SettingError::NotApplicable {
+        key: path.to_string(),
+        chosen: format!("`{choice} = {value}`"),
+    }
+    .into())
+}
+
 /// Checks `path = value` beside the keys of `beside`.
-fn check_one(beside: &Table, path: &str, value: &Value, chosen: &str) -> Result<(), ConfigError> {
+fn check_value(beside: &Table, path: &str, value: &Value) -> Result<(), ConfigError> {
     if !known_keys().contains(path) {
         return Err(unknown(path));
     }
@@ -152,13 +216,6 @@ fn check_one(beside: &Table, path: &str, value: &Value, chosen: &str) -> Result<
     insert(&mut table, path, value.clone());
     match Config::deserialize(table) {
         Ok(_) => Ok(()),
-        Err(error) if error.message().contains("unknown field") => {
-            Err(SettingError::NotApplicable {
-                key: path.to_string(),
-                chosen: chosen.to_string(),
-            }
-            .into())
-        }
         Err(error) => Err(SettingError::Value {
             key: path.to_string(),
             value: value.to_string(),
@@ -168,7 +225,8 @@ fn check_one(beside: &Table, path: &str, value: &Value, chosen: &str) -> Result<
     }
 }
 
-/// The choice alone, as `table` makes it: without it no other key of its section can be read.
+/// A table with `choice` alone, as `table` makes it: the other keys of the section cannot be read
+/// without it.
 fn choice_of(table: &Table, choice: &str) -> Table {
     let mut beside = Table::new();
     if let Some(value) = lookup(table, choice) {
@@ -193,27 +251,29 @@ fn insert(table: &mut Table, path: &str, value: Value) {
     }
 }
 
+fn section_of(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(section, _)| section)
+}
+
+/// The error of an unknown key, with the most similar known key or section.
 fn unknown(key: &str) -> ConfigError {
-    let similarity = |known: &String| {
-        // A bare key is compared with the last part of the known ones too: `epochs` → `training.epochs`.
+    let similarity = |known: &str| {
+        let whole = strsim::jaro_winkler(key, known);
+        // A bare key is also compared with the last part of known ones: `epochs` → `training.epochs`.
         let last = known.rsplit('.').next().unwrap_or(known);
-        strsim::jaro_winkler(key, known).max(if key.contains('.') {
-            0.0
-        } else {
-            strsim::jaro_winkler(key, last)
-        })
+        match key.contains('.') {
+            true => whole,
+            false => whole.max(strsim::jaro_winkler(key, last)),
+        }
     };
-    let mut nearest: Vec<String> = known_keys().into_iter().collect();
-    nearest.extend(
-        known_keys()
-            .iter()
-            .filter_map(|known| known.split('.').next())
-            .map(String::from),
-    );
-    let nearest = nearest
-        .into_iter()
+    let known = known_keys();
+    let sections = known.iter().map(|key| section_of(key).to_string());
+    let nearest = known
+        .iter()
+        .cloned()
+        .chain(sections)
         .map(|known| (similarity(&known), known))
-        .filter(|(similarity, _)| *similarity > 0.7)
+        .filter(|(similarity, _)| *similarity > SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known);
     ConfigError::UnknownKey {
@@ -224,28 +284,11 @@ fn unknown(key: &str) -> ConfigError {
 
 /// Every dotted key that some configuration has.
 pub(super) fn known_keys() -> BTreeSet<String> {
-    let mut full = Config::default();
-    full.model.weights = Some("weights.pth".into());
-    full.model.pooling = Pooling(vec![Descriptor::Gem]);
-    full.model.write_out_gem();
-    full.training.early_stopping = Some(1);
-    full.negatives = NegativesConfig::EmbeddingExpansion(Default::default());
     let mut keys = BTreeSet::new();
-    let mut add = |full: &Config| {
-        let table = Table::try_from(full).expect("a configuration is a table");
-        for (section, values) in &table {
-            for key in values.as_table().into_iter().flat_map(Table::keys) {
-                keys.insert(format!("{section}.{key}"));
-            }
+    for (section, values) in EVERY_CONFIG.iter().flatten() {
+        for key in values.as_table().into_iter().flat_map(Table::keys) {
+            keys.insert(format!("{section}.{key}"));
         }
-    };
-    for data in DataConfig::with_every_key() {
-        full.data = data;
-        add(&full);
-    }
-    for loss in LossKind::all() {
-        full.loss.kind = loss;
-        add(&full);
     }
     keys
 }
@@ -288,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn key_of_another_way_of_looking_for_negatives_is_refused() {
+    fn key_of_other_negatives_is_refused() {
         let message = message("[negatives]\nname = \"loop\"\npoints = 2\n", &[]);
         assert!(
             message
@@ -313,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn override_of_a_choice_takes_the_keys_of_the_one_before_with_it() {
+    fn override_of_a_choice_drops_the_keys_of_the_former_choice() {
         let text = "[loss]\nname = \"hphn-triplet\"\nmargin = 0.5\nreduction = \"mean\"\n";
         let config = Config::parse(text, "test.toml", &["loss.name=n-pair".into()]).unwrap();
         assert_eq!(config.loss.kind, LossKind::NPair(Default::default()));

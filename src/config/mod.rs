@@ -1,15 +1,16 @@
-//! The typed configuration: a TOML file with one section per subject, which may extend others,
-//! changed by dotted `--set KEY=VALUE`, checked before anything starts.
+//! The typed configuration: a TOML file with one section per subject, which may extend others.
 //!
-//! [`sections`](self) says what each key means and what its default is; [`Config::load`] reads;
-//! [`Config::check`] refuses nonsense.
+//! Overrides of the form `section.key=value` come after the file. Every value is checked before any
+//! work starts. Each module defines and checks its section; this module aggregates them, merges files,
+//! suggests known keys for unknown ones, and checks what spans sections.
 
 mod check;
 mod error;
-mod inherit;
 mod keys;
+mod layers;
 #[cfg(test)]
 mod recipe_tests;
+mod renamed;
 mod sections;
 
 use std::path::Path;
@@ -22,10 +23,11 @@ use crate::model::config::{ModelConfig, WeightsSource};
 use crate::negatives::{NegativesConfig, Space};
 
 pub use error::ConfigError;
-use inherit::Inherited;
+use layers::ConfigLayers;
+use renamed::Source;
 pub use sections::{EvaluationConfig, OptimizerConfig, TrainingConfig};
 
-/// A whole configuration, one field per TOML section. A key that is absent takes its default.
+/// A configuration, one field per TOML section. An absent key has its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -37,58 +39,81 @@ pub struct Config {
     pub batch: BatchConfig,
     /// The loss.
     pub loss: LossConfig,
-    /// Where negatives are looked for.
+    /// How negatives are generated.
     pub negatives: NegativesConfig,
-    /// Adam and its schedule.
+    /// Adam and its learning rate.
     pub optimizer: OptimizerConfig,
-    /// The run.
+    /// Epochs, seed and validation.
     pub training: TrainingConfig,
-    /// The measures.
+    /// Retrieval measures.
     pub evaluation: EvaluationConfig,
 }
 
-/// The configuration of `train` without `--config`, carried by the binary.
+/// The configuration of `train` without `--config`.
 pub const QUICKSTART: &str = include_str!("../../configs/quickstart.toml");
 
 impl Config {
-    /// Reads a configuration file and all that it extends, applies `overrides`
-    /// (`section.key=value`) in order, and checks the whole.
+    /// Reads a configuration file and its bases, applies `overrides` (`section.key=value`) in order,
+    /// and checks the result.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or is not TOML; when `extends` does not lead to files; when a file
-    /// or an override holds an unknown key or a value of the wrong type; as [`Config::check`]. Each
-    /// names the key, the file where it stands, and the mend.
+    /// If a file cannot be read or is not TOML, `extends` does not lead to files, a file or an override
+    /// has an unknown key or a value of the wrong type, or [`Config::check`] fails. Errors name the key,
+    /// the file that sets it, and what to do.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut inherited = Inherited::read(path)?;
+        let mut layers = ConfigLayers::read(path)?;
         for text in overrides {
-            inherited.forget(keys::overridden(text));
+            layers.forget(renamed::present_key(keys::overridden(text)));
         }
-        let table = inherited.table.clone();
+        let table = layers.table.clone();
         Self::resolve(table, &path.display().to_string(), overrides)
             .and_then(|config| config.check().map(|()| config))
-            .map_err(|error| inherited.locate(error))
+            .map_err(|error| layers.locate(error))
     }
 
     /// The quickstart's configuration with `overrides` applied.
     ///
     /// # Errors
     ///
-    /// As [`Config::load`], for the overrides.
+    /// See [`Config::parse`].
     pub fn quickstart(overrides: &[String]) -> Result<Self, ConfigError> {
         Self::parse(QUICKSTART, "the quickstart configuration", overrides)
     }
 
-    /// Parses the TOML `text` of `origin` (named in messages) and applies `overrides`. The text has
-    /// to be whole: it cannot extend a file.
+    /// Parses the TOML `text` and applies `overrides`. Errors call the text `origin`. It cannot extend
+    /// a file.
     ///
     /// # Errors
     ///
-    /// When the text is not TOML or extends a file; when it or an override holds an unknown key or a
-    /// value of the wrong type.
+    /// If the text is not TOML or extends a file, or if it or an override has an unknown key or a value
+    /// of the wrong type.
     pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        let table = inherit::parse(text, origin)?;
-        inherit::refuse_extends(&table, origin)?;
+        Self::parse_from(text, origin, overrides, Source::Written)
+    }
+
+    /// Parses the configuration that a run saved, and applies `overrides`. Former names of keys in the
+    /// text are read without a warning.
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::parse`].
+    pub fn parse_saved(
+        text: &str,
+        origin: &str,
+        overrides: &[String],
+    ) -> Result<Self, ConfigError> {
+        Self::parse_from(text, origin, overrides, Source::Saved)
+    }
+
+    fn parse_from(
+        text: &str,
+        origin: &str,
+        overrides: &[String],
+        source: Source,
+    ) -> Result<Self, ConfigError> {
+        let table = layers::parse(text, origin, source)?;
+        layers::refuse_extends(&table, origin)?;
         Self::resolve(table, origin, overrides)
     }
 
@@ -100,32 +125,35 @@ impl Config {
         keys::check_sections(&table)?;
         let mut over = toml::Table::new();
         for text in overrides {
-            keys::apply_override(&mut over, text)?;
+            let mut one = toml::Table::new();
+            keys::apply_override(&mut one, text)?;
+            renamed::replace_former_names(&mut one, "--set", Source::Written)?;
+            keys::extend(&mut over, one);
         }
-        // As a file that extends: another choice takes the keys of the one before with it.
-        let mut merged = Inherited::of_table(table);
-        merged.lay_over(Inherited::of_table(over));
+        // Overrides are merged as a file that extends is: another choice drops the former one's keys.
+        let mut merged = ConfigLayers::of_table(table);
+        merged.merge(ConfigLayers::of_table(over));
         let mut table = merged.table;
         keys::name_negatives(&mut table);
         keys::check_each(&table)?;
-        let chosen = keys::lookup(&table, "model.normalize").is_some();
+        let normalize_is_given = keys::lookup(&table, "model.normalize").is_some();
         let mut config = Self::deserialize(table).map_err(|error| ConfigError::Syntax {
             origin: origin.to_string(),
             message: error.message().to_string(),
         })?;
-        if !chosen {
+        if !normalize_is_given {
             config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
         config.model.write_out_gem();
         Ok(config)
     }
 
-    /// The same with the paths of the data and of a weights file made absolute, so that a run can
-    /// be evaluated and gone on with from any working directory.
+    /// Makes the paths of the data and of a weights file absolute, so that a run can be evaluated and
+    /// resumed from any working directory.
     ///
     /// # Errors
     ///
-    /// When there is no working directory.
+    /// If the working directory does not exist.
     pub fn with_absolute_root(mut self) -> std::io::Result<Self> {
         let source = self.data.source.paths_mut().into_iter();
         for path in source.chain(&mut self.data.loading.cache_dir) {

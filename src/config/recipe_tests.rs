@@ -1,18 +1,18 @@
-//! The files of `configs/`: that each can be trained with, and says what was published.
+//! Every file in `configs/` is valid and has the published values.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::inherit::Inherited;
 use super::keys::lookup;
+use super::layers::ConfigLayers;
 use super::*;
 use crate::loss::Reduction;
 
 const DATASETS: [&str; 3] = ["cars196", "cub200", "sop"];
 
-/// How a recipe's file name and its configuration call the losses.
+/// The losses: their names in a recipe's file name and in its configuration.
 const LOSSES: [(&str, &str); 5] = [
     ("triplet", "triplet"),
     ("hphn", "hphn-triplet"),
@@ -21,8 +21,8 @@ const LOSSES: [(&str, &str); 5] = [
     ("ms", "multi-similarity"),
 ];
 
-/// How they call the ways of looking for negatives.
-const WAYS: [(&str, &str); 3] = [
+/// The negatives, in the same order.
+const NEGATIVES: [(&str, &str); 3] = [
     ("none", "none"),
     ("ee", "embedding-expansion"),
     ("loop", "loop"),
@@ -46,13 +46,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn recipe(dataset: &str, loss: &str, way: &str) -> PathBuf {
-    Path::new("configs").join(format!("{dataset}/{loss}-{way}.toml"))
+fn recipe(dataset: &str, loss: &str, negatives: &str) -> PathBuf {
+    Path::new("configs").join(format!("{dataset}/{loss}-{negatives}.toml"))
 }
 
-/// The keys of a file and its bases, before they are checked.
-fn inherited(path: &Path) -> Table {
-    Inherited::read(path)
+/// The keys of a file and its bases, unchecked.
+fn layered(path: &Path) -> Table {
+    ConfigLayers::read(path)
         .unwrap_or_else(|error| panic!("{error}"))
         .table
 }
@@ -79,16 +79,16 @@ fn shipped_configurations_are_valid() {
 }
 
 #[test]
-fn every_dataset_has_a_recipe_for_every_loss_with_every_way() {
+fn every_dataset_has_a_recipe_for_every_loss_and_negatives() {
     for dataset in DATASETS {
         for (loss, loss_name) in LOSSES {
-            for (way, way_name) in WAYS {
-                let path = recipe(dataset, loss, way);
-                let table = inherited(&path);
+            for (negatives, negatives_name) in NEGATIVES {
+                let path = recipe(dataset, loss, negatives);
+                let table = layered(&path);
                 let text = |key| value(&table, key).as_str();
                 let number = |key| value(&table, key).as_integer().unwrap();
                 assert_eq!(text("loss.name"), Some(loss_name), "{path:?}");
-                assert_eq!(text("negatives.name"), Some(way_name), "{path:?}");
+                assert_eq!(text("negatives.name"), Some(negatives_name), "{path:?}");
                 assert_eq!(text("data.dataset"), Some(dataset), "{path:?}");
                 assert_eq!(text("model.backbone"), Some("googlenet"), "{path:?}");
                 let batch = number("batch.classes") * number("batch.images_per_class");
@@ -99,11 +99,11 @@ fn every_dataset_has_a_recipe_for_every_loss_with_every_way() {
 }
 
 #[test]
-fn ways_differ_in_their_negatives_alone() {
+fn recipes_of_one_loss_differ_only_in_their_negatives() {
     for dataset in DATASETS {
         for (loss, _) in LOSSES {
-            let [none, ee, looped] = WAYS.map(|(way, _)| {
-                let mut table = inherited(&recipe(dataset, loss, way));
+            let [none, ee, looped] = NEGATIVES.map(|(negatives, _)| {
+                let mut table = layered(&recipe(dataset, loss, negatives));
                 table.remove("negatives").unwrap();
                 table
             });
@@ -113,7 +113,7 @@ fn ways_differ_in_their_negatives_alone() {
 }
 
 #[test]
-fn every_base_is_built_on() {
+fn every_base_is_extended() {
     let mut texts = String::new();
     for path in files(Path::new("configs")) {
         texts.push_str(&fs::read_to_string(path).unwrap());
@@ -127,7 +127,7 @@ fn every_base_is_built_on() {
 }
 
 #[test]
-fn the_published_recipe_says_what_was_published() {
+fn published_recipe_has_the_published_values() {
     let config = loaded(&recipe("cars196", "hphn", "loop"));
     assert_eq!(config.batch.classes * config.batch.images_per_class, 128);
     assert_eq!(config.batch.images_per_class, 32);
@@ -152,22 +152,22 @@ fn losses_have_the_published_values() {
         ("n-pair", "batch.images_per_class", Value::Integer(2)),
         ("hphn", "batch.images_per_class", Value::Integer(32)),
     ] {
-        let table = inherited(&recipe("cars196", loss, "loop"));
+        let table = layered(&recipe("cars196", loss, "loop"));
         assert_eq!(*value(&table, key), published, "{loss}");
     }
-    let expansion = inherited(&recipe("cub200", "ms", "ee"));
+    let expansion = layered(&recipe("cub200", "ms", "ee"));
     assert_eq!(*value(&expansion, "negatives.points"), Value::Integer(2));
 }
 
 #[test]
-fn recall_is_measured_where_the_datasets_tables_give_it() {
+fn recall_is_measured_at_the_k_of_the_published_tables() {
     for (dataset, published) in [
         ("cars196", [1, 2, 4, 8]),
         ("cub200", [1, 2, 4, 8]),
         ("sop", [1, 10, 100, 1000]),
     ] {
         for (loss, _) in LOSSES {
-            let table = inherited(&recipe(dataset, loss, "none"));
+            let table = layered(&recipe(dataset, loss, "none"));
             let expected = Value::Array(published.into_iter().map(Value::Integer).collect());
             assert_eq!(*value(&table, "evaluation.recall"), expected, "{dataset}");
         }
@@ -175,9 +175,9 @@ fn recall_is_measured_where_the_datasets_tables_give_it() {
 }
 
 #[test]
-fn products_come_in_pairs_whatever_the_loss() {
+fn products_have_two_images_of_a_class_for_every_loss() {
     for (loss, _) in LOSSES {
-        let table = inherited(&recipe("sop", loss, "loop"));
+        let table = layered(&recipe("sop", loss, "loop"));
         let count = value(&table, "batch.images_per_class");
         assert_eq!(*count, Value::Integer(2), "{loss}");
     }

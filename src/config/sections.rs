@@ -11,10 +11,10 @@ use crate::setting::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
-    /// Learning rate before any decay, above 0 (1e-4 in the published recipe); the backbone's is
-    /// `backbone_factor` times it.
+    /// Learning rate before any decay, above 0 (published: 1e-4). That of the backbone is
+    /// `backbone_lr_scale` times this.
     pub learning_rate: f64,
-    /// L2 penalty added to the gradient (not decoupled), at least 0 (5e-4 published).
+    /// L2 penalty added to the gradient (not decoupled), at least 0 (published: 5e-4).
     pub weight_decay: f64,
     /// Adam's β₁, 0 ≤ β₁ < 1.
     pub beta_1: f64,
@@ -22,12 +22,12 @@ pub struct OptimizerConfig {
     pub beta_2: f64,
     /// Adam's ε, above 0.
     pub epsilon: f64,
-    /// Epochs after which the learning rate is multiplied by `decay_factor`, rising.
+    /// Epochs after which the learning rate is multiplied by `decay_factor`, increasing.
     pub decay_epochs: Vec<usize>,
     /// Factor of each decay, above 0 and at most 1.
     pub decay_factor: f64,
     /// The backbone's learning rate as a multiple of the head's, above 0.
-    pub backbone_factor: f64,
+    pub backbone_lr_scale: f64,
 }
 
 impl Default for OptimizerConfig {
@@ -40,29 +40,30 @@ impl Default for OptimizerConfig {
             epsilon: 1e-8,
             decay_epochs: Vec::new(),
             decay_factor: 0.5,
-            backbone_factor: 1.0,
+            backbone_lr_scale: 1.0,
         }
     }
 }
 
-/// `[training]`: how long, from which seed, and how often the test split is measured.
+/// `[training]`: epochs, seed, and how often the test split is evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
-    /// Epochs; one is (training classes × K) images, the last partial batch dropped, as published.
+    /// Epochs. An epoch has (training classes × K) images; the last partial batch is dropped, as
+    /// published.
     pub epochs: usize,
-    /// For so many epochs, from the first, only the head trains: the backbone works as at evaluation
-    /// and nothing in it changes. With `epochs` or more, always (linear probing).
-    pub freeze_epochs: usize,
-    /// Whether a training step keeps only what goes into each stage of the backbone and computes the
-    /// rest anew for the gradients: a fraction of the memory for about a third more time, and the same
-    /// numbers.
+    /// Number of first epochs in which only the head trains. The backbone runs as in evaluation and
+    /// does not change. With `epochs` or more this is linear probing.
+    pub freeze_backbone_epochs: usize,
+    /// Whether a training step keeps only the inputs of the backbone's stages and computes the other
+    /// activations again for the gradients. It takes a fraction of the memory and about a third more
+    /// time; results are bit-identical.
     pub gradient_checkpointing: bool,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
     pub seed: u64,
-    /// The test split is embedded and measured after every so many epochs, and after the last.
+    /// Number of epochs between evaluations of the test split. The last epoch is always evaluated.
     pub validate_every: usize,
-    /// Stop when R@1 has not risen for so many epochs. Absent: never.
+    /// Number of epochs without a higher R@1 after which training stops. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<usize>,
 }
@@ -71,7 +72,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             epochs: 20,
-            freeze_epochs: 0,
+            freeze_backbone_epochs: 0,
             gradient_checkpointing: false,
             seed: 1,
             validate_every: 1,
@@ -80,16 +81,16 @@ impl Default for TrainingConfig {
     }
 }
 
-/// `[evaluation]`: what is measured on the test split.
+/// `[evaluation]`: the measures of the test split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
-    /// The K of Recall@K, rising, each at least 1.
+    /// The K of Recall@K, increasing, beginning with 1.
     pub recall: Vec<usize>,
-    /// Images embedded at once; it changes speed and memory, never a measure.
+    /// Images embedded at once. It affects speed and memory only.
     pub batch_size: usize,
-    /// Whether an image's embedding is the mean of its own and its mirror image's, scaled again to
-    /// unit length where embeddings are. Off in the published tables.
+    /// Whether the embedding of an image is the mean of the embeddings of the image and its mirror
+    /// image, scaled to unit length again if embeddings are. The published tables do not use it.
     pub mirror: bool,
 }
 
@@ -108,14 +109,14 @@ impl OptimizerConfig {
     ///
     /// # Errors
     ///
-    /// The first value that cannot be trained with, and what to give instead.
+    /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Checked {
         positive("optimizer.learning_rate", self.learning_rate)?;
         not_negative("optimizer.weight_decay", self.weight_decay)?;
         positive("optimizer.epsilon", self.epsilon)?;
         below_one("optimizer.beta_1", self.beta_1)?;
         below_one("optimizer.beta_2", self.beta_2)?;
-        positive("optimizer.backbone_factor", self.backbone_factor)?;
+        positive("optimizer.backbone_lr_scale", self.backbone_lr_scale)?;
         positive("optimizer.decay_factor", self.decay_factor)?;
         if self.decay_factor > 1.0 {
             return Err(SettingError::value(
@@ -133,7 +134,7 @@ impl TrainingConfig {
     ///
     /// # Errors
     ///
-    /// The first value that cannot be trained with, and what to give instead.
+    /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Checked {
         at_least("training.epochs", self.epochs, 1)?;
         at_least("training.validate_every", self.validate_every, 1)?;
@@ -156,7 +157,7 @@ impl EvaluationConfig {
     ///
     /// # Errors
     ///
-    /// The first value that cannot be measured with, and what to give instead.
+    /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Checked {
         at_least("evaluation.batch_size", self.batch_size, 1)?;
         at_most("evaluation.batch_size", self.batch_size, 65_536)?;

@@ -1,4 +1,4 @@
-//! The record of a run, epoch by epoch: a line of `metrics.jsonl`, reported to the observer.
+//! The record of each epoch: a line of `metrics.jsonl`, reported to the observer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::run_folder::{EpochRecord, RunFolder};
 use super::validation::Validation;
 use crate::geometry::Measure;
 
-/// Collects what Burn's metrics send and writes it down at the end of each epoch.
+/// Collects the entries of Burn's metrics and records their means at the end of each epoch.
 pub struct EpochLog {
     folder: RunFolder,
     validation: Validation,
@@ -23,7 +23,7 @@ pub struct EpochLog {
     epochs: usize,
     observer: Arc<dyn TrainingObserver>,
     names: HashMap<MetricId, String>,
-    /// Entries of the epoch under way, by metric and split.
+    /// Entries of the current epoch, by metric and split.
     entries: HashMap<(String, Split), Vec<NumericEntry>>,
     /// Weighted means of finished epochs.
     means: HashMap<(String, Split, usize), f64>,
@@ -31,7 +31,7 @@ pub struct EpochLog {
 }
 
 impl EpochLog {
-    /// A log into `folder` of a run of `epochs` epochs.
+    /// Creates a log into `folder` of a run of `epochs` epochs.
     pub fn new(
         folder: RunFolder,
         validation: Validation,
@@ -54,7 +54,7 @@ impl EpochLog {
 
     fn end_epoch(&mut self, epoch: usize) {
         if !self.validation.is_complete(epoch) || self.failure.network_is_broken() {
-            // A resumed run does this epoch again.
+            // A resumed run repeats this epoch.
             return;
         }
         let learning_rate = LearningRateMetric::new().name();
@@ -129,14 +129,14 @@ impl MetricLogger for EpochLog {
                 self.means.insert((name, split, epoch), mean);
             }
         }
-        // The last event of an epoch, with or without a validation.
+        // The last event of an epoch, whether or not it is validated.
         if summary.split == Split::Valid {
             self.end_epoch(epoch);
         }
     }
 }
 
-/// The mean of entries weighted by their counts; `None` when nothing was counted.
+/// The mean of entries weighted by their counts; `None` if all counts are 0.
 fn weighted_mean(entries: &[NumericEntry]) -> Option<f64> {
     let (sum, count) = entries
         .iter()
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mean_is_weighted_by_counts_and_leaves_out_what_weighs_nothing() {
+    fn mean_is_weighted_by_counts_and_ignores_entries_of_weight_zero() {
         let entry = |aggregated_value, count| NumericEntry::Aggregated {
             aggregated_value,
             count,

@@ -1,8 +1,8 @@
-//! Records that hold numbers of the host.
+//! Records on the host.
 //!
-//! Burn writes checkpoints in threads of their own, and a record holds tensors of the device. Burn
-//! 0.21's fusion cannot read a tensor in another thread than the one that computed it (burn issues
-//! 4947, 4347), so the training thread reads the tensors and hands over what it read.
+//! Burn writes checkpoints in separate threads, and its records hold tensors on the device. Burn 0.21's
+//! fusion cannot read a tensor in a thread other than the one that computed it (burn issues 4947, 4347).
+//! So the training thread reads the tensors, and the record holds their values.
 
 use burn::record::{FullPrecisionSettings, PrecisionSettings, Record};
 use burn::tensor::backend::Backend;
@@ -20,10 +20,10 @@ impl<B: Backend, R: Record<B>> HostRecord<B, R> {
         }
     }
 
-    /// The record, its tensors uploaded to `device` by this thread.
+    /// Uploads the tensors to `device` in this thread.
     ///
-    /// Burn's Learner restores to the backend's default device, from which CubeCL 0.10 cannot move
-    /// tensors to another one.
+    /// Burn's Learner restores to the backend's default device, and CubeCL 0.10 cannot move tensors from
+    /// there to another one.
     pub fn upload(self, device: &B::Device) -> R {
         R::from_item(self.item, device)
     }

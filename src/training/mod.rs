@@ -1,6 +1,11 @@
-//! Training with Burn's Learner: steps, metrics, checkpoints, and the run folder they go into.
+//! Training with Burn's Learner: the step, metrics, checkpoints, and the run folder.
+//!
+//! [`train`] starts a run and [`resume`] continues one. [`MetricLearner`] is the module that the Learner
+//! trains, a loss over embeddings ([`Objective`]) is what it minimises, and [`GroupedAdam`] with
+//! [`StepDecay`] updates its parameters. A [`TrainingObserver`] receives the epochs.
 
-mod checkpoints;
+mod checkpoint;
+mod early_stopping;
 mod epoch_log;
 mod error;
 mod failure;
@@ -8,34 +13,41 @@ mod host_record;
 mod measure;
 mod metric_learner;
 mod metrics;
+mod network;
 mod noop_renderer;
+mod objective;
 mod observer;
 mod optimizer;
 mod pending_statistics;
 mod resume;
+mod run_context;
 mod run_folder;
 mod schedule;
+mod step;
 mod step_options;
+mod train;
 mod training_loop;
 mod validation;
 
-pub use checkpoints::{CheckpointRecorder, CheckpointRetention, EarlyStopping};
+pub use checkpoint::{CheckpointRecorder, CheckpointRetention};
+pub use early_stopping::EarlyStopping;
 pub use epoch_log::EpochLog;
 pub use error::TrainingError;
 pub use failure::TrainingFailure;
 pub use host_record::HostRecord;
-pub use measure::{load_embedder, measure};
-pub use metric_learner::{
-    FinishedSteps, ForwardPass, MetricLearner, MetricLearnerRecord, Objective, StepStatistics,
-    Validated,
-};
+pub use measure::measure;
+pub use metric_learner::{MetricLearner, MetricLearnerRecord};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+pub use network::load_embedder;
+pub use objective::Objective;
 pub use observer::{Display, TrainingEvent, TrainingObserver};
 pub use optimizer::GroupedAdam;
 pub use pending_statistics::PendingStatistics;
 pub use resume::resume;
+pub use run_context::{RunContext, TrainingSummary};
 pub use run_folder::{Checkpoint, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
 pub use schedule::StepDecay;
+pub use step::{FinishedSteps, ForwardPass, StepStatistics, Validated};
 pub use step_options::TrainStepSchedule;
-pub use training_loop::{RunContext, TrainingSummary, train};
-pub use validation::{Protocol, SplitEmbeddings, Validation};
+pub use train::train;
+pub use validation::{RetrievalProtocol, SplitEmbeddings, Validation};

@@ -1,4 +1,4 @@
-//! A renderer that shows nothing: where there is no dashboard the epoch log prints.
+//! A renderer for trainings without a dashboard.
 
 use burn_train::metric::MetricDefinition;
 use burn_train::renderer::{
@@ -6,7 +6,7 @@ use burn_train::renderer::{
     MetricsRendererTraining, ProgressType, TrainingProgress,
 };
 
-/// Shows nothing.
+/// Renders nothing; the observer receives the epochs.
 pub(super) struct NoopRenderer;
 
 impl MetricsRendererTraining for NoopRenderer {

@@ -1,4 +1,4 @@
-//! Adam, with a learning rate of its own for the backbone.
+//! Adam with parameter groups.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
@@ -13,19 +13,19 @@ use super::HostRecord;
 use super::metric_learner::MetricLearner;
 use crate::config::OptimizerConfig;
 
-/// Adam (Kingma & Ba 2015) with L2 weight decay added to the gradient, whose learning rate is
-/// multiplied by a factor for the parameters of the backbone. A parameter without a gradient is
-/// left alone, by weight decay too.
+/// Adam (Kingma & Ba 2015) with L2 weight decay added to the gradient, and two parameter groups: the
+/// learning rate of the backbone is a multiple of that of the other parameters. Parameters without a
+/// gradient do not change; weight decay does not apply to them either.
 #[derive(Clone)]
 pub struct GroupedAdam<B: AutodiffBackend> {
     adam: OptimizerAdaptor<Adam, MetricLearner<B>, B>,
-    backbone_factor: f64,
-    /// Where a record's state goes.
+    backbone_lr_scale: f64,
+    /// The device of a loaded state.
     device: B::Device,
 }
 
 impl<B: AutodiffBackend> GroupedAdam<B> {
-    /// The optimiser of a configuration for parameters on `device`.
+    /// Creates the optimiser of a configuration for parameters on `device`.
     pub fn new(config: &OptimizerConfig, device: &B::Device) -> Self {
         let adam = AdamConfig::new()
             .with_beta_1(config.beta_1 as f32)
@@ -34,7 +34,7 @@ impl<B: AutodiffBackend> GroupedAdam<B> {
             .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)));
         Self {
             adam: adam.init(),
-            backbone_factor: config.backbone_factor,
+            backbone_lr_scale: config.backbone_lr_scale,
             device: device.clone(),
         }
     }
@@ -44,11 +44,10 @@ impl<B: AutodiffBackend> GroupedAdam<B> {
 type AdamRecord<B> =
     <OptimizerAdaptor<Adam, MetricLearner<B>, B> as Optimizer<MetricLearner<B>, B>>::Record;
 
-/// A step is two steps of one Adam, which keeps its state for each parameter by itself and takes the
-/// rate as a factor of the step: first those parameters that have the gradients of the backbone, then
-/// the others.
+/// A step is two steps of one Adam, which keeps a separate state for each parameter: first for the
+/// gradients of the backbone, then for the others.
 impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
-    // Adam's own: the checkpoints are those of a training with one rate.
+    // Adam's own record: checkpoints do not depend on the groups.
     type Record = HostRecord<B, AdamRecord<B>>;
 
     fn step(
@@ -57,10 +56,10 @@ impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
         learner: MetricLearner<B>,
         mut gradients: GradientsParams,
     ) -> MetricLearner<B> {
-        let of_backbone = take_backbones(&mut gradients, &learner);
+        let backbone = split_backbone(&mut gradients, &learner);
         let learner = self
             .adam
-            .step(rate * self.backbone_factor, learner, of_backbone);
+            .step(rate * self.backbone_lr_scale, learner, backbone);
         self.adam.step(rate, learner, gradients)
     }
 
@@ -71,14 +70,14 @@ impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
         mut gradients: MultiGradientsParams,
     ) -> MetricLearner<B> {
         let devices = gradients.grads.iter_mut();
-        let of_backbone = MultiGradientsParams {
+        let backbone = MultiGradientsParams {
             grads: devices
-                .map(|(of_device, device)| (take_backbones(of_device, &learner), *device))
+                .map(|(of_device, device)| (split_backbone(of_device, &learner), *device))
                 .collect(),
         };
         let learner = self
             .adam
-            .step_multi(rate * self.backbone_factor, learner, of_backbone);
+            .step_multi(rate * self.backbone_lr_scale, learner, backbone);
         self.adam.step_multi(rate, learner, gradients)
     }
 
@@ -94,25 +93,25 @@ impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
     }
 }
 
-/// Takes the gradients of the backbone's parameters out of `gradients`.
-fn take_backbones<B: AutodiffBackend>(
+/// Removes the gradients of the backbone's parameters from `gradients` and returns them.
+fn split_backbone<B: AutodiffBackend>(
     gradients: &mut GradientsParams,
     learner: &MetricLearner<B>,
 ) -> GradientsParams {
-    let mut taking = Taking {
+    let mut splitter = GradientSplitter {
         from: gradients,
         taken: GradientsParams::new(),
     };
-    learner.embedder.backbone.visit(&mut taking);
-    taking.taken
+    learner.embedder.backbone.visit(&mut splitter);
+    splitter.taken
 }
 
-struct Taking<'a> {
+struct GradientSplitter<'a> {
     from: &'a mut GradientsParams,
     taken: GradientsParams,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Taking<'_> {
+impl<B: AutodiffBackend> ModuleVisitor<B> for GradientSplitter<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.from.remove::<B::InnerBackend, D>(parameter.id) {
             self.taken.register(parameter.id, gradient);
@@ -134,7 +133,7 @@ mod tests {
     use crate::config::Config;
     use crate::data::{EpochSchedule, ImageBatch};
     use crate::model::EmbedderConfig;
-    use crate::training::{Objective, Protocol, TrainStepSchedule, Validation};
+    use crate::training::{Objective, RetrievalProtocol, TrainStepSchedule, Validation};
 
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
@@ -147,7 +146,7 @@ mod tests {
             EmbedderConfig::from(&config.model).init(&Default::default()),
             Objective::new(config),
             TrainStepSchedule::new(config),
-            Validation::new(Protocol::default(), EpochSchedule::Always, []),
+            Validation::new(RetrievalProtocol::default(), EpochSchedule::Always, []),
         )
     }
 
@@ -166,8 +165,8 @@ mod tests {
         }
     }
 
-    /// As evaluation sees them: the network in training holds its last update of running
-    /// statistics back.
+    /// The tensors of the evaluation network: the training network delays its last update of running
+    /// statistics.
     fn tensors(learner: &MetricLearner<AB>) -> Tensors {
         let embedder = learner.embedder.valid();
         let tensors = embedder.collect(None, None, false).into_iter();
@@ -179,7 +178,7 @@ mod tests {
             .collect()
     }
 
-    /// How far each number moves in a step with the gradients of one batch.
+    /// The change of each number in a step with the gradients of one batch.
     fn movement(start: &MetricLearner<AB>, config: &Config) -> Tensors {
         let gradients = TrainStep::step(start, batch(1)).grads;
         let moved = GroupedAdam::new(&config.optimizer, &Default::default()).step(
@@ -199,12 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn backbone_moves_the_factor_as_far_and_the_head_as_far_as_ever() {
+    fn backbone_moves_by_the_scaled_rate_and_the_head_by_the_full_rate() {
         const FACTOR: f32 = 0.25;
         let mut config = Config::default();
         let start = learner(&config);
         let whole = movement(&start, &config);
-        config.optimizer.backbone_factor = f64::from(FACTOR);
+        config.optimizer.backbone_lr_scale = f64::from(FACTOR);
         let scaled = movement(&start, &config);
         for (name, whole) in whole.iter().filter(|(name, _)| !name.contains("running_")) {
             let factor = if name.starts_with("backbone") {
@@ -221,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn frozen_epochs_leave_the_backbone_as_it_is_and_adam_without_its_state() {
+    fn frozen_epochs_change_neither_the_backbone_nor_its_state_in_adam() {
         let mut config = Config::default();
-        config.training.freeze_epochs = 2;
+        config.training.freeze_backbone_epochs = 2;
         let mut learner = learner(&config);
         let mut optimizer = GroupedAdam::new(&config.optimizer, &Default::default());
         let start = tensors(&learner);

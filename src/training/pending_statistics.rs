@@ -8,36 +8,36 @@ use std::task::{Context, Poll, Waker};
 
 use burn::tensor::{Tensor, TensorData, backend::Backend, read_sync};
 
-use super::metric_learner::StepStatistics;
+use super::step::StepStatistics;
 use crate::loss::LossStatistics;
 
-/// A read that has begun.
+/// A read that is queued.
 type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
 
-/// The statistics of the last step, which are waited for in the next one.
+/// The statistics of the last step, which the next step waits for.
 ///
-/// The training thread reads them, for the reason that [`HostRecord`](super::HostRecord) gives. The copy
-/// to the host is queued behind the step itself, and waited for after the next step has been queued, so
-/// that the device always has work.
+/// The training thread reads them for the reason given at [`HostRecord`](super::HostRecord). The copy to
+/// the host is queued behind the step, and awaited after the next step is queued, so that the device
+/// always has work.
 #[derive(Clone, Default)]
 pub struct PendingStatistics(Arc<Mutex<Option<Read>>>);
 
 impl PendingStatistics {
-    /// Begins to read the statistics of a step, packed into one tensor, and gives those of the step before;
-    /// at the end of an epoch, after its `last` step, also its own.
+    /// Queues the read of a step's packed statistics and returns those of the step before. After the
+    /// `last` step of an epoch, also returns its own.
     pub fn push<B: Backend>(&self, packed: Tensor<B, 1>, last: bool) -> Vec<StepStatistics> {
         let mut pending = self
             .0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = pending.replace(begun(read(packed)));
+        let before = pending.replace(queued(read(packed)));
         let own = if last { pending.take() } else { None };
         [before, own].into_iter().flatten().map(read_sync).collect()
     }
 }
 
 /// Polls a read once, which queues the copy.
-fn begun(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
+fn queued(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
     let mut read: Read = Box::pin(read);
     match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),
@@ -51,8 +51,8 @@ impl fmt::Debug for PendingStatistics {
     }
 }
 
-/// The loss's statistics and the sum of all embeddings, which is not finite if one is not, as one
-/// tensor for a single read.
+/// Packs the loss's statistics and the sum of all embeddings into one tensor, so that there is a single
+/// read. The sum is not finite if an embedding is not.
 pub(super) fn pack<B: Backend>(statistics: Tensor<B, 1>, embeddings: Tensor<B, 2>) -> Tensor<B, 1> {
     Tensor::cat(vec![statistics, embeddings.sum()], 0)
 }

@@ -1,4 +1,4 @@
-//! Going on with a run from its last checkpoint.
+//! Resuming a run from its last checkpoint.
 
 use std::path::PathBuf;
 
@@ -7,23 +7,23 @@ use burn::optim::Optimizer;
 use burn::record::{Record, Recorder};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::measure::network;
 use super::metric_learner::MetricLearner;
+use super::network::embedder_config;
+use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError};
-use super::training_loop::{
-    RunContext, TrainingLoop, TrainingSummary, open_data, report_start, schedule,
-};
+use super::train::{open_data, report_start};
+use super::training_loop::{TrainingLoop, validation_schedule};
 use super::{CheckpointRecorder, GroupedAdam, TrainingError};
 use crate::backend::ComputeContext;
 use crate::config::Config;
 
-/// Goes on with a run from its last checkpoint, to the configured epochs or those given in
-/// `overrides` (`training.epochs=N`). It ends where the unbroken run would have ended.
+/// Resumes a run from its last checkpoint, up to the configured epochs or those in `overrides`
+/// (`training.epochs=N`). The result equals that of the uninterrupted run.
 ///
 /// # Errors
 ///
-/// When the folder holds no run, none but damaged checkpoints, or no epochs left to train, when the
-/// images are others, when `overrides` change more than the epochs and the loading, or as [`train`](super::train).
+/// If every checkpoint is damaged, no epochs are left, the images are not those of the run, `overrides`
+/// change more than epochs and loading, or [`train`](super::train) would fail.
 pub fn resume<B: AutodiffBackend>(
     folder: RunFolder,
     overrides: &[String],
@@ -41,11 +41,11 @@ pub fn resume<B: AutodiffBackend>(
     {
         return Err(RunFolderError::Damaged {
             path: folder.path().join("metrics.jsonl"),
-            message: "it lacks the untrained network's measurement; start a new run".to_string(),
+            message: "it does not contain epoch 0; start a new run".to_string(),
         }
         .into());
     }
-    let epoch = last_whole_checkpoint::<B>(&folder, &history, context.compute)?;
+    let epoch = last_complete_checkpoint::<B>(&folder, &history, context.compute)?;
     if epoch >= Some(config.training.epochs) {
         return Err(RunFolderError::Finished {
             path: folder.path().to_path_buf(),
@@ -53,9 +53,9 @@ pub fn resume<B: AutodiffBackend>(
         }
         .into());
     }
-    let mut network = network(&config, context.compute);
-    // Interrupted in its first epoch: the network of the start is a function of the seed and of the
-    // pretrained weights; later ones are in the checkpoints.
+    let mut network = embedder_config(&config, context.compute);
+    // A run that was interrupted in its first epoch begins again from the seed and the pretrained
+    // weights.
     if epoch.is_none() {
         network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
@@ -69,12 +69,13 @@ pub fn resume<B: AutodiffBackend>(
         folder.replace_config(&config)?;
     }
     let done = epoch.unwrap_or(0);
-    let schedule = schedule(&config, done + 1);
+    let schedule = validation_schedule(&config, done + 1);
     let history: Vec<EpochRecord> = history
         .into_iter()
         .filter(|record| record.epoch <= done)
         .map(|mut record| {
-            // The last epoch of a shorter run was measured; in the longer one it would not be.
+            // A run's last epoch is always evaluated. The uninterrupted longer run would not have
+            // evaluated it.
             if record.epoch > 0 && !schedule.includes(record.epoch) {
                 record.recall = None;
             }
@@ -98,7 +99,7 @@ pub fn resume<B: AutodiffBackend>(
     training_loop.run(context)
 }
 
-/// Warns where the number of threads is not the run's.
+/// Warns if the number of threads differs from when the run began.
 fn warn_of_other_threads<B: Backend>(before: Option<usize>, compute: &ComputeContext<B>) {
     let now = compute.in_process.then(rayon::current_num_threads);
     if let (Some(before), Some(now)) = (before, now)
@@ -111,12 +112,12 @@ fn warn_of_other_threads<B: Backend>(before: Option<usize>, compute: &ComputeCon
     }
 }
 
-/// The last epoch that was recorded and whose checkpoint can be read; none before the first.
+/// The last recorded epoch with a readable checkpoint; `None` if there is no checkpoint yet.
 ///
 /// # Errors
 ///
-/// When there are checkpoints and all are damaged.
-fn last_whole_checkpoint<B: AutodiffBackend>(
+/// If there are checkpoints and all are damaged.
+fn last_complete_checkpoint<B: AutodiffBackend>(
     folder: &RunFolder,
     history: &[EpochRecord],
     compute: &ComputeContext<B>,
@@ -128,10 +129,12 @@ fn last_whole_checkpoint<B: AutodiffBackend>(
         if !history.iter().any(|record| record.epoch == epoch) {
             continue;
         }
-        let read =
-            readable::<B, <MetricLearner<B> as Module<B>>::Record>(folder.model(epoch), compute)
-                .and_then(|()| readable::<B, AdamRecord<B>>(folder.optimizer(epoch), compute))
-                .and_then(|()| readable::<B, usize>(folder.schedule(epoch), compute));
+        let read = check_readable::<B, <MetricLearner<B> as Module<B>>::Record>(
+            folder.model(epoch),
+            compute,
+        )
+        .and_then(|()| check_readable::<B, AdamRecord<B>>(folder.optimizer(epoch), compute))
+        .and_then(|()| check_readable::<B, usize>(folder.schedule(epoch), compute));
         match read {
             Ok(()) => return Ok(Some(epoch)),
             Err(error) => damage = damage.or(Some(error)),
@@ -140,7 +143,7 @@ fn last_whole_checkpoint<B: AutodiffBackend>(
     damage.map_or(Ok(None), Err)
 }
 
-fn readable<B: Backend, R: Record<B>>(
+fn check_readable<B: Backend, R: Record<B>>(
     path: PathBuf,
     compute: &ComputeContext<B>,
 ) -> Result<(), RunFolderError> {
@@ -151,7 +154,7 @@ fn readable<B: Backend, R: Record<B>>(
     })
 }
 
-/// What may be changed when a run goes on.
+/// The keys that may be changed when a run is resumed.
 const ALLOWED: [&str; 7] = [
     "training.epochs",
     "training.gradient_checkpointing",
@@ -170,7 +173,8 @@ fn refuse_changes(
 ) -> Result<(), TrainingError> {
     let mut allowed = before.clone();
     allowed.training.epochs = after.training.epochs;
-    // They change speed and memory, never the batches and the gradients; or say what becomes of an image that ended the run.
+    // They affect speed and memory, but neither batches nor gradients, or how unreadable images are
+    // treated.
     allowed.data.loading = after.data.loading.clone();
     allowed.training.gradient_checkpointing = after.training.gradient_checkpointing;
     if allowed == *after {

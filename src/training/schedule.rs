@@ -1,4 +1,4 @@
-//! The learning rate: constant, multiplied by a factor after given epochs.
+//! The learning rate schedule.
 
 use burn::lr_scheduler::LrScheduler;
 use burn::tensor::backend::Backend;
@@ -7,19 +7,19 @@ use crate::config::OptimizerConfig;
 
 /// Step decay: `learning_rate × decay_factorⁿ` after the n-th of `decay_epochs`.
 ///
-/// Burn's Learner calls a scheduler once a step, so that epochs are counted in steps here.
+/// Burn's Learner calls a scheduler once a step, so epochs are counted in steps.
 #[derive(Debug, Clone)]
 pub struct StepDecay {
     learning_rate: f64,
     factor: f64,
-    /// Steps after which the rate falls, rising.
+    /// Numbers of steps after which the rate falls, increasing.
     milestones: Vec<usize>,
-    /// Steps done.
+    /// Number of steps taken.
     steps: usize,
 }
 
 impl StepDecay {
-    /// The schedule of a configuration, for epochs of `steps_per_epoch` batches.
+    /// Creates the schedule of a configuration for epochs of `steps_per_epoch` batches.
     pub fn new(config: &OptimizerConfig, steps_per_epoch: usize) -> Self {
         Self {
             learning_rate: config.learning_rate,
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn restored_schedule_goes_on_where_it_was() {
+    fn restored_schedule_continues() {
         let mut whole = schedule();
         for _ in 0..5 {
             whole.step();

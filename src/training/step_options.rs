@@ -1,15 +1,15 @@
-//! In what the steps of a training differ: which parts learn when, and what dropout takes.
+//! How the steps of a training differ: frozen parts and the draws of dropout.
 
 use crate::config::Config;
 use crate::data::random::{Purpose, stream};
 use crate::model::TrainStepOptions;
 
-/// Decides what each step of a training does, from nothing but its epoch and its batch: a resumed
-/// run does what the unbroken one would have done.
+/// The options of every training step as a function of its epoch and batch, so that a resumed run
+/// equals the uninterrupted one.
 #[derive(Debug, Clone)]
 pub struct TrainStepSchedule {
     seed: u64,
-    freeze_epochs: usize,
+    freeze_backbone_epochs: usize,
     recompute: bool,
 }
 
@@ -18,23 +18,23 @@ impl TrainStepSchedule {
     pub fn new(config: &Config) -> Self {
         Self {
             seed: config.training.seed,
-            freeze_epochs: config.training.freeze_epochs,
+            freeze_backbone_epochs: config.training.freeze_backbone_epochs,
             recompute: config.training.gradient_checkpointing,
         }
     }
 
-    /// The pass of the batch of images `indices` in `epoch`, counted from 1.
-    pub fn pass(&self, epoch: usize, indices: &[usize]) -> TrainStepOptions {
+    /// The options for the batch of images `indices` in `epoch`, counted from 1.
+    pub fn options(&self, epoch: usize, indices: &[usize]) -> TrainStepOptions {
         let batch = fingerprint(indices) as usize;
         TrainStepOptions {
             draws: stream(Purpose::Dropout, self.seed, epoch, batch),
-            freeze_backbone: epoch <= self.freeze_epochs,
+            freeze_backbone: epoch <= self.freeze_backbone_epochs,
             recompute: self.recompute,
         }
     }
 }
 
-/// A hash (FNV-1a) that tells the batches of an epoch apart.
+/// A hash (FNV-1a) that distinguishes the batches of an epoch.
 fn fingerprint(indices: &[usize]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
@@ -53,20 +53,20 @@ mod tests {
     fn schedule(seed: u64) -> TrainStepSchedule {
         let mut config = Config::default();
         config.training.seed = seed;
-        config.training.freeze_epochs = 2;
+        config.training.freeze_backbone_epochs = 2;
         TrainStepSchedule::new(&config)
     }
 
     #[test]
     fn backbone_is_frozen_for_the_first_epochs() {
-        let frozen = [1, 2, 3, 4].map(|epoch| schedule(1).pass(epoch, &[0]).freeze_backbone);
+        let frozen = [1, 2, 3, 4].map(|epoch| schedule(1).options(epoch, &[0]).freeze_backbone);
         assert_eq!(frozen, [true, true, false, false]);
     }
 
     #[test]
-    fn draws_depend_on_seed_epoch_and_batch_alone() {
+    fn draws_depend_only_on_seed_epoch_and_batch() {
         let draw =
-            |seed, epoch, batch: &[usize]| schedule(seed).pass(epoch, batch).draws.next_u64();
+            |seed, epoch, batch: &[usize]| schedule(seed).options(epoch, batch).draws.next_u64();
         let one = draw(1, 1, &[4, 5]);
         assert_eq!(draw(1, 1, &[4, 5]), one);
         for other in [

@@ -10,7 +10,7 @@ use loop_dml::config::Config;
 use loop_dml::data::{EpochSchedule, ImageBatch};
 use loop_dml::model::{ConvAlgorithm, Embedder, EmbedderConfig};
 use loop_dml::training::{
-    GroupedAdam, MetricLearner, Objective, Protocol, TrainStepSchedule, Validation,
+    GroupedAdam, MetricLearner, Objective, RetrievalProtocol, TrainStepSchedule, Validation,
 };
 
 use crate::data::Draws;
@@ -87,7 +87,7 @@ pub(crate) fn learner<B: Backend>(embedder: Embedder<B>, config: &Config) -> Met
         embedder,
         Objective::new(config),
         TrainStepSchedule::new(config),
-        Validation::new(Protocol::default(), EpochSchedule::Always, []),
+        Validation::new(RetrievalProtocol::default(), EpochSchedule::Always, []),
     )
 }
 

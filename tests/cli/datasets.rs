@@ -50,11 +50,11 @@ fn the_cache_changes_nothing_but_the_time() {
     trained(directory.path(), &plain);
     let cached = ["data.cache=true", "data.cache_dir=cache"];
     let first = with(arguments("folder", "photos", "first"), &cached);
-    let told = trained(directory.path(), &first);
-    assert!(told.contains("caching 16 train images"), "{told}");
+    let printed = trained(directory.path(), &first);
+    assert!(printed.contains("caching 16 train images"), "{printed}");
     let second = with(arguments("folder", "photos", "second"), &cached);
-    let told = trained(directory.path(), &second);
-    assert!(!told.contains("caching"), "{told}");
+    let printed = trained(directory.path(), &second);
+    assert!(!printed.contains("caching"), "{printed}");
     for run in ["first", "second"] {
         assert_eq!(
             metrics(directory.path(), run),
@@ -72,8 +72,8 @@ fn the_cache_changes_nothing_but_the_time() {
         }
     }
     let third = with(arguments("folder", "photos", "third"), &cached);
-    let told = trained(directory.path(), &third);
-    assert!(told.contains("is damaged"), "{told}");
+    let printed = trained(directory.path(), &third);
+    assert!(printed.contains("is damaged"), "{printed}");
     assert_eq!(
         metrics(directory.path(), "third"),
         metrics(directory.path(), "plain")
@@ -101,10 +101,13 @@ fn a_broken_image_ends_a_training_with_its_name() {
         ))
         .assert()
         .code(2);
-    let told = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    let last = told.trim_end().lines().last().unwrap();
-    assert!(last.starts_with("error: "), "{told}");
-    assert!(last.contains("class-01/0.png cannot be decoded"), "{told}");
+    let printed = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    let last = printed.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("error: "), "{printed}");
+    assert!(
+        last.contains("class-01/0.png cannot be decoded"),
+        "{printed}"
+    );
 
     // The run goes on from its start, skipping the image.
     let resume = [
@@ -116,8 +119,11 @@ fn a_broken_image_ends_a_training_with_its_name() {
         "data.broken_images=skip",
     ];
     let output = loop_dml(directory.path()).args(resume).assert().success();
-    let told = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    assert!(told.contains("class-01/0.png cannot be decoded"), "{told}");
+    let printed = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(
+        printed.contains("class-01/0.png cannot be decoded"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -134,11 +140,11 @@ fn broken_images_are_skipped_and_counted_when_asked() {
     );
 
     let skip = ["data.broken_images=skip"];
-    let told = trained(
+    let printed = trained(
         directory.path(),
         &with(arguments("folder", "photos", "run"), &skip),
     );
-    assert!(told.contains("class-05/0.png"), "{told}");
+    assert!(printed.contains("class-05/0.png"), "{printed}");
     let object = evaluation(directory.path(), "run", &[]);
     assert_eq!(
         (&object["skipped"], &object["queries"]),
@@ -187,12 +193,12 @@ fn images_that_were_changed_since_the_run_began_are_told() {
     };
     assert!(!resume("training.epochs=3").contains("warning"));
     fs::copy(photos.join("class-00/2.png"), photos.join("class-01/0.png")).unwrap();
-    let told = resume("training.epochs=4");
+    let printed = resume("training.epochs=4");
     assert!(
-        told.contains("warning: files of the training images"),
-        "{told}"
+        printed.contains("warning: files of the training images"),
+        "{printed}"
     );
-    assert!(!told.contains("files of the test images"), "{told}");
+    assert!(!printed.contains("files of the test images"), "{printed}");
 }
 
 #[test]
@@ -251,17 +257,17 @@ fn mirror_images_are_averaged_when_asked_and_change_the_measure_little() {
 }
 
 #[test]
-fn every_sampler_trains_and_tells_what_an_epoch_meets() {
+fn every_sampler_trains_and_reports_its_coverage() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 5);
     for sampler in ["uniform", "every-image"] {
         let set = format!("batch.sampler={sampler}");
-        let told = trained(
+        let printed = trained(
             directory.path(),
             &with(arguments("folder", "photos", sampler), &[&set]),
         );
-        let all = "an epoch meets 100.0 % of the training images";
-        assert_eq!(told.contains(all), sampler == "every-image", "{told}");
+        let all = "an epoch covers 100.0 % of the training images";
+        assert_eq!(printed.contains(all), sampler == "every-image", "{printed}");
     }
 }
 

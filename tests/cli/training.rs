@@ -159,12 +159,12 @@ fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() 
         "model.gem_learned=true",
         "model.embedding_dim=18",
         "model.dropout=0.3",
-        "optimizer.backbone_factor=0.5",
+        "optimizer.backbone_lr_scale=0.5",
     ];
     // Broken off among the frozen epochs, and after them.
-    for (freeze_epochs, freeze_batch_norm) in [(3, true), (1, false)] {
+    for (freeze_backbone_epochs, freeze_batch_norm) in [(3, true), (1, false)] {
         let freezing = [
-            format!("training.freeze_epochs={freeze_epochs}"),
+            format!("training.freeze_backbone_epochs={freeze_backbone_epochs}"),
             format!("model.freeze_batch_norm={freeze_batch_norm}"),
         ];
         let with = |epochs: &'static str| {
@@ -173,7 +173,7 @@ fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() 
             options.flat_map(|option| ["--set", option]).collect()
         };
         let [unbroken, broken] =
-            ["unbroken", "broken"].map(|name| format!("{name}-{freeze_epochs}"));
+            ["unbroken", "broken"].map(|name| format!("{name}-{freeze_backbone_epochs}"));
         let train =
             |run: &str, arguments: Vec<&str>| train_small(directory.path(), run, &arguments);
         train(&unbroken, with("training.epochs=4"));
@@ -205,8 +205,8 @@ fn options_of_the_head_change_what_is_trained_and_are_written_into_the_run() {
         "model.pooling=gem",
         "model.dropout=0.5",
         "model.freeze_batch_norm=true",
-        "optimizer.backbone_factor=0.1",
-        "training.freeze_epochs=1",
+        "optimizer.backbone_lr_scale=0.1",
+        "training.freeze_backbone_epochs=1",
     ] {
         let (key, value) = option.split_once('=').unwrap();
         train_small(
@@ -434,7 +434,7 @@ fn exploding_training_stops_and_says_where() {
         .clone();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        message.contains("became infinite or not a number at epoch"),
+        message.contains("became infinite or NaN at epoch"),
         "{message}"
     );
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a run folder, each with its mend.
+//! Errors of run folders.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,20 @@ use thiserror::Error;
 
 use crate::config::ConfigError;
 
-/// A mistake about a run folder.
+/// An error of a run folder.
 #[derive(Debug, Error)]
 pub enum RunFolderError {
     /// The folder for a new run is not empty.
     #[error(
-        "the run folder {} exists already and is never overwritten; choose another with --run, or \
-         go on with it: --resume", path.display()
+        "run folder {} already exists; choose another with --run, or continue it with --resume",
+        path.display()
     )]
     Exists {
         /// The folder.
         path: PathBuf,
     },
-    /// There is no run in the folder.
-    #[error("{} is no run folder: it has no {missing}; give a folder that `loop-dml train` made", path.display())]
+    /// The folder does not contain a run.
+    #[error("{} is not a run folder: {missing} is missing; pass a folder created by `loop-dml train`", path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
@@ -33,68 +33,68 @@ pub enum RunFolderError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
-    /// A file of the run does not hold what it should.
+    /// A file of the run is damaged.
     #[error("{} is damaged: {message}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         message: String,
     },
-    /// The run's configuration is not readable by this version.
+    /// This version cannot read the run's configuration.
     #[error("{}: {source}", path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: ConfigError,
     },
-    /// The checkpoint asked for is not there.
+    /// The requested checkpoint does not exist.
     #[error(
-        "{} has no checkpoint of {asked}; it has {}", path.display(), listed(present)
+        "{} has no checkpoint of {asked}; available: {}", path.display(), listed(present)
     )]
     NoCheckpoint {
         /// The run folder.
         path: PathBuf,
-        /// The epoch asked for, in words.
+        /// The requested epoch, in words.
         asked: String,
-        /// The epochs that have one.
+        /// The epochs with a checkpoint.
         present: Vec<usize>,
     },
     /// The images are not those of the run.
     #[error(
-        "the {split} split was {was} when {} was trained, and is {now}{} now; give back the images \
-         of the run, or where they lie with --root", path.display(), if was == now { " of other names" } else { "" }
+        "the {split} split of {} was {was} and is now {now}{}; restore the run's images, or pass \
+         their new location with --root", path.display(), if was == now { " with other names" } else { "" }
     )]
     OtherImages {
         /// The run folder.
         path: PathBuf,
         /// `training` or `test`.
         split: &'static str,
-        /// What the run recorded.
+        /// The recorded images.
         was: String,
-        /// What is there.
+        /// The present images.
         now: String,
     },
-    /// A resumed run was given another configuration.
+    /// A resumed run cannot change this key.
     #[error(
-        "--resume goes on with the configuration in {}; only {} may be changed with --set, not \
-         {key}", path.display(), allowed.join(", ")
+        "cannot change {key} of the run in {} with --resume; --set accepts {}",
+        path.display(), allowed.join(", ")
     )]
     ResumedWithChange {
         /// The run folder.
         path: PathBuf,
-        /// The key that would change.
+        /// The key.
         key: String,
-        /// The keys that may.
+        /// The keys that may be changed.
         allowed: &'static [&'static str],
     },
-    /// A resumed run has nothing left to do.
+    /// A resumed run has no epochs left.
     #[error(
-        "{} has trained all of its {epochs} epochs; give more with --set training.epochs=N",
+        "{} has trained all {epochs} epochs; train more with --set training.epochs=N",
         path.display()
     )]
     Finished {
@@ -109,7 +109,7 @@ fn listed(epochs: &[usize]) -> String {
     match epochs {
         [] => "none yet".to_string(),
         _ => format!(
-            "those of epochs {}",
+            "epochs {}",
             epochs
                 .iter()
                 .map(usize::to_string)

@@ -1,11 +1,11 @@
-//! The folder of a run. It describes itself: nothing outside it (but the images) is needed to
-//! evaluate the run or to go on with it.
+//! The folder of a run. It is self-contained: apart from the images, nothing else is needed to evaluate
+//! or resume the run.
 //!
 //! ```text
-//! config.toml       the resolved configuration, every key written out
+//! config.toml       the resolved configuration, with every key
 //! run.json          versions, backend, seed, dataset summary
-//! metrics.jsonl     one line per epoch, epoch 0 being the untrained network
-//! checkpoint/       model-N.mpk, optim-N.mpk, scheduler-N.mpk of the last and the best epoch
+//! metrics.jsonl     a line for each epoch; epoch 0 is the untrained network
+//! checkpoint/       model-N.mpk, optim-N.mpk, scheduler-N.mpk of the last two epochs and the best
 //! ```
 
 mod error;
@@ -26,14 +26,14 @@ const RECORD: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoint";
 
-/// Which checkpoint of a run.
+/// A choice of a run's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// The one with the highest Recall@1; of equal ones the first.
+    /// The one with the highest Recall@1; the first of several.
     Best,
     /// The last one.
     Last,
-    /// That of an epoch.
+    /// The one of an epoch.
     Epoch(usize),
 }
 
@@ -59,12 +59,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run with its configuration and record: `path` if given, else the
-    /// first of `artifacts/NAME-1`, `artifacts/NAME-2`, … that does not exist.
+    /// Creates the folder of a new run and writes its configuration and record. The folder is `path`, or
+    /// the first of `artifacts/NAME-1`, `artifacts/NAME-2`, … that does not exist.
     ///
     /// # Errors
     ///
-    /// When `path` exists and is not an empty folder, or nothing can be written there.
+    /// If `path` exists and is not an empty folder, or cannot be written.
     pub fn create(
         path: Option<&Path>,
         name: &str,
@@ -86,11 +86,11 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Refuses a folder that holds anything.
+    /// Checks that a new run can be created in `path`.
     ///
     /// # Errors
     ///
-    /// When `path` is a file or a folder that is not empty.
+    /// If `path` is a file or a folder that is not empty.
     pub fn check_free(path: &Path) -> Result<(), RunFolderError> {
         let free = match fs::read_dir(path) {
             Ok(mut entries) => entries.next().is_none(),
@@ -108,7 +108,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When there is no run in it.
+    /// If it does not contain a run.
     pub fn open(path: &Path) -> Result<Self, RunFolderError> {
         for missing in [CONFIG, RECORD] {
             if !path.join(missing).is_file() {
@@ -123,38 +123,38 @@ impl RunFolder {
         })
     }
 
-    /// Where the folder is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The configuration that the run was trained with, with `overrides` applied.
+    /// Reads the run's configuration and applies `overrides`.
     ///
     /// # Errors
     ///
-    /// When the file is missing, damaged, or of a version with other keys.
+    /// If the file is missing or damaged, or has keys of a later version.
     pub fn config(&self, overrides: &[String]) -> Result<Config, RunFolderError> {
         let path = self.path.join(CONFIG);
         let text = fs::read_to_string(&path).map_err(file("read", &path))?;
-        Config::parse(&text, CONFIG, overrides)
+        Config::parse_saved(&text, CONFIG, overrides)
             .and_then(|config| config.check().map(|()| config))
             .map_err(|source| RunFolderError::Config { path, source })
     }
 
-    /// Writes the configuration anew, for a run that goes on for more epochs.
+    /// Replaces the configuration, for a run that is extended by more epochs.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn replace_config(&self, config: &Config) -> Result<(), RunFolderError> {
         self.write(CONFIG, &config.to_toml())
     }
 
-    /// What the run was trained with and on.
+    /// Reads the record of the run.
     ///
     /// # Errors
     ///
-    /// When the file is missing or damaged.
+    /// If the file is missing or damaged.
     pub fn record(&self) -> Result<RunRecord, RunFolderError> {
         let path = self.path.join(RECORD);
         let text = fs::read_to_string(&path).map_err(file("read", &path))?;
@@ -164,12 +164,11 @@ impl RunFolder {
         })
     }
 
-    /// Refuses a split that is not the one the run was trained or tested on; `training` says which
-    /// of the two `split` is to be.
+    /// Checks that `split` is the training split (if `training`) or the test split of the run.
     ///
     /// # Errors
     ///
-    /// When the number of images or a class differs.
+    /// If the number of images or a class differs.
     pub fn check_split(&self, split: &Split, training: bool) -> Result<(), RunFolderError> {
         let record = self.record()?;
         let (name, was) = match training {
@@ -180,8 +179,8 @@ impl RunFolder {
         if was.counts_as(&now) {
             if was.has_other_files(&now) {
                 tracing::warn!(
-                    "files of the {name} images have other names or lengths than when the \
-                     run began; its measures may not be compared"
+                    "names or lengths of the {name} images changed since the run began; results \
+                     may not be comparable"
                 );
             }
             return Ok(());
@@ -194,11 +193,11 @@ impl RunFolder {
         })
     }
 
-    /// The epochs that were recorded, in order. A last line that was cut off is left out.
+    /// Reads the recorded epochs, in order. A truncated last line is ignored.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or a line but the last is damaged.
+    /// If the file cannot be read, or a line before the last is damaged.
     pub fn history(&self) -> Result<Vec<EpochRecord>, RunFolderError> {
         let path = self.path.join(METRICS);
         let text = match fs::read_to_string(&path) {
@@ -223,11 +222,11 @@ impl RunFolder {
         Ok(epochs)
     }
 
-    /// Appends an epoch to the record.
+    /// Appends the record of an epoch.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn append(&self, epoch: &EpochRecord) -> Result<(), RunFolderError> {
         let path = self.path.join(METRICS);
         let line = serde_json::to_string(epoch).expect("a record is plain data");
@@ -239,11 +238,11 @@ impl RunFolder {
             .map_err(file("write", &path))
     }
 
-    /// Replaces the record of epochs, for a run that goes on from an earlier one than the last.
+    /// Replaces the recorded epochs, for a run that is resumed from an epoch before the last.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn replace_history(&self, epochs: &[EpochRecord]) -> Result<(), RunFolderError> {
         let lines: String = epochs
             .iter()
@@ -256,7 +255,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When there is none of that name or number.
+    /// If the checkpoint does not exist.
     pub fn checkpoint(&self, which: Checkpoint) -> Result<usize, RunFolderError> {
         let present = self.checkpoints();
         let found = match which {
@@ -272,7 +271,7 @@ impl RunFolder {
         found.ok_or_else(|| RunFolderError::NoCheckpoint {
             path: self.path.clone(),
             asked: match which {
-                Checkpoint::Best => "a measured epoch".to_string(),
+                Checkpoint::Best => "an evaluated epoch".to_string(),
                 Checkpoint::Last => "any epoch".to_string(),
                 Checkpoint::Epoch(epoch) => format!("epoch {epoch}"),
             },
@@ -280,7 +279,7 @@ impl RunFolder {
         })
     }
 
-    /// The epochs whose model, optimiser and schedule are all there, rising.
+    /// The epochs with a model, an optimiser and a schedule file, increasing.
     pub fn checkpoints(&self) -> Vec<usize> {
         let names: Vec<String> = fs::read_dir(self.path.join(CHECKPOINTS))
             .into_iter()
@@ -307,17 +306,17 @@ impl RunFolder {
         epochs
     }
 
-    /// Where the model of an epoch lies, without the extension that the recorder adds.
+    /// The path of an epoch's model, without the extension that the recorder adds.
     pub fn model(&self, epoch: usize) -> PathBuf {
         self.path.join(CHECKPOINTS).join(format!("model-{epoch}"))
     }
 
-    /// Where the optimiser's state of an epoch lies, without the extension.
+    /// The path of an epoch's optimiser state, without the extension.
     pub fn optimizer(&self, epoch: usize) -> PathBuf {
         self.path.join(CHECKPOINTS).join(format!("optim-{epoch}"))
     }
 
-    /// Where the learning rate's state of an epoch lies, without the extension.
+    /// The path of an epoch's learning rate schedule, without the extension.
     pub fn schedule(&self, epoch: usize) -> PathBuf {
         self.path
             .join(CHECKPOINTS)
@@ -338,7 +337,7 @@ impl RunFolder {
     }
 }
 
-/// The epoch with the highest Recall@1, the first of equal ones.
+/// The epoch with the highest Recall@1; the first of several.
 pub(super) fn best_epoch(recalls: impl Iterator<Item = (usize, f64)>) -> Option<usize> {
     recalls
         .fold(
@@ -351,7 +350,7 @@ pub(super) fn best_epoch(recalls: impl Iterator<Item = (usize, f64)>) -> Option<
         .map(|(epoch, _)| epoch)
 }
 
-/// Makes the first of `NAME-1`, `NAME-2`, … under `parent` that does not exist.
+/// Creates the first of `NAME-1`, `NAME-2`, … in `parent` that does not exist.
 fn first_free(parent: &Path, name: &str) -> Result<PathBuf, RunFolderError> {
     fs::create_dir_all(parent).map_err(file("write", parent))?;
     for number in 1.. {
@@ -365,7 +364,7 @@ fn first_free(parent: &Path, name: &str) -> Result<PathBuf, RunFolderError> {
     unreachable!("some number is free")
 }
 
-/// The permissions of any other new file, instead of the owner's alone.
+/// Gives a temporary file the permissions of an ordinary file; its own are for the owner only.
 fn readable_by_all<'a, 'b, 'c>(
     builder: &'a mut tempfile::Builder<'b, 'c>,
 ) -> &'a mut tempfile::Builder<'b, 'c> {

@@ -1,4 +1,4 @@
-//! What a run folder records: the run as a whole, and each of its epochs.
+//! The records of a run folder: of the run, and of each epoch.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Coverage, Split};
 use crate::evaluation::{Recall, Role};
 
-/// What a run was trained with and on, as `run.json`.
+/// The record of a run, `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of this program.
@@ -17,37 +17,36 @@ pub struct RunRecord {
     pub burn: String,
     /// Backend and device.
     pub backend: String,
-    /// Threads that shared the batches, where the processor computed: sums are in the order of the
-    /// parts.
+    /// Threads that shared the batches, if the CPU computed. The order of sums depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
     /// Seed of initialisation, batches and augmentation.
     pub seed: u64,
-    /// Numbers in the network that training changes.
+    /// Trainable parameters of the network.
     pub parameters: usize,
-    /// The images that train.
+    /// The training images.
     pub train: SplitSummary,
-    /// The images that test.
+    /// The test images.
     pub test: SplitSummary,
-    /// How much of the training images the first epoch meets.
+    /// The share of the training images that the first epoch covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
 }
 
-/// What identifies a split, so that a run is not measured or resumed on another.
+/// The identity of a split, so that a run is not evaluated or resumed on another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SplitSummary {
     /// Number of images.
     pub images: usize,
     /// Names of the classes, in the order of their labels.
     pub classes: Vec<String>,
-    /// Hash of the files' names and lengths, as [`Split::files_digest`] gives it.
+    /// Hash of the names and lengths of the files ([`Split::files_digest`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<String>,
-    /// Number of queries, where not every image is one and in the gallery of the others.
+    /// Number of queries, if not every image is both a query and in the gallery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queries: Option<usize>,
-    /// Number of images in the gallery, where not every image is.
+    /// Number of images in the gallery, if not every image is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gallery: Option<usize>,
 }
@@ -70,13 +69,13 @@ impl SplitSummary {
 }
 
 impl SplitSummary {
-    /// Whether both have as many images, queries and gallery, of the same classes.
+    /// Whether the numbers of images, queries and gallery images and the classes are equal.
     pub fn counts_as(&self, other: &Self) -> bool {
         (self.images, &self.classes, self.queries, self.gallery)
             == (other.images, &other.classes, other.queries, other.gallery)
     }
 
-    /// Whether the files of both are known and differ in a name or a length.
+    /// Whether the files of both are known and differ.
     pub fn has_other_files(&self, other: &Self) -> bool {
         self.files.is_some() && other.files.is_some() && self.files != other.files
     }
@@ -93,16 +92,16 @@ impl fmt::Display for SplitSummary {
     }
 }
 
-/// What is known of an epoch, a line of `metrics.jsonl`.
+/// The record of an epoch, a line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
-    /// The epoch, from 1; 0 is the untrained network.
+    /// The epoch, from 1; epoch 0 is the untrained network.
     pub epoch: usize,
     /// Training measures by name (`loss`, `learning_rate`, and the keys of
     /// [`Statistic`](crate::training::Statistic)), each the mean over the epoch's anchors or steps. Empty for epoch 0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub training: BTreeMap<String, f64>,
-    /// Recall on the test split, where the epoch was validated.
+    /// Recall on the test split, if it was evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
     /// Wall-clock seconds of the epoch with its validation.

@@ -1,12 +1,13 @@
-//! What a file takes over from those that it extends, and what is refused.
+//! Which keys a file takes from its bases, and which are refused.
 
 use std::fs;
 
 use super::*;
+use crate::config::Config;
 use crate::data::config::DatasetConfig;
 use crate::negatives::NegativesConfig;
 
-/// Files by name, in a folder of their own.
+/// Writes files by name into a temporary folder.
 fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -22,7 +23,7 @@ fn loaded(files: &[(&str, &str)], overrides: &[&str]) -> Result<Config, String> 
     let folder = written(files);
     let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
     Config::load(&folder.path().join(files[0].0), &overrides)
-        // The folder's name is another each time.
+        // The folder's name differs each time.
         .map_err(|error| {
             error
                 .to_string()
@@ -52,7 +53,7 @@ fn later_bases_override_earlier_ones_and_the_file_overrides_all() {
 }
 
 #[test]
-fn overrides_come_after_everything_that_is_inherited() {
+fn overrides_come_after_all_bases() {
     let files = [
         ("run.toml", "extends = \"base.toml\"\n"),
         ("base.toml", "[training]\nepochs = 11\n"),
@@ -62,7 +63,7 @@ fn overrides_come_after_everything_that_is_inherited() {
 }
 
 #[test]
-fn paths_are_relative_to_the_file_that_says_them() {
+fn paths_are_relative_to_the_file_that_extends() {
     let config = loaded(
         &[
             ("cars/run.toml", "extends = \"../base/cars.toml\"\n"),
@@ -143,7 +144,7 @@ fn base_that_is_not_toml_is_named_with_the_line() {
 }
 
 #[test]
-fn extends_that_is_no_path_is_refused_with_an_example() {
+fn extends_without_a_path_is_refused_with_an_example() {
     for value in ["3", "[\"run.toml\", 3]", "{ base = \"a.toml\" }"] {
         let text = format!("extends = {value}\n");
         let message = loaded(&[("run.toml", &text)], &[]).unwrap_err();
@@ -217,18 +218,18 @@ fn same_choice_again_keeps_the_keys_of_the_base() {
 }
 
 #[test]
-fn another_loss_or_way_drops_the_section_but_the_reduction() {
-    let mut inherited = Inherited::of(
+fn another_loss_drops_the_section_but_the_reduction() {
+    let mut layers = ConfigLayers::of(
         Path::new("base.toml"),
         toml::from_str("[loss]\nname = \"first\"\nmargin = 0.5\nreduction = \"mean\"\n").unwrap(),
     );
     let over = toml::from_str("[loss]\nname = \"second\"\n[negatives]\nname = \"none\"\n");
-    inherited.lay_over(Inherited::of(Path::new("run.toml"), over.unwrap()));
+    layers.merge(ConfigLayers::of(Path::new("run.toml"), over.unwrap()));
     let expected: Table = toml::from_str(
         "[loss]\nname = \"second\"\nreduction = \"mean\"\n[negatives]\nname = \"none\"\n",
     )
     .unwrap();
-    assert_eq!(inherited.table, expected);
+    assert_eq!(layers.table, expected);
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn choice_of_a_base_can_be_changed_by_a_later_one() {
 }
 
 #[test]
-fn mistake_is_reported_with_the_file_in_which_the_key_stands() {
+fn mistake_is_reported_with_the_file_that_sets_the_key() {
     for (base, mistake) in [
         (
             "[training]\nepoch = 3\n",

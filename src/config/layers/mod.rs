@@ -1,9 +1,9 @@
-//! Configuration files that build on others: `extends = "base.toml"`, or a list of files.
+//! Configuration files that extend others: `extends = "base.toml"`, or a list of files.
 //!
-//! Paths are relative to the folder of the file that says them. Later entries of a list override
-//! earlier ones, the file itself overrides them all, key by key; bases may extend others. Where a
-//! file makes another *choice* than what it extends (`data.dataset`, `loss.name`, `model.pooling`,
-//! `negatives.name`), the keys of the choice it replaces go with it.
+//! Paths are relative to the folder of the file that extends. Later entries of a list override earlier
+//! ones, and the file itself overrides them all, key by key. Bases may extend others. A file that makes
+//! another *choice* than its bases (`data.dataset`, `loss.name`, `model.pooling`, `negatives.name`)
+//! drops the keys of the choice that it replaces.
 
 #[cfg(test)]
 mod tests;
@@ -13,29 +13,30 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::keys::{CHOICES, check_sections, known_keys, lookup};
-use super::{Config, ConfigError};
+use super::ConfigError;
+use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, extend, known_keys, lookup};
+use super::renamed::{Source, replace_former_names};
 use crate::data::config::{LoadingConfig, TransformConfig};
 
 /// The top-level key that names the files to build on.
 pub(super) const EXTENDS: &str = "extends";
 
-/// A configuration file together with what it extends.
+/// A configuration file merged with the files that it extends.
 #[derive(Debug, Default)]
-pub(super) struct Inherited {
+pub(super) struct ConfigLayers {
     /// The keys, merged, without `extends`.
     pub(super) table: Table,
-    /// The file in which each section and each dotted key stands.
+    /// The file that sets each section and each dotted key.
     origins: BTreeMap<String, PathBuf>,
 }
 
-impl Inherited {
+impl ConfigLayers {
     /// Reads `path` and all that it extends.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read or is not TOML, when `extends` is not a path or a list of paths,
-    /// or when a file extends itself, directly or through others.
+    /// If a file cannot be read or is not TOML, `extends` is not a path or a list of paths, or a file
+    /// extends itself, directly or through others.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_path_buf(),
@@ -44,7 +45,7 @@ impl Inherited {
         Self::build(path, &text, &mut Vec::new())
     }
 
-    /// `error` with the file in which its key stands, if it stands in one.
+    /// Adds the file that sets the key of `error`, if a file sets it.
     pub(super) fn locate(&self, error: ConfigError) -> ConfigError {
         match error.key().and_then(|key| self.origins.get(key)) {
             Some(path) => ConfigError::InFile {
@@ -55,7 +56,7 @@ impl Inherited {
         }
     }
 
-    /// A table that stands in no file.
+    /// A table that did not come from a file.
     pub(super) fn of_table(table: Table) -> Self {
         Self {
             table,
@@ -63,25 +64,25 @@ impl Inherited {
         }
     }
 
-    /// Forgets where `key` stands, for another value than the file's has taken its place.
+    /// Forgets the file of `key`, whose value is overridden.
     pub(super) fn forget(&mut self, key: &str) {
         self.origins.remove(key);
     }
 
-    /// `trail` holds the files that extend this one, from the first.
+    /// Merges the file `path` with its bases; `trail` holds the files that extend it, from the first.
     fn build(path: &Path, text: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
-        let mut table = parse(text, &path.display().to_string())?;
+        let mut table = parse(text, &path.display().to_string(), Source::Written)?;
         let extends = table.remove(EXTENDS);
         let own = Self::of(path, table);
         check_sections(&own.table).map_err(|error| own.locate(error))?;
         trail.push(identity(path));
-        let mut inherited = Self::default();
+        let mut layers = Self::default();
         for base in bases(path, extends)? {
-            inherited.lay_over(Self::read_base(path, &base, trail)?);
+            layers.merge(Self::read_base(path, &base, trail)?);
         }
         trail.pop();
-        inherited.lay_over(own);
-        Ok(inherited)
+        layers.merge(own);
+        Ok(layers)
     }
 
     fn read_base(path: &Path, base: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
@@ -115,8 +116,8 @@ impl Inherited {
         Self { table, origins }
     }
 
-    /// Lets the keys of `over` take the place of these.
-    pub(super) fn lay_over(&mut self, over: Self) {
+    /// Overrides these keys with those of `over`.
+    pub(super) fn merge(&mut self, over: Self) {
         for choice in CHOICES {
             if let Some(chosen) = lookup(&over.table, choice)
                 && *chosen != self.choice(choice)
@@ -124,27 +125,19 @@ impl Inherited {
                 self.drop_choice(choice);
             }
         }
-        for (section, value) in over.table {
-            match (self.table.get_mut(&section), value) {
-                (Some(Value::Table(under)), Value::Table(keys)) => under.extend(keys),
-                (_, value) => {
-                    self.table.insert(section, value);
-                }
-            }
-        }
+        extend(&mut self.table, over.table);
         self.origins.extend(over.origins);
     }
 
-    /// What has been chosen so far, or stands as the default.
+    /// The value of `choice` so far, or its default.
     fn choice(&self, choice: &str) -> Value {
-        let defaults = Table::try_from(Config::default()).expect("a configuration is a table");
         lookup(&self.table, choice)
-            .or_else(|| lookup(&defaults, choice))
+            .or_else(|| lookup(&DEFAULT_CONFIG, choice))
             .expect("every choice has a default")
             .clone()
     }
 
-    /// Removes the choice and the keys that exist for its sake. A misspelt key stays, to be
+    /// Removes the choice and the keys that depend on it. A misspelt key is kept, so that it is
     /// reported.
     fn drop_choice(&mut self, choice: &str) {
         let (section, _) = choice.split_once('.').expect("a dotted key");
@@ -186,23 +179,26 @@ fn shared_keys(choice: &str) -> Vec<String> {
     }
 }
 
-/// Parses the TOML `text` of `origin`.
+/// Parses the TOML `text` of `origin`, with the present names of its keys.
 ///
 /// # Errors
 ///
-/// When it is not TOML, with line and column.
-pub(super) fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
-    toml::from_str(text).map_err(|error: toml::de::Error| ConfigError::Syntax {
+/// If it is not TOML, with line and column, or has a key by two names.
+pub(super) fn parse(text: &str, origin: &str, source: Source) -> Result<Table, ConfigError> {
+    let table: Result<Table, toml::de::Error> = toml::from_str(text);
+    let mut table = table.map_err(|error| ConfigError::Syntax {
         origin: origin.to_string(),
         message: error.to_string().trim_end().to_string(),
-    })
+    })?;
+    replace_former_names(&mut table, origin, source)?;
+    Ok(table)
 }
 
-/// Refuses a text that extends a file: without a folder of its own there is nothing to look in.
+/// Refuses a text that extends a file: it has no folder that the path could be relative to.
 ///
 /// # Errors
 ///
-/// When `table`, which came from `origin`, has the key `extends`.
+/// If `table`, which came from `origin`, has the key `extends`.
 pub(super) fn refuse_extends(table: &Table, origin: &str) -> Result<(), ConfigError> {
     match table.get(EXTENDS) {
         None => Ok(()),
@@ -244,7 +240,7 @@ fn extends_error(origin: &str, value: impl Into<Value>, reason: String) -> Confi
     }
 }
 
-/// The one name of a file that may be reached by several paths.
+/// The canonical path of a file that several paths may lead to.
 fn identity(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }

@@ -1,0 +1,100 @@
+//! The training step and the validation step that Burn's Learner repeats.
+
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn_train::metric::ItemLazy;
+use burn_train::{InferenceStep, TrainOutput, TrainStep};
+
+use super::metric_learner::MetricLearner;
+use super::pending_statistics::pack;
+use crate::data::ImageBatch;
+use crate::loss::LossStatistics;
+use crate::model::BackwardPass;
+
+/// The statistics of a training step, on the host.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepStatistics {
+    /// The loss's statistics.
+    pub loss: LossStatistics,
+    /// Whether every embedding was finite. The loss does not show it: comparisons with NaN may have
+    /// ordinary distances.
+    pub finite_embeddings: bool,
+}
+
+/// The statistics that were read in a training step: those of the step before, and at the end of an
+/// epoch also those of the step itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedSteps(pub Vec<StepStatistics>);
+
+impl ItemLazy for FinishedSteps {
+    type ItemSync = Self;
+
+    fn sync(self) -> Self {
+        self
+    }
+}
+
+/// The output of a validation step. The recall is in [`Validation`](super::Validation).
+pub struct Validated;
+
+impl ItemLazy for Validated {
+    type ItemSync = Self;
+
+    fn sync(self) -> Self {
+        self
+    }
+}
+
+impl<B: AutodiffBackend> TrainStep for MetricLearner<B> {
+    type Input = ImageBatch<B>;
+    type Output = FinishedSteps;
+
+    fn step(&self, batch: ImageBatch<B>) -> TrainOutput<FinishedSteps> {
+        let last = batch.last;
+        let (forward, statistics) = self.forward(batch);
+        let grads = forward.gradients();
+        TrainOutput {
+            grads,
+            item: FinishedSteps(self.pending.push(statistics, last)),
+        }
+    }
+}
+
+/// The forward pass of a training step, which its gradients are computed from.
+pub struct ForwardPass<'m, B: AutodiffBackend> {
+    loss: Tensor<B, 1>,
+    backward: BackwardPass<'m, B>,
+}
+
+impl<B: AutodiffBackend> ForwardPass<'_, B> {
+    /// Computes the gradients of the loss by parameter.
+    pub fn gradients(self) -> GradientsParams {
+        self.backward.gradients(self.loss)
+    }
+}
+
+impl<B: AutodiffBackend> MetricLearner<B> {
+    /// The forward pass of a training step (embeddings, comparisons and loss), and its packed
+    /// statistics on the device.
+    pub fn forward(
+        &self,
+        batch: ImageBatch<B>,
+    ) -> (ForwardPass<'_, B>, Tensor<B::InnerBackend, 1>) {
+        let options = self.schedule.options(batch.epoch, &batch.indices);
+        let (embeddings, backward) = self.embedder.forward_train(batch.images, options);
+        let detached = embeddings.clone().inner();
+        let (loss, statistics) = self.objective.forward(embeddings, batch.labels);
+        (ForwardPass { loss, backward }, pack(statistics, detached))
+    }
+}
+
+impl<B: Backend> InferenceStep for MetricLearner<B> {
+    type Input = ImageBatch<B>;
+    type Output = Validated;
+
+    fn step(&self, batch: ImageBatch<B>) -> Validated {
+        self.validation.step(&self.embedder, batch);
+        Validated
+    }
+}
