@@ -6,6 +6,8 @@ mod devices;
 mod export;
 mod loss;
 mod mistakes;
+mod output;
 mod pretrained;
+mod saved_runs;
 mod support;
 mod training;

@@ -1,4 +1,4 @@
-//! Mistakes a user makes: each is one clear message and exit status 2, and nothing is left behind.
+//! Mistakes of users: each is one clear error with exit status 2, and no file is written.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn refused_folder(directory: &Path, root: &str) -> String {
     let message = refusal(directory, &arguments);
     assert!(
         !directory.join("run").exists(),
-        "a refused training leaves no run folder"
+        "a refused training creates no run folder"
     );
     message
 }
@@ -44,7 +44,7 @@ fn misspelt_key_names_the_nearest_one() {
 }
 
 #[test]
-fn odd_k_names_key_value_and_mend() {
+fn odd_images_per_class_names_key_and_value() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(
         directory.path(),
@@ -57,7 +57,7 @@ fn odd_k_names_key_value_and_mend() {
 }
 
 #[test]
-fn more_classes_per_batch_than_there_are_is_refused() {
+fn more_classes_per_batch_than_classes_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["train", "--set", "batch.classes=1000"]);
     assert!(message.contains("`batch.classes = 1000`"), "{message}");
@@ -110,7 +110,7 @@ fn existing_run_folder_is_never_overwritten() {
     fs::write(directory.path().join("run/thesis.txt"), "precious").unwrap();
     let message = refusal(directory.path(), &["train", "--run", "run"]);
     assert!(
-        message.contains("run") && message.contains("never overwritten"),
+        message.contains("run") && message.contains("already exists"),
         "{message}"
     );
     let kept = fs::read_to_string(directory.path().join("run/thesis.txt")).unwrap();
@@ -147,19 +147,19 @@ fn truncated_images_are_named() {
 }
 
 #[test]
-fn evaluating_what_is_no_run_says_so() {
+fn evaluating_a_folder_without_a_run_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["evaluate", "nowhere"]);
-    assert!(message.contains("nowhere is no run folder"), "{message}");
+    assert!(message.contains("nowhere is not a run folder"), "{message}");
 }
 
 #[test]
-fn checkpoint_that_is_not_there_lists_those_that_are() {
+fn missing_checkpoint_lists_the_available_ones() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
     let message = refusal(directory.path(), &["evaluate", "run", "--checkpoint", "7"]);
     assert!(
-        message.contains("no checkpoint of epoch 7; it has those of epochs 1"),
+        message.contains("no checkpoint of epoch 7; available: epochs 1"),
         "{message}"
     );
 }
@@ -185,24 +185,24 @@ fn resuming_with_another_configuration_is_refused() {
         directory.path(),
         &[&resume[..], &["loss.margin=0.5"]].concat(),
     );
-    assert!(message.contains("not loss.margin"), "{message}");
+    assert!(message.contains("cannot change loss.margin"), "{message}");
     let message = refusal(directory.path(), &resume[..4]);
     assert!(
-        message.contains("has trained all of its 1 epochs"),
+        message.contains("has trained all 1 epochs"),
         "{message}"
     );
 }
 
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn backend_that_is_not_built_in_says_how_to_get_it() {
+fn backend_that_is_not_compiled_in_names_its_feature() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["train", "--backend", "cuda"]);
     assert!(message.contains("--features cuda"), "{message}");
 }
 
 #[test]
-fn run_is_not_measured_or_resumed_on_other_images() {
+fn run_is_not_evaluated_or_resumed_on_other_images() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 6, 4);
     let train = [
@@ -232,11 +232,11 @@ fn run_is_not_measured_or_resumed_on_other_images() {
         "training.epochs=2",
     ];
     let message = refusal(directory.path(), &resume);
-    assert!(message.contains("the training split was"), "{message}");
+    assert!(message.contains("the training split of"), "{message}");
 }
 
 #[test]
-fn damaged_checkpoint_gives_way_to_the_one_before_it() {
+fn damaged_checkpoint_is_skipped_for_the_one_before() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=3"]);
     let damage = |name: &str| {
@@ -252,8 +252,8 @@ fn damaged_checkpoint_gives_way_to_the_one_before_it() {
         "training.epochs=4",
     ];
     let resumed = loop_dml(directory.path()).args(resume).assert().success();
-    let told = String::from_utf8_lossy(&resumed.get_output().stderr);
-    assert!(told.contains("resumed after epoch 2"), "{told}");
+    let printed = String::from_utf8_lossy(&resumed.get_output().stderr);
+    assert!(printed.contains("resumed after epoch 2"), "{printed}");
 }
 
 #[test]

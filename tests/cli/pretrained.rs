@@ -57,7 +57,7 @@ const TRAIN: [&str; 11] = [
     "data.resize=72",
 ];
 
-/// The last line that the training ends with; it leaves no run folder and no file of weights.
+/// The last line of a training that fails. It creates neither a run folder nor a file of weights.
 fn failure(directory: &Path, mirror: &str, status: i32) -> String {
     let output = train(directory, mirror).assert().code(status);
     let message = String::from_utf8(output.get_output().stderr.clone()).unwrap();
@@ -69,7 +69,7 @@ fn failure(directory: &Path, mirror: &str, status: i32) -> String {
 }
 
 #[test]
-fn server_without_the_file_is_named_with_the_mend() {
+fn server_without_the_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let mirror = serve(
         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -95,7 +95,7 @@ fn wrong_file_is_refused() {
 }
 
 #[test]
-fn missing_network_is_said_with_address_and_mend() {
+fn missing_network_names_the_address() {
     let directory = tempfile::tempdir().unwrap();
     // A port that was free a moment ago.
     let port = TcpListener::bind("127.0.0.1:0")
@@ -151,7 +151,7 @@ fn weights_that_nobody_published_are_refused() {
 }
 
 #[test]
-fn missing_file_of_weights_is_said_before_the_images_are_opened() {
+fn missing_file_of_weights_is_reported_before_the_images_are_opened() {
     let directory = tempfile::tempdir().unwrap();
     let weights = "model.weights=nowhere.pth";
     let images = ["--set", "data.dataset=folder", "--set", "data.root=nothing"];
@@ -184,8 +184,8 @@ fn interrupted_download_keeps_what_arrived() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let told = lines.next().unwrap().unwrap();
-    assert_eq!(told, format!("downloading {mirror}/{FILE} (1.00 kB)"));
+    let printed = lines.next().unwrap().unwrap();
+    assert_eq!(printed, format!("downloading {mirror}/{FILE} (1.00 kB)"));
     let part = directory
         .path()
         .join(format!("cache/loop-dml/weights/{FILE}.part"));

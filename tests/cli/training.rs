@@ -6,7 +6,7 @@ use crate::support::{SMALL, draw_folder, evaluate, loop_dml, metrics, train_smal
 use serde_json::Value;
 
 #[test]
-fn run_folder_describes_itself_and_can_be_evaluated() {
+fn run_folder_is_self_contained_and_can_be_evaluated() {
     let directory = tempfile::tempdir().unwrap();
     let printed = train_small(directory.path(), "run", &["--set", "training.epochs=2"]);
     assert!(printed.contains("untrained"), "{printed}");
@@ -43,7 +43,7 @@ fn run_folder_describes_itself_and_can_be_evaluated() {
 }
 
 #[test]
-fn every_loss_trains_with_every_way_of_looking_for_negatives() {
+fn every_loss_trains_with_all_negatives() {
     let directory = tempfile::tempdir().unwrap();
     for loss in [
         "triplet",
@@ -82,7 +82,7 @@ fn every_loss_trains_with_every_way_of_looking_for_negatives() {
 }
 
 #[test]
-fn evaluating_again_or_in_other_batches_gives_the_same_digits() {
+fn evaluation_does_not_depend_on_the_batch_size() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
     let once = evaluate(directory.path(), "run", &[]);
@@ -97,7 +97,7 @@ fn evaluating_again_or_in_other_batches_gives_the_same_digits() {
 }
 
 #[test]
-fn same_seed_gives_the_same_numbers_whatever_the_workers() {
+fn same_seed_gives_the_same_numbers_with_any_number_of_workers() {
     let directory = tempfile::tempdir().unwrap();
     let epochs = ["--set", "training.epochs=2"];
     train_small(directory.path(), "a", &epochs);
@@ -122,37 +122,37 @@ fn same_seed_gives_the_same_numbers_whatever_the_workers() {
 }
 
 #[test]
-fn resumed_run_ends_where_the_unbroken_one_does() {
+fn resumed_run_equals_the_uninterrupted_one() {
     let directory = tempfile::tempdir().unwrap();
-    // A decay between the parts: the schedule has to go on, too.
+    // The learning rate decays between the parts, so that the schedule matters.
     let decay = ["--set", "optimizer.decay_epochs=[1, 3]"];
     let with = |epochs: &'static str| [&decay[..], &["--set", epochs]].concat();
-    train_small(directory.path(), "unbroken", &with("training.epochs=4"));
-    train_small(directory.path(), "broken", &with("training.epochs=2"));
+    train_small(directory.path(), "whole", &with("training.epochs=4"));
+    train_small(directory.path(), "resumed", &with("training.epochs=2"));
     loop_dml(directory.path())
         .args([
             "train",
             "--resume",
             "--run",
-            "broken",
+            "resumed",
             "--set",
             "training.epochs=4",
         ])
         .assert()
         .success();
     assert_eq!(
-        metrics(directory.path(), "broken"),
-        metrics(directory.path(), "unbroken")
+        metrics(directory.path(), "resumed"),
+        metrics(directory.path(), "whole")
     );
     let last = ["--checkpoint", "last"];
     assert_eq!(
-        evaluate(directory.path(), "broken", &last),
-        evaluate(directory.path(), "unbroken", &last)
+        evaluate(directory.path(), "resumed", &last),
+        evaluate(directory.path(), "whole", &last)
     );
 }
 
 #[test]
-fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() {
+fn resumed_run_with_every_option_of_the_head_equals_the_uninterrupted_one() {
     let directory = tempfile::tempdir().unwrap();
     let options = [
         r#"model.pooling=["average", "max", "gem"]"#,
@@ -161,7 +161,7 @@ fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() 
         "model.dropout=0.3",
         "optimizer.backbone_lr_scale=0.5",
     ];
-    // Broken off among the frozen epochs, and after them.
+    // Interrupted during the frozen epochs, and after them.
     for (freeze_backbone_epochs, freeze_batch_norm) in [(3, true), (1, false)] {
         let freezing = [
             format!("training.freeze_backbone_epochs={freeze_backbone_epochs}"),
@@ -172,31 +172,31 @@ fn resumed_run_with_every_option_of_the_head_ends_where_the_unbroken_one_does() 
             let options = options.into_iter().chain(own).chain([epochs]);
             options.flat_map(|option| ["--set", option]).collect()
         };
-        let [unbroken, broken] =
-            ["unbroken", "broken"].map(|name| format!("{name}-{freeze_backbone_epochs}"));
+        let [whole, resumed] =
+            ["whole", "resumed"].map(|name| format!("{name}-{freeze_backbone_epochs}"));
         let train =
             |run: &str, arguments: Vec<&str>| train_small(directory.path(), run, &arguments);
-        train(&unbroken, with("training.epochs=4"));
-        train(&broken, with("training.epochs=2"));
+        train(&whole, with("training.epochs=4"));
+        train(&resumed, with("training.epochs=2"));
         loop_dml(directory.path())
-            .args(["train", "--resume", "--run", &broken])
+            .args(["train", "--resume", "--run", &resumed])
             .args(["--set", "training.epochs=4"])
             .assert()
             .success();
         assert_eq!(
-            metrics(directory.path(), &broken),
-            metrics(directory.path(), &unbroken)
+            metrics(directory.path(), &resumed),
+            metrics(directory.path(), &whole)
         );
         let last = ["--checkpoint", "last"];
         assert_eq!(
-            evaluate(directory.path(), &broken, &last),
-            evaluate(directory.path(), &unbroken, &last)
+            evaluate(directory.path(), &resumed, &last),
+            evaluate(directory.path(), &whole, &last)
         );
     }
 }
 
 #[test]
-fn options_of_the_head_change_what_is_trained_and_are_written_into_the_run() {
+fn options_of_the_head_affect_training_and_are_saved_with_the_run() {
     let directory = tempfile::tempdir().unwrap();
     let epochs = ["--set", "training.epochs=1"];
     train_small(directory.path(), "plain", &epochs);
@@ -234,7 +234,7 @@ fn only_the_last_two_and_the_best_checkpoint_are_kept() {
 }
 
 #[test]
-fn validation_comes_every_n_epochs_and_after_the_last() {
+fn validation_runs_every_n_epochs_and_after_the_last() {
     let directory = tempfile::tempdir().unwrap();
     let more = [
         "--set",
@@ -251,7 +251,7 @@ fn validation_comes_every_n_epochs_and_after_the_last() {
 }
 
 #[test]
-fn early_stopping_ends_the_run_once_recall_no_longer_rises() {
+fn early_stopping_ends_the_run_when_recall_does_not_rise() {
     let directory = tempfile::tempdir().unwrap();
     // A learning rate this small changes no neighbour: the first epoch stays the best.
     let more = [
@@ -309,7 +309,7 @@ fn folder_of_images_trains_and_evaluates() {
 }
 
 #[test]
-fn without_a_run_folder_the_next_free_one_is_made() {
+fn default_run_folder_is_the_next_free_one() {
     let directory = tempfile::tempdir().unwrap();
     for number in 1..=2 {
         loop_dml(directory.path())
@@ -327,7 +327,7 @@ fn without_a_run_folder_the_next_free_one_is_made() {
 
 #[cfg(unix)]
 #[test]
-fn interrupted_run_says_how_to_go_on_and_does() {
+fn interrupted_run_names_the_command_that_resumes_it() {
     use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
@@ -416,7 +416,7 @@ fn benchmarks_print_the_keys_that_scripts_read() {
 }
 
 #[test]
-fn exploding_training_stops_and_says_where() {
+fn diverging_training_stops_and_names_epoch_and_step() {
     let directory = tempfile::tempdir().unwrap();
     let output = loop_dml(directory.path())
         .args(["train", "--run", "run"])
