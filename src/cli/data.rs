@@ -22,9 +22,9 @@ Examples:
   loop-dml data stats --dataset sop --root Stanford_Online_Products --sheet sheet.png";
 
 const CHECK_EXAMPLES: &str = "\
-Every image is read and decoded once. Errors are what training would refuse or what would make its
-figures wrong; warnings are worth a look. The exit status is 2 where there are errors, else 0. What it
-cannot see: bytes changed in the middle of a JPEG often decode, to a picture that is wrong in part.
+Decodes every image once. Errors are what training refuses or what makes results wrong; warnings may be
+intended. The exit status is 2 if there are errors, otherwise 0. Bytes changed in the middle of a JPEG
+are often not detected, because the file still decodes.
 
 Examples:
   loop-dml data check --dataset cars196 --root cars
@@ -44,9 +44,9 @@ pub(super) struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Name everything that is wrong with a dataset, before hours are spent on it.
+    /// Report every problem of a dataset
     Check(CheckArgs),
-    /// Say what a dataset consists of: classes, sizes, formats.
+    /// Print classes, image sizes and formats of a dataset
     Stats(StatsArgs),
 }
 
@@ -62,38 +62,38 @@ struct CheckArgs {
 struct StatsArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Write thumbnails of some classes, one a row, to this PNG file; nothing is overwritten.
+    /// Write a contact sheet, one class per row, to this PNG file
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Classes on the sheet, drawn at random, 1 to 64.
+    /// Number of random classes on the sheet, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
     classes: u8,
-    /// Images of each class on the sheet, drawn at random, 1 to 64.
+    /// Number of random images per class on the sheet, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
     images: u8,
-    /// Seed of the draws.
+    /// Seed of the random choices
     #[arg(long, value_name = "SEED", default_value_t = 1, requires = "sheet")]
     seed: u64,
 }
 
 #[derive(Debug, Args)]
 struct SourceArgs {
-    /// cars196, cub200, sop, in-shop, folder, manifest, fashion-mnist or synthetic.
+    /// Dataset: cars196, cub200, sop, in-shop, folder, manifest, fashion-mnist or synthetic
     #[arg(long, value_name = "NAME", required_unless_present = "config")]
     dataset: Option<String>,
-    /// The dataset's folder; the CSV file of a manifest.
+    /// Folder of the dataset, or CSV file of a manifest
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Take the section data of this configuration; --dataset, --root and --set come after it.
+    /// Read the section [data] of this configuration; --dataset, --root and --set override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set one key of the data, as in data.single_image_classes=drop; may be repeated.
+    /// Set a key of [data], such as data.single_image_classes=drop (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Threads that read images; 0 means one for each core.
+    /// Number of threads that read images; 0 means one per core
     #[arg(long, value_name = "N")]
     workers: Option<u16>,
-    /// Print one JSON object on standard output.
+    /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
 }
@@ -168,7 +168,7 @@ fn written_sheet(
     Ok(sheet)
 }
 
-/// `[data]` as the file and the arguments say; keys of other sections are refused.
+/// The section `[data]` of the file with the arguments' overrides.
 fn configured(args: &SourceArgs) -> Result<DataConfig, CliError> {
     let mut overrides = Vec::new();
     overrides.extend(
@@ -200,7 +200,7 @@ fn configured(args: &SourceArgs) -> Result<DataConfig, CliError> {
                 .unwrap_or_default()
                 .trim()
                 .to_string(),
-            chosen: "`loop-dml data`, which has the keys of [data]".into(),
+            chosen: "`loop-dml data`, which accepts keys of [data] only".into(),
         }
         .into()),
         None => Ok(config.data),

@@ -19,67 +19,70 @@ use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone
 use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
+--images accepts a folder, a text file with one path per line, or a CSV file with the column path and
+optionally label and split. In a folder, images are sorted by name, and the class of an image is its
+subfolder (DIR/cat/1.jpg has class cat; DIR/2.jpg has no class).
+
+FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class),
+and the metadata `paths` and `classes` (JSON lists; labels index classes). FILE.npy contains the
+embeddings only; FILE.labels.npy and FILE.json are written beside it. Existing files are not
+overwritten.
+
 Examples:
-  loop-dml embed artifacts/quickstart-1 --images photos --output photos.safetensors
-  loop-dml embed embedder.safetensors --images list.csv --split test --output test.npy
-  find photos -name '*.jpg' | sort > list.txt
-  loop-dml embed embedder.safetensors --images list.txt --root . --output photos.safetensors
-  loop-dml embed --backbone googlenet --weights googlenet.pth --images photos --output features.npy
-  loop-dml evaluate --embeddings photos.safetensors
-
-Images: of a folder, all below it in the order of their names, an image's class being the folder it
-lies in (DIR/cat/1.jpg is of class cat; those directly in DIR have none); or as listed, in a text file
-with one path a line, or a CSV file with a column path and if wanted label and split.
-
-FILE.safetensors holds `embeddings` f32 [N, D] and `labels` i64 [N], -1 for images without a class,
-and in its metadata `paths` and `classes` (JSON lists; the labels index the classes). FILE.npy holds
-the embeddings alone; beside it come FILE.labels.npy and FILE.json with paths and classes. Nothing is
-overwritten.";
+  Embed a folder with a run:
+    loop-dml embed artifacts/quickstart-1 --images photos --output photos.safetensors
+  Embed the test rows of a list with an exported embedder:
+    loop-dml embed embedder.safetensors --images list.csv --split test --output test.npy
+  Embed a list of files:
+    find photos -name '*.jpg' | sort > list.txt
+    loop-dml embed embedder.safetensors --images list.txt --root . --output photos.safetensors
+  Compute pooled features with pretrained weights:
+    loop-dml embed --backbone googlenet --weights googlenet.pth --images photos --output features.npy";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EmbedArgs {
-    /// Folder of a run, or a file that `loop-dml export` wrote.
+    /// Run folder, or file written by `loop-dml export`
     #[arg(
         value_name = "RUN|FILE",
         required_unless_present = "backbone",
         conflicts_with = "backbone"
     )]
     source: Option<PathBuf>,
-    /// Which checkpoint of a run: best (by Recall@1, the default), last, or the number of an epoch.
+    /// Checkpoint of the run; best has the highest Recall@1 [default: best]
     #[arg(long, value_name = "best|last|EPOCH", conflicts_with = "backbone")]
     checkpoint: Option<Checkpoint>,
-    /// Without a run: the pooled features of this backbone, not scaled to unit length.
+    /// Compute the pooled features of this backbone, not scaled to unit length, instead
     #[arg(long, value_name = "NAME", requires = "weights")]
     backbone: Option<String>,
-    /// The backbone's pretrained weights, as model.weights takes them.
+    /// Pretrained weights of --backbone, as in model.weights
     #[arg(long, value_name = "FILE", requires = "backbone")]
     weights: Option<String>,
-    /// Side of the backbone's input in pixels; by default 224, for conv4 32.
+    /// Side of the input of --backbone in pixels [default: 224; conv4: 32]
     #[arg(long, value_name = "PIXELS", requires = "backbone")]
     size: Option<usize>,
-    /// Shorter side, in pixels, of which the backbone's input is cut out; by default 8/7 of --size.
+    /// Shorter side in pixels that images are resized to before the crop [default: 8/7 of --size]
     #[arg(long, value_name = "PIXELS", requires = "backbone")]
     resize: Option<usize>,
-    /// Folder of images, or list of them.
+    /// Folder or list of images
     #[arg(long, value_name = "DIR|LIST")]
     images: PathBuf,
-    /// Folder that the paths of a list are relative to; by default that of the list.
+    /// Folder that the paths of a list are relative to [default: the folder of the list]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Only the rows of a CSV list with this word in the column split.
+    /// Embed only rows of a CSV list with this value in the column split
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// The file to write, .safetensors or .npy.
+    /// Write this .safetensors or .npy file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Average the embeddings of each image and its mirror image; by default as in the run.
+    /// Average the embeddings of each image and its mirror image [default: as in the run]
     #[arg(long)]
     mirror: bool,
-    /// Leave out images that cannot be read, and name them; by default as in the run.
+    /// Skip and report images that cannot be read [default: as in the run]
     #[arg(long)]
     skip_broken: bool,
-    /// Images embedded at once; by default that of the run.
+    /// Number of images embedded at once [default: that of the run]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch_size: Option<u16>,
     #[command(flatten)]

@@ -23,32 +23,35 @@ use crate::training::{self, Checkpoint, RunFolder, TrainingError};
 
 const EXAMPLES: &str = "\
 Examples:
-  loop-dml evaluate artifacts/quickstart-1
-  loop-dml evaluate artifacts/quickstart-1 --checkpoint last --recall 1,10,100 --json
-  loop-dml evaluate --embeddings photos.safetensors
-  loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
+  Evaluate the best checkpoint of a run on its test split:
+    loop-dml evaluate artifacts/quickstart-1
+  Evaluate the last checkpoint at other K, as JSON:
+    loop-dml evaluate artifacts/quickstart-1 --checkpoint last --recall 1,10,100 --json
+  Search each row of a file in the other rows:
+    loop-dml evaluate --embeddings photos.safetensors
+  Search queries in a gallery:
+    loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
 
-Rows of an embedding file labelled -1 have no class: they are no queries, but stand in the gallery.
-Where queries and gallery both name their classes, as files of `loop-dml embed` do, classes of one
-name are the same; else those of one label are.";
+Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their
+classes, as files of `loop-dml embed` do, classes are matched by name, otherwise by label.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct EvaluateArgs {
-    /// Folder of the run.
+    /// Run folder
     #[arg(
         value_name = "RUN",
         required_unless_present = "embeddings",
         conflicts_with = "embeddings"
     )]
     run: Option<PathBuf>,
-    /// Instead of a run: embeddings with labels, safetensors; each row is looked for in the others.
+    /// Evaluate the embeddings in this safetensors file; each row is searched in the others
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
-    /// Look for the embeddings in those of this file instead.
+    /// Search the embeddings in those of this file
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     gallery: Option<PathBuf>,
-    /// Which checkpoint: best (by Recall@1), last, or the number of an epoch.
+    /// Checkpoint to evaluate; best has the highest Recall@1
     #[arg(
         long,
         value_name = "best|last|EPOCH",
@@ -56,19 +59,19 @@ pub(super) struct EvaluateArgs {
         conflicts_with = "embeddings"
     )]
     checkpoint: Checkpoint,
-    /// The K of Recall@K; by default those of the run.
+    /// Comma-separated K of Recall@K [default: those of the run]
     #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
     recall: Vec<u64>,
-    /// Where the run's images lie now, if they were moved.
+    /// Read the run's images from this folder, if they were moved
     #[arg(long, value_name = "DIR", conflicts_with = "embeddings")]
     root: Option<PathBuf>,
-    /// Images embedded at once; changes speed, never a measure. By default that of the run.
+    /// Number of images embedded at once; does not affect results [default: that of the run]
     #[arg(long, value_name = "N", conflicts_with = "embeddings", value_parser = clap::value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
-    /// Average the embeddings of each image and its mirror image; by default as in the run.
+    /// Average the embeddings of each image and its mirror image [default: as in the run]
     #[arg(long, conflicts_with = "embeddings")]
     mirror: bool,
-    /// Print one JSON object on standard output.
+    /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -186,7 +189,7 @@ struct EvaluateTask {
     cancellation: CancellationToken,
 }
 
-/// Recall, and what was wrong with the images that were skipped.
+/// Recall, and the causes of skipped images.
 type Measured = Result<(Recall, Vec<String>), TrainingError>;
 
 impl BackendTask for EvaluateTask {

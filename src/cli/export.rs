@@ -14,26 +14,25 @@ use crate::inference::export::{self, ExportOutput};
 use crate::training::{Checkpoint, RunFolder};
 
 const EXAMPLES: &str = "\
+The file is self-contained. Its tensors have PyTorch's names and axis order (backbone.*, head.*), and its
+metadata describe the network and the preprocessing. `loop-dml embed` gives bit-identical embeddings with
+the file and with the run. FILE.json beside it describes the same for people and other programs. There is
+no ONNX export; for GoogLeNet, FILE.json shows how to create one with PyTorch.
+
 Examples:
   loop-dml export artifacts/quickstart-1 --output embedder.safetensors
-  loop-dml export artifacts/birds-2 --checkpoint 40 --output birds.safetensors
-
-The file is enough by itself: `loop-dml embed` with it gives, to the last bit, what it gives with the
-run. It holds every tensor under PyTorch's name and in PyTorch's order of axes (backbone.*, head.*),
-and in its metadata the network and how images are brought to it. FILE.json beside it tells the same
-to people and other programs. There is no ONNX export; for GoogLeNet, PyTorch makes one of the file,
-as FILE.json says.";
+  loop-dml export artifacts/birds-2 --checkpoint 40 --output birds.safetensors";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// Folder of the run.
+    /// Run folder
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// Which checkpoint: best (by Recall@1), last, or the number of an epoch.
+    /// Checkpoint to export; best has the highest Recall@1
     #[arg(long, value_name = "best|last|EPOCH", default_value = "best")]
     checkpoint: Checkpoint,
-    /// The file, named .safetensors; a .json of the same name comes beside it.
+    /// Write this .safetensors file, and a .json file beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     #[command(flatten)]

@@ -17,35 +17,35 @@ use crate::loss::LossStatistics;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
+The file contains `embeddings` f32 [N, D] and `labels` i64 [N]. The rows of a class are adjacent, and
+their number is even. Rows are scaled to unit length if training with the loss scales embeddings (every
+loss but n-pair; override with --set model.normalize=…). The gradient is that of the mean loss with
+respect to the rows in the file.
+
 Examples:
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
   loop-dml loss --embeddings batch.safetensors --loss lifted-structure --negatives none \\
-      --set loss.margin=1 --set loss.squared_hinge=true --gradients gradient.safetensors --json
-
-The file holds `embeddings` f32 [N, D] and `labels` i64 [N]; the rows of a class are adjacent, an
-even number each. Rows are scaled to unit length where training with the loss would scale them
-(all losses but n-pair; --set model.normalize=… says otherwise). The gradient is that of the mean
-with respect to the rows as given.";
+      --set loss.margin=1 --set loss.squared_hinge=true --gradients gradient.safetensors --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct LossArgs {
-    /// Embeddings with labels, safetensors; the rows are one batch.
+    /// Safetensors file with embeddings and labels; its rows are one batch
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
-    /// triplet, hphn-triplet, lifted-structure, n-pair or multi-similarity.
+    /// Loss: triplet, hphn-triplet, lifted-structure, n-pair, multi-similarity or contrastive
     #[arg(long, value_name = "NAME")]
     loss: String,
-    /// none, embedding-expansion or loop.
+    /// Negatives: none, embedding-expansion or loop
     #[arg(long, value_name = "NAME")]
     negatives: String,
-    /// Set one key of the loss (loss.margin=…) or the negatives, or model.normalize; may be repeated.
+    /// Set a key of [loss] or [negatives], or model.normalize (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Write `gradient` f32 [N, D] to this file, safetensors.
+    /// Write `gradient` f32 [N, D] to this safetensors file
     #[arg(long, value_name = "FILE")]
     gradients: Option<PathBuf>,
-    /// Print one JSON object on standard output.
+    /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -74,14 +74,14 @@ pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
     print(args.json, &statistics, names)
 }
 
-/// The configuration of the loss and of the negatives; keys of anything else are refused.
+/// The configuration of the loss and the negatives. Other keys are refused.
 fn configured(args: &LossArgs) -> Result<Config, CliError> {
     let mut overrides = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
     ];
     overrides.extend_from_slice(&args.set);
-    // Misspelt keys are reported as such first.
+    // Unknown keys are reported before keys without effect.
     let config = Config::parse("", "the command line", &overrides)?;
     config.check()?;
     for text in &args.set {
@@ -91,8 +91,8 @@ fn configured(args: &LossArgs) -> Result<Config, CliError> {
         if !known || ["loss.name", "negatives.name", "loss.reduction"].contains(&key) {
             return Err(SettingError::NotApplicable {
                 key: key.to_string(),
-                chosen: "`loop-dml loss`, which has --loss and --negatives, their keys and \
-                         model.normalize, and prints sum and mean"
+                chosen: "`loop-dml loss`, which accepts keys of [loss] and [negatives] and \
+                         model.normalize, and prints both reductions"
                     .into(),
             }
             .into());

@@ -1,4 +1,8 @@
-//! The command line: one file per subcommand, each thin — parse, call the library, print.
+//! The command line: one file per subcommand, which parses, calls the library and prints.
+//!
+//! This is the only module that writes to the terminal (`output`) and that knows exit statuses
+//! (`error`). It subscribes to the library's log (`logging`), progress (`progress`) and training events
+//! (`training_output`).
 
 mod bench;
 mod cuda_restart;
@@ -36,32 +40,42 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  loop-dml train                                    the quickstart: no file, no network, a minute
-  loop-dml train --config configs/folder.toml --set data.root=photos
-  loop-dml evaluate artifacts/quickstart-1 --json
-  loop-dml export artifacts/quickstart-1 --output embedder.safetensors
-  loop-dml embed embedder.safetensors --images photos --output photos.safetensors
-  loop-dml data check --dataset folder --root photos
-  loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
-  loop-dml devices                                  what there is to compute on, and whether it works";
+  Train the quickstart, which needs no files and no network (about 40 s on 2 cores):
+    loop-dml train
+  Train on a folder of images, one subfolder per class:
+    loop-dml train --config configs/folder.toml --set data.root=photos
+  Evaluate a run, export its embedder and embed images with it:
+    loop-dml evaluate artifacts/quickstart-1 --json
+    loop-dml export artifacts/quickstart-1 --output embedder.safetensors
+    loop-dml embed embedder.safetensors --images photos --output photos.safetensors
+  Check a dataset before training:
+    loop-dml data check --dataset folder --root photos
+  Compute a loss:
+    loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
+  List devices:
+    loop-dml devices
+
+Environment:
+  LOOP_DML_LOG      Log filter, such as debug or loop_dml=debug [default: loop_dml=info]
+  RAYON_NUM_THREADS Number of CPU threads [default: all cores]";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train an embedding; without --config, the quickstart.
+    /// Train an embedder
     Train(train::TrainArgs),
-    /// Measure retrieval: of a run on its test split, or of embeddings from files.
+    /// Measure retrieval of a run or of embedding files
     Evaluate(evaluate::EvaluateArgs),
-    /// Write a run's embedder to one file that is enough by itself.
+    /// Write the embedder of a run to a self-contained file
     Export(export::ExportArgs),
-    /// Embed images with a run, an exported embedder or pretrained weights.
+    /// Embed images with a run, an exported embedder or pretrained weights
     Embed(embed::EmbedArgs),
-    /// Look at a dataset: everything that is wrong with it, or what it consists of.
+    /// Check or describe a dataset
     Data(data::DataArgs),
-    /// Compute a loss and its gradient on embeddings from a file.
+    /// Compute a loss and its gradient for embeddings in a file
     Loss(loss::LossArgs),
-    /// Time parts of the training on this machine.
+    /// Time parts of training on this machine
     Bench(bench::BenchArgs),
-    /// List the backends and their devices, and test each with a small computation.
+    /// List and test backends and devices
     Devices(devices::DevicesArgs),
 }
 
@@ -94,11 +108,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Runs what the command line asks for.
+/// Runs the command.
 ///
 /// # Errors
 ///
-/// Whatever ends the command before it is done.
+/// The error that ends the command.
 pub fn run(cli: Cli) -> Result<(), CliError> {
     if cli.command.may_use_cuda() {
         cuda_restart::restart_if_needed();
@@ -115,8 +129,8 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     }
 }
 
-/// A token that Ctrl-C or a signal to end cancels, so that the work stops in order; a second one ends
-/// the process at once.
+/// Returns a token that Ctrl-C or a termination signal cancels, so that work stops in order. A second
+/// one ends the process immediately.
 fn cancel_on_interrupt() -> CancellationToken {
     let token = CancellationToken::new();
     let handle = token.clone();
@@ -128,7 +142,7 @@ fn cancel_on_interrupt() -> CancellationToken {
         handle.cancel();
     });
     if let Err(error) = installed {
-        tracing::warn!("Ctrl-C will end the process at once: {error}");
+        tracing::warn!("cannot handle Ctrl-C, which will end the process immediately: {error}");
     }
     token
 }

@@ -15,30 +15,36 @@ use crate::config::Config;
 use crate::training::{self, Display, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
-Examples:
-  loop-dml train
-  loop-dml train --set training.epochs=3 --run artifacts/short
-  loop-dml train --config configs/fashion-mnist.toml
-  loop-dml train --config configs/folder.toml --set data.root=photos --backend wgpu
-  loop-dml train --resume --run artifacts/short --set training.epochs=6
+Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, prints a line
+per epoch on standard error.
 
-Sections of a configuration: model, data, batch, loss, negatives, optimizer, training, evaluation.
-A file builds on others with extends = \"base.toml\" or a list of files, relative to its own folder.
-A run's folder shows all of its keys in config.toml.";
+A configuration has the sections model, data, batch, loss, negatives, optimizer, training and
+evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the
+file. The run folder contains the resolved configuration with every key, config.toml.
+
+Examples:
+  Train the quickstart:
+    loop-dml train
+  Train for 3 epochs into a folder:
+    loop-dml train --set training.epochs=3 --run artifacts/short
+  Resume the run and train it up to epoch 6:
+    loop-dml train --resume --run artifacts/short --set training.epochs=6
+  Train on a folder of images on a GPU:
+    loop-dml train --config configs/folder.toml --set data.root=photos --backend wgpu";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TrainArgs {
-    /// Configuration, TOML; without it, the quickstart that the binary carries.
+    /// Read the configuration from this TOML file [default: the quickstart]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
-    /// Set one key of the configuration, such as training.epochs=3; may be repeated.
+    /// Set a configuration key, such as training.epochs=3 (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Folder of the run; by default the next free artifacts/NAME-N.
+    /// Write the run to this folder [default: the next free artifacts/NAME-N]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
-    /// Go on with the run in --run from its last checkpoint.
+    /// Resume the run in --run from its last checkpoint
     #[arg(long, requires = "run")]
     resume: bool,
     #[command(flatten)]
@@ -102,7 +108,7 @@ impl BackendTask for TrainTask {
     }
 }
 
-/// The dashboard in a terminal, lines elsewhere.
+/// The dashboard if input and output are a terminal.
 fn display() -> Display {
     if cfg!(feature = "tui") && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         Display::Dashboard

@@ -6,10 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use burn::tensor::{Tensor, TensorData, backend::Backend, read_sync};
+use burn::tensor::{Tensor, backend::Backend, read_sync};
 
-use super::step::StepStatistics;
-use crate::loss::LossStatistics;
+use super::step_statistics::{StepStatistics, read};
 
 /// A read that is queued.
 type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
@@ -51,29 +50,10 @@ impl fmt::Debug for PendingStatistics {
     }
 }
 
-/// Packs the loss's statistics and the sum of all embeddings into one tensor, so that there is a single
-/// read. The sum is not finite if an embedding is not.
-pub(super) fn pack<B: Backend>(statistics: Tensor<B, 1>, embeddings: Tensor<B, 2>) -> Tensor<B, 1> {
-    Tensor::cat(vec![statistics, embeddings.sum()], 0)
-}
-
-async fn read<B: Backend>(packed: Tensor<B, 1>) -> StepStatistics {
-    let packed = packed.into_data_async().await.expect("the step succeeded");
-    let packed = packed.convert::<f64>();
-    let values = packed.as_slice::<f64>().expect("just converted");
-    let [statistics @ .., sum] = values else {
-        panic!("statistics are packed with the sum of the embeddings");
-    };
-    let statistics = TensorData::new(statistics.to_vec(), [statistics.len()]);
-    StepStatistics {
-        loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
-        finite_embeddings: sum.is_finite(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::step_statistics::pack;
 
     fn packed(anchors: f32) -> Tensor<burn_flex::Flex, 1> {
         Tensor::from_floats([2.0, anchors, 1.0, 4.0, 1.0, 1.0, 0.5], &Default::default())

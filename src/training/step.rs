@@ -7,20 +7,9 @@ use burn_train::metric::ItemLazy;
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
 use super::metric_learner::MetricLearner;
-use super::pending_statistics::pack;
+use super::step_statistics::{StepStatistics, pack};
 use crate::data::ImageBatch;
-use crate::loss::LossStatistics;
 use crate::model::BackwardPass;
-
-/// The statistics of a training step, on the host.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepStatistics {
-    /// The loss's statistics.
-    pub loss: LossStatistics,
-    /// Whether every embedding was finite. The loss does not show it: comparisons with NaN may have
-    /// ordinary distances.
-    pub finite_embeddings: bool,
-}
 
 /// The statistics that were read in a training step: those of the step before, and at the end of an
 /// epoch also those of the step itself.

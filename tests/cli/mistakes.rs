@@ -187,10 +187,7 @@ fn resuming_with_another_configuration_is_refused() {
     );
     assert!(message.contains("cannot change loss.margin"), "{message}");
     let message = refusal(directory.path(), &resume[..4]);
-    assert!(
-        message.contains("has trained all 1 epochs"),
-        "{message}"
-    );
+    assert!(message.contains("has trained all 1 epochs"), "{message}");
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -27,7 +27,16 @@ fn closed_standard_output_ends_a_command_quietly() {
         &["evaluate", "run", "--json"][..],
         &["evaluate", "run"],
         &["devices"],
-        &["bench", "loss", "--batch", "8", "--dim", "4", "--repeats", "1"],
+        &[
+            "bench",
+            "loss",
+            "--batch",
+            "8",
+            "--dim",
+            "4",
+            "--repeats",
+            "1",
+        ],
         &["data", "stats", "--dataset", "synthetic"],
     ] {
         let mut child = command(directory.path())

@@ -15,35 +15,35 @@ use crate::setting::SettingError;
 
 #[derive(Debug, Args)]
 pub(super) struct LoaderArgs {
-    /// The dataset: cars196, cub200, sop, in-shop, folder or manifest. Without --root, JPEGs of
-    /// 500 x 375 are drawn.
+    /// Dataset: cars196, cub200, sop, in-shop, folder or manifest; without --root, JPEGs of 500 x 375
+    /// pixels are drawn
     #[arg(long, value_name = "NAME", default_value = "folder")]
     dataset: String,
-    /// Where its images lie; the training images are loaded.
+    /// Folder of the dataset; its training images are loaded
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// JPEGs to draw where no --root is given.
+    /// Number of JPEGs to draw without --root
     #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(40..))]
     images: u32,
-    /// Worker threads; 0 means one for each core.
+    /// Number of worker threads; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
-    /// Images in a batch.
+    /// Number of images in a batch
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(4..))]
     batch: u16,
-    /// Side of the network's images in pixels.
+    /// Side of the network's input in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 227)]
     size: usize,
-    /// Side of the square that crops are cut from, in pixels.
+    /// Side in pixels that images are resized to before the crop
     #[arg(long, value_name = "PIXELS", default_value_t = 255)]
     resize: usize,
-    /// Passes over all images; the median is printed.
+    /// Number of passes over all images; the median is printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     passes: u16,
-    /// The network whose training steps wait for the images.
+    /// Backbone whose training steps wait for the images
     #[arg(long, value_name = "NAME", default_value = "conv4")]
     backbone: String,
-    /// Training steps during which the waiting is timed.
+    /// Number of training steps whose waiting time is measured
     #[arg(long, value_name = "N", default_value_t = 10)]
     steps: usize,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl LoaderArgs {
 }
 
 pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
-    // It holds what is drawn, and the cache; both go with it.
+    // Contains the drawn images and the cache, and is removed at the end.
     let folder = tempfile::tempdir().map_err(|source| CliError::Output {
         path: std::env::temp_dir(),
         source,
@@ -109,7 +109,7 @@ fn text(timing: &LoaderTiming) -> String {
             timing.cold_images_per_second
         ),
         format!(
-            "from cache  {:8.0} images/s (made in {:.1} s)",
+            "from cache  {:8.0} images/s (built in {:.1} s)",
             timing.cached_images_per_second, timing.cache_seconds
         ),
         format!("batches of an epoch drawn in {:.2} ms", timing.sampler_ms),

@@ -41,35 +41,35 @@ impl BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Time one forward and backward pass of a loss on embeddings.
+    /// Time the forward and backward pass of a loss
     Loss(LossArgs),
-    /// Time a training step of a network, and its forward pass.
+    /// Time a training step of a network
     Step(StepArgs),
-    /// Time the loading of images, decoded and from the cache, and the training's waiting for them.
+    /// Time loading images, decoded and from the cache
     Loader(loader::LoaderArgs),
 }
 
 #[derive(Debug, Args)]
 struct LossArgs {
-    /// The loss: triplet, hphn-triplet, lifted-structure, n-pair or multi-similarity.
+    /// Loss: triplet, hphn-triplet, lifted-structure, n-pair, multi-similarity or contrastive
     #[arg(long, value_name = "NAME", default_value = "hphn-triplet")]
     loss: String,
-    /// Where negatives are looked for: none, embedding-expansion or loop.
+    /// Negatives: none, embedding-expansion or loop
     #[arg(long, value_name = "NAME", default_value = "loop")]
     negatives: String,
-    /// Every loss with every way of looking for negatives.
+    /// Time every loss with all negatives
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
-    /// Embeddings in the batch, a multiple of the images of each class.
+    /// Number of embeddings in the batch, a multiple of --images-per-class
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
-    /// Images of each class, even.
+    /// Number of images per class, even
     #[arg(long, value_name = "K", default_value_t = 2)]
     images_per_class: usize,
-    /// Length of an embedding.
+    /// Length of an embedding
     #[arg(long, value_name = "D", default_value_t = 512)]
     dim: usize,
-    /// Repetitions; the median is printed.
+    /// Number of repetitions; the median is printed
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
     #[command(flatten)]
@@ -78,22 +78,22 @@ struct LossArgs {
 
 #[derive(Debug, Args)]
 struct StepArgs {
-    /// The backbone: googlenet, resnet50, efficientnet-lite0 or conv4.
+    /// Backbone: googlenet, resnet50, efficientnet-lite0 or conv4
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
-    /// Images in the batch, even, two of a class.
+    /// Number of images in the batch, even, two per class
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
-    /// Side of an image in pixels.
+    /// Side of an image in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 224)]
     size: usize,
-    /// Length of an embedding.
+    /// Length of an embedding
     #[arg(long, value_name = "D", default_value_t = 512)]
     dim: usize,
-    /// Set a key of the configuration, such as training.gradient_checkpointing=true; may be repeated.
+    /// Set a configuration key, such as training.gradient_checkpointing=true (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Repetitions; the median is printed.
+    /// Number of repetitions; the median is printed
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
     #[command(flatten)]
@@ -102,7 +102,7 @@ struct StepArgs {
 
 #[derive(Debug, Args)]
 struct OutputArgs {
-    /// Print one JSON object on standard output.
+    /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -228,7 +228,7 @@ fn step(args: StepArgs) -> Result<(), CliError> {
                 "\nmemory: {activation:.1} MiB an image in the forward pass, at most {peak:.0} MiB in the \
                  process"
             ),
-            _ => "\nmemory: not told by this backend or system".to_string(),
+            _ => "\nmemory: not available for this backend or system".to_string(),
         };
         format!(
             "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
