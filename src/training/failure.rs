@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::TrainingError;
 use crate::cancellation::CancellationToken;
 
-/// What Burn's dashboard gives as its reason when the reader quits.
+/// The reason that Burn's dashboard gives when the user quits.
 const DASHBOARD_QUIT: &str = "from user input";
 
 /// The first failure of a training's metrics or log, which cancels the training. Clones share it.
@@ -35,7 +35,7 @@ impl TrainingFailure {
         self.cancellation.is_cancelled()
     }
 
-    /// Whether the network's output is no longer finite, so that its state is not worth keeping.
+    /// Whether the network's output is not finite, so that its state is not saved.
     pub fn network_is_broken(&self) -> bool {
         matches!(*self.first(), Some(TrainingError::NotFinite { .. }))
     }

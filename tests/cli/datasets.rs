@@ -61,7 +61,7 @@ fn the_cache_changes_nothing_but_the_time() {
             metrics(directory.path(), "plain")
         );
     }
-    // A damaged cache is made anew, not trained on.
+    // A damaged cache is built again.
     for entry in fs::read_dir(directory.path().join("cache")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|kind| kind == "images") {
@@ -109,7 +109,7 @@ fn a_broken_image_ends_a_training_with_its_name() {
         "{printed}"
     );
 
-    // The run goes on from its start, skipping the image.
+    // The run begins again and skips the image.
     let resume = [
         "train",
         "--resume",
@@ -181,7 +181,7 @@ fn a_test_split_of_which_nothing_can_be_read_is_refused_before_training() {
 }
 
 #[test]
-fn images_that_were_changed_since_the_run_began_are_told() {
+fn images_that_changed_since_the_run_began_are_reported() {
     let directory = tempfile::tempdir().unwrap();
     let photos = directory.path().join("photos");
     draw_folder(&photos, 8, 4);

@@ -5,7 +5,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// The binary under test, in an empty working directory of its own.
+/// The binary under test, in the working directory `directory`.
 pub(crate) fn loop_dml(directory: &Path) -> Command {
     let mut command = Command::cargo_bin("loop-dml").unwrap();
     command.current_dir(directory);

@@ -194,7 +194,7 @@ pub(super) fn parse(text: &str, origin: &str, source: Source) -> Result<Table, C
     Ok(table)
 }
 
-/// Refuses a text that extends a file: it has no folder that the path could be relative to.
+/// Refuses a text that extends a file: without a folder, the path is not relative to anything.
 ///
 /// # Errors
 ///
