@@ -36,7 +36,7 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  loop-dml train                                    the quickstart: no file, no network, a minute
+  loop-dml train                                    the quickstart: no file, no network, about 40 s
   loop-dml train --config configs/folder.toml --set data.root=photos
   loop-dml evaluate artifacts/quickstart-1 --json
   loop-dml export artifacts/quickstart-1 --output embedder.safetensors
