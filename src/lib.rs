@@ -91,6 +91,7 @@ pub mod inference;
 pub mod loss;
 pub mod model;
 pub mod negatives;
+mod panic_capture;
 pub mod progress;
 pub mod setting;
 pub mod training;

@@ -8,8 +8,8 @@ use burn_cubecl::cubecl::future::block_on;
 use burn_wgpu::WgpuDevice;
 use burn_wgpu::graphics::{AutoGraphicsApi, GraphicsApi};
 
-use super::probe::catch;
 use super::report::DeviceInfo;
+use crate::panic_capture::catch_with_texts;
 
 /// An adapter and the name under which CubeCL finds it.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Adapter {
 ///
 /// The text of a driver's panic.
 pub(super) fn adapters() -> Result<Vec<Adapter>, String> {
-    let infos: Vec<AdapterInfo> = catch(|| {
+    let infos: Vec<AdapterInfo> = catch_with_texts(|| {
         let backends = AutoGraphicsApi::backend().into();
         let instance = Instance::new(InstanceDescriptor {
             backends,

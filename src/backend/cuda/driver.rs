@@ -6,8 +6,9 @@ use cudarc::driver::{CudaContext, result};
 use cudarc::nvrtc::compile_ptx;
 
 use super::error::CudaError;
-use crate::backend::probe::{catch, first_line};
+use crate::backend::probe::first_line;
 use crate::backend::report::DeviceInfo;
+use crate::panic_capture::catch_with_texts;
 
 /// Devices that the driver shows to this process; at least one.
 pub(super) fn device_count() -> Result<usize, CudaError> {
@@ -23,7 +24,7 @@ pub(super) fn device_count() -> Result<usize, CudaError> {
 
 /// An answer, or the text of an error or of a panic: cudarc panics where a library is missing.
 fn ask<T>(question: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch(question).and_then(|answer| answer)
+    catch_with_texts(question).and_then(|answer| answer)
 }
 
 /// The devices, in the driver's order, which `CUDA_VISIBLE_DEVICES` changes.
