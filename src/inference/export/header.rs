@@ -47,7 +47,7 @@ pub struct Preprocessing {
     pub image_size: usize,
     /// Shorter side before the centre crop, in pixels; unused without a crop.
     pub resize: usize,
-    /// How an image is brought to the square.
+    /// How an image is resized to the square.
     pub test_view: TestView,
     /// Whether large JPEGs are decoded at a reduced size.
     pub reduced_decoding: bool,
