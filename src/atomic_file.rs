@@ -1,5 +1,5 @@
-//! New files: written under a temporary name and renamed, so that a file is whole or not there, and
-//! never over another one.
+//! Atomic creation of files: a file is written under a temporary name and renamed, so it is either
+//! complete or absent. Existing files are never overwritten.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -7,45 +7,37 @@ use std::{fs, io};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-/// Why a new file cannot be made.
+/// A file cannot be created.
 #[derive(Debug, Error)]
 pub enum AtomicFileError {
-    /// What was to be written exists.
-    #[error("{} exists and is not overwritten: give another name, or remove it", path.display())]
+    /// The file exists.
+    #[error("{} exists and is not overwritten; choose another name, or remove it", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// The folder of what was to be written is not there.
-    #[error("cannot write {}: there is no folder {}; create it first", path.display(), folder.display())]
+    /// The folder of the file does not exist.
+    #[error("cannot write {}: the folder {} does not exist; create it first", path.display(), folder.display())]
     NoFolder {
         /// The file.
         path: PathBuf,
         /// The folder.
         folder: PathBuf,
     },
-    /// The name does not say in which format to write.
-    #[error("{} does not say in which format to write: let its name end in {endings}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// The endings that do.
-        endings: &'static str,
-    },
-    /// A file cannot be written.
+    /// The file cannot be written.
     #[error("cannot write {}: {source}; check the folder and its free space", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         source: io::Error,
     },
 }
 
-/// Makes sure that a file of this name can be made without overwriting anything.
+/// Checks that a file can be created at `path` without overwriting anything.
 ///
 /// # Errors
-/// When something of this name exists, or its folder does not.
+/// If `path` exists, or its folder does not.
 pub fn check_free(path: &Path) -> Result<(), AtomicFileError> {
     let folder = folder_of(path);
     if !folder.is_dir() || path.file_name().is_none() {
@@ -62,10 +54,11 @@ pub fn check_free(path: &Path) -> Result<(), AtomicFileError> {
     Ok(())
 }
 
-/// Makes the file `path` of what `write` puts into a temporary one beside it.
+/// Creates the file `path`. `write` writes its contents to a temporary file beside it, which is then
+/// renamed.
 ///
 /// # Errors
-/// As [`check_free`], and when `write` fails or the file cannot get its name.
+/// Those of [`check_free`], and if `write` or the renaming fails.
 pub fn write_new(
     path: &Path,
     write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
@@ -75,19 +68,19 @@ pub fn write_new(
     files.persist()
 }
 
-/// New files that belong together: all are there in the end, or none, so that what failed can be
-/// tried again under the same names.
+/// Creates several files, all or none of them, so that a failed attempt can be repeated with the same
+/// names.
 #[derive(Debug, Default)]
 pub struct AtomicFiles {
-    /// What is written whole, and the name that it is to get.
+    /// The temporary files, and their final names.
     written: Vec<(NamedTempFile, PathBuf)>,
 }
 
 impl AtomicFiles {
-    /// Writes what will be the file `path` into a temporary one beside it.
+    /// Adds the file `path`. `write` writes its contents to a temporary file beside it.
     ///
     /// # Errors
-    /// As [`check_free`], and when `write` fails.
+    /// Those of [`check_free`], and if `write` fails.
     pub fn write(
         &mut self,
         path: &Path,
@@ -96,7 +89,7 @@ impl AtomicFiles {
         check_free(path)?;
         let unwritable = |source| unwritable(path, source);
         let mut temporary = tempfile::Builder::new();
-        // The permissions of any other new file, instead of the owner's alone.
+        // The permissions of other new files; by default only the owner could read it.
         #[cfg(unix)]
         temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let mut temporary = temporary.tempfile_in(folder_of(path)).map_err(unwritable)?;
@@ -105,15 +98,15 @@ impl AtomicFiles {
         Ok(())
     }
 
-    /// Gives the files their names, in the order in which they were written.
+    /// Renames the temporary files to their final names, in the order in which they were added.
     ///
     /// # Errors
-    /// When one cannot get its name; those that have got theirs here are removed again.
+    /// If one cannot be renamed. Then the files that were renamed before are removed.
     pub fn persist(self) -> Result<(), AtomicFileError> {
         let mut named: Vec<PathBuf> = Vec::new();
         for (temporary, path) in self.written {
             if let Err(error) = temporary.persist_noclobber(&path) {
-                // What cannot be removed either is told by the next attempt.
+                // If a file cannot be removed, the next attempt reports that it exists.
                 named.iter().for_each(|file| drop(fs::remove_file(file)));
                 return Err(match error.error.kind() {
                     io::ErrorKind::AlreadyExists => AtomicFileError::Exists { path },
@@ -147,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_never_overwritten() {
+    fn existing_file_is_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new.txt");
         write_new(&path, |file| file.write_all(b"first")).unwrap();
@@ -158,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_writing_leaves_nothing_behind() {
+    fn failed_write_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new.txt");
         let error = write_new(&path, |file| {
@@ -170,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_belong_together_are_all_there_or_none() {
+    fn all_files_are_created_or_none() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a.txt", "b.txt", "c.txt"].map(|name| folder.path().join(name));
         let written = || {
@@ -197,6 +190,6 @@ mod tests {
     fn missing_folder_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = check_free(&folder.path().join("nowhere/new.txt")).unwrap_err();
-        assert!(error.to_string().contains("there is no folder"), "{error}");
+        assert!(error.to_string().contains("does not exist"), "{error}");
     }
 }

@@ -1,19 +1,19 @@
-//! One request to stop, whoever makes it.
+//! A request to stop, shared by everything that can make or receive one.
 
 use burn_train::Interrupter;
 
-/// A request to stop, shared by its clones: Ctrl-C, the dashboard's `quit`, or a failure in another
-/// thread. Long work asks [`is_cancelled`](Self::is_cancelled) several times a second.
+/// A request to stop, shared by its clones. Ctrl-C, the dashboard's `quit` and failures in other
+/// threads cancel it. Long work checks [`is_cancelled`](Self::is_cancelled) several times a second.
 #[derive(Clone, Default)]
 pub struct CancellationToken(Interrupter);
 
 impl CancellationToken {
-    /// A token that nothing has cancelled.
+    /// Creates a token that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Requests all work that holds a clone to stop.
+    /// Requests all work that has a clone to stop.
     pub fn cancel(&self) {
         self.0.stop(None);
     }
@@ -23,18 +23,18 @@ impl CancellationToken {
         self.0.stop(Some(reason));
     }
 
-    /// Whether the work is to stop.
+    /// Whether a stop was requested.
     pub fn is_cancelled(&self) -> bool {
         self.0.should_stop()
     }
 
-    /// The reason, where one was given first. Burn gives its own for quitting the dashboard and for
-    /// a checkpoint that it could not write.
+    /// Returns the reason of the first request; `None` if it had none. Burn sets a reason if the user
+    /// quits the dashboard and if a checkpoint cannot be written.
     pub fn reason(&self) -> Option<String> {
         self.0.get_message()
     }
 
-    /// The handle for Burn's Learner and dashboard.
+    /// Returns the handle for Burn's Learner and dashboard.
     pub fn interrupter(&self) -> Interrupter {
         self.0.clone()
     }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interrupter_shares_the_request_and_its_reason() {
+    fn interrupter_shares_the_request_and_its_reason() {
         let token = CancellationToken::new();
         token.interrupter().stop(Some("the disk is full"));
         assert!(token.is_cancelled());

@@ -1,28 +1,30 @@
-//! Waiting for the lock under which one process makes a file that others wait for.
+//! A lock between processes, held while one process writes a file that others wait for.
 
-use crate::cancellation::CancellationToken;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// How often a lock that another process holds is tried again.
-const PAUSE: Duration = Duration::from_millis(200);
+use crate::cancellation::CancellationToken;
 
-/// Why there is no lock.
+/// The time between two attempts to lock the file.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The lock could not be taken.
 pub(crate) enum NotLocked {
     /// The waiting was cancelled.
     Cancelled,
-    /// The file cannot be made or locked.
+    /// The file cannot be created or locked.
     Io(io::Error),
 }
 
-/// Takes the exclusive lock of the file `path`, which is made if need be; it ends with the file that
-/// is given. `waiting` is called once where another holds it.
+/// Waits for the exclusive lock of the file `path`, which is created if it does not exist. The lock is
+/// released when the returned file is dropped. If another process holds the lock, `waiting` is called
+/// once.
 ///
 /// # Errors
-/// [`NotLocked`].
+/// If `cancellation` is requested, or if the file cannot be created or locked.
 pub(crate) fn wait_for_lock(
     path: &Path,
     cancellation: &CancellationToken,
@@ -44,6 +46,6 @@ pub(crate) fn wait_for_lock(
         if let Some(report) = waiting.take() {
             report();
         }
-        thread::sleep(PAUSE);
+        thread::sleep(RETRY_INTERVAL);
     }
 }

@@ -1,28 +1,81 @@
 //! Deep metric learning in one crate and one binary: image embeddings trained with LoOp's optimal
 //! hard negatives (Vasudeva et al., ICCV 2021), on Burn.
 //!
-//! Everything that computes is generic over Burn's `Backend`. Data goes one way:
+//! Everything that computes is generic over Burn's `Backend`. A training step is
 //!
 //! ```text
 //! images → data → model → negatives → loss → training (Burn's Learner)
-//!                   └──→ evaluation
 //! ```
 //!
-//! - [`geometry`]: closest approach of arcs and segments, from inner products; no labels, no losses.
-//! - [`negatives`]: a batch of embeddings becomes comparisons of anchors.
-//! - [`loss`]: comparisons become a loss and its statistics, one file per loss.
-//! - [`model`]: backbones, pooling, embedding head, pretrained weights.
-//! - [`data`]: datasets, transforms, the batch sampler, the loaders.
-//! - [`training`]: the Learner's step, metrics, checkpoints, run folders.
-//! - [`embedding`]: images to files of embeddings with a finished network, and their retrieval.
-//! - [`evaluation`]: retrieval measures, pure functions of embeddings and labels.
-//! - [`config`]: the typed configuration; the one place of defaults.
-//! - [`benchmark`]: timings of the parts.
-//! - [`backend`]: the only module that names concrete backends; [`cli`]: the command line;
-//!   [`new_file`]: writing without overwriting.
+//! # Modules
 //!
-//! `geometry`, `negatives`, `loss` and `evaluation` know nothing of files, configurations of runs
-//! or the Learner, and serve in a training loop of your own:
+//! A module imports only modules further down, and siblings on a line do not import each other.
+//!
+//! ```text
+//!  cli            the command line: arguments, output, exit statuses
+//!   │
+//!  bench          timings of the loss, the training step and the loader
+//!   │
+//!  inference      embedding images, files of embeddings, retrieval, export
+//!   │
+//!  training       Burn's Learner: step, optimiser, metrics, checkpoints, run folders
+//!   │
+//!  backend        the only concrete backends; devices, kernel caches
+//!   │
+//!  config         the configuration: merges the sections, checks them together
+//!   │
+//!   ├─ data       datasets, transforms, batch sampler, loaders
+//!   ├─ model      backbones, pooling, embedding head, pretrained weights
+//!   │
+//!   ├─ loss       comparisons → a loss and its statistics, one file per loss
+//!   ├─ evaluation ranks of the positives → retrieval measures
+//!   │
+//!  negatives      embeddings and labels → comparisons of anchors
+//!   │
+//!  geometry       closest approach of arcs and segments, from inner products
+//!
+//!  support, for all of them:
+//!  setting        checks of configuration values
+//!  cancellation   one request to stop
+//!  progress       the progress of long work
+//!  atomic_file    files that are complete or absent
+//!  file_lock      a lock between processes
+//!  panic_capture  panics of libraries as values
+//! ```
+//!
+//! Each module has an error type and the configuration of its section. The library prints nothing: it
+//! returns values, logs with `tracing`, and reports to a [`ProgressObserver`](progress::ProgressObserver)
+//! and a [`TrainingObserver`](training::TrainingObserver).
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! | --- | --- |
+//! | anchor | what a loss compares with positives and negatives: an image, or with LoOp a pair of images |
+//! | positive, negative | an embedding, or a point between two, of the anchor's class or of another class |
+//! | comparisons | the distances or inner products of all anchors of a batch, with masks ([`Comparisons`](negatives::Comparisons)) |
+//! | negatives | how negatives are generated: `none`, `embedding-expansion` or `loop` ([`Negatives`](negatives::Negatives)) |
+//! | pair | two images of the same class, in adjacent rows of a batch |
+//! | space | the unit sphere or Euclidean space, in which embeddings are compared ([`Space`](negatives::Space)) |
+//! | active | share of the anchors with a loss above 0 |
+//! | mined | number of positives and negatives that have a gradient, per anchor |
+//! | d⁺, d⁻ | mean distance of the anchors to, or inner product with, their hardest positive and negative |
+//! | embedder | backbone, pooling and head ([`Embedder`](model::Embedder)) |
+//! | split | the training images or the test images ([`Split`](data::Split)) |
+//! | query, gallery | an image to search with, and the images to search in ([`Role`](evaluation::Role)) |
+//! | Recall@K | share of the queries with a positive among the K nearest ([`Recall`](evaluation::Recall)) |
+//! | metric learner | an embedder in training, with its objective ([`MetricLearner`](training::MetricLearner)) |
+//! | forward pass, backward pass | the two halves of a training step ([`ForwardPass`](training::ForwardPass), [`BackwardPass`](model::BackwardPass)) |
+//! | run folder | everything that a training writes: configuration, metrics, checkpoints ([`RunFolder`](training::RunFolder)) |
+//! | checkpoint | the state of a run after an epoch: `best`, `last`, or the number of the epoch ([`Checkpoint`](training::Checkpoint)) |
+//! | compute context | a device, and how to compute on it ([`ComputeContext`](backend::ComputeContext)) |
+//! | backend task | a computation that is generic over the backend ([`BackendTask`](backend::BackendTask)) |
+//! | cancellation token | a request to stop, shared by its clones ([`CancellationToken`](cancellation::CancellationToken)) |
+//!
+//! # Example
+//!
+//! `geometry`, `negatives`, `loss` and `evaluation` do not depend on files, configurations of runs or
+//! the Learner. They can be used in any training loop:
 //!
 //! ```
 //! use burn::backend::Autodiff;
@@ -74,8 +127,8 @@
 //! }
 //! ```
 //!
-//! `examples/own_training_loop.rs` is a complete program, with a measurement on classes that it was
-//! not trained on.
+//! `examples/own_training_loop.rs` is a complete program that also evaluates on classes without
+//! training images.
 
 pub mod atomic_file;
 pub mod backend;
@@ -91,6 +144,7 @@ pub mod inference;
 pub mod loss;
 pub mod model;
 pub mod negatives;
+mod panic_capture;
 pub mod progress;
 pub mod setting;
 pub mod training;

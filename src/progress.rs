@@ -1,6 +1,6 @@
-//! Progress of long work, reported to whoever shows it.
+//! The progress of long work, reported to an observer.
 
-/// What [`Progress`] counts.
+/// The unit of [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Images.
@@ -9,26 +9,26 @@ pub enum Unit {
     Bytes,
 }
 
-/// How far a piece of work is.
+/// The progress of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// The work, such as `embedding`.
+    /// The name of the task, such as `embedding`.
     pub task: &'a str,
     /// Units done.
     pub done: u64,
-    /// Units in all, where that is known.
+    /// Units in total; `None` if unknown.
     pub total: Option<u64>,
-    /// What is counted.
+    /// The unit.
     pub unit: Unit,
 }
 
-/// Receives the progress of long work, from any thread. The first report of a task begins it, and
-/// [`finish`](Self::finish) ends it; work that fails does not report its end.
+/// Receives the progress of long work, from any thread. The first [`update`](Self::update) of a task
+/// begins it, and [`finish`](Self::finish) ends it. A task that fails does not finish.
 pub trait ProgressObserver: Send + Sync {
-    /// Some of a task is done.
+    /// Called when a part of a task is done.
     fn update(&self, progress: Progress<'_>);
 
-    /// All of `task` is done.
+    /// Called when all of `task` is done.
     fn finish(&self, task: &str);
 }
 

@@ -1,15 +1,19 @@
 //! wgpu's adapters in the order that `--device` counts.
 //!
-//! Discrete GPUs come first, then integrated, virtual and other ones, then a software driver; each
-//! kind in the driver's order. So device 0 is what wgpu itself would prefer.
+//! Discrete GPUs come first, then integrated, virtual and other ones, then a software driver, each
+//! kind in the driver's order. Device 0 is therefore the one that wgpu prefers.
 
 use ::wgpu::{AdapterInfo, DeviceType, Instance, InstanceDescriptor};
 use burn_cubecl::cubecl::future::block_on;
 use burn_wgpu::WgpuDevice;
 use burn_wgpu::graphics::{AutoGraphicsApi, GraphicsApi};
 
-use super::probe::catch;
-use super::report::DeviceInfo;
+use super::device_info::DeviceInfo;
+use crate::panic_capture::catch_with_texts;
+
+/// The reason if wgpu has no device.
+pub(super) const NO_ADAPTER: &str = "no graphics driver with Vulkan, Metal or DirectX is found; \
+                                     install one, such as Debian's mesa-vulkan-drivers";
 
 /// An adapter and the name under which CubeCL finds it.
 #[derive(Debug, Clone)]
@@ -19,12 +23,12 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// The adapter's name, as its driver reports it.
+    /// Returns the adapter's name, as its driver reports it.
     pub(super) fn name(&self) -> &str {
         &self.info.name
     }
 
-    /// What `loop-dml devices` reports of it, as device `index`.
+    /// Returns the entry of the adapter in `loop-dml devices`, as device `index`.
     pub(super) fn describe(&self, index: usize) -> DeviceInfo {
         let driver = [&self.info.driver, &self.info.driver_info];
         let driver: Vec<&str> = driver
@@ -41,13 +45,13 @@ impl Adapter {
     }
 }
 
-/// The adapters of the graphics interface that CubeCL uses (Vulkan, on macOS Metal).
+/// Returns the adapters of the graphics interface that CubeCL uses (Vulkan, on macOS Metal).
 ///
 /// # Errors
 ///
-/// The text of a driver's panic.
+/// If a driver panics, with the text of the panic.
 pub(super) fn adapters() -> Result<Vec<Adapter>, String> {
-    let infos: Vec<AdapterInfo> = catch(|| {
+    let infos: Vec<AdapterInfo> = catch_with_texts(|| {
         let backends = AutoGraphicsApi::backend().into();
         let instance = Instance::new(InstanceDescriptor {
             backends,
@@ -66,21 +70,22 @@ pub(super) fn adapters() -> Result<Vec<Adapter>, String> {
         .collect())
 }
 
-/// The adapters by `--device`: each adapter's place in the driver's list, given by the adapters'
-/// kinds in that list, and CubeCL's name for it. CubeCL counts within a kind. It names only the
-/// first software driver, and an adapter of another kind only by a number that a listed kind does
-/// not use; adapters without a name are left out.
+/// Returns, in the order of `--device`, each adapter's position in the driver's list and CubeCL's
+/// name for it. `kinds` are the adapters' kinds in the driver's list.
+///
+/// CubeCL counts within a kind. It names only the first software driver. It names an adapter of kind
+/// `Other` only by a number that a listed kind does not use. Adapters without a name are left out.
 fn in_order(kinds: &[DeviceType]) -> Vec<(usize, WgpuDevice)> {
     let of_kind = |kind: DeviceType| -> Vec<usize> {
-        let places = kinds.iter().enumerate();
-        places
+        let positions = kinds.iter().enumerate();
+        positions
             .filter(|(_, found)| **found == kind)
             .map(|(at, _)| at)
             .collect()
     };
     let numbered = |kind, name: fn(usize) -> WgpuDevice| {
-        let places = of_kind(kind).into_iter().enumerate();
-        places.map(move |(number, at)| (at, name(number)))
+        let positions = of_kind(kind).into_iter().enumerate();
+        positions.map(move |(number, at)| (at, name(number)))
     };
     let discrete = of_kind(DeviceType::DiscreteGpu).len();
     let integrated = of_kind(DeviceType::IntegratedGpu).len();
@@ -111,7 +116,8 @@ fn in_order(kinds: &[DeviceType]) -> Vec<(usize, WgpuDevice)> {
         .collect()
 }
 
-/// Bytes of a graphics card's own memory, which Linux reports for AMD's; wgpu has no such query.
+/// Returns the bytes of a graphics card's memory, which Linux reports for AMD's cards. wgpu has no
+/// such query.
 fn video_memory(pci_address: &str) -> Option<u64> {
     if pci_address.is_empty() {
         return None;
@@ -126,7 +132,7 @@ mod tests {
     use DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other, VirtualGpu};
 
     #[test]
-    fn device_numbers_count_discrete_gpus_first_and_a_software_driver_last() {
+    fn discrete_gpus_are_first_and_a_software_driver_is_last() {
         let kinds = [Cpu, IntegratedGpu, DiscreteGpu, VirtualGpu, DiscreteGpu];
         assert_eq!(
             in_order(&kinds),
@@ -141,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn a_software_driver_alone_is_device_0() {
+    fn single_software_driver_is_device_0() {
         assert_eq!(in_order(&[Cpu, Cpu]), [(0, WgpuDevice::Cpu)]);
         assert_eq!(in_order(&[]), []);
     }
 
     #[test]
-    fn an_adapter_of_another_kind_has_a_number_that_no_listed_kind_uses() {
+    fn adapter_of_another_kind_takes_a_free_number() {
         assert_eq!(
             in_order(&[DiscreteGpu, Other, Other]),
             [

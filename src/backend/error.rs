@@ -1,35 +1,41 @@
-//! Why a backend cannot be used.
+//! The errors of starting a backend.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::CudaError;
+use super::cuda::CudaError;
 
-/// A backend that cannot start.
+/// A backend cannot start.
 #[derive(Debug, Error)]
 pub enum BackendError {
-    /// The chosen backend is not in this binary.
+    /// The name is not a backend's.
+    #[error("unknown backend `{name}`; choose cuda, wgpu or cpu")]
+    UnknownName {
+        /// The name.
+        name: String,
+    },
+    /// The chosen backend is not compiled into this binary.
     #[error(
         "this binary was built without the backend {asked} (it has {built}); build it with \
          --features {asked}"
     )]
     NotBuilt {
-        /// The backend asked for.
+        /// The chosen backend.
         asked: &'static str,
         /// The backends compiled in.
         built: String,
     },
-    /// Fusion was asked for where there is none.
+    /// The backend or the binary has no fusion.
     #[error(
         "--fusion is not available on {backend} in this binary: it needs a GPU backend and a binary \
          built with --features fusion"
     )]
     NoFusion {
-        /// The backend asked for.
+        /// The chosen backend.
         backend: &'static str,
     },
-    /// The backend has no such device, or the device does not work.
+    /// The device does not exist or does not work.
     #[error(
         "{backend} cannot use device {index} ({reason}); choose another with --device or --backend"
     )]
@@ -49,7 +55,7 @@ pub enum BackendError {
     KernelSettings {
         /// The file, `cubecl.toml` or `burn.toml`.
         path: PathBuf,
-        /// The mistake.
+        /// The parser's message.
         reason: String,
     },
 }

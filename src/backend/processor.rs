@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::report::DeviceInfo;
+use super::device_info::DeviceInfo;
 
-/// The processor, device 0 of the backend cpu.
+/// Returns the processor, device 0 of the backend `cpu`.
 pub(super) fn describe() -> DeviceInfo {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     DeviceInfo {
@@ -16,14 +16,14 @@ pub(super) fn describe() -> DeviceInfo {
     }
 }
 
-/// The model in Linux's `/proc/cpuinfo`; not every architecture has one.
+/// Returns the model in Linux's `/proc/cpuinfo`; some architectures have none.
 fn model_name(cpuinfo: &str) -> Option<String> {
     let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     let mut models = lines.filter(|(key, _)| key.trim() == "model name");
     models.next().map(|(_, name)| name.trim().to_string())
 }
 
-/// Bytes of memory in Linux's `/proc/meminfo`.
+/// Returns the bytes of memory in Linux's `/proc/meminfo`.
 fn total_memory(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_files_give_name_and_memory() {
+    fn name_and_memory_are_read_from_linux_files() {
         let cpuinfo = "processor\t: 0\nmodel name\t: A CPU @ 2.0GHz\n\nmodel name\t: another\n";
         assert_eq!(model_name(cpuinfo).as_deref(), Some("A CPU @ 2.0GHz"));
         assert_eq!(model_name(""), None);

@@ -1,28 +1,17 @@
-//! What `loop-dml devices` reports: every backend, its devices, and whether they compute.
+//! The report of `loop-dml devices`: every backend, its devices, and whether they work.
 
 use serde::Serialize;
 
-use super::{BackendName, probe};
+use super::choice::BackendName;
+use super::device_info::DeviceInfo;
+use super::probe;
 
-/// A device of a backend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeviceInfo {
-    /// Number for `--device`, from 0.
-    pub index: usize,
-    /// Name, as the driver or the system reports it.
-    pub name: String,
-    /// Bytes of its memory, where they can be found.
-    pub memory_bytes: Option<u64>,
-    /// Name and version of its driver, where they can be found.
-    pub driver: Option<String>,
-}
-
-/// Whether a small computation gave the right answer.
+/// The result of a small computation on a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProbeResult {
-    /// Whether it did.
+    /// Whether the result was right.
     pub works: bool,
-    /// The reason where it did not.
+    /// The reason if it was not.
     pub message: Option<String>,
 }
 
@@ -35,29 +24,29 @@ impl From<Result<(), String>> for ProbeResult {
     }
 }
 
-/// A device, and whether it computes.
+/// A device, and whether it works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {
     /// The device.
     #[serde(flatten)]
     pub device: DeviceInfo,
-    /// Whether it computes.
+    /// Whether it works.
     #[serde(flatten)]
     pub probe: ProbeResult,
-    /// Whether it computes with `--fusion`, where the binary and the backend have it.
+    /// Whether it works with `--fusion`; `None` if the binary or the backend has no fusion.
     pub fusion: Option<ProbeResult>,
 }
 
-/// A backend.
+/// A backend and its devices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackendReport {
     /// Its name.
     pub name: &'static str,
     /// Whether it is compiled into this binary.
     pub compiled: bool,
-    /// Whether a device of it computes.
+    /// Whether one of its devices works.
     pub works: bool,
-    /// The reason where a device, or the whole backend, does not work.
+    /// The reason if a device, or the whole backend, does not work.
     pub message: Option<String>,
     /// Its devices.
     pub devices: Vec<DeviceReport>,
@@ -96,8 +85,11 @@ impl BackendReport {
     }
 }
 
-/// Every backend with its devices, the preferred first. Each device of a compiled backend
-/// multiplies two small matrices; the first time this takes seconds, for kernels are compiled.
+/// Tests every device of every compiled backend and returns a report of all backends, the preferred
+/// first.
+///
+/// Each device multiplies two small matrices. The first time takes seconds, because kernels are
+/// compiled.
 pub fn report() -> Vec<BackendReport> {
     #[cfg(feature = "cuda")]
     let cuda = Found::cuda();
@@ -126,7 +118,7 @@ pub fn report() -> Vec<BackendReport> {
         BackendName::Cpu => BackendReport::of(name, Ok(vec![probe_processor()])),
         #[allow(
             unreachable_patterns,
-            reason = "with every backend compiled in nothing is left"
+            reason = "every name is matched above if every backend is compiled in"
         )]
         absent => BackendReport::not_compiled(absent),
     };
@@ -135,7 +127,7 @@ pub fn report() -> Vec<BackendReport> {
 
 #[cfg(feature = "cpu")]
 fn probe_processor() -> DeviceReport {
-    let probe = probe::matrix_product::<super::Cpu>(&burn_flex::FlexDevice)
+    let probe = probe::matrix_product::<super::concrete::Cpu>(&burn_flex::FlexDevice)
         .map_err(|text| probe::first_line(&text));
     DeviceReport {
         device: super::processor::describe(),
@@ -144,12 +136,12 @@ fn probe_processor() -> DeviceReport {
     }
 }
 
-/// What CUDA finds before it computes.
+/// The devices of CUDA and its compiler, before any computation.
 #[cfg(feature = "cuda")]
 #[derive(Clone)]
 struct Found {
     devices: Vec<DeviceInfo>,
-    /// NVRTC's version, or what is missing.
+    /// NVRTC's version, or the error.
     nvrtc: Result<String, String>,
 }
 
@@ -170,18 +162,18 @@ impl Found {
     fn probe(self) -> Vec<DeviceReport> {
         let probed = self.devices.into_iter().map(|device| {
             let cuda = burn_cuda::CudaDevice::new(device.index);
-            let clear = |text: String| {
-                let known = super::CudaError::from_panic(&text, device.index);
+            let readable = |text: String| {
+                let known = super::cuda::error_from_panic(&text, device.index);
                 known.map_or_else(|| probe::first_line(&text), |error| error.to_string())
             };
             let works = match &self.nvrtc {
-                Ok(_) => probe::matrix_product::<super::Cuda>(&cuda).map_err(clear),
+                Ok(_) => probe::matrix_product::<super::concrete::Cuda>(&cuda).map_err(readable),
                 Err(missing) => Err(missing.clone()),
             };
             #[cfg(feature = "fusion")]
-            let fusion = works
-                .is_ok()
-                .then(|| probe::matrix_product::<super::FusedCuda>(&cuda).map_err(clear));
+            let fusion = works.is_ok().then(|| {
+                probe::matrix_product::<super::concrete::FusedCuda>(&cuda).map_err(readable)
+            });
             #[cfg(not(feature = "fusion"))]
             let fusion = None::<Result<(), String>>;
             DeviceReport {
@@ -197,15 +189,16 @@ impl Found {
 #[cfg(feature = "wgpu")]
 fn probe_adapters(adapters: Vec<super::adapters::Adapter>) -> Result<Vec<DeviceReport>, String> {
     if adapters.is_empty() {
-        return Err(super::NO_ADAPTER.to_string());
+        return Err(super::adapters::NO_ADAPTER.to_string());
     }
     let probed = adapters.iter().enumerate().map(|(index, adapter)| {
-        let clear = |text: String| probe::first_line(&text);
-        let works = probe::matrix_product::<super::Wgpu>(&adapter.device).map_err(clear);
+        let readable = |text: String| probe::first_line(&text);
+        let works =
+            probe::matrix_product::<super::concrete::Wgpu>(&adapter.device).map_err(readable);
         #[cfg(feature = "fusion")]
-        let fusion = works
-            .is_ok()
-            .then(|| probe::matrix_product::<super::FusedWgpu>(&adapter.device).map_err(clear));
+        let fusion = works.is_ok().then(|| {
+            probe::matrix_product::<super::concrete::FusedWgpu>(&adapter.device).map_err(readable)
+        });
         #[cfg(not(feature = "fusion"))]
         let fusion = None::<Result<(), String>>;
         DeviceReport {
@@ -238,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_works_if_one_device_does_and_names_the_first_failure() {
+    fn backend_works_if_one_device_does_and_reports_the_first_failure() {
         let devices = vec![device(0, Some("no free memory")), device(1, None)];
         let report = BackendReport::of(BackendName::Cuda, Ok(devices));
         assert!(report.works);
@@ -249,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_that_is_not_compiled_in_says_how_to_get_it() {
+    fn backend_that_is_not_compiled_in_names_the_feature() {
         let report = BackendReport::not_compiled(BackendName::Cuda);
         assert!(!report.compiled && !report.works);
         assert!(report.message.unwrap().contains("--features cuda"));

@@ -1,4 +1,4 @@
-//! Why a benchmark failed.
+//! The errors of benchmarks.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::data::DataError;
 use crate::setting::SettingError;
 
-/// Why a benchmark failed.
+/// A benchmark failed.
 #[derive(Debug, Error)]
 pub enum BenchError {
     /// The images to load are invalid.
@@ -16,10 +16,10 @@ pub enum BenchError {
     /// A transform is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// Images to load cannot be drawn.
-    #[error("cannot draw images into {}: {source}", folder.display())]
+    /// Images to load cannot be written.
+    #[error("cannot write images to {}: {source}", folder.display())]
     Images {
-        /// Their folder.
+        /// The folder.
         folder: PathBuf,
         /// The encoder's message.
         source: image::ImageError,

@@ -1,5 +1,5 @@
-//! How many images the loader gives in a second, decoded and from its cache, and how long a training
-//! step waits for them.
+//! The benchmark of the loader: images per second, decoded and from the cache, and the time that
+//! training steps wait for images.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,23 +18,22 @@ use crate::data::config::{BatchConfig, Sampler};
 use crate::data::{self, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform};
 use crate::progress::NoProgress;
 
-/// What is timed: the training loader of a configuration on its training images.
+/// The benchmark of a configuration's training loader on its training images.
 #[derive(Clone)]
 pub struct LoaderBenchmark {
-    /// Images, transforms and workers; the network of the training steps. Whether there is a cache
-    /// is decided here.
+    /// Images, transforms, workers, and the network of the training steps. `data.cache` is ignored.
     pub config: Config,
-    /// Images of a batch, about: whole classes of at least two images.
+    /// Approximate batch size; a batch consists of whole classes of at least two images.
     pub batch: usize,
-    /// Passes over all images that count; the median is given.
+    /// Passes over all images that are timed; the results are their median.
     pub passes: usize,
-    /// Training steps during which the waiting is timed; 0 for none.
+    /// Training steps whose waiting time is measured; 0 skips this measurement.
     pub steps: usize,
-    /// What may end the opening of the images and the making of the cache.
+    /// Cancels the benchmark.
     pub cancellation: CancellationToken,
 }
 
-/// What it took.
+/// The results of a [`LoaderBenchmark`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LoaderTiming {
     /// Worker threads.
@@ -43,30 +42,30 @@ pub struct LoaderTiming {
     pub images: usize,
     /// Images of a batch.
     pub batch: usize,
-    /// Images a second in the first pass, which may read from the disk.
+    /// Images per second in the first pass, which may read from the disk.
     pub cold_images_per_second: f64,
-    /// Images a second, decoded from files that the system holds in memory.
+    /// Images per second, decoded from files in the system's page cache.
     pub images_per_second: f64,
-    /// The same for each worker.
+    /// `images_per_second` divided by `workers`.
     pub images_per_second_per_worker: f64,
-    /// Seconds it took to make the cache, or to check it where it was there.
+    /// Seconds to write the cache, or to check it if it exists.
     pub cache_seconds: f64,
-    /// Images a second from the cache.
+    /// Images per second from the cache.
     pub cached_images_per_second: f64,
     /// Milliseconds to draw the batches of an epoch.
     pub sampler_ms: f64,
-    /// Share of the training steps' time in which they waited for images, decoded and from the
-    /// cache.
+    /// Share of the training steps' time spent waiting for images, decoded and from the cache; `None`
+    /// if it was not measured.
     pub waiting: Option<[f64; 2]>,
-    /// Most memory of the process during the decoded passes in MiB, where the system says it.
+    /// Peak memory of the process during the decoded passes in MiB; `None` if unknown.
     pub peak_mib: Option<f64>,
 }
 
 impl LoaderBenchmark {
-    /// Times it all.
+    /// Runs the benchmark.
     ///
     /// # Errors
-    /// When the images are at fault, or the cache cannot be made.
+    /// If an image is invalid, if the cache cannot be written, or if the benchmark is cancelled.
     pub fn run<B: AutodiffBackend>(
         &self,
         compute: &ComputeContext<B>,
@@ -116,9 +115,9 @@ impl LoaderBenchmark {
         ))
     }
 
-    /// Every image once an epoch, in batches of about the size asked for.
+    /// Returns a sampler of every image once an epoch, in batches of about the requested size.
     fn sampler(&self, split: &Split) -> Result<PairSampler, BenchError> {
-        // No more images than there are.
+        // A batch is not larger than the split.
         let size = self.batch.min(split.labels().len());
         let images_per_class = size.div_ceil(split.class_names().len());
         let images_per_class = images_per_class.next_multiple_of(2);
@@ -149,7 +148,7 @@ impl LoaderBenchmark {
         ))
     }
 
-    /// Images a second of each pass, the first included.
+    /// Returns the images per second of each pass, the first included.
     fn rates<B: AutodiffBackend>(
         &self,
         split: &Arc<Split>,
@@ -170,13 +169,13 @@ impl LoaderBenchmark {
             if let Some(error) = failure.take() {
                 return Err(error.into());
             }
-            self.refuse_interruption()?;
+            self.check_cancellation()?;
         }
         Ok(rates)
     }
 
-    /// Share of the time of training steps that goes by before their images are there. The first
-    /// step, which nothing could be made ahead for, is left out.
+    /// Returns the share of the training steps' time spent waiting for images. The first step is not
+    /// counted, because its images cannot be prepared in advance.
     fn waiting<B: AutodiffBackend>(
         &self,
         split: &Arc<Split>,
@@ -195,7 +194,7 @@ impl LoaderBenchmark {
                 let ready = Instant::now();
                 step(batch);
                 synchronise::<B>(&compute.device);
-                self.refuse_interruption()?;
+                self.check_cancellation()?;
                 if steps > 0 {
                     waited += (ready - start).as_secs_f64();
                     worked += ready.elapsed().as_secs_f64();
@@ -212,14 +211,15 @@ impl LoaderBenchmark {
         }
     }
 
-    fn refuse_interruption(&self) -> Result<(), BenchError> {
+    fn check_cancellation(&self) -> Result<(), BenchError> {
         match self.cancellation.is_cancelled() {
             true => Err(BenchError::Cancelled),
             false => Ok(()),
         }
     }
 
-    /// The published sampler's time for an epoch with two images of a class.
+    /// Returns the time of the published sampler for an epoch with two images of each class, in
+    /// milliseconds.
     fn sampler_ms(&self, split: &Split) -> Result<f64, BenchError> {
         let batch = BatchConfig {
             classes: split.class_names().len().min(self.batch / 2).max(2),

@@ -1,4 +1,4 @@
-//! The loss alone: normalisation, negatives, loss and gradient of a batch of embeddings.
+//! The benchmark of a loss: normalisation, negatives, loss and gradient of a batch of embeddings.
 
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Distribution, Int, Tensor};
@@ -11,38 +11,38 @@ use crate::model::unit_length;
 use crate::negatives::NegativesConfig;
 use crate::negatives::Space;
 
-/// What is timed.
+/// The benchmark of a loss.
 #[derive(Debug, Clone)]
 pub struct LossBenchmark {
     /// The loss.
     pub loss: LossKind,
-    /// Where its negatives are looked for.
+    /// The negatives.
     pub negatives: NegativesConfig,
-    /// Where the embeddings lie; on the sphere they are scaled to unit length as part of the work.
+    /// The space of the embeddings. On the sphere, scaling them to unit length is timed too.
     pub space: Space,
-    /// Embeddings, a multiple of `images_per_class`.
+    /// Number of embeddings, a multiple of `images_per_class`.
     pub batch: usize,
-    /// Images of each class, even.
+    /// Images of each class, an even number.
     pub images_per_class: usize,
-    /// Length of an embedding.
+    /// Dimension of an embedding.
     pub dim: usize,
-    /// Repetitions that count.
+    /// Repetitions that are timed.
     pub repeats: usize,
 }
 
-/// What it took.
+/// The results of a [`LossBenchmark`].
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct LossTiming {
     /// Median time of one forward and backward pass.
     pub milliseconds: f64,
-    /// The most memory that the process held meanwhile, in MiB, the program itself included; not
-    /// known where the system does not say. It is the host's, not a GPU's.
+    /// Peak memory of the process in MiB, including the program; `None` if unknown. It is the host's
+    /// memory, not a GPU's.
     pub peak_mib: Option<f64>,
 }
 
 impl LossBenchmark {
-    /// Every loss with every way of looking for negatives, each with its defaults, in batches of two
-    /// images a class.
+    /// Returns a benchmark of every loss with every type of negatives, with default parameters and two
+    /// images of each class.
     pub fn all(batch: usize, dim: usize, repeats: usize) -> Vec<Self> {
         let losses = LossKind::all();
         let with_loss = |loss: LossKind| {
@@ -59,8 +59,8 @@ impl LossBenchmark {
         losses.into_iter().flat_map(with_loss).collect()
     }
 
-    /// Times one forward and backward pass over embeddings that scatter around their classes'
-    /// centres with a standard deviation of 0.8 of the centres' own.
+    /// Times one forward and backward pass. The embeddings are normally distributed around the centres
+    /// of their classes, with a standard deviation 0.8 times that of the centres.
     pub fn run<B: AutodiffBackend>(&self, device: &B::Device) -> LossTiming {
         B::seed(device, 0);
         let classes = self.batch / self.images_per_class;

@@ -1,17 +1,18 @@
-//! The most memory that this process has held.
+//! The memory of this process.
 
-/// Forgets the peak so far, where the system can (Linux).
+/// Resets the peak. Linux only.
 pub(super) fn reset_peak() {
-    // Documented in proc(5). Where it fails, `peak_mib` reports nothing.
+    // Documented in proc(5). If it fails, `peak_mib` returns the peak since the process started, or
+    // `None`.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// The largest resident memory since [`reset_peak`] in MiB, where the system says it (Linux).
+/// Returns the peak resident memory since [`reset_peak`] in MiB; `None` except on Linux.
 pub(super) fn peak_mib() -> Option<f64> {
     status_mib("VmHWM:")
 }
 
-/// The resident memory in MiB, where the system says it (Linux).
+/// Returns the resident memory in MiB; `None` except on Linux.
 pub(super) fn resident_mib() -> Option<f64> {
     status_mib("VmRSS:")
 }

@@ -1,7 +1,7 @@
-//! Timings of the parts of a training on this machine, for `loop-dml bench`.
+//! Benchmarks of the parts of a training on this machine, for `loop-dml bench`.
 //!
-//! A figure is the median of several repetitions after some that warm up; the device is
-//! synchronised before and after each.
+//! A time is the median of several repetitions after a warm-up. The device is synchronised before and
+//! after each repetition.
 
 mod error;
 mod loader;
@@ -20,10 +20,10 @@ pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
 pub use step::{StepBenchmark, StepTiming};
 
-/// Repetitions before the first that counts: caches fill, GPU kernels compile and are tuned.
+/// Repetitions before the first that is timed: caches fill, and GPU kernels are compiled and tuned.
 const WARM_UP: usize = 3;
 
-/// The median time of `work` over `repeats` repetitions, in milliseconds.
+/// Returns the median time of `work` over `repeats` repetitions, in milliseconds.
 fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..WARM_UP + repeats.max(1))
         .map(|_| {
@@ -38,16 +38,17 @@ fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMu
     median(&mut times)
 }
 
-/// The median of numbers, at least one, the upper of two in the middle.
+/// Returns the median of at least one number. Of two numbers in the middle it is the upper one.
 fn median(numbers: &mut [f64]) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }
 
-/// Draws `count` photograph-like JPEGs of 500 × 375 as a dataset of the kind `folder`.
+/// Writes `count` photograph-like JPEGs of 500 × 375 pixels to `folder`, as a dataset of type
+/// `folder`.
 ///
 /// # Errors
-/// When one cannot be written.
+/// If a file cannot be written.
 pub fn draw_photos(folder: &Path, count: usize) -> Result<(), BenchError> {
     photos::draw(folder, count).map_err(|source| BenchError::Images {
         folder: folder.into(),
@@ -56,5 +57,5 @@ pub fn draw_photos(folder: &Path, count: usize) -> Result<(), BenchError> {
 }
 
 fn synchronise<B: Backend>(device: &B::Device) {
-    B::sync(device).expect("a device that computes can be waited for");
+    B::sync(device).expect("a device that works can be synchronised");
 }

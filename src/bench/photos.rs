@@ -1,5 +1,5 @@
-//! Drawn photographs for timing where the user has none at hand: shades with grain, of the weight of
-//! real ones.
+//! Synthetic photographs for timings without a dataset: shades with grain, in files as large as those
+//! of real photographs.
 
 use std::path::Path;
 
@@ -11,29 +11,29 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::data::{in_parallel, worker_count};
 
-/// Classes that they are dealt into.
+/// Number of classes.
 const CLASSES: usize = 20;
 /// Width and height in pixels, those of many photographs in CUB-200-2011.
 const SIZE: (u32, u32) = (500, 375);
-/// Shades are drawn so many times coarser than pixels.
+/// Pixels per drawn shade, in each direction.
 const COARSENESS: u32 = 8;
-/// Part of the grain in a pixel.
+/// Share of the grain in a pixel's value.
 const GRAIN: f32 = 0.12;
 /// JPEG quality.
 const QUALITY: u8 = 90;
 
-/// Draws `count` JPEGs into `folder/train`, and a few more into `folder/test`, as a dataset of the
-/// kind `folder`.
+/// Writes `count` JPEGs to `folder/train` and a few more to `folder/test`, as a dataset of type
+/// `folder`.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub(super) fn draw(folder: &Path, count: usize) -> ImageResult<()> {
     let test = (0..2 * 2).map(|i| ("test", i, i / 2));
     let train = (0..count).map(|i| ("train", i, i % CLASSES));
     let all: Vec<_> = train.chain(test).collect();
     in_parallel(worker_count(0), all.len(), |i| {
-        let (side, number, class) = all[i];
-        let class = folder.join(side).join(format!("{side}-{class:02}"));
+        let (subset, number, class) = all[i];
+        let class = folder.join(subset).join(format!("{subset}-{class:02}"));
         std::fs::create_dir_all(&class)?;
         let file = std::fs::File::create(class.join(format!("{number:05}.jpg")))?;
         JpegEncoder::new_with_quality(file, QUALITY).encode_image(&photo(i as u64))

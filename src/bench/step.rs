@@ -1,4 +1,4 @@
-//! A whole training step of a network and its parts, and the memory it takes.
+//! The benchmark of a training step, its parts and its memory.
 
 use std::time::Instant;
 
@@ -20,35 +20,35 @@ use crate::training::{
     Validation,
 };
 
-/// What is timed: the network, loss and optimiser of a configuration, on images of noise.
+/// The benchmark of a configuration's network, loss and optimiser, on images of noise.
 #[derive(Debug, Clone)]
 pub struct StepBenchmark {
     /// Network, image size, batch, loss, negatives and optimiser.
     pub config: Config,
-    /// Repetitions that count.
+    /// Repetitions that are timed.
     pub repeats: usize,
 }
 
-/// What it took. Times are medians in milliseconds.
+/// The results of a [`StepBenchmark`]. Times are medians in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct StepTiming {
     /// A training step.
     pub step_ms: f64,
-    /// Its forward pass with the loss, what the gradients need kept.
+    /// Its forward pass and loss, with activations saved for the backward pass.
     pub training_forward_ms: f64,
-    /// Its way back to the gradients.
+    /// Its backward pass.
     pub backward_ms: f64,
-    /// Adam's step.
+    /// Its optimiser step, Adam.
     pub optimizer_ms: f64,
-    /// A forward pass as at evaluation, without gradients.
+    /// A forward pass as in evaluation, without gradients.
     pub forward_ms: f64,
-    /// Images trained on in a second.
+    /// Training images per second.
     pub images_per_second: f64,
-    /// By how much the process grew in the first forward pass of a training step, in MiB for each image
-    /// of the batch: what is kept for the way back, and what the allocator has not returned of the rest.
-    /// Where the system says it and the backend computes in the process.
+    /// Growth of the process in the first forward pass of a training step, in MiB per image of the
+    /// batch: the saved activations, and freed memory that the allocator keeps. `None` if the memory is
+    /// unknown, or if tensors are not in the memory of the process.
     pub activation_mib_per_image: Option<f64>,
-    /// The most that the process held from the first step to the last, in MiB, likewise.
+    /// Peak memory of the process from the first step to the last in MiB; `None` as above.
     pub peak_mib: Option<f64>,
 }
 
@@ -60,7 +60,7 @@ struct Parts {
 }
 
 impl StepBenchmark {
-    /// Times the step, its parts and the forward pass.
+    /// Runs the benchmark.
     pub fn run<B: AutodiffBackend>(&self, compute: &ComputeContext<B>) -> StepTiming {
         let device = &compute.device;
         let config = &self.config;
@@ -95,7 +95,7 @@ impl StepBenchmark {
         }
     }
 
-    /// A batch of noise.
+    /// Returns a batch of noise.
     fn batch<B: AutodiffBackend>(&self, device: &B::Device) -> ImageBatch<B> {
         let per_class = self.config.batch.images_per_class;
         let n = self.config.batch.classes * per_class;
@@ -107,12 +107,12 @@ impl StepBenchmark {
             labels: Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device),
             indices: (0..n).collect(),
             epoch: 1,
-            // Statistics are read a step late, as within an epoch.
+            // Within an epoch, statistics are read one step later.
             last: false,
         }
     }
 
-    /// Times the parts of steps, each waited for.
+    /// Times the parts of steps. The device is synchronised after each part.
     fn parts<B: AutodiffBackend>(
         &self,
         embedder: Embedder<B>,
@@ -132,9 +132,9 @@ impl StepBenchmark {
                 took
             };
             lap();
-            let (pending, _) = learner.forward(batch.clone());
+            let (forward_pass, _) = learner.forward(batch.clone());
             let forward = lap();
-            let gradients = pending.gradients();
+            let gradients = forward_pass.gradients();
             let backward = lap();
             learner = optimizer.step(config.optimizer.learning_rate, learner, gradients);
             let laps = [forward, backward, lap()];
@@ -153,19 +153,19 @@ impl StepBenchmark {
     }
 }
 
-/// What a forward pass adds to the memory of the process until its way back, in MiB.
+/// Returns the memory that a forward pass adds to the process until its backward pass, in MiB.
 fn growth_of_forward<B: AutodiffBackend>(
     learner: &MetricLearner<B>,
     batch: ImageBatch<B>,
 ) -> Option<f64> {
     let before = resident_mib()?;
-    let pending = learner.forward(batch);
+    let forward_pass = learner.forward(batch);
     let after = resident_mib()?;
-    drop(pending);
+    drop(forward_pass);
     Some(after - before)
 }
 
-/// The untrained network of a configuration.
+/// Returns the untrained network of a configuration.
 pub(super) fn network<B: AutodiffBackend>(
     config: &Config,
     compute: &ComputeContext<B>,
@@ -186,7 +186,7 @@ fn learner<B: AutodiffBackend>(embedder: Embedder<B>, config: &Config) -> Metric
     )
 }
 
-/// A training step of a network: forward, loss, backward, Adam.
+/// Returns a training step of a network: forward, loss, backward, Adam.
 pub(super) fn training_step<B: AutodiffBackend>(
     embedder: Embedder<B>,
     config: &Config,

@@ -1,18 +1,18 @@
-//! Starts the program again where CUDA's headers and compiler are installed outside of the places
-//! that this process looks in, such as wheels from PyPI.
+//! Starts the program again if CUDA's headers and compiler are installed in folders that this process
+//! does not search, such as wheels from PyPI.
 //!
 //! CubeCL finds the headers by the variable `CUDA_PATH`, and the dynamic linker finds NVRTC by
 //! `LD_LIBRARY_PATH`, which it reads only when a process starts. The process is replaced by the same
-//! program with the same arguments and both variables: on Unix it keeps its number, its terminal and
-//! its open files, and nothing has been read or written before.
+//! program with the same arguments and both variables. On Unix it keeps its process id, its terminal
+//! and its open files. Nothing is read or written before.
 
 use crate::backend::{CudaEnvironment, cuda_environment};
 
-/// Set in the environment of a program that was started again: it happens once.
+/// Set in the environment of a program that was started again, so that it happens only once.
 const RESTARTED: &str = "LOOP_DML_CUDA_RESTARTED";
 
-/// Replaces this process if CUDA needs another environment. Where that fails, the CUDA backend's
-/// error names the variables to set.
+/// Replaces this process if CUDA needs another environment. If that fails, the error of the CUDA
+/// backend names the variables to set.
 pub(super) fn restart_if_needed() {
     if std::env::var_os(RESTARTED).is_some() {
         return;
@@ -36,7 +36,7 @@ fn restart(environment: &CudaEnvironment) {
     let Ok(folders) = std::env::join_paths(folders) else {
         return;
     };
-    // It returns only where the program cannot be started.
+    // `exec` returns only if the program cannot be started.
     let _failure = Command::new(program)
         .args(std::env::args_os().skip(1))
         .env("CUDA_PATH", &environment.cuda_path)

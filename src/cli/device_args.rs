@@ -1,26 +1,29 @@
-//! The arguments that choose where to compute, and what is printed before it.
+//! The arguments that choose the backend and device, and the message before a slow first start.
 
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::CliError;
 use super::output::status;
 use crate::backend::{self, BackendName, BackendTask, DeviceChoice, KernelCache};
 
-/// Where to compute.
+/// The choice of a backend and device.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DeviceArgs {
-    /// Backend, of those compiled in; by default the first of cuda, wgpu and cpu.
-    #[arg(long, value_name = "NAME")]
+    /// Compute on this backend [default: the first of cuda, wgpu and cpu that is compiled in].
+    #[arg(long, value_name = "NAME", value_parser = backend_names())]
     backend: Option<BackendName>,
-    /// Number of the backend's device, as `loop-dml devices` lists them.
+    /// Compute on this device of the backend, by its number in `loop-dml devices`.
     #[arg(long, value_name = "N", default_value_t = 0)]
     device: usize,
-    /// Let a GPU backend fuse operations into larger kernels (experimental; needs --features fusion).
+    /// Fuse operations into larger GPU kernels (experimental; needs a binary built with --features
+    /// fusion).
     #[arg(long)]
     fusion: bool,
 }
 
 impl DeviceArgs {
+    /// Returns the choice for the library.
     pub(super) fn choice(&self) -> DeviceChoice {
         DeviceChoice {
             backend: self.backend,
@@ -29,12 +32,13 @@ impl DeviceArgs {
         }
     }
 
-    /// Runs `task` on the chosen backend, and reports the kernels' first compilation.
+    /// Runs `task` on the chosen backend. Prints a message if GPU kernels are compiled for the first
+    /// time.
     ///
     /// # Errors
     ///
-    /// When the backend cannot start.
-    pub(super) fn run<J: BackendTask>(&self, task: J) -> Result<J::Output, CliError> {
+    /// If the backend cannot start.
+    pub(super) fn run<T: BackendTask>(&self, task: T) -> Result<T::Output, CliError> {
         let prepared = backend::prepare(self.choice())?;
         if let Some(cache) = prepared.kernel_cache().filter(|cache| cache.is_empty) {
             status(first_compilation(cache));
@@ -43,11 +47,24 @@ impl DeviceArgs {
     }
 }
 
+/// Parses `--backend`, and lists the names in the help.
+fn backend_names() -> impl TypedValueParser<Value = BackendName> {
+    let values = BackendName::ALL.map(|name| {
+        let help = match name {
+            BackendName::Cuda => "NVIDIA GPUs",
+            BackendName::Wgpu => "GPUs through Vulkan, Metal or DirectX",
+            BackendName::Cpu => "The processor",
+        };
+        PossibleValue::new(name.as_str()).help(help)
+    });
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<BackendName>())
+}
+
 fn first_compilation(cache: &KernelCache) -> String {
     let folder = cache.folder.display();
     if cache.keeps_compiled {
-        format!("compiling GPU kernels for the first time; they are kept in {folder}")
+        format!("compiling GPU kernels for the first time; they are cached in {folder}")
     } else {
-        format!("choosing GPU kernels for the first time; the choices are kept in {folder}")
+        format!("choosing GPU kernels for the first time; the choices are cached in {folder}")
     }
 }

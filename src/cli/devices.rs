@@ -10,14 +10,13 @@ use super::output::{print, status};
 use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
 
 const EXAMPLES: &str = "\
-Each device of a compiled backend multiplies two small matrices, and the product is compared
-with the right one; the first time this takes up to a minute. The exit status is 0 whatever
-the result.
+Each device of a compiled backend multiplies two small matrices, and the product is checked.
+The first time takes up to a minute. The exit status is 0 even if a device does not work.
 
 Examples:
   loop-dml devices
   loop-dml devices --json
-  loop-dml train --backend wgpu --device 1          compute on device 1 of wgpu's list";
+  loop-dml train --backend wgpu --device 1          train on device 1 of wgpu";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,7 +28,7 @@ pub(super) struct DevicesArgs {
 
 pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
     if io::stderr().is_terminal() {
-        status("testing every device; the first time this takes up to a minute");
+        status("testing every device; the first time takes up to a minute");
     }
     let backends = backend::report();
     let text = if args.json {
@@ -42,7 +41,8 @@ pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
 
 const HEADINGS: [&str; 6] = ["backend", "device", "name", "memory", "driver", "state"];
 
-/// A row for each device, or for a backend without one; the last column is as wide as it is.
+/// Returns a row for each device, and one for each backend without devices. Only the last column is
+/// not padded.
 fn table(backends: &[BackendReport]) -> String {
     let mut rows = vec![HEADINGS.map(String::from)];
     for backend in backends {
@@ -113,7 +113,7 @@ mod tests {
     use crate::backend::DeviceInfo;
 
     #[test]
-    fn columns_are_aligned_and_a_backend_without_devices_has_a_row() {
+    fn columns_are_aligned_and_backend_without_devices_has_a_row() {
         let works = ProbeResult {
             works: true,
             message: None,

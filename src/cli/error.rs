@@ -10,9 +10,9 @@ use crate::backend::BackendError;
 use crate::bench::BenchError;
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::inference::InferenceError;
 use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
+use crate::inference::{InferenceError, RetrievalError};
 use crate::model::WeightsError;
 use crate::model::pretrained::PublishedWeightsError;
 use crate::setting::SettingError;
@@ -143,9 +143,9 @@ fn inference_status(error: &InferenceError) -> u8 {
     match error {
         InferenceError::Training(error) => training_status(error),
         InferenceError::Data(error) => data_status(error),
-        InferenceError::Export(ExportError::NewFile(error)) | InferenceError::File(error) => {
-            file_status(error)
-        }
+        InferenceError::EmbeddingFile(EmbeddingFileError::Output(error))
+        | InferenceError::Export(ExportError::NewFile(error))
+        | InferenceError::File(error) => file_status(error),
         InferenceError::Cancelled => INTERRUPTED,
         InferenceError::BrokenNetwork => FAILURE,
         _ => USER_ERROR,
@@ -180,4 +180,5 @@ convert! {
     EmbeddingFileError => InferenceError,
     AtomicFileError => InferenceError,
     ExportError => InferenceError,
+    RetrievalError => InferenceError,
 }

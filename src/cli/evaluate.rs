@@ -18,7 +18,7 @@ use crate::config::{Config, EvaluationConfig};
 use crate::data::{self, Transform};
 use crate::evaluation::Recall;
 use crate::inference::embedding_file::Embeddings;
-use crate::inference::{self, InferenceError};
+use crate::inference::{self, RetrievalError};
 use crate::training::{self, Checkpoint, RunFolder, TrainingError};
 
 const EXAMPLES: &str = "\
@@ -138,7 +138,7 @@ struct RetrievalTask {
 }
 
 impl BackendTask for RetrievalTask {
-    type Output = Result<Recall, InferenceError>;
+    type Output = Result<Recall, RetrievalError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let device = compute.without_gradients().device;

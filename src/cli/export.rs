@@ -9,8 +9,8 @@ use super::CliError;
 use super::DeviceArgs;
 use super::output::status;
 use crate::backend::{BackendTask, ComputeContext};
-use crate::inference::InferenceError;
-use crate::inference::export::{self, ExportOutput};
+use crate::inference::export::ExportOutput;
+use crate::inference::{InferenceError, export_run};
 use crate::training::{Checkpoint, RunFolder};
 
 const EXAMPLES: &str = "\
@@ -68,7 +68,7 @@ impl BackendTask for ExportTask {
     type Output = Result<(), InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
-        export::export(
+        export_run(
             &self.folder,
             self.epoch,
             &self.output,

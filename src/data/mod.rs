@@ -10,7 +10,6 @@ mod batches;
 pub mod config;
 pub(crate) mod datasets;
 mod error;
-mod guarded;
 pub(crate) mod image_file;
 mod loader;
 mod loader_errors;

@@ -1,23 +1,25 @@
-//! A set of images through a network.
+//! Embedding a set of images.
 
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
-use super::{EmbeddingSource, InferenceError};
+use super::embedding_file::NamedEmbeddings;
+use super::error::InferenceError;
+use super::source::EmbeddingSource;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::data::{DataError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform};
-use crate::inference::embedding_file::NamedEmbeddings;
 use crate::progress::{Progress, ProgressObserver, Unit};
 
-/// The embeddings of `images`, row by row in their order, and what was wrong with those that were left
-/// out, before or while embedding. Images are loaded batch by batch; only embeddings are kept.
+/// Returns the embeddings of `images` in their order, and a message for each image that was skipped.
+///
+/// Images are loaded batch by batch; only embeddings stay in memory.
 ///
 /// # Errors
-/// When the network cannot be read, an image cannot (and such are not skipped), the network gives no
-/// finite numbers, or `cancellation` was requested.
+/// If the network cannot be read, if an image cannot be read and `data.broken_images` does not skip
+/// it, if an embedding is not finite, or if `cancellation` is requested.
 pub fn embed<B: Backend>(
     source: &EmbeddingSource,
     images: &ImageSet,
@@ -100,7 +102,7 @@ mod tests {
         in_process: true,
     };
 
-    /// An untrained embedder, and three images of which the second has broken contents.
+    /// Returns an untrained embedder and three images, the second of which is corrupt.
     fn source_and_images(folder: &Path) -> (EmbeddingSource, ImageSet) {
         let config = Config::default();
         let embedder = EmbedderConfig::from(&config.model).init::<B>(&CPU.device);
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_belong_to_their_images_though_one_is_skipped() {
+    fn rows_match_their_images_if_one_is_skipped() {
         let folder = TempDir::new().unwrap();
         let (mut source, images) = source_and_images(folder.path());
         let embedded = |source: &EmbeddingSource| {
@@ -158,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn interruption_ends_the_embedding() {
+    fn cancellation_ends_the_embedding() {
         let folder = TempDir::new().unwrap();
         let (source, images) = source_and_images(folder.path());
         let cancellation = CancellationToken::new();
         cancellation.cancel();
-        let ended = embed(&source, &images, &CPU, &cancellation, &NoProgress);
-        assert!(matches!(ended, Err(InferenceError::Cancelled)));
+        let result = embed(&source, &images, &CPU, &cancellation, &NoProgress);
+        assert!(matches!(result, Err(InferenceError::Cancelled)));
     }
 }

@@ -1,4 +1,4 @@
-//! Why images cannot be embedded, embeddings measured, or an embedder exported.
+//! The errors of inference.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
+use super::retrieval::RetrievalError;
 use crate::atomic_file::AtomicFileError;
 use crate::config::ConfigError;
 use crate::data::DataError;
@@ -13,7 +14,7 @@ use crate::model::WeightsError;
 use crate::setting::SettingError;
 use crate::training::{RunFolderError, TrainingError};
 
-/// Why an embedding, a measurement or an export failed.
+/// Images cannot be embedded, embeddings cannot be measured, or an embedder cannot be exported.
 #[derive(Debug, Error)]
 pub enum InferenceError {
     /// The run, its configuration or its weights are invalid.
@@ -22,19 +23,22 @@ pub enum InferenceError {
     /// The images are invalid.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A file of embeddings is invalid.
+    /// A file of embeddings is invalid or cannot be written.
     #[error(transparent)]
     EmbeddingFile(#[from] EmbeddingFileError),
-    /// An exported embedder is invalid.
+    /// An exported embedder is invalid or cannot be written.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Queries and gallery do not match.
+    #[error(transparent)]
+    Retrieval(#[from] RetrievalError),
     /// The output file cannot be written.
     #[error(transparent)]
     File(#[from] AtomicFileError),
-    /// The network gives embeddings that are infinite or NaN.
+    /// An embedding is infinite or NaN.
     #[error(
-        "the network gives embeddings that are infinite or NaN; choose an earlier checkpoint with \
-             --checkpoint, or other weights"
+        "the network returns embeddings that are infinite or NaN; choose an earlier checkpoint with \
+         --checkpoint, or other weights"
     )]
     BrokenNetwork,
     /// The loss of embeddings from a file is infinite or NaN.
@@ -50,69 +54,27 @@ pub enum InferenceError {
     /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,
-    /// There is neither a run nor a file.
+    /// The run or file does not exist.
     #[error(
-        "there is no {}: give the folder of a run, or a file that `loop-dml export` wrote",
+        "{} does not exist; pass the folder of a run, or a file written by `loop-dml export`",
         path.display()
     )]
     NoSource {
-        /// What was given.
+        /// The path.
         path: PathBuf,
     },
-    /// A checkpoint was chosen of a file, which holds one.
-    #[error("{} is an exported embedder, which holds one checkpoint: leave out --checkpoint", path.display())]
+    /// A checkpoint was chosen for an exported embedder.
+    #[error(
+        "{} is an exported embedder, which has only one checkpoint; omit --checkpoint",
+        path.display()
+    )]
     CheckpointOfFile {
         /// The file.
         path: PathBuf,
     },
-    /// Queries and gallery are one file.
-    #[error(
-        "{} is both --embeddings and --gallery, so that every row would find itself: leave out \
-         --gallery, then a row is not looked for in itself",
-        path.display()
-    )]
-    OwnGallery {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Queries and gallery have embeddings of different length.
-    #[error(
-        "embeddings of {} are {queries} numbers long, those of {} {gallery}: embed both with one \
-         network",
-        path.display(), gallery_path.display()
-    )]
-    OtherLength {
-        /// The file of the queries.
-        path: PathBuf,
-        /// Their length.
-        queries: usize,
-        /// The file of the gallery.
-        gallery_path: PathBuf,
-        /// Its embeddings' length.
-        gallery: usize,
-    },
-    /// No row could find anything.
-    #[error(
-        "no row of {} has a label that another row{} has, so that nothing could be found: give \
-         images of a class the same label",
-        path.display(), in_gallery(gallery)
-    )]
-    NoQuery {
-        /// The file of the queries.
-        path: PathBuf,
-        /// The file of the gallery, if it is another.
-        gallery: Option<PathBuf>,
-    },
 }
 
-fn in_gallery(gallery: &Option<PathBuf>) -> String {
-    match gallery {
-        Some(path) => format!(" of {}", path.display()),
-        None => String::new(),
-    }
-}
-
-/// Lets `?` convert the errors that a training has in common with inference.
+/// Lets `?` convert errors that are also errors of training.
 macro_rules! convert {
     ($($from:ty),* $(,)?) => {
         $(impl From<$from> for InferenceError {

@@ -1,19 +1,22 @@
-//! Images to embeddings with a finished network, and the retrieval of what was embedded.
+//! Inference: from images to embeddings with a trained network, and retrieval with embeddings.
 //!
-//! [`EmbeddingSource`] is what to embed with: a run, an exported embedder, or pretrained weights
-//! alone. [`embed()`] brings a set of images through it, [`retrieval()`] measures files of
-//! embeddings.
+//! An [`EmbeddingSource`] is the network: a run, an exported embedder, or a pretrained backbone.
+//! [`embed()`] embeds a set of images with it, [`embedding_file`] reads and writes embeddings, and
+//! [`retrieval()`] measures Recall@K of embeddings from files. [`export_run()`] writes the embedder of
+//! a run to a file ([`export`]). [`batch_loss`] computes a loss of embeddings from a file.
 
 mod embed;
 pub mod embedding_file;
 mod error;
 pub mod export;
+mod export_run;
 mod loss;
 mod retrieval;
 mod source;
 
 pub use embed::embed;
 pub use error::InferenceError;
+pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};
-pub use retrieval::retrieval;
+pub use retrieval::{RetrievalError, retrieval};
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

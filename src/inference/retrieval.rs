@@ -1,32 +1,84 @@
 //! Recall@K of embeddings from files.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use thiserror::Error;
 
-use super::InferenceError;
+use super::embedding_file::Embeddings;
 use crate::data::NO_CLASS;
 use crate::evaluation::{Recall, Role, nearest_positive_ranks};
-use crate::inference::embedding_file::Embeddings;
 
-/// The class of rows without one: never a query's.
+/// The class number of rows without a class, which no query has.
 const UNKNOWN: usize = 0;
 
-/// Recall@K of the rows of `queries` among those of `gallery`, or among each other where there is no
-/// gallery, a row itself excluded.
+/// Queries and gallery do not match.
+#[derive(Debug, Error)]
+pub enum RetrievalError {
+    /// Queries and gallery are the same file.
+    #[error(
+        "{} is both --embeddings and --gallery, so every row would find itself; omit --gallery to \
+         search each row among the others",
+        path.display()
+    )]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Queries and gallery have embeddings of different dimensions.
+    #[error(
+        "embeddings of {} have dimension {queries}, those of {} have {gallery}; embed both with the \
+         same network",
+        path.display(), gallery_path.display()
+    )]
+    Dimensions {
+        /// The file of the queries.
+        path: PathBuf,
+        /// The dimension of the queries.
+        queries: usize,
+        /// The file of the gallery.
+        gallery_path: PathBuf,
+        /// The dimension of the gallery.
+        gallery: usize,
+    },
+    /// Every query has a class that the gallery lacks.
+    #[error(
+        "the labels of {} match no other row{}, so nothing could be found; use the same label for \
+         images of the same class",
+        path.display(), of_gallery(gallery)
+    )]
+    NoQuery {
+        /// The file of the queries.
+        path: PathBuf,
+        /// The file of the gallery, if it is another.
+        gallery: Option<PathBuf>,
+    },
+}
+
+fn of_gallery(gallery: &Option<PathBuf>) -> String {
+    match gallery {
+        Some(path) => format!(" of {}", path.display()),
+        None => String::new(),
+    }
+}
+
+/// Returns Recall@K, for every K of `ks`, of the rows of `queries` among those of `gallery`. Without
+/// a gallery, each row is searched among the other rows.
 ///
-/// Rows without a class are no queries, but stand in the gallery: they may be nearer than what is
-/// looked for, and are never right. Where both files name their classes, classes of one name are the
-/// same, whatever their labels; else those of one label are.
+/// Rows without a class are not queries, but belong to the gallery: they may be nearer than a
+/// positive, and are never right. If both files name their classes, classes of the same name are
+/// equal, whatever their labels. Otherwise classes of the same label are equal.
 ///
 /// # Errors
-/// When both are one file, their embeddings have different lengths, or no row could find anything.
+/// If both are the same file, if their embeddings have different dimensions, or if no query has a
+/// positive.
 pub fn retrieval<B: Backend>(
     queries: &Embeddings,
     gallery: Option<&Embeddings>,
     ks: &[usize],
     device: &B::Device,
-) -> Result<Recall, InferenceError> {
+) -> Result<Recall, RetrievalError> {
     if let Some(gallery) = gallery {
         check_gallery(queries, gallery)?;
     }
@@ -37,7 +89,7 @@ pub fn retrieval<B: Backend>(
     let ranks = nearest_positive_ranks(embeddings, &rows.classes, Some(&rows.roles));
     let recall = Recall::from_ranks(&ranks, ks);
     match recall.queries {
-        0 => Err(InferenceError::NoQuery {
+        0 => Err(RetrievalError::NoQuery {
             path: queries.path().into(),
             gallery: gallery.map(|gallery| gallery.path().into()),
         }),
@@ -45,15 +97,15 @@ pub fn retrieval<B: Backend>(
     }
 }
 
-fn check_gallery(queries: &Embeddings, gallery: &Embeddings) -> Result<(), InferenceError> {
-    let [own, other] = [queries, gallery].map(|file| file.path().canonicalize().ok());
-    if own.is_some() && own == other {
-        return Err(InferenceError::OwnGallery {
+fn check_gallery(queries: &Embeddings, gallery: &Embeddings) -> Result<(), RetrievalError> {
+    let [first, second] = [queries, gallery].map(|file| file.path().canonicalize().ok());
+    if first.is_some() && first == second {
+        return Err(RetrievalError::SameFile {
             path: gallery.path().into(),
         });
     }
     if queries.dim != gallery.dim {
-        return Err(InferenceError::OtherLength {
+        return Err(RetrievalError::Dimensions {
             path: queries.path().into(),
             queries: queries.dim,
             gallery_path: gallery.path().into(),
@@ -70,7 +122,7 @@ struct Rows {
     roles: Vec<Role>,
 }
 
-/// What tells one class from another.
+/// The identity of a class.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Class<'a> {
     Name(&'a str),
@@ -99,7 +151,8 @@ impl Rows {
         rows
     }
 
-    /// Adds a file's rows: `known` is the role of those with a class, `unknown` of the others.
+    /// Adds a file's rows. `known` is the role of rows with a class, `unknown` that of the others;
+    /// `None` leaves them out.
     fn add<'a>(
         &mut self,
         file: &'a Embeddings,
@@ -160,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_a_class_are_in_the_way_and_ask_nothing() {
+    fn rows_without_a_class_are_distractors_and_not_queries() {
         let folder = TempDir::new().unwrap();
         let rows = [(0.0, 0), (1.0, 0), (10.0, 1), (11.0, 1)];
         let labelled = file(folder.path(), "a", &rows, &["x", "y"]);
@@ -183,14 +236,14 @@ mod tests {
         let gallery = [(0.1, 1), (10.1, 0), (50.0, 2)];
         let gallery = file(folder.path(), "g", &gallery, &["y", "x", "z"]);
         assert_eq!(at_1(&queries, Some(&gallery)), (1.0, 2));
-        // Without names in one of them the numbers count.
+        // If one of the files has no names, labels are compared.
         let mut nameless = gallery.clone();
         nameless.classes = None;
         assert_eq!(at_1(&queries, Some(&nameless)), (0.0, 2));
     }
 
     #[test]
-    fn a_file_is_not_its_own_gallery_and_something_must_be_findable() {
+    fn same_file_without_positives_and_other_dimension_are_errors() {
         let folder = TempDir::new().unwrap();
         let alone = file(folder.path(), "a", &[(0.0, 0), (1.0, 1)], &["x", "y"]);
         let refusal = |gallery: Option<&Embeddings>| {
@@ -203,6 +256,6 @@ mod tests {
         assert!(refusal(Some(&strange)).contains("nothing could be found"));
         let mut longer = strange.clone();
         longer.dim = 2;
-        assert!(refusal(Some(&longer)).contains("are 1 numbers long"));
+        assert!(refusal(Some(&longer)).contains("have dimension 1"));
     }
 }

@@ -1,40 +1,39 @@
-//! What to embed with.
+//! The network that embeds images, and its preprocessing.
 
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::InferenceError;
+use super::error::InferenceError;
+use super::export::ExportedEmbedder;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::inference::export::ExportedEmbedder;
 use crate::model::config::Backbone;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::progress::ProgressObserver;
 use crate::training::{self, Checkpoint, RunFolder};
 
-/// Side of the input that the published ImageNet weights are measured with, in pixels.
+/// Side in pixels of the input that published ImageNet weights are evaluated with.
 const IMAGENET_SIZE: usize = 224;
 
-/// The shorter side of which the middle is then cut out, in pixels (torchvision's `presets`).
+/// Shorter side in pixels before the centre crop (torchvision's `presets`).
 const IMAGENET_RESIZE: usize = 256;
 
-/// A backbone with pretrained weights and nothing above it.
+/// A backbone with pretrained weights and without a head.
 #[derive(Debug, Clone)]
 pub struct PretrainedBackbone {
-    /// The backbone, as `model.backbone` takes it.
+    /// The backbone, in the syntax of `model.backbone`.
     pub backbone: String,
-    /// The weights, as `model.weights` takes them.
+    /// The weights, in the syntax of `model.weights`.
     pub weights: String,
-    /// Side of the network's input, in pixels; by default what suits the backbone.
+    /// Side of the network's input in pixels; `None` is 224, for conv4 32.
     pub image_size: Option<usize>,
-    /// The shorter side of which the middle is cut out, in pixels; by default in the same proportion
-    /// to the input as is usual.
+    /// Shorter side in pixels before the centre crop; `None` is 8/7 of the input, as 256 is of 224.
     pub resize: Option<usize>,
 }
 
-/// What to embed with: the network, and how images are brought to it.
+/// A network that embeds images, and its preprocessing.
 #[derive(Debug)]
 pub struct EmbeddingSource {
     origin: Origin,
@@ -48,20 +47,21 @@ enum Origin {
     Backbone,
 }
 
-/// A network on the device.
+/// A network on a device.
 #[derive(Debug)]
 pub enum EmbeddingNetwork<B: Backend> {
-    /// A trained one, which gives embeddings.
+    /// A trained network, which returns embeddings.
     Embedder(Embedder<B>),
-    /// One whose head was never trained, which gives the pooled features under it.
+    /// A network without a trained head, which returns the pooled features.
     Backbone(Embedder<B>),
 }
 
 impl EmbeddingSource {
-    /// The run in a folder, at the best checkpoint if none is chosen, or an exported embedder.
+    /// Opens a run folder, at `checkpoint` or the best one, or an exported embedder.
     ///
     /// # Errors
-    /// When there is neither, the run has no such checkpoint, or one is chosen of a file.
+    /// If `path` is neither, if the run lacks the checkpoint, or if a checkpoint is chosen for an
+    /// exported embedder.
     pub fn open(path: &Path, checkpoint: Option<Checkpoint>) -> Result<Self, InferenceError> {
         if path.is_dir() {
             let folder = RunFolder::open(path)?;
@@ -74,10 +74,10 @@ impl EmbeddingSource {
         }
         let path = PathBuf::from(path);
         if !path.exists() {
-            return Err(InferenceError::NoSource { path }.into());
+            return Err(InferenceError::NoSource { path });
         }
         if checkpoint.is_some() {
-            return Err(InferenceError::CheckpointOfFile { path }.into());
+            return Err(InferenceError::CheckpointOfFile { path });
         }
         let exported = ExportedEmbedder::read(&path)?;
         Ok(Self {
@@ -86,12 +86,12 @@ impl EmbeddingSource {
         })
     }
 
-    /// A backbone with pretrained weights. Images are brought to it as ImageNet's are when such
-    /// weights are measured: the shorter side resized, the middle cut out, ImageNet's mean and
-    /// deviation.
+    /// Opens a backbone with pretrained weights. Images are preprocessed as in the evaluation on
+    /// ImageNet: the shorter side is resized, the centre is cropped, and values are normalised with
+    /// ImageNet's mean and standard deviation.
     ///
     /// # Errors
-    /// When there is no such backbone, or its input cannot have that size.
+    /// If the backbone is unknown, or its input cannot have this size.
     pub fn pretrained(pretrained: &PretrainedBackbone) -> Result<Self, InferenceError> {
         let PretrainedBackbone {
             backbone, weights, ..
@@ -118,17 +118,17 @@ impl EmbeddingSource {
         })
     }
 
-    /// How images are brought to the network, and how they are loaded and embedded.
+    /// Returns the configuration of the preprocessing, the loader and the evaluation.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The same, to be changed where the network allows it: loading, batches, mirror averaging.
+    /// Returns the configuration, to change the loader, the batch size or mirror averaging.
     pub fn config_mut(&mut self) -> &mut Config {
         &mut self.config
     }
 
-    /// What it is, for a line on the screen.
+    /// Returns a description for a message.
     pub fn describe(&self) -> String {
         match &self.origin {
             Origin::Run { folder, epoch } => {
@@ -139,10 +139,11 @@ impl EmbeddingSource {
         }
     }
 
-    /// The network at `compute`.
+    /// Loads the network to a device.
     ///
     /// # Errors
-    /// When published weights cannot be had, or a checkpoint, an exported file or weights are damaged or of another network.
+    /// If published weights cannot be downloaded, or if the checkpoint, exported file or weights are
+    /// damaged or belong to another network.
     pub fn network<B: Backend>(
         &self,
         compute: &ComputeContext<B>,
@@ -167,7 +168,7 @@ impl EmbeddingSource {
     }
 }
 
-/// Side of the input that weights of a backbone are usually made for.
+/// Returns the usual side of the input of a backbone with pretrained weights.
 fn usual_size(backbone: Backbone) -> usize {
     match backbone {
         Backbone::Conv4 => Config::default().data.transform.image_size,
@@ -175,14 +176,18 @@ fn usual_size(backbone: Backbone) -> usize {
     }
 }
 
-/// ImageNet's proportion of the resized to the cut-out side.
+/// Returns the shorter side before the crop, in ImageNet's proportion to the input.
 fn usual_resize(side: usize) -> usize {
     side * IMAGENET_RESIZE / IMAGENET_SIZE
 }
 
 impl<B: Backend> EmbeddingNetwork<B> {
-    /// Embeddings, or pooled features, `[N, D]` of images `[N, 3, S, S]`; with `mirror` the mean of
-    /// those of the images and of their mirror images.
+    /// Returns the embeddings, or the pooled features, of images. With `mirror`, they are averaged with
+    /// those of the mirrored images.
+    ///
+    /// # Shapes
+    /// - images: `[N, 3, S, S]`
+    /// - output: `[N, D]`
     pub fn embed(&self, images: Tensor<B, 4>, mirror: bool) -> Tensor<B, 2> {
         const WIDTH: isize = 3;
         match (self, mirror) {
@@ -215,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn pretrained_backbones_see_what_their_weights_were_measured_with() {
+    fn pretrained_backbones_have_the_input_sizes_of_their_evaluation() {
         let sizes = |backbone, size| {
             let source = pretrained(backbone, size).unwrap();
             let transform = source.config().data.transform.clone();
@@ -228,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_backbones_and_sizes_that_cannot_be_are_named() {
+    fn unknown_backbone_and_invalid_size_are_named() {
         let message = pretrained("alexnet", None).unwrap_err().to_string();
         assert!(message.contains("alexnet"), "{message}");
         let message = pretrained("googlenet", Some(8)).unwrap_err().to_string();

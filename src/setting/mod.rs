@@ -1,5 +1,4 @@
-//! What a configuration value can be refused for. Modules that own a section of the configuration check
-//! its values with these.
+//! Checks of configuration values. Each module checks the values of its section with these functions.
 
 mod ranges;
 
@@ -11,20 +10,20 @@ pub(crate) use ranges::{
     rising, share,
 };
 
-/// A configuration key that cannot have its value.
+/// A configuration key has an invalid value.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum SettingError {
-    /// The value is out of range, or contradicts another.
+    /// The value is out of range, or contradicts another one.
     #[error("`{key} = {value}`: {reason}")]
     Value {
         /// The dotted key.
         key: String,
         /// The value as TOML.
         value: String,
-        /// Why it is refused, and what to give instead.
+        /// The reason, and a valid value.
         reason: String,
     },
-    /// The key exists, but not with the chosen dataset, loss, pooling or negatives.
+    /// The key exists, but has no effect with the chosen dataset, loss, pooling or negatives.
     #[error("`{key}` has no effect with {chosen}: remove it, or choose what it belongs to")]
     NotApplicable {
         /// The dotted key.
@@ -35,14 +34,14 @@ pub enum SettingError {
 }
 
 impl SettingError {
-    /// The dotted key.
+    /// Returns the dotted key.
     pub fn key(&self) -> &str {
         match self {
             Self::Value { key, .. } | Self::NotApplicable { key, .. } => key,
         }
     }
 
-    /// A value that `key` cannot take, for `reason`, which says what to give instead.
+    /// Creates the error of an invalid value. `reason` also names a valid one.
     pub(crate) fn value(
         key: &str,
         value: impl Into<toml::Value>,

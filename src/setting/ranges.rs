@@ -1,10 +1,10 @@
-//! Refusals of values out of range, each with what to give instead.
+//! Checks of ranges. Each error names a valid value.
 
 use toml::Value;
 
 use super::SettingError;
 
-/// Whether a value can be used.
+/// The result of a check.
 pub type Checked = Result<(), SettingError>;
 
 pub(crate) fn at_least(key: &str, value: usize, minimum: usize) -> Checked {
@@ -31,14 +31,14 @@ pub(crate) fn even(key: &str, value: usize) -> Checked {
         return Ok(());
     }
     let reason = format!(
-        "must be even, for images go in pairs; give {} or {}",
+        "must be even, because images are paired; give {} or {}",
         value - 1,
         value + 1
     );
     Err(SettingError::value(key, value as i64, reason))
 }
 
-/// Networks compute in `f32`: a number that is infinite there is no better than one that is here.
+/// Checks that `value` is finite in single precision, in which networks compute.
 pub(crate) fn finite(key: &str, value: f64) -> Checked {
     if (value as f32).is_finite() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Short trainings from one seed, whose losses follow the CPU's.
+//! Short trainings from one seed: the losses of a backend are close to the CPU's.
 
 use burn::backend::Autodiff;
 use burn::optim::Optimizer;
@@ -18,7 +18,7 @@ use crate::{Findings, values};
 
 const STEPS: usize = 10;
 
-/// Drawn images in classes.
+/// Random images in classes.
 pub(crate) struct Images {
     pub(crate) values: Vec<f32>,
     labels: Vec<i64>,
@@ -26,7 +26,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    /// `count` images of each class: a wave of the class's own, and noise.
+    /// Draws `count` images of each class: a wave with a frequency of the class, and noise.
     pub(crate) fn new(classes: usize, count: usize, side: usize, seed: u64) -> Self {
         let mut draws = Draws::new(seed);
         let mut images = Self {
@@ -67,7 +67,7 @@ impl Images {
     }
 }
 
-/// How a backend computes layers.
+/// Returns the algorithm of a backend's layers.
 pub(crate) fn algorithm(backend: &str) -> ConvAlgorithm {
     match backend {
         "cpu" => ConvAlgorithm::Im2col,
@@ -91,15 +91,15 @@ pub(crate) fn learner<B: Backend>(embedder: Embedder<B>, config: &Config) -> Met
     )
 }
 
-/// The mean loss of every step, and the number of anchors of the last.
+/// Returns the mean loss and the number of anchors of every step.
 fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
     let mut learner = learner::<AB>(embedder(config, algorithm(backend)), config);
     let mut optimizer = GroupedAdam::new(&config.optimizer, &Default::default());
     (0..STEPS)
         .map(|step| {
             let images = Images::new(6, 4, 16, step as u64);
-            let (pending, statistics) = learner.forward(images.batch());
-            let gradients = pending.gradients();
+            let (forward_pass, statistics) = learner.forward(images.batch());
+            let gradients = forward_pass.gradients();
             learner = optimizer.step(1e-3, learner.clone(), gradients);
             let statistics = values(statistics);
             [statistics[0] / statistics[1], statistics[1]]
@@ -121,18 +121,21 @@ fn compare<AB: AutodiffBackend>(negatives: &str, backend: &str) -> Findings {
     let config = Config::parse("", "a test", &overrides).expect("the configuration is valid");
     let expected = losses::<Autodiff<Cpu>>(&config, "cpu");
     let actual = losses::<AB>(&config, backend);
-    // Rounding grows from step to step; TF32 begins with more.
+    // Rounding errors grow from step to step, and TF32 begins with larger ones.
     let allowed = if backend.starts_with("cuda") {
         0.05
     } else {
         0.01
     };
     for (step, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
-        let ([loss, anchors], [should, all]) = (actual, expected);
-        findings.check((loss - should).abs() <= allowed * should.abs(), || {
-            format!("loss of step {step} is {loss}, not {should}")
+        let ([loss, anchors], [expected_loss, expected_anchors]) = (actual, expected);
+        findings.check(
+            (loss - expected_loss).abs() <= allowed * expected_loss.abs(),
+            || format!("loss of step {step} is {loss}, not {expected_loss}"),
+        );
+        findings.check(anchors == expected_anchors, || {
+            format!("{anchors} anchors, not {expected_anchors}")
         });
-        findings.check(anchors == all, || format!("{anchors} anchors, not {all}"));
     }
     findings.check(expected[STEPS - 1][0] < expected[0][0], || {
         format!("the loss does not fall: {expected:?}")

@@ -16,7 +16,7 @@ const LOSS: [&str; 5] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/assets/batch.safetensors"),
 ];
 
-/// The report of each backend by `devices --json`, with environment variables.
+/// Returns the report of each backend by `devices --json`, run with environment variables.
 fn report(directory: &Path, variables: &[(&str, &str)]) -> Vec<Value> {
     let output = loop_dml(directory)
         .args(["devices", "--json"])
@@ -65,7 +65,7 @@ fn json_has_every_backend_with_the_same_keys() {
 
 #[cfg(feature = "cpu")]
 #[test]
-fn the_processor_works() {
+fn processor_works() {
     let directory = tempfile::tempdir().unwrap();
     let backends = report(directory.path(), &[]);
     let cpu = backend(&backends, "cpu");
@@ -92,7 +92,7 @@ fn text_has_a_row_for_every_backend() {
 
 #[cfg(feature = "cpu")]
 #[test]
-fn the_processor_is_device_0_alone() {
+fn processor_has_only_device_0() {
     let directory = tempfile::tempdir().unwrap();
     let mut arguments = LOSS.to_vec();
     arguments.extend(["--backend", "cpu", "--device", "1"]);
@@ -102,7 +102,7 @@ fn the_processor_is_device_0_alone() {
 
 #[cfg(not(feature = "cuda"))]
 #[test]
-fn a_backend_that_is_not_compiled_in_is_reported() {
+fn backend_that_is_not_compiled_in_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let backends = report(directory.path(), &[]);
     let cuda = backend(&backends, "cuda");
@@ -112,7 +112,7 @@ fn a_backend_that_is_not_compiled_in_is_reported() {
     assert!(message.contains("--features cuda"), "{message}");
 }
 
-/// No GPU is visible: the driver is there and finds none, or is missing.
+/// No GPU is visible: the driver finds no GPU, or is missing.
 #[cfg(feature = "cuda")]
 #[test]
 fn cuda_without_a_gpu_is_one_message() {
@@ -142,14 +142,14 @@ fn cuda_without_a_gpu_is_one_message() {
 mod wgpu {
     use super::*;
 
-    /// What the Vulkan loader reads instead of the installed drivers' descriptions.
+    /// Replaces the descriptions of installed drivers that the Vulkan loader reads.
     const NO_DRIVERS: [(&str, &str); 2] = [
         ("VK_DRIVER_FILES", "/no/driver.json"),
         ("VK_ICD_FILENAMES", "/no/driver.json"),
     ];
 
     /// Runs the loss on wgpu with `more` arguments and a cache folder, and returns the exit status
-    /// and standard error. Drivers print there that the variable for sockets is unset.
+    /// and standard error. `XDG_RUNTIME_DIR` is set because drivers print a warning without it.
     fn run(directory: &Path, more: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
         let output = loop_dml(directory)
             .args(LOSS)
@@ -184,7 +184,7 @@ mod wgpu {
     }
 
     #[test]
-    fn a_machine_without_a_graphics_driver_is_reported() {
+    fn missing_graphics_driver_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let backends = report(directory.path(), &NO_DRIVERS);
         let wgpu = backend(&backends, "wgpu");
@@ -200,7 +200,7 @@ mod wgpu {
     }
 
     #[test]
-    fn a_device_that_is_not_listed_is_refused() {
+    fn device_that_is_not_listed_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let (status, message) = run(directory.path(), &["--device", "99"], &[]);
         assert_eq!(status, 2, "{message}");
@@ -208,15 +208,15 @@ mod wgpu {
     }
 
     #[test]
-    fn kernels_are_kept_in_the_cache_folder_and_announced_once() {
+    fn kernels_are_cached_and_reported_once() {
         let directory = tempfile::tempdir().unwrap();
         if !has_device(directory.path()) {
             eprintln!("skipped: no wgpu device on this machine");
             return;
         }
-        // The folder in which CubeCL would keep them by default.
+        // By default CubeCL would write them to `target` beside this file.
         std::fs::write(directory.path().join("Cargo.toml"), "").unwrap();
-        // Fewer kernels to time: a software driver compiles each for seconds.
+        // Times fewer kernels: a software driver compiles each for seconds.
         let minimal = [("CUBECL_AUTOTUNE_LEVEL", "minimal")];
         let (status, first) = run(directory.path(), &[], &minimal);
         assert_eq!(status, 0, "{first}");

@@ -1,4 +1,4 @@
-//! From a run to a file, and from a file to embeddings and their retrieval.
+//! `loop-dml export`, `embed` and `evaluate --embeddings`.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{draw_folder, evaluation, loop_dml, refusal};
 
-/// Arguments of a training on the folder `photos`, whose middle is looked at in batches of 5.
+/// Arguments of a training on the folder `photos`, evaluated on centre crops in batches of 5.
 const TRAIN: [&str; 21] = [
     "train",
     "--set",
@@ -33,7 +33,7 @@ const TRAIN: [&str; 21] = [
     "training.epochs=1",
 ];
 
-/// Trains `run` on 4 of 8 classes of 6 images; `mirror` is how it is measured.
+/// Trains `run` on 4 of 8 classes of 6 images, with `evaluation.mirror = mirror`.
 fn trained(directory: &Path, run: &str, mirror: bool) {
     draw_folder(&directory.join("photos"), 8, 6);
     let mirror = format!("evaluation.mirror={mirror}");
@@ -44,7 +44,7 @@ fn trained(directory: &Path, run: &str, mirror: bool) {
         .success();
 }
 
-/// Copies the images of the classes that test to `test`.
+/// Copies the images of the test classes to `test`.
 fn test_classes(directory: &Path) {
     for class in 4..8 {
         let name = format!("class-{class:02}");
@@ -67,11 +67,14 @@ fn succeeds(directory: &Path, arguments: &[&str]) -> String {
         .success()
         .get_output()
         .clone();
-    assert!(output.stdout.is_empty(), "notes belong on standard error");
+    assert!(
+        output.stdout.is_empty(),
+        "messages belong on standard error"
+    );
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Embeddings, labels, paths and classes of a file.
+/// The embeddings, labels, paths and classes of a file.
 #[derive(Debug, PartialEq)]
 struct Embedded {
     rows: Vec<f32>,
@@ -117,7 +120,7 @@ fn of_file(directory: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn exported_file_alone_embeds_as_the_evaluation_in_training_did() {
+fn exported_file_embeds_as_the_evaluation_in_training_did() {
     let mut rows = Vec::new();
     for mirror in [false, true] {
         let directory = tempfile::tempdir().unwrap();
@@ -129,7 +132,7 @@ fn exported_file_alone_embeds_as_the_evaluation_in_training_did() {
         succeeds(here, &[&of_run[..], &["run.safetensors"]].concat());
         succeeds(here, &["export", "run", "--output", "model.safetensors"]);
 
-        // The file moves to where there is neither the run nor its images.
+        // The file is moved to a folder without the run and its images.
         let elsewhere = tempfile::tempdir().unwrap();
         let there = elsewhere.path();
         for name in ["model.safetensors", "run.safetensors"] {
@@ -148,16 +151,16 @@ fn exported_file_alone_embeds_as_the_evaluation_in_training_did() {
         assert_eq!(again["recall"], measured["recall"]);
         assert_eq!(again["queries"], measured["queries"]);
         assert_eq!(again["queries"], 24);
-        // Were everything found, rows in a wrong order could not be told.
+        // A recall of 1 could not reveal rows in a wrong order.
         assert!(again["recall"]["1"].as_f64().unwrap() < 1.0, "{again}");
         rows.push(embedded.rows);
     }
-    // The two trainings are the same: only the mirror images make the difference.
+    // The two trainings are equal; only the mirrored images differ.
     assert_ne!(rows[0], rows[1]);
 }
 
 #[test]
-fn head_over_the_backbones_features_is_the_embedding() {
+fn head_applied_to_the_backbones_features_is_the_embedding() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     trained(here, "run", false);
@@ -167,7 +170,7 @@ fn head_over_the_backbones_features_is_the_embedding() {
     let whole = [&embed[..], &images[..], &["whole.safetensors"]].concat();
     succeeds(here, &whole);
 
-    // The backbone's weights by themselves, as PyTorch would save them.
+    // The backbone's weights without the head, as PyTorch saves them.
     let bytes = fs::read(here.join("model.safetensors")).unwrap();
     let model = SafeTensors::deserialize(&bytes).unwrap();
     let backbone = model.tensors().into_iter().filter_map(|(name, tensor)| {
@@ -200,7 +203,7 @@ fn head_over_the_backbones_features_is_the_embedding() {
 }
 
 #[test]
-fn lists_give_the_rows_they_name_also_as_numpy_arrays() {
+fn listed_images_are_embedded_to_safetensors_and_numpy_arrays() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     trained(here, "run", false);
@@ -214,13 +217,13 @@ fn lists_give_the_rows_they_name_also_as_numpy_arrays() {
     assert_eq!(all.classes, serde_json::json!(["a", "b"]));
     assert_eq!(all.paths[2], "class-04/0.png");
 
-    let told = succeeds(
+    let message = succeeds(
         here,
         &[&embed[..], &["test.npy", "--split", "test"]].concat(),
     );
     assert!(
-        told.contains("test.npy, test.labels.npy, test.json: 2 images"),
-        "{told}"
+        message.contains("test.npy, test.labels.npy, test.json: 2 images"),
+        "{message}"
     );
     let bytes = fs::read(here.join("test.npy")).unwrap();
     let numbers = bytes.len() - 2 * 6 * size_of::<f32>();
@@ -228,7 +231,7 @@ fn lists_give_the_rows_they_name_also_as_numpy_arrays() {
     let rows: Vec<f32> = rows.iter().map(|&x| f32::from_le_bytes(x)).collect();
     let expected = [&all.rows[..6], &all.rows[12..]].concat();
     for (found, expected) in rows.iter().zip(expected) {
-        // Another batch may be summed in another order.
+        // In another batch, sums may be in another order.
         assert!((found - expected).abs() < 1e-6);
     }
     let names = fs::read(here.join("test.json")).unwrap();
@@ -237,7 +240,7 @@ fn lists_give_the_rows_they_name_also_as_numpy_arrays() {
 }
 
 #[test]
-fn queries_are_looked_for_in_a_gallery_of_another_file() {
+fn queries_are_searched_in_the_gallery_of_another_file() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     trained(here, "run", false);
@@ -259,12 +262,12 @@ fn queries_are_looked_for_in_a_gallery_of_another_file() {
     let gallery = ["queries.safetensors", "--gallery", "test.safetensors"];
     let found = of_file(here, &[&gallery[..], &["--recall", "1,24"]].concat());
     assert_eq!(found["queries"], 2);
-    // With all 22 images taken, one of the class is always among them.
+    // Recall@24 covers all 22 images of the gallery, so a positive is always among them.
     assert_eq!(found["recall"]["24"], 1.0);
 }
 
 #[test]
-fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
+fn errors_of_export_and_embed_are_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     trained(here, "run", false);
@@ -282,18 +285,21 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
         "export run --output model.safetensors",
         "model.safetensors exists and is not overwritten",
     );
-    refused("export run --output model.onnx", "name it so");
+    refused(
+        "export run --output model.onnx",
+        "does not end in .safetensors",
+    );
     refused(
         "export run --checkpoint 9 --output new.safetensors",
         "no checkpoint of epoch 9",
     );
     refused(
         "embed nowhere --images photos --output e.npy",
-        "there is no nowhere: give the folder of a run",
+        "nowhere does not exist; pass the folder of a run",
     );
     refused(
         "embed model.safetensors --checkpoint last --images photos --output e.npy",
-        "leave out --checkpoint",
+        "omit --checkpoint",
     );
     refused(
         "embed model.safetensors --images photos --output model.safetensors",
@@ -301,12 +307,12 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
     );
     refused(
         "embed model.safetensors --images photos --output nowhere/e.npy",
-        "there is no folder nowhere",
+        "the folder nowhere does not exist",
     );
 
     refused(
         "embed model.safetensors --images photos --output e.csv",
-        "e.csv does not say in which format to write: let its name end in .safetensors or .npy",
+        "the extension of e.csv does not name a known format; use .safetensors or .npy",
     );
 
     fs::create_dir(here.join("empty")).unwrap();
@@ -319,7 +325,7 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
         "embed model.safetensors --images list.txt --output e.npy",
         "list.txt, line 2: image none.png is missing",
     );
-    let told = succeeds(
+    let message = succeeds(
         here,
         &[
             "embed",
@@ -331,16 +337,16 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
             "e.safetensors",
         ],
     );
-    assert!(told.contains("1 image(s) skipped"), "{told}");
+    assert!(message.contains("1 image(s) skipped"), "{message}");
 
     let embed = "--images photos --output new.npy";
     refused(
         &format!("embed e.safetensors {embed}"),
-        "no exported embedder",
+        "not an exported embedder",
     );
     let bytes = fs::read(here.join("model.safetensors")).unwrap();
     fs::write(here.join("cut.safetensors"), &bytes[..bytes.len() / 2]).unwrap();
-    refused(&format!("embed cut.safetensors {embed}"), "cut off");
+    refused(&format!("embed cut.safetensors {embed}"), "truncated");
     refused(
         &format!("embed --backbone googlenet --weights none.pth {embed}"),
         "none.pth",
@@ -351,7 +357,7 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
     );
     assert!(!here.join("new.npy").exists() && !here.join("new.safetensors").exists());
 
-    // Of the options themselves, clap tells in some lines.
+    // clap reports invalid options in several lines.
     let incomplete = "embed --backbone googlenet --images photos --output new.npy";
     let output = loop_dml(here)
         .args(incomplete.split(' '))
@@ -364,7 +370,7 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
 }
 
 #[test]
-fn description_beside_the_export_tells_what_another_program_needs() {
+fn description_beside_the_export_has_all_that_other_programs_need() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     trained(here, "run", true);

@@ -1,4 +1,4 @@
-//! `loop-dml loss`: values and gradients of losses on embeddings from a file.
+//! `loop-dml loss`: the value and gradient of a loss of embeddings from a file.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,9 @@ const NAMES: [&str; 5] = [
     "n-pair",
     "multi-similarity",
 ];
-const WAYS: [&str; 3] = ["none", "embedding-expansion", "loop"];
+const NEGATIVES: [&str; 3] = ["none", "embedding-expansion", "loop"];
 
-/// Three classes of two rows in the plane, of lengths 1, 2 and 1/2.
+/// Three classes of two rows in the plane, with lengths 1, 2 and 1/2.
 const ROWS: [[f32; 2]; 6] = [
     [1.0, 0.0],
     [0.6, 0.8],
@@ -65,7 +65,7 @@ fn every_combination_has_a_value_and_its_gradient() {
     let at = |name: &str| directory.path().join(name);
     write(&at("batch.safetensors"), &ROWS, &LABELS);
     for loss in NAMES {
-        for negatives in WAYS {
+        for negatives in NEGATIVES {
             let name = format!("{loss}-{negatives}.safetensors");
             let found = measured(directory.path(), loss, negatives, &["--gradients", &name]);
             let anchors = if negatives == "loop" { 3 } else { 6 };
@@ -88,7 +88,7 @@ fn every_combination_has_a_value_and_its_gradient() {
                 (gradient.dtype(), gradient.shape()),
                 (Dtype::F32, &[6, 2][..])
             );
-            // A small step along the gradient raises the loss as the gradient says.
+            // A small step along the gradient raises the loss by its length times the step.
             let numbers: Vec<f32> = gradient
                 .data()
                 .chunks(4)
@@ -139,7 +139,7 @@ fn rows_are_scaled_exactly_when_training_would_scale_them() {
     let expected = losses.sum::<f64>() / 6.0;
     assert!(expected > 0.0);
     assert!((mean("hphn-triplet", &[]) - expected).abs() < 1e-6);
-    // However long the rows are.
+    // The result does not depend on the length of the rows.
     for factor in [1e-20, 1e18] {
         let longer = ROWS.map(|row| row.map(|x| factor * x));
         let elsewhere = tempfile::tempdir().unwrap();
@@ -151,14 +151,14 @@ fn rows_are_scaled_exactly_when_training_would_scale_them() {
         let found = measured(elsewhere.path(), "hphn-triplet", "none", &[]);
         assert!((found["mean"].as_f64().unwrap() - expected).abs() < 1e-6);
     }
-    // N-pair takes the rows as they are.
+    // N-pair does not scale the rows.
     let unscaled = mean("n-pair", &[]);
     let scaled = mean("n-pair", &["--set", "model.normalize=true"]);
     assert!((unscaled - scaled).abs() > 1e-2, "{unscaled}, {scaled}");
 }
 
 #[test]
-fn lifted_structure_is_the_formula() {
+fn lifted_structure_matches_the_formula() {
     let directory = tempfile::tempdir().unwrap();
     let rows = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
     write(
@@ -167,7 +167,7 @@ fn lifted_structure_is_the_formula() {
         &[0, 0, 1, 1],
     );
     let found = measured(directory.path(), "lifted-structure", "none", &[]);
-    // Every image has d+ = sqrt 2 and the negative distances sqrt 2 and 2.
+    // For every image, d+ = sqrt 2 and the negative distances are sqrt 2 and 2.
     let root = 2f64.sqrt();
     let expected = ((-root).exp() + (-2f64).exp()).ln() + root + 0.2;
     assert!((found["mean"].as_f64().unwrap() - expected).abs() < 1e-6);
@@ -175,14 +175,14 @@ fn lifted_structure_is_the_formula() {
 }
 
 #[test]
-fn mistakes_in_the_file_are_named_and_nothing_is_overwritten() {
+fn errors_name_the_row_and_existing_files_are_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("batch.safetensors");
     let refused = |more: &[&str]| refusal(directory.path(), &arguments("n-pair", "loop", more));
 
-    assert!(refused(&[]).contains("cannot read the embeddings"));
+    assert!(refused(&[]).contains("cannot read embeddings from"));
     fs::write(&file, "no tensors").unwrap();
-    assert!(refused(&[]).contains("is no safetensors file of embeddings"));
+    assert!(refused(&[]).contains("is not a safetensors file of embeddings"));
     write(&file, &ROWS[..5], &LABELS[..5]);
     assert!(refused(&[]).contains("row 4"));
     write(&file, &ROWS, &[7, 7, 3, 3, 7, 7]);
@@ -192,9 +192,9 @@ fn mistakes_in_the_file_are_named_and_nothing_is_overwritten() {
     write(&file, &broken, &LABELS);
     assert!(refused(&[]).contains("row 3"));
 
-    let mut pointless = ROWS;
-    pointless[2] = [0.0; 2];
-    write(&file, &pointless, &LABELS);
+    let mut zero = ROWS;
+    zero[2] = [0.0; 2];
+    write(&file, &zero, &LABELS);
     let scaled = refusal(directory.path(), &arguments("triplet", "none", &[]));
     assert!(
         scaled.contains("row 2") && scaled.contains("length 0"),

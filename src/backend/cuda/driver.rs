@@ -1,4 +1,4 @@
-//! Questions to the NVIDIA driver and to NVRTC, before CubeCL uses them.
+//! Queries of the NVIDIA driver and NVRTC, before CubeCL uses them.
 
 use std::fs;
 
@@ -6,27 +6,35 @@ use cudarc::driver::{CudaContext, result};
 use cudarc::nvrtc::compile_ptx;
 
 use super::error::CudaError;
-use crate::backend::probe::{catch, first_line};
-use crate::backend::report::DeviceInfo;
+use super::panic_text::error_from_panic;
+use super::toolkit_error::ToolkitError;
+use crate::backend::device_info::DeviceInfo;
+use crate::backend::probe::first_line;
+use crate::panic_capture::catch_with_texts;
 
-/// Devices that the driver shows to this process; at least one.
+/// Returns the number of devices that the driver shows to this process, at least 1.
+///
+/// # Errors
+///
+/// If the driver is missing or fails, or if it shows no device.
 pub(super) fn device_count() -> Result<usize, CudaError> {
-    match ask(|| CudaContext::device_count().map_err(|error| format!("{error:?}"))) {
+    match query(|| CudaContext::device_count().map_err(|error| format!("{error:?}"))) {
         Ok(count) if count > 0 => Ok(count as usize),
         Ok(_) => Err(CudaError::NoGpu),
-        Err(text) => Err(CudaError::from_panic(&text, 0).unwrap_or_else(|| {
+        Err(text) => Err(error_from_panic(&text, 0).unwrap_or_else(|| {
             let reason = first_line(&text);
             CudaError::DriverFails { reason }
         })),
     }
 }
 
-/// An answer, or the text of an error or of a panic: cudarc panics where a library is missing.
-fn ask<T>(question: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch(question).and_then(|answer| answer)
+/// Returns the result of a query, or the text of its error or panic: cudarc panics if a library is
+/// missing.
+fn query<T>(query: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_with_texts(query).and_then(|result| result)
 }
 
-/// The devices, in the driver's order, which `CUDA_VISIBLE_DEVICES` changes.
+/// Returns the devices in the driver's order, which `CUDA_VISIBLE_DEVICES` changes.
 pub(in crate::backend) fn devices() -> Result<Vec<DeviceInfo>, CudaError> {
     let version = fs::read_to_string("/proc/driver/nvidia/version").unwrap_or_default();
     let driver = driver_version(&version).map(|version| format!("NVIDIA {version}"));
@@ -40,7 +48,7 @@ pub(in crate::backend) fn devices() -> Result<Vec<DeviceInfo>, CudaError> {
 }
 
 fn name(index: usize) -> String {
-    let name = ask(|| {
+    let name = query(|| {
         let device = result::device::get(index as i32);
         let name = device.and_then(result::device::get_name);
         name.map_err(|error| format!("{error:?}"))
@@ -48,9 +56,9 @@ fn name(index: usize) -> String {
     name.unwrap_or_else(|_| "NVIDIA GPU".to_string())
 }
 
-/// Bytes of the device's memory; `None` where no context can be made on it.
+/// Returns the bytes of the device's memory; `None` if no context can be created on it.
 fn total_memory(index: usize) -> Option<u64> {
-    let bytes = ask(|| {
+    let bytes = query(|| {
         let context = CudaContext::new(index);
         let bytes = context.and_then(|context| context.total_mem());
         bytes.map_err(|error| format!("{error:?}"))
@@ -58,7 +66,7 @@ fn total_memory(index: usize) -> Option<u64> {
     bytes.ok().map(|bytes| bytes as u64)
 }
 
-/// The version in the driver's `/proc/driver/nvidia/version`.
+/// Returns the version in the driver's `/proc/driver/nvidia/version`.
 fn driver_version(text: &str) -> Option<&str> {
     let (_, after) = text.lines().next()?.split_once("Kernel Module")?;
     after
@@ -75,9 +83,9 @@ pub(in crate::backend) fn check_device(index: usize) -> Result<(String, String),
     Ok((name(index), check_toolkit()?))
 }
 
-/// Checks that the headers and NVRTC are where CubeCL looks, and returns NVRTC's version.
+/// Checks that CubeCL finds the headers and NVRTC, and returns NVRTC's version.
 pub(in crate::backend) fn check_toolkit() -> Result<String, CudaError> {
-    let nvrtc = ask(|| {
+    let nvrtc = query(|| {
         let compiled = compile_ptx("extern \"C\" __global__ void empty() {}");
         let compiled = compiled.map_err(|error| format!("{error:?}"))?;
         Ok(nvrtc_version(&compiled.to_src()))
@@ -103,23 +111,24 @@ pub(in crate::backend) fn check_toolkit() -> Result<String, CudaError> {
                 (folder.clone(), folder.join("lib"))
             }
         };
-        Err(CudaError::Environment {
+        Err(ToolkitError::Environment {
             cuda_path,
             library_folder,
-        })
+        }
+        .into())
     }
     #[cfg(not(target_os = "linux"))]
     nvrtc.map_err(nvrtc_fails)
 }
 
 fn nvrtc_fails(text: String) -> CudaError {
-    CudaError::from_panic(&text, 0).unwrap_or_else(|| {
+    error_from_panic(&text, 0).unwrap_or_else(|| {
         let reason = first_line(&text);
-        CudaError::NvrtcFails { reason }
+        ToolkitError::NvrtcFails { reason }.into()
     })
 }
 
-/// The version in the comments at the head of NVRTC's output.
+/// Returns the version in the comments at the head of NVRTC's output.
 fn nvrtc_version(ptx: &str) -> String {
     let versions = ptx.lines().take_while(|line| !line.starts_with('.'));
     let mut versions = versions.filter_map(|line| line.split_once(", V"));
@@ -134,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read() {
+    fn versions_are_parsed() {
         let open =
             "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n";
         assert_eq!(driver_version(open), Some("570.86.15"));

@@ -1,19 +1,19 @@
-//! The files and the environment of this machine, or of a made-up one in tests.
+//! The files and the environment of this machine, or of an invented one in tests.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where to look for files, and the environment variables.
+/// A file system and environment variables.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
-    /// Folder that absolute paths are looked up in: `/`, or a folder of a test.
+    /// The folder that absolute paths are relative to: `/`, or a folder of a test.
     root: PathBuf,
     variables: BTreeMap<String, String>,
 }
 
 impl Machine {
-    /// This machine and the environment of this process.
+    /// Returns this machine and the environment of this process.
     #[cfg(feature = "cuda")]
     pub(super) fn this() -> Self {
         let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -25,18 +25,18 @@ impl Machine {
         }
     }
 
-    /// The variable's value; `None` where it is unset or empty.
+    /// Returns the variable's value; `None` if it is unset or empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         let value = self.variables.get(name)?;
         (!value.is_empty()).then_some(value)
     }
 
-    /// The variable's value as a path.
+    /// Returns the variable's value as a path; `None` if it is unset or empty.
     pub(super) fn folder(&self, name: &str) -> Option<PathBuf> {
         self.variable(name).map(PathBuf::from)
     }
 
-    /// The folders that the variable `PATH` lists.
+    /// Returns the folders that the variable `PATH` lists.
     pub(super) fn search_path(&self) -> Vec<PathBuf> {
         let path = self.variable("PATH").unwrap_or_default();
         std::env::split_paths(path).collect()
@@ -54,7 +54,7 @@ impl Machine {
         self.at(path).is_dir()
     }
 
-    /// Names in the folder, sorted; none where it cannot be read.
+    /// Returns the names in the folder, sorted; an empty list if it cannot be read.
     pub(super) fn entries(&self, folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(self.at(folder)).into_iter().flatten();
         let mut names: Vec<String> = entries
@@ -68,8 +68,8 @@ impl Machine {
 
 #[cfg(test)]
 impl Machine {
-    /// A machine with empty files at `files`, under `root`, and `variables`.
-    pub(super) fn made_up(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// Returns a machine with empty files at `files`, under `root`, and `variables`.
+    pub(super) fn invented(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Self {
         for file in files {
             let path = root.join(file.trim_start_matches('/'));
             fs::create_dir_all(path.parent().unwrap()).unwrap();

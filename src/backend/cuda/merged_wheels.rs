@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::error::CudaError;
 use super::machine::Machine;
+use super::toolkit_error::ToolkitError;
 use super::wheels::{Wheels, links};
 
-/// The folder for `wheels`, made if it is not there. Its name depends on all links, so that updated
-/// wheels get another.
-pub(super) fn folder(machine: &Machine, wheels: &Wheels) -> Result<PathBuf, CudaError> {
+/// Returns the folder for `wheels`, after creating it if it does not exist. Its name depends on all
+/// links, so updated wheels get another folder.
+///
+/// # Errors
+///
+/// If the folder cannot be written, or the user has no cache folder.
+pub(super) fn folder(machine: &Machine, wheels: &Wheels) -> Result<PathBuf, ToolkitError> {
     let parent = PathBuf::from("loop-dml/cuda");
     let parent = dirs::cache_dir().unwrap_or_default().join(parent);
     let links = links(machine, wheels);
@@ -23,14 +27,14 @@ pub(super) fn folder(machine: &Machine, wheels: &Wheels) -> Result<PathBuf, Cuda
     if folder.is_absolute() && folder.is_dir() {
         return Ok(folder);
     }
-    let made = if folder.is_absolute() {
-        make(&parent, &folder, &links)
+    let created = if folder.is_absolute() {
+        create(&parent, &folder, &links)
     } else {
         Err(io::Error::other("the user has no cache folder"))
     };
-    match made {
+    match created {
         Ok(()) => Ok(folder),
-        Err(error) => Err(CudaError::LinksUnwritable {
+        Err(error) => Err(ToolkitError::LinksUnwritable {
             folder,
             reason: error.to_string(),
         }),
@@ -50,8 +54,8 @@ fn name(links: &BTreeMap<PathBuf, PathBuf>) -> String {
         .collect()
 }
 
-/// Makes the links under a temporary name, for several processes may start at once.
-fn make(parent: &Path, folder: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> io::Result<()> {
+/// Creates the links under a temporary name, because several processes may start at once.
+fn create(parent: &Path, folder: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> io::Result<()> {
     fs::create_dir_all(parent)?;
     let temporary = tempfile::tempdir_in(parent)?;
     for (link, target) in links {
@@ -60,7 +64,7 @@ fn make(parent: &Path, folder: &Path, links: &BTreeMap<PathBuf, PathBuf>) -> io:
         symlink(target, link)?;
     }
     match fs::rename(temporary.path(), folder) {
-        // Another process made it meanwhile.
+        // Another process created it meanwhile.
         Err(_) if folder.is_dir() => Ok(()),
         renamed => renamed,
     }
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_appear_at_once_and_only_once() {
+    fn links_are_created_once() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("mma.h");
         fs::write(&target, "// header").unwrap();
@@ -79,7 +83,7 @@ mod tests {
         let parent = root.path().join("cuda");
         let folder = parent.join(name(&links));
         for _ in 0..2 {
-            make(&parent, &folder, &links).unwrap();
+            create(&parent, &folder, &links).unwrap();
             let header = fs::read_to_string(folder.join("include/mma.h")).unwrap();
             assert_eq!(header, "// header");
         }

@@ -1,7 +1,8 @@
-//! What the CUDA backend needs at run time, checked before it starts: the driver, a GPU, the CUDA
-//! headers and the compiler NVRTC. CubeCL panics where one is missing.
+//! Checks of the requirements of CUDA at run time: the driver, a GPU, the CUDA headers and the
+//! compiler NVRTC. CubeCL panics if one is missing.
 
 mod error;
+mod toolkit_error;
 
 #[cfg(feature = "cuda")]
 mod driver;
@@ -14,15 +15,24 @@ mod merged_wheels;
 mod machine;
 #[cfg(any(feature = "cuda", test))]
 #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+mod panic_text;
+#[cfg(any(feature = "cuda", test))]
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
+mod required_files;
+#[cfg(any(feature = "cuda", test))]
+#[cfg_attr(not(feature = "cuda"), allow(dead_code))]
 mod toolkit;
 #[cfg(any(feature = "cuda", test))]
 #[cfg_attr(not(feature = "cuda"), allow(dead_code))]
 mod wheels;
 
 pub use error::CudaError;
+pub use toolkit_error::ToolkitError;
 
 #[cfg(feature = "cuda")]
 pub(super) use driver::{check_device, check_toolkit, devices};
+#[cfg(feature = "cuda")]
+pub(super) use panic_text::error_from_panic;
 
 /// The environment that a process needs to find the CUDA headers and NVRTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,19 +43,19 @@ pub struct CudaEnvironment {
     pub library_folder: std::path::PathBuf,
 }
 
-/// The environment to start this program with, where the CUDA headers and NVRTC are installed and
-/// this process does not find them: CubeCL and the dynamic linker read it from the variables that a
-/// process starts with. `None` where nothing would change, or CUDA cannot be used at all.
+/// Returns the environment to start this program with, if the CUDA headers and NVRTC are installed
+/// but this process does not find them. `None` if the environment is right already, or if CUDA cannot
+/// be used.
 ///
-/// Wheels from PyPI have their parts in several folders; they are merged in a folder of links in the
-/// user's cache folder.
+/// CubeCL and the dynamic linker read the variables that a process starts with. Wheels from PyPI have
+/// their parts in several folders, which a folder of links in the user's cache folder merges.
 pub fn cuda_environment() -> Option<CudaEnvironment> {
     #[cfg(feature = "cuda")]
     if driver::device_count().is_ok()
-        && let Err(CudaError::Environment {
+        && let Err(CudaError::Toolkit(ToolkitError::Environment {
             cuda_path,
             library_folder,
-        }) = check_toolkit()
+        })) = check_toolkit()
     {
         return Some(CudaEnvironment {
             cuda_path,

@@ -1,20 +1,17 @@
 //! Finds the CUDA headers and NVRTC, which CubeCL compiles kernels with.
 //!
 //! CubeCL 0.10 takes headers from `$CUDA_PATH/include`, else `/usr/local/cuda/include`,
-//! `/opt/cuda/include`, or `/usr/include` where `/usr/bin/nvcc` exists; the same folder's `cccl` is
-//! searched too. The first of these that exists is used, whether or not the headers are in it. NVRTC
-//! is loaded by name, as the dynamic linker finds it. Other places are found here: other toolkits,
-//! and NVIDIA's wheels on PyPI.
+//! `/opt/cuda/include`, or `/usr/include` if `/usr/bin/nvcc` exists, and from the same folder's
+//! `cccl`. It uses the first of these that exists, whether or not the headers are in it. The dynamic
+//! linker finds NVRTC by its name. This module also searches other toolkits and NVIDIA's wheels on
+//! PyPI.
 
 use std::path::{Path, PathBuf};
 
-use super::error::CudaError;
 use super::machine::Machine;
+use super::required_files::{holds_nvrtc, missing_headers};
+use super::toolkit_error::ToolkitError;
 use super::wheels::{self, Wheels};
-
-/// Headers that generated kernels include. The third is included by the second, and packaged
-/// separately on PyPI; the last may be below `cccl`.
-pub(super) const HEADERS: [&str; 4] = ["cuda_runtime.h", "mma.h", "crt/mma.h", "cuda/barrier"];
 
 /// Folders of a toolkit that NVRTC may be in.
 const LIBRARY_FOLDERS: [&str; 4] = [
@@ -24,26 +21,30 @@ const LIBRARY_FOLDERS: [&str; 4] = [
     "targets/x86_64-linux/lib",
 ];
 
-/// Where headers and NVRTC are.
+/// The location of headers and NVRTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Toolkit {
-    /// Where this process finds them.
+    /// In the folders that this process searches.
     Ready,
-    /// In a toolkit's folder that the environment has to name.
+    /// In a toolkit's folder that the environment must name.
     Elsewhere {
         /// For `CUDA_PATH`.
         cuda_path: PathBuf,
         /// For `LD_LIBRARY_PATH`.
         library_folder: PathBuf,
     },
-    /// In wheels, whose folders have to be merged first.
+    /// In wheels, whose folders must be merged first.
     Wheels(Wheels),
 }
 
-/// Finds headers and NVRTC; `nvrtc_loads` is whether this process can load NVRTC by its name.
+/// Finds headers and NVRTC. `nvrtc_loads` is whether this process can load NVRTC by its name.
 ///
-/// A folder named by `CUDA_PATH` is the user's choice: nothing else is taken where it is incomplete.
-pub(super) fn find(machine: &Machine, nvrtc_loads: bool) -> Result<Toolkit, CudaError> {
+/// A folder named by `CUDA_PATH` is the user's choice: if it is incomplete, no other is used.
+///
+/// # Errors
+///
+/// If a part is missing, with the parts to install.
+pub(super) fn find(machine: &Machine, nvrtc_loads: bool) -> Result<Toolkit, ToolkitError> {
     let used = cubecl_path(machine);
     let chosen = machine.variable("CUDA_PATH").is_some();
     if let Some(path) = &used {
@@ -58,11 +59,11 @@ pub(super) fn find(machine: &Machine, nvrtc_loads: bool) -> Result<Toolkit, Cuda
                 });
             }
             (true, false, None) if chosen => {
-                return Err(CudaError::NoNvrtc { path: path.clone() });
+                return Err(ToolkitError::NoNvrtc { path: path.clone() });
             }
             (false, ..) if chosen => {
                 let path = path.clone();
-                return Err(CudaError::CudaPath { path, missing });
+                return Err(ToolkitError::CudaPath { path, missing });
             }
             _ => {}
         }
@@ -79,7 +80,7 @@ pub(super) fn find(machine: &Machine, nvrtc_loads: bool) -> Result<Toolkit, Cuda
     wheels::find(machine).map(Toolkit::Wheels)
 }
 
-/// The folder that CubeCL 0.10 takes on Linux (`cubecl_cuda::install::cuda_path`).
+/// Returns the folder that CubeCL 0.10 uses on Linux (`cubecl_cuda::install::cuda_path`).
 fn cubecl_path(machine: &Machine) -> Option<PathBuf> {
     if let Some(path) = machine.folder("CUDA_PATH") {
         return Some(path);
@@ -93,18 +94,7 @@ fn cubecl_path(machine: &Machine) -> Option<PathBuf> {
     nvcc.then(|| PathBuf::from("/usr"))
 }
 
-/// The headers that are in none of the folders or their `cccl`.
-pub(super) fn missing_headers(machine: &Machine, folders: &[PathBuf]) -> Vec<&'static str> {
-    let has = |header: &str| {
-        folders.iter().any(|folder| {
-            machine.exists(&folder.join(header))
-                || machine.exists(&folder.join("cccl").join(header))
-        })
-    };
-    HEADERS.into_iter().filter(|header| !has(header)).collect()
-}
-
-/// The toolkit's folder that holds NVRTC.
+/// Returns the toolkit's folder that holds NVRTC.
 fn nvrtc_folder(machine: &Machine, toolkit: &Path) -> Option<PathBuf> {
     let folders = LIBRARY_FOLDERS.iter().map(|name| toolkit.join(name));
     folders
@@ -112,23 +102,8 @@ fn nvrtc_folder(machine: &Machine, toolkit: &Path) -> Option<PathBuf> {
         .find(|folder| holds_nvrtc(machine, folder))
 }
 
-/// Whether the folder holds `libnvrtc.so` or `libnvrtc.so.N`, the names that it is loaded by.
-pub(super) fn holds_nvrtc(machine: &Machine, folder: &Path) -> bool {
-    machine
-        .entries(folder)
-        .iter()
-        .any(|name| is_nvrtc(name).is_some())
-}
-
-/// The major version in a file name of NVRTC, empty for `libnvrtc.so`.
-pub(super) fn is_nvrtc(name: &str) -> Option<&str> {
-    let version = name.strip_prefix("libnvrtc.so")?;
-    let major = version.strip_prefix('.').unwrap_or(version);
-    major.chars().all(|c| c.is_ascii_digit()).then_some(major)
-}
-
-/// Folders of toolkits that CubeCL does not look in: other variables, where `nvcc` is, versions side
-/// by side (the newest first), and conda's.
+/// Returns the folders of toolkits that CubeCL does not search: those of other variables, of `nvcc`
+/// on the `PATH`, of versions in `/usr/local` (the newest first), and conda's.
 fn other_toolkits(machine: &Machine) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = ["CUDA_HOME", "CUDA_ROOT"]
         .into_iter()
@@ -159,6 +134,7 @@ fn other_toolkits(machine: &Machine) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::required_files::HEADERS;
     use super::*;
 
     fn toolkit(at: &str) -> Vec<String> {
@@ -174,16 +150,16 @@ mod tests {
         files: &[String],
         variables: &[(&str, &str)],
         nvrtc_loads: bool,
-    ) -> Result<Toolkit, CudaError> {
+    ) -> Result<Toolkit, ToolkitError> {
         let root = tempfile::tempdir().unwrap();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         find(
-            &Machine::made_up(root.path(), &files, variables),
+            &Machine::invented(root.path(), &files, variables),
             nvrtc_loads,
         )
     }
 
-    fn elsewhere(cuda_path: &str, library_folder: &str) -> Result<Toolkit, CudaError> {
+    fn elsewhere(cuda_path: &str, library_folder: &str) -> Result<Toolkit, ToolkitError> {
         Ok(Toolkit::Elsewhere {
             cuda_path: cuda_path.into(),
             library_folder: library_folder.into(),
@@ -191,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toolkit_where_cubecl_looks_is_ready_once_nvrtc_loads() {
+    fn toolkit_in_a_folder_of_cubecl_is_ready_if_nvrtc_loads() {
         for at in ["/usr/local/cuda", "/opt/cuda"] {
             assert_eq!(found(&toolkit(at), &[], true), Ok(Toolkit::Ready));
             assert_eq!(
@@ -210,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_below_cccl_count() {
+    fn headers_below_cccl_are_found() {
         let mut files = toolkit("/opt/cuda");
         files.retain(|file| !file.ends_with("barrier"));
         files.push("/opt/cuda/include/cccl/cuda/barrier".into());
@@ -218,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_cuda_path_is_reported_and_nothing_else_is_taken() {
+    fn incomplete_cuda_path_is_an_error_even_if_another_toolkit_exists() {
         let mut files = toolkit("/usr/local/cuda");
         files.push("/apps/cuda/include/cuda_runtime.h".into());
         let error = found(&files, &[("CUDA_PATH", "/apps/cuda")], true).unwrap_err();
         assert_eq!(
             error,
-            CudaError::CudaPath {
+            ToolkitError::CudaPath {
                 path: "/apps/cuda".into(),
                 missing: HEADERS[1..].to_vec(),
             }
@@ -233,11 +209,11 @@ mod tests {
         files.pop();
         let error = found(&files, &[("CUDA_PATH", "/apps/cuda")], false).unwrap_err();
         let path = "/apps/cuda".into();
-        assert_eq!(error, CudaError::NoNvrtc { path });
+        assert_eq!(error, ToolkitError::NoNvrtc { path });
     }
 
     #[test]
-    fn toolkits_elsewhere_are_found_the_newest_first() {
+    fn newest_toolkit_in_another_folder_is_found() {
         let mut files = toolkit("/usr/local/cuda-12.4");
         files.extend(toolkit("/usr/local/cuda-12.10"));
         assert_eq!(
@@ -259,19 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn without_any_the_message_names_the_packages() {
+    fn message_names_the_packages_if_nothing_is_installed() {
         let error = found(&[], &[], false).unwrap_err().to_string();
         assert!(error.contains("/usr/local/cuda"), "{error}");
         assert!(error.contains("nvidia-cuda-nvrtc-cu12"), "{error}");
         assert_eq!(error.lines().count(), 1);
-    }
-
-    #[test]
-    fn file_names_of_nvrtc() {
-        assert_eq!(is_nvrtc("libnvrtc.so"), Some(""));
-        assert_eq!(is_nvrtc("libnvrtc.so.12"), Some("12"));
-        assert_eq!(is_nvrtc("libnvrtc.so.12.9.86"), None);
-        assert_eq!(is_nvrtc("libnvrtc-builtins.so.12.9"), None);
-        assert_eq!(is_nvrtc("libnvrtc.alt.so.12"), None);
     }
 }

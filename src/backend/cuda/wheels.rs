@@ -1,15 +1,15 @@
-//! NVRTC and the CUDA headers in NVIDIA's wheels on PyPI, which need no root and no toolkit.
+//! NVRTC and the CUDA headers in NVIDIA's wheels on PyPI, which need neither root nor a toolkit.
 //!
-//! CUDA 12's wheels have a folder each (`nvidia/cuda_runtime/include`, `nvidia/cuda_nvrtc/lib`, …),
-//! CUDA 13's share `nvidia/cu13`. CubeCL looks in one folder only, so a folder of links in the user's
-//! cache folder merges them.
+//! Each of CUDA 12's wheels has its own folder (`nvidia/cuda_runtime/include`,
+//! `nvidia/cuda_nvrtc/lib`, …); CUDA 13's share `nvidia/cu13`. CubeCL searches one folder only, so a
+//! folder of links in the user's cache folder merges them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::CudaError;
 use super::machine::Machine;
-use super::toolkit::{HEADERS, holds_nvrtc, is_nvrtc, missing_headers};
+use super::required_files::{HEADERS, holds_nvrtc, is_nvrtc, missing_headers};
+use super::toolkit_error::ToolkitError;
 
 /// The wheels of a major version of CUDA.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ const RELEASES: [Release; 2] = [
     },
 ];
 
-/// Every package of CUDA 12.
+/// Returns every package of CUDA 12.
 pub(super) fn all_packages() -> Vec<String> {
     let release = &RELEASES[0];
     let mut packages = vec![release.nvrtc];
@@ -77,8 +77,8 @@ pub(super) struct Wheels {
 ///
 /// # Errors
 ///
-/// What to install where there is none.
-pub(super) fn find(machine: &Machine) -> Result<Wheels, CudaError> {
+/// If no set is complete, with the packages to install.
+pub(super) fn find(machine: &Machine) -> Result<Wheels, ToolkitError> {
     let mut incomplete: Option<(PathBuf, Vec<String>)> = None;
     for site in site_folders(machine) {
         for release in &RELEASES {
@@ -97,14 +97,15 @@ pub(super) fn find(machine: &Machine) -> Result<Wheels, CudaError> {
         }
     }
     Err(match incomplete {
-        Some((site, packages)) => CudaError::IncompleteWheels { site, packages },
-        None => CudaError::NoToolkit {
+        Some((site, packages)) => ToolkitError::IncompleteWheels { site, packages },
+        None => ToolkitError::Missing {
             packages: all_packages(),
         },
     })
 }
 
-/// What to install beside the wheels that are there, at NVRTC's version where versions are shared.
+/// Returns the packages to install beside the wheels that are installed, at NVRTC's version if the
+/// release shares version numbers.
 fn missing_packages(
     machine: &Machine,
     release: &Release,
@@ -134,7 +135,7 @@ fn missing_packages(
     packages.collect()
 }
 
-/// NVRTC's version, such as 12.9, by the name of the library beside it.
+/// Returns NVRTC's version, such as 12.9, from the name of the library beside it.
 fn nvrtc_version(machine: &Machine, library: &Path) -> Option<String> {
     let names = machine.entries(library);
     let mut versions = names
@@ -143,8 +144,8 @@ fn nvrtc_version(machine: &Machine, library: &Path) -> Option<String> {
     versions.next().map(String::from)
 }
 
-/// Folders of Python packages: of the active environment, of each `python3` on the `PATH`, of the
-/// user, of the system.
+/// Returns the folders of Python packages: of the active environment, of each `python3` on the
+/// `PATH`, of the user, and of the system.
 fn site_folders(machine: &Machine) -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"]
         .into_iter()
@@ -176,7 +177,7 @@ fn site_folders(machine: &Machine) -> Vec<PathBuf> {
     sites
 }
 
-/// The links of a folder that looks like a toolkit's: each link's path in it, and its target.
+/// Returns the links of a folder with the layout of a toolkit: each link's path in it, and its target.
 pub(super) fn links(machine: &Machine, wheels: &Wheels) -> BTreeMap<PathBuf, PathBuf> {
     let mut links = BTreeMap::new();
     for folder in &wheels.includes {
@@ -188,7 +189,7 @@ pub(super) fn links(machine: &Machine, wheels: &Wheels) -> BTreeMap<PathBuf, Pat
     for name in machine.entries(&wheels.library) {
         let target = wheels.library.join(&name);
         if is_nvrtc(&name).is_some() {
-            // The first name that it is loaded by: another NVRTC of the system comes after it.
+            // The first name that NVRTC is loaded by, before another NVRTC of the system.
             links
                 .entry(PathBuf::from("lib/libnvrtc.so"))
                 .or_insert(target.clone());
@@ -200,8 +201,8 @@ pub(super) fn links(machine: &Machine, wheels: &Wheels) -> BTreeMap<PathBuf, Pat
     links
 }
 
-/// Adds a link. Where two folders have the same name, the links are of their contents instead; of two
-/// files the first counts.
+/// Adds a link. If two folders have the same name, their contents are linked instead. Of two files
+/// with the same name, the first is linked.
 fn add(machine: &Machine, links: &mut BTreeMap<PathBuf, PathBuf>, link: PathBuf, target: PathBuf) {
     let expanded = links
         .keys()
@@ -248,7 +249,7 @@ mod tests {
     fn machine(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Machine {
         let files: Vec<String> = files.iter().map(|file| format!("{SITE}/{file}")).collect();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        Machine::made_up(root, &files, variables)
+        Machine::invented(root, &files, variables)
     }
 
     #[test]
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_on_the_search_path_counts_without_being_active() {
+    fn inactive_environment_on_the_search_path_is_found() {
         let root = tempfile::tempdir().unwrap();
         let machine = machine(root.path(), &CUDA_12, &[("PATH", "/venv/bin:/bin")]);
         assert!(find(&machine).is_err());
@@ -277,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_at_the_installed_version() {
+    fn missing_packages_are_named_at_the_installed_version() {
         let root = tempfile::tempdir().unwrap();
-        // What PyTorch's wheels depend on.
+        // The dependencies of PyTorch's wheels.
         let files = [CUDA_12[0], CUDA_12[1], CUDA_12[5], CUDA_12[6]];
         let machine = machine(root.path(), &files, &[("VIRTUAL_ENV", "/venv")]);
         assert_eq!(
             find(&machine),
-            Err(CudaError::IncompleteWheels {
+            Err(ToolkitError::IncompleteWheels {
                 site: SITE.into(),
                 packages: vec![
                     "\"nvidia-cuda-nvcc-cu12==12.9.*\"".into(),
@@ -295,21 +296,21 @@ mod tests {
     }
 
     #[test]
-    fn without_wheels_all_of_cuda_12_is_named() {
+    fn all_packages_of_cuda_12_are_named_if_no_wheel_is_installed() {
         let root = tempfile::tempdir().unwrap();
         let machine = machine(
             root.path(),
             &["numpy/version.py"],
             &[("VIRTUAL_ENV", "/venv")],
         );
-        let Err(CudaError::NoToolkit { packages }) = find(&machine) else {
+        let Err(ToolkitError::Missing { packages }) = find(&machine) else {
             panic!("nothing is installed");
         };
         assert_eq!(packages.len(), 4);
     }
 
     #[test]
-    fn folders_of_one_name_are_merged() {
+    fn folders_of_the_same_name_are_merged() {
         let root = tempfile::tempdir().unwrap();
         let mut files = CUDA_12.to_vec();
         files.push("nvidia/cuda_runtime/include/crt/host_defines.h");

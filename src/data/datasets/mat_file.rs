@@ -6,7 +6,7 @@ use matrw::{MatVariable, MatlabType};
 
 use super::list_file::read_bytes;
 use crate::data::DataError;
-use crate::data::guarded::guarded;
+use crate::panic_capture::catch_quietly;
 
 /// Bytes of the file's header.
 const HEADER_BYTES: usize = 128;
@@ -38,7 +38,7 @@ impl MatFile {
         }
         bytes[START.len()..START.len() + AFTER_START.len()].copy_from_slice(AFTER_START);
         // The parser panics on much of what can be wrong.
-        match guarded(|| matrw::load_matfile_from_u8(&bytes)) {
+        match catch_quietly(|| matrw::load_matfile_from_u8(&bytes)) {
             Ok(Ok(file)) => Ok(Self(file)),
             Ok(Err(_)) | Err(_) => Err(list("is damaged: restore it from the archive")),
         }

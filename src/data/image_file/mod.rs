@@ -17,7 +17,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
 use super::DataError;
-use super::guarded::guarded;
+use crate::panic_capture::catch_quietly;
 
 /// Bytes read for a look at the header; a file whose header is longer is read whole.
 const HEAD_BYTES: u64 = 16 * 1024;
@@ -115,7 +115,7 @@ pub(crate) fn decode_image(
         return Err(DataError::Truncated { path: path.into() });
     }
     // The bytes are a stranger's: a panic in a decoder is a broken image, not the end of a run.
-    let decoded = guarded(|| {
+    let decoded = catch_quietly(|| {
         let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
         let decoder = decoder.map_err(|error| broken(path, error))?;
         refuse_absurd(path, decoder.dimensions())?;
@@ -229,7 +229,7 @@ fn decode_reduced(bytes: &[u8], size: (u32, u32)) -> Option<DynamicImage> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let side = |side: u32| u16::try_from(side).ok();
     let (width, height) = decoder.scale(side(size.0)?, side(size.1)?).ok()?;
-    let pixels = guarded(|| decoder.decode()).ok()?.ok()?;
+    let pixels = catch_quietly(|| decoder.decode()).ok()?.ok()?;
     let (width, height) = (u32::from(width), u32::from(height));
     match decoder.info()?.pixel_format {
         jpeg_decoder::PixelFormat::RGB24 => {

@@ -1,24 +1,30 @@
-//! NumPy's `.npy`, version 1.0, as NumPy's own `numpy/lib/format.py` describes it. Written here: the
-//! crates for it bring a parser of Python literals along, of which writing needs nothing.
+//! Writing NumPy's `.npy`, version 1.0, as NumPy's own `numpy/lib/format.py` describes it.
+//!
+//! The crates for the format depend on a parser of Python literals, which writing does not need.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
-use super::write::Array;
+use super::array::Array;
 
 const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 
-/// The values begin at a multiple of so many bytes.
+/// The values begin at a multiple of this number of bytes.
 const ALIGNMENT: usize = 64;
 
-/// Writes the array.
-pub(super) fn write_npy(array: &Array, file: &mut impl Write) -> io::Result<()> {
-    file.write_all(&header(array.numpy_type(), array.dimensions()))?;
-    array.write_to(file)
+/// Writes the array as a whole file.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(super) fn write_npy(array: &Array, file: impl Write) -> io::Result<()> {
+    let mut buffered = BufWriter::new(file);
+    buffered.write_all(&header(array.numpy_type(), array.dimensions()))?;
+    array.write_to(&mut buffered)?;
+    buffered.flush()
 }
 
-/// Everything before the values: magic, length of the dictionary, the dictionary, padding.
+/// Returns the bytes before the values: magic, length of the dictionary, the dictionary, padding.
 fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
-    // A tuple of one has a comma, too.
+    // In Python, a tuple of one has a comma too.
     let shape: String = shape.iter().map(|side| format!("{side}, ")).collect();
     let shape = match shape.matches(',').count() {
         1 => shape.trim_end(),
@@ -27,13 +33,13 @@ fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
     let mut dictionary =
         format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     let before = MAGIC.len() + size_of::<u16>();
-    let whole = (before + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
+    let padded = (before + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
     dictionary.extend(std::iter::repeat_n(
         ' ',
-        whole - before - dictionary.len() - 1,
+        padded - before - dictionary.len() - 1,
     ));
     dictionary.push('\n');
-    let length = u16::try_from(dictionary.len()).expect("two numbers are short");
+    let length = u16::try_from(dictionary.len()).expect("the shape has at most two numbers");
     [MAGIC, &length.to_le_bytes(), dictionary.as_bytes()].concat()
 }
 
@@ -43,7 +49,7 @@ mod tests {
 
     // np.save(file, np.zeros((2, 3), "<f4")) and np.zeros(2, "<i8"), NumPy 2.4: the first 128 bytes.
     #[test]
-    fn headers_are_numpys() {
+    fn headers_are_equal_to_numpys() {
         for (kind, shape, dictionary) in [
             (
                 "<f4",

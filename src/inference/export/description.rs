@@ -1,16 +1,17 @@
-//! `NAME.json` beside an exported embedder: the same for people and other programs.
+//! `NAME.json` beside an exported embedder, for people and other programs.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::backend::Backend;
 use serde_json::{Value, json};
 
-use super::{ExportHeader, TorchTensor};
+use super::header::ExportHeader;
+use super::tensors::TorchTensor;
 use crate::data::config::TestView;
 use crate::model::Embedder;
 use crate::model::config::{Backbone, Descriptor, ModelConfig, Pooling};
 
-/// What the embedder is, how images are brought to it, and what its tensors are.
+/// Returns the description of the embedder, its preprocessing and its tensors.
 pub(super) fn describe<B: Backend>(
     header: &ExportHeader,
     embedder: &Embedder<B>,
@@ -22,10 +23,10 @@ pub(super) fn describe<B: Backend>(
         .collect();
     let input = embedder.input_scaling();
     json!({
-        "about": "An image embedder exported by loop-dml. The tensors, single precision under \
-                  PyTorch's names and in PyTorch's order of axes, are in the safetensors file of \
-                  this name, whose metadata repeats what is needed to embed; this file is for people \
-                  and other programs.",
+        "about": "An image embedder exported by loop-dml. The safetensors file of the same name has \
+                  the tensors in single precision, with PyTorch's names and order of axes, and in \
+                  its metadata everything that loop-dml needs to embed images. This file is for \
+                  people and other programs.",
         "loop_dml": header.loop_dml,
         "measured": header.measured,
         "model": header.model,
@@ -51,36 +52,36 @@ pub(super) fn describe<B: Backend>(
     })
 }
 
-/// The shortest decimal numbers that are these in single precision, as people wrote them: 0.485 and
-/// not 0.48500001430511475.
+/// Returns the shortest decimal numbers that are equal in single precision, such as 0.485 instead of
+/// 0.48500001430511475.
 fn decimal(numbers: [f32; 3]) -> [Value; 3] {
     numbers
         .map(|number| serde_json::from_str(&number.to_string()).unwrap_or_else(|_| json!(number)))
 }
 
-/// From a file to an embedding, in words.
+/// Returns the steps from an image file to an embedding, in words.
 fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
     let p = &header.preprocessing;
     let side = p.image_size;
-    let mut decode = "Decode to 8 bit RGB, turned upright as EXIF says; grey becomes three equal \
-                      channels, 16 bit are scaled to 8, what is transparent is laid over white; \
-                      colour profiles are not applied."
+    let mut decode = "Decode to 8 bit RGB and rotate by the EXIF orientation. Grey becomes three \
+                      equal channels, 16 bit are scaled to 8, transparent pixels are blended with \
+                      white. Colour profiles are ignored."
         .to_string();
     if p.reduced_decoding {
-        decode += " loop-dml decodes a JPEG with at least six times the pixels that are needed in \
-                   each direction at a half, a quarter or an eighth of its size; in the mean that \
-                   is up to two levels different.";
+        decode += " loop-dml decodes a JPEG that is at least six times larger than needed in each \
+                   direction at a half, a quarter or an eighth of its size. The mean difference is up \
+                   to two levels of 255.";
     }
     let resize = match p.test_view {
         TestView::Straight => format!(
-            "Resize straight to {side} x {side} pixels, aspect not kept, bilinear with antialiasing \
-             (PIL's is the same to one level of 255)."
+            "Resize to {side} x {side} pixels regardless of the aspect ratio, bilinear with \
+             antialiasing (equal to PIL's within one level of 255)."
         ),
         TestView::CenterCrop => format!(
-            "Resize until the shorter side has {} pixels, the longer one rounded down, bilinear with \
-             antialiasing (PIL's is the same to one level of 255); cut out the middle {side} x \
-             {side}, whose left upper corner is at ((width - {side}) / 2, (height - {side}) / 2), \
-             rounded down.",
+            "Resize until the shorter side has {} pixels, with the longer one rounded down, bilinear \
+             with antialiasing (equal to PIL's within one level of 255). Crop the central {side} x \
+             {side} pixels, whose top left corner is at ((width - {side}) / 2, (height - {side}) / \
+             2), rounded down.",
             p.resize
         ),
     };
@@ -88,8 +89,8 @@ fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
         decode,
         resize,
         format!(
-            "x = (byte / 255 - mean) / std with mean {:?} and std {:?} of red, green and blue; order \
-             of axes [N, 3, {side}, {side}].",
+            "x = (byte / 255 - mean) / std with mean {:?} and std {:?} of red, green and blue; the \
+             axes are [N, 3, {side}, {side}].",
             p.mean, p.std
         ),
     ];
@@ -102,9 +103,9 @@ fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
     steps.push(network(&header.model));
     if header.mirror {
         steps.push(format!(
-            "The same for the image mirrored left to right; the mean of the two embeddings{}.",
+            "Repeat with the image mirrored left to right and average the two embeddings{}.",
             if header.model.normalize {
-                ", divided by its length again"
+                ", then divide by the length again"
             } else {
                 ""
             }
@@ -113,38 +114,38 @@ fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
     steps
 }
 
-/// From feature maps to an embedding, in words.
+/// Returns the steps from an input to an embedding, in words.
 fn network(model: &ModelConfig) -> String {
     let descriptor = |descriptor: &Descriptor| match descriptor {
         Descriptor::Average => "the mean over positions",
         Descriptor::Max => "the maximum over positions",
         Descriptor::Gem => {
-            "(the mean over positions of max(x, 0)^p)^(1/p), p the sum of model.gem_power and, where \
-             it is there, gem.power_offset"
+            "(the mean over positions of max(x, 0)^p)^(1/p), where p is model.gem_power, plus \
+             gem.power_offset if that tensor exists"
         }
     };
     let names: Vec<&str> = model.pooling.0.iter().map(descriptor).collect();
     let parts = names.len();
     let mut text = format!(
-        "The backbone with the statistics of its batch norms fixed; its map pooled: {}; the dense \
-         layer",
+        "Apply the backbone with the running statistics of its batch norms. Pool its map by {}. Apply \
+         the dense layer",
         names.join("; ")
     );
     if parts > 1 {
         text += &format!(
-            ", of whose outputs the i-th of {parts} equal parts are those of the i-th descriptor"
+            "; the i-th of {parts} equal parts of its output belongs to the i-th descriptor"
         );
         if model.normalize {
-            text += ", each part divided by its length";
+            text += ". Divide each part by its length";
         }
     }
     if model.normalize {
-        text += "; its output divided by its length";
+        text += ". Divide the output by its length";
     }
     text + "."
 }
 
-/// How the backbone's tensors are loaded in PyTorch; nothing where that was not tried.
+/// Returns how to load the backbone's tensors in PyTorch; `None` for networks that are not tested.
 fn in_pytorch(model: &ModelConfig, rescales: bool) -> Option<String> {
     let network = match model.backbone {
         Backbone::GoogLeNet if model.pooling == Pooling::default() => format!(
@@ -155,8 +156,8 @@ fn in_pytorch(model: &ModelConfig, rescales: bool) -> Option<String> {
         _ => return None,
     };
     Some(format!(
-        "{network} takes the tensors below `backbone.` without that prefix (load_state_dict) and \
-         gives the pooled features; head.weight and head.bias are those of a torch.nn.Linear after \
-         it. loop-dml itself writes no ONNX; from there torch.onnx.export does."
+        "{network} loads the tensors below `backbone.` without that prefix (load_state_dict) and \
+         returns the pooled features. head.weight and head.bias belong to a torch.nn.Linear after it. \
+         loop-dml does not write ONNX; torch.onnx.export does."
     ))
 }

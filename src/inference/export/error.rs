@@ -1,4 +1,4 @@
-//! What can be wrong with an exported embedder, each with its mend.
+//! The errors of exported embedders.
 
 use std::path::PathBuf;
 
@@ -8,90 +8,90 @@ use crate::atomic_file::AtomicFileError;
 use crate::config::ConfigError;
 use crate::model::weights::listed;
 
-/// A mistake about an exported embedder.
+/// An embedder cannot be exported, or an exported one cannot be read.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// The name to export to does not end in `.safetensors`.
-    #[error("{} does not end in .safetensors, which is what an embedder is exported as: name it so", path.display())]
+    /// The output file does not end in `.safetensors`.
+    #[error("cannot export to {}: the name does not end in .safetensors", path.display())]
     Name {
-        /// The name given.
+        /// The output file.
         path: PathBuf,
     },
-    /// A file cannot be made.
+    /// An output file cannot be written.
     #[error(transparent)]
     NewFile(#[from] AtomicFileError),
     /// The file cannot be read, or is damaged.
     #[error(
-        "{} cannot be read as safetensors ({reason}): it is another kind of file, or cut off; export \
-         it or copy it again",
+        "cannot read {} as safetensors ({reason}): it is truncated, or another kind of file; export \
+         or copy it again",
         path.display()
     )]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the reader says.
+        /// The parser's message.
         reason: String,
     },
-    /// A safetensors file of another origin.
+    /// The safetensors file is not an exported embedder.
     #[error(
-        "{} is no exported embedder, its metadata does not say what network it is of: write one with \
-         loop-dml export RUN --output FILE.safetensors, or give mere backbone weights with \
-         --backbone NAME --weights FILE",
+        "{} is not an exported embedder: its metadata does not describe a network; create one with \
+         loop-dml export RUN --output FILE.safetensors, or pass backbone weights with --backbone NAME \
+         --weights FILE",
         path.display()
     )]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// An export in another format.
+    /// The export has another format.
     #[error(
-        "{} is an export of format {found}, and this loop-dml reads format {known}: use the version \
+        "{} is an export of format {found}, but this loop-dml reads format {known}; use the version \
          that wrote it ({writer})",
         path.display()
     )]
     Format {
         /// The file.
         path: PathBuf,
-        /// Its format.
+        /// The file's format.
         found: u64,
-        /// The format known here.
+        /// The format of this version.
         known: u64,
-        /// The version that wrote it, as far as the file says.
+        /// The version that wrote the file, or `unknown`.
         writer: String,
     },
-    /// The description in the metadata is damaged, or of a network that this version does not have.
-    #[error("the metadata of {} cannot be used ({reason}): export it again with this version", path.display())]
+    /// The metadata is damaged.
+    #[error("the metadata of {} is invalid ({reason}); export it again with this version", path.display())]
     Header {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The parser's message.
         reason: String,
     },
-    /// The description in the metadata has what only the version that wrote it knows.
+    /// The metadata is only valid in the version that wrote it.
     #[error(
-        "the metadata of {} cannot be used ({reason}): the file was written by loop-dml {writer}, \
-         this is {own}; use the version that wrote it, or export again with this one",
+        "the metadata of {} is invalid ({reason}): the file was written by loop-dml {writer}, this is \
+         {own}; use the version that wrote it, or export again with this one",
         path.display()
     )]
     Version {
         /// The file.
         path: PathBuf,
-        /// What is not understood.
+        /// The parser's message.
         reason: String,
-        /// The version that wrote it.
+        /// The version that wrote the file.
         writer: String,
         /// This version.
         own: &'static str,
     },
-    /// The description in the metadata is of a network or of images that cannot be.
+    /// The network or the preprocessing in the metadata is invalid.
     #[error("the metadata of {}: {source}", path.display())]
     Config {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The invalid key.
         source: ConfigError,
     },
-    /// Tensors of the network are not in the file.
+    /// Tensors of the network are missing in the file.
     #[error("{} lacks {} of its network's tensors: {}; export it again", path.display(), names.len(), listed(names))]
     Missing {
         /// The file.
@@ -108,15 +108,15 @@ pub enum ExportError {
         names: Vec<String>,
     },
     /// A tensor has another shape or type than the network's.
-    #[error("{}: {name} is {found} where its network needs F32 {expected:?}; export it again", path.display())]
+    #[error("{}: {name} is {found}, but its network needs F32 {expected:?}; export it again", path.display())]
     Tensor {
         /// The file.
         path: PathBuf,
         /// The tensor's name.
         name: String,
-        /// Its type and shape.
+        /// The tensor's type and shape.
         found: String,
-        /// The shape needed.
+        /// The network's shape.
         expected: Vec<usize>,
     },
 }

@@ -1,50 +1,53 @@
-//! What the metadata of an exported embedder says.
+//! The description of an exported embedder in its metadata.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ExportError;
+use super::error::ExportError;
 use crate::config::Config;
 use crate::data::config::{TestView, TransformConfig};
 use crate::model::config::{ModelConfig, WeightsSource};
 
-/// The format that is written, and the only one that is read. It rises when a reader of the one
-/// before would embed otherwise.
+/// The key of the header in the metadata.
+pub(super) const METADATA_KEY: &str = "loop-dml";
+
+/// The format that is written, and the only one that is read. It is increased if a reader of the
+/// previous one would compute other embeddings.
 const FORMAT: u64 = 1;
 
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// All that is needed, beside the tensors, to embed images as the evaluation in training did.
+/// Everything besides the tensors that is needed to embed images as the evaluation in training did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportHeader {
     format: u64,
     /// The version that wrote the file.
     pub loop_dml: String,
-    /// `[model]` of the run's configuration, as resolved; of a weights file only the name.
+    /// `[model]` of the run's configuration, as resolved; a weights file without its folder.
     pub model: ModelConfig,
-    /// How an image becomes the network's input.
+    /// The preprocessing of images.
     pub preprocessing: Preprocessing,
     /// Whether the embeddings of an image and its mirror image are averaged.
     pub mirror: bool,
-    /// Images embedded at once in the evaluation; it may change the last bit of an embedding.
+    /// Batch size of the evaluation. It can change the last bit of an embedding.
     pub batch_size: usize,
-    /// Which epoch it is of, and what it was measured at; none where nothing was measured.
+    /// The epoch and its measures; `None` if nothing was measured.
     pub measured: Option<Measured>,
 }
 
-/// The keys of `[data]` that say how a test image becomes the network's input; see
-/// [`TransformConfig`], whose names they bear.
+/// The preprocessing of test images: the keys of `[data]` with the same names, see
+/// [`TransformConfig`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Side of the square that the network sees, in pixels.
+    /// Side of the network's square input, in pixels.
     pub image_size: usize,
-    /// The shorter side before the middle is cut out, in pixels; of no meaning for another view.
+    /// Shorter side before the centre crop, in pixels; unused without a crop.
     pub resize: usize,
-    /// How an image is brought to the square.
+    /// How an image is resized to the square.
     pub test_view: TestView,
     /// Whether large JPEGs are decoded at a reduced size.
     pub reduced_decoding: bool,
@@ -54,18 +57,18 @@ pub struct Preprocessing {
     pub std: [f32; 3],
 }
 
-/// A measurement of the run that was exported.
+/// The measures of the exported run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The epoch of the checkpoint, from 1.
     pub epoch: usize,
-    /// Recall@1 on the run's test split, 0 to 1; none where that epoch was not measured.
+    /// Recall@1 on the run's test split, 0 to 1; `None` if that epoch was not measured.
     pub recall_at_1: Option<f64>,
 }
 
 impl ExportHeader {
-    /// The header of an embedder trained with `config`.
+    /// Creates the header of an embedder trained with `config`.
     pub(super) fn new(config: &Config, measured: Option<Measured>) -> Self {
         let t = &config.data.transform;
         Self {
@@ -86,7 +89,10 @@ impl ExportHeader {
         }
     }
 
-    /// The header from the `text` in the metadata of `path`, if there is any.
+    /// Parses the header from the metadata of `path`; `text` is `None` if the metadata lacks it.
+    ///
+    /// # Errors
+    /// If it is missing or damaged, or if only another version can read it.
     pub(super) fn parse(text: Option<&str>, path: &Path) -> Result<Self, ExportError> {
         let text = text.ok_or_else(|| ExportError::Foreign { path: path.into() })?;
         let damaged = |error: serde_json::Error| ExportError::Header {
@@ -95,7 +101,7 @@ impl ExportHeader {
         };
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
         let writer = value["loop_dml"].as_str().map(String::from);
-        // A later format may have other keys: it is told as such.
+        // A later format may have other keys, so the format is checked first.
         if let Some(found) = value["format"].as_u64().filter(|&found| found != FORMAT) {
             return Err(ExportError::Format {
                 path: path.into(),
@@ -104,7 +110,7 @@ impl ExportHeader {
                 writer: writer.unwrap_or("unknown".into()),
             });
         }
-        // So may another version that embeds the same by what it has in common with this one.
+        // Another version may write other keys in the same format.
         serde_json::from_value(value).map_err(|error| match writer {
             Some(writer) if writer != OWN_VERSION => ExportError::Version {
                 path: path.into(),
@@ -116,7 +122,10 @@ impl ExportHeader {
         })
     }
 
-    /// The header as a configuration, checked; what it does not say is by default.
+    /// Returns the header as a checked configuration. Other keys have their defaults.
+    ///
+    /// # Errors
+    /// If a value is invalid.
     pub(super) fn config(&self, path: &Path) -> Result<Config, ExportError> {
         let p = &self.preprocessing;
         let mut config = Config {
@@ -144,8 +153,8 @@ impl ExportHeader {
     }
 }
 
-/// The network without the folder of its weights file, which is nobody else's business: to embed, it
-/// matters only that there were weights.
+/// Returns the network without the folder of its weights file, which is private. To embed, only the
+/// presence of weights matters.
 fn published(model: &ModelConfig) -> ModelConfig {
     let mut model = model.clone();
     if let Some(WeightsSource::File(path)) = &mut model.weights {

@@ -1,11 +1,19 @@
-//! From an embedder to a file and back.
+//! Round trips between an embedder and a file.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Distribution, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::header::METADATA_KEY;
 use super::*;
+use crate::atomic_file::AtomicFileError;
+use crate::config::Config;
 use crate::model::config::{Backbone, Descriptor, Pooling, WeightsSource};
+use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
 
 type B = burn_flex::Flex;
 
@@ -35,7 +43,7 @@ fn read(path: &Path) -> Result<Embedder<B>, ExportError> {
     ExportedEmbedder::read(path)?.embedder(ConvAlgorithm::Im2col, &Default::default())
 }
 
-/// Writes a file with the header of `path` and `change` made to its tensors.
+/// Writes a file with the header of `path` and tensors changed by `change`.
 fn changed(path: &Path, change: impl FnOnce(&mut BTreeMap<String, Vec<usize>>)) -> PathBuf {
     let bytes = std::fs::read(path).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -57,7 +65,7 @@ fn changed(path: &Path, change: impl FnOnce(&mut BTreeMap<String, Vec<usize>>)) 
 }
 
 #[test]
-fn exported_embedder_gives_the_same_bits_and_the_same_preparation() {
+fn exported_embedder_has_the_same_outputs_and_preprocessing() {
     for backbone in Backbone::ALL {
         let config = config(backbone);
         let (_folder, path, embedder) = exported(&config);
@@ -77,7 +85,7 @@ fn exported_embedder_gives_the_same_bits_and_the_same_preparation() {
 }
 
 #[test]
-fn several_descriptors_and_a_learned_power_come_back() {
+fn several_descriptors_and_a_learned_power_are_exported() {
     let mut config = config(Backbone::Conv4);
     config.model.embedding_dim = 6;
     config.model.pooling = Pooling(vec![Descriptor::Average, Descriptor::Gem]);
@@ -100,7 +108,7 @@ fn several_descriptors_and_a_learned_power_come_back() {
 }
 
 #[test]
-fn names_and_shapes_are_pytorchs() {
+fn names_and_shapes_are_equal_to_pytorchs() {
     let (_folder, path, _) = exported(&config(Backbone::GoogLeNet));
     let bytes = std::fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -127,7 +135,7 @@ fn weights_of_a_dense_layer_are_transposed() {
     let (numbers, _) = file.tensor("head.weight").unwrap().data().as_chunks();
     let own = embedder.head.weight.val().into_data();
     let own = own.into_vec::<f32>().unwrap();
-    // [5, 128] there, [128, 5] here.
+    // [5, 128] in PyTorch, [128, 5] in Burn.
     let (output, input) = (3, 7);
     assert_eq!(
         f32::from_le_bytes(numbers[output * 128 + input]),
@@ -150,33 +158,33 @@ fn missing_unknown_and_misshapen_tensors_are_named() {
     assert!(message.contains("does not have: head.scale"), "{message}");
     let message = refusal(|tensors| drop(tensors.insert("head.bias".into(), vec![6])));
     assert!(
-        message.contains("head.bias is F32 [6] where its network needs F32 [5]"),
+        message.contains("head.bias is F32 [6], but its network needs F32 [5]"),
         "{message}"
     );
 }
 
 #[test]
-fn files_of_another_origin_are_told_from_damaged_and_later_ones() {
+fn other_damaged_and_later_files_have_different_errors() {
     let (folder, path, _) = exported(&config(Backbone::Conv4));
     let refusal = |path: &Path| read(path).unwrap_err().to_string();
     let bytes = std::fs::read(&path).unwrap();
     let other = folder.path().join("other.safetensors");
     std::fs::write(&other, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(refusal(&other).contains("cut off"), "{}", refusal(&other));
+    assert!(refusal(&other).contains("truncated"), "{}", refusal(&other));
 
     let value = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
     let with = |text: Option<&str>| {
-        let header = text.map(|text| HashMap::from([(HEADER.to_string(), text.to_string())]));
+        let header = text.map(|text| HashMap::from([(METADATA_KEY.to_string(), text.to_string())]));
         serialize_to_file([("x", &value)], header, &other).unwrap();
         refusal(&other)
     };
-    assert!(with(None).contains("no exported embedder"));
+    assert!(with(None).contains("not an exported embedder"));
     let later = with(Some(r#"{"format": 2, "loop_dml": "9.1.0", "novel": 1}"#));
     assert!(
         later.contains("format 2") && later.contains("9.1.0"),
         "{later}"
     );
-    // The same format with a key, or a value, that is known only there.
+    // The same format with a key, or a value, of another version.
     let header = ExportHeader::new(&config(Backbone::Conv4), None);
     let novel = |loop_dml: &str, key: &str| {
         let mut header = serde_json::to_value(&header).unwrap();
@@ -195,11 +203,11 @@ fn files_of_another_origin_are_told_from_damaged_and_later_ones() {
         assert!(!damaged.contains("written by"), "{damaged}");
     }
     assert!(with(Some("{}")).contains("missing field"));
-    assert!(with(Some("no JSON")).contains("cannot be used"));
+    assert!(with(Some("no JSON")).contains("is invalid"));
 }
 
 #[test]
-fn preparation_that_cannot_be_is_refused_by_its_key() {
+fn invalid_preprocessing_is_refused_by_its_key() {
     let mut config = config(Backbone::Conv4);
     config.data.transform.image_size = 8;
     let (_folder, path, _) = exported(&config);
@@ -208,18 +216,18 @@ fn preparation_that_cannot_be_is_refused_by_its_key() {
 }
 
 #[test]
-fn what_is_in_the_way_is_not_overwritten() {
+fn existing_files_are_not_overwritten() {
     let (folder, path, _) = exported(&config(Backbone::Conv4));
     let refusal = |path: &Path| ExportOutput::new(path).unwrap_err().to_string();
     assert!(refusal(&path).contains("not overwritten"));
-    // The description alone is enough.
+    // An existing description is enough.
     std::fs::remove_file(&path).unwrap();
     assert!(refusal(&path).contains("embedder.json exists"));
     assert!(refusal(&folder.path().join("embedder.pth")).contains(".safetensors"));
 }
 
 #[test]
-fn export_that_failed_can_be_tried_again() {
+fn failed_export_can_be_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("embedder.safetensors");
     let config = config(Backbone::Conv4);
@@ -238,7 +246,7 @@ fn export_that_failed_can_be_tried_again() {
 #[test]
 fn folders_of_weights_files_are_not_published() {
     let mut config = config(Backbone::Conv4);
-    // The name of a published file stands for this one no more than its path did.
+    // A file may be named like a published source; the header must not confuse them.
     for name in ["weights.pth", "imagenet"] {
         let file = Path::new("/home/somebody/secret").join(name);
         config.model.weights = Some(WeightsSource::File(file));

@@ -2,17 +2,17 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{ExportOutput, Measured};
+use super::error::InferenceError;
+use super::export::{ExportOutput, Measured};
 use crate::backend::ComputeContext;
-use crate::inference::InferenceError;
 use crate::training::{RunFolder, load_embedder};
 
 /// Exports the embedder of a run at the checkpoint of `epoch`.
 ///
 /// # Errors
 ///
-/// When the run is damaged, or the output cannot be written.
-pub fn export<B: Backend>(
+/// If the run is damaged, or the output cannot be written.
+pub fn export_run<B: Backend>(
     folder: &RunFolder,
     epoch: usize,
     output: &ExportOutput,

@@ -1,0 +1,73 @@
+//! The allocator of the binary, mimalloc.
+
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+use mimalloc::MiMalloc;
+
+/// Tensors of some 100 KB are allocated and freed thousands of times a second. With the system's
+/// allocator each of them is mapped and unmapped.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// `mi_option_purge_delay` of mimalloc.h, for which the bindings have no name. The number belongs to
+/// the version of mimalloc that Cargo.toml pins; a test compares it with the environment variable.
+const PURGE_DELAY: mi_option_t = 15;
+
+/// The environment variable that sets [`PURGE_DELAY`], in milliseconds.
+const PURGE_DELAY_VARIABLE: &str = "MIMALLOC_PURGE_DELAY";
+
+/// The [`PURGE_DELAY`] with which freed memory is never returned to the system.
+const NEVER: i32 = -1;
+
+/// Keeps freed memory instead of returning it to the system after mimalloc's delay of one second.
+/// Every training step asks for the same memory again, and the system clears each page that it hands
+/// out, which takes a tenth of a step's time. `MIMALLOC_PURGE_DELAY` overrides this.
+///
+/// mimalloc reads the variable before `main`, so it cannot be set here instead.
+pub(crate) fn keep_freed_memory() {
+    if std::env::var_os(PURGE_DELAY_VARIABLE).is_none() {
+        // SAFETY: it sets a number, and no other thread runs yet that could read it.
+        #[allow(unsafe_code)]
+        unsafe {
+            mi_option_set(PURGE_DELAY, NEVER.into())
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use libmimalloc_sys::mi_option_get;
+
+    use super::*;
+
+    const TEST: &str = "allocator::tests::environment_variable_sets_the_option_of_this_number";
+
+    /// The environment variable with the delay that the child process expects.
+    const EXPECTED: &str = "LOOP_DML_TEST_PURGE_DELAY";
+
+    /// Runs itself again: mimalloc reads its variables when a process starts.
+    #[test]
+    fn environment_variable_sets_the_option_of_this_number() {
+        if let Ok(expected) = env::var(EXPECTED) {
+            keep_freed_memory();
+            // SAFETY: it reads a number, which no other thread changes.
+            #[allow(unsafe_code)]
+            let delay = unsafe { mi_option_get(PURGE_DELAY) };
+            assert_eq!(delay.to_string(), expected);
+            return;
+        }
+        for (variable, expected) in [(Some("1234"), "1234"), (None, "-1")] {
+            let mut child = Command::new(env::current_exe().unwrap());
+            child.args(["--exact", TEST]).env(EXPECTED, expected);
+            match variable {
+                Some(delay) => child.env(PURGE_DELAY_VARIABLE, delay),
+                None => child.env_remove(PURGE_DELAY_VARIABLE),
+            };
+            let output = child.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("1 passed"), "{variable:?}: {text}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Writing embeddings, in the format of the file's extension.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::array::Array;
+use super::error::EmbeddingFileError;
+use super::metadata::{self, CLASSES, PATHS};
+use super::npy::write_npy;
+use super::tensor_file::write_tensors;
+use crate::atomic_file::{AtomicFiles, check_free};
+
+/// Embeddings of named images.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NamedEmbeddings {
+    /// The embeddings \[N, D\], row by row.
+    pub rows: Vec<f32>,
+    /// The dimension D of an embedding.
+    pub dim: usize,
+    /// The class of each row, an index into `classes`, or [`NO_CLASS`](crate::data::NO_CLASS).
+    pub labels: Vec<i64>,
+    /// The name of each image.
+    pub paths: Vec<String>,
+    /// The names of the classes.
+    pub classes: Vec<String>,
+}
+
+/// The output file of embeddings; its extension is the format.
+///
+/// `NAME.safetensors` contains everything. `NAME.npy` contains only the embeddings, because the format
+/// has one array; `NAME.labels.npy` and `NAME.json` with `paths` and `classes` are written beside it.
+#[derive(Debug, Clone)]
+pub struct EmbeddingOutput {
+    path: PathBuf,
+    /// `NAME.labels.npy` and `NAME.json`, beside `NAME.npy`.
+    beside: Option<[PathBuf; 2]>,
+}
+
+impl EmbeddingOutput {
+    /// Creates an output to `path`. Neither it nor the files beside it may exist.
+    ///
+    /// # Errors
+    /// If a file exists, the folder does not, or the extension is unknown.
+    pub fn new(path: &Path) -> Result<Self, EmbeddingFileError> {
+        let has_extension = |wanted: &str| {
+            let extension = path.extension();
+            extension.is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+        };
+        let numpy = has_extension("npy");
+        if !numpy && !has_extension("safetensors") {
+            let path = path.to_path_buf();
+            return Err(EmbeddingFileError::Extension { path });
+        }
+        let output = Self {
+            path: path.to_path_buf(),
+            beside: numpy.then(|| ["labels.npy", "json"].map(|end| path.with_extension(end))),
+        };
+        output.files().try_for_each(check_free)?;
+        Ok(output)
+    }
+
+    /// Returns the files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let beside = self.beside.iter().flatten();
+        std::iter::once(&self.path)
+            .chain(beside)
+            .map(PathBuf::as_path)
+    }
+
+    /// Writes the embeddings.
+    ///
+    /// # Errors
+    /// If a file was created meanwhile, or cannot be written. Then none of the files is left.
+    pub fn write(&self, embeddings: &NamedEmbeddings) -> Result<(), EmbeddingFileError> {
+        let NamedEmbeddings {
+            rows,
+            dim,
+            labels,
+            paths,
+            classes,
+        } = embeddings;
+        let count = labels.len();
+        let embeddings = Array::floats(rows, vec![count, *dim]);
+        let labels = Array::integers(labels, vec![count]);
+        let Some([labels_path, names_path]) = &self.beside else {
+            let tensors = [("embeddings", embeddings), ("labels", labels)];
+            let metadata = metadata::of_names(paths, classes);
+            return Ok(write_tensors(&self.path, tensors, Some(metadata))?);
+        };
+        let mut files = AtomicFiles::default();
+        files.write(labels_path, |file| write_npy(&labels, file))?;
+        files.write(names_path, |file| {
+            writeln!(file, "{}", json!({PATHS: paths, CLASSES: classes}))
+        })?;
+        // The embeddings are last: if they exist, the rest does too.
+        files.write(&self.path, |file| write_npy(&embeddings, file))?;
+        Ok(files.persist()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::embeddings::Embeddings;
+    use super::*;
+
+    fn two_rows() -> NamedEmbeddings {
+        NamedEmbeddings {
+            rows: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            dim: 3,
+            labels: vec![1, -1],
+            paths: vec!["b/0.png".into(), "stray, \"odd\".png".into()],
+            classes: vec!["a".into(), "b".into()],
+        }
+    }
+
+    #[test]
+    fn safetensors_file_has_rows_labels_and_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.safetensors");
+        EmbeddingOutput::new(&path)
+            .unwrap()
+            .write(&two_rows())
+            .unwrap();
+        let read = Embeddings::read(&path).unwrap();
+        assert_eq!((read.rows, read.dim), (two_rows().rows, 3));
+        assert_eq!(read.labels, [1, -1]);
+        assert_eq!(read.classes, Some(two_rows().classes));
+    }
+
+    #[test]
+    fn numpy_array_has_labels_and_names_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        let output = EmbeddingOutput::new(&path).unwrap();
+        output.write(&two_rows()).unwrap();
+        let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+        // 128 bytes of header, then the values.
+        let bytes = read("rows.npy");
+        assert!(String::from_utf8_lossy(&bytes).contains("'shape': (2, 3)"));
+        let rows: Vec<u8> = two_rows()
+            .rows
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        assert_eq!(bytes[128..], rows);
+        let bytes = read("rows.labels.npy");
+        let labels: Vec<u8> = two_rows()
+            .labels
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        assert_eq!(bytes[128..], labels);
+        let names: serde_json::Value = serde_json::from_slice(&read("rows.json")).unwrap();
+        assert_eq!(names["paths"], json!(two_rows().paths));
+        assert_eq!(names["classes"], json!(two_rows().classes));
+        // One existing file of the three is enough for an error.
+        std::fs::remove_file(&path).unwrap();
+        let error = EmbeddingOutput::new(&path).unwrap_err().to_string();
+        assert!(error.contains("rows.labels.npy exists"), "{error}");
+    }
+
+    #[test]
+    fn no_file_is_left_if_the_embeddings_cannot_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.npy");
+        let output = EmbeddingOutput::new(&path).unwrap();
+        std::fs::write(&path, "meanwhile").unwrap();
+        output.write(&two_rows()).unwrap_err();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn unknown_extension_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = |name: &str| EmbeddingOutput::new(&folder.path().join(name));
+        for name in ["rows.csv", "rows.npz", "rows", "npy", "rows.npy.gz"] {
+            let error = new(name).unwrap_err().to_string();
+            assert!(error.contains(".safetensors or .npy"), "{error}");
+        }
+        for name in ["rows.safetensors", "rows.1.npy", "ROWS.NPY"] {
+            new(name).unwrap();
+        }
+    }
+
+    #[test]
+    fn label_without_a_name_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.safetensors");
+        let unnamed = NamedEmbeddings {
+            classes: vec!["a".into()],
+            ..two_rows()
+        };
+        let output = EmbeddingOutput::new(&path).unwrap();
+        output.write(&unnamed).unwrap();
+        let error = Embeddings::read(&path).unwrap_err().to_string();
+        assert!(error.contains("has no name for class 1"), "{error}");
+    }
+}
