@@ -29,8 +29,8 @@ pub use run::export;
 
 use crate::atomic_file::{AtomicFileError, AtomicFiles, check_free};
 use crate::config::Config;
-use crate::model::torch_layout::TorchLayout;
-use crate::model::weights::torch_name;
+use crate::model::weights::names::torch_name;
+use crate::model::weights::torch_layout::TorchLayout;
 use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
 
 /// The key of the metadata under which the header stands.

@@ -1,4 +1,4 @@
-//! A server of one file on this machine, which fails as it is told to.
+//! An HTTP server of one file on this machine, with configurable failures.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What the server was asked.
+/// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) path: String,
-    /// The first byte wanted, if the request has a range.
+    /// The first requested byte, if the request has a range.
     pub(super) from: Option<usize>,
 }
 
-/// What the server does with a request.
+/// The server's response to a request.
 pub(super) struct Answer {
-    /// Bytes as they go over the wire.
+    /// The bytes that are sent.
     pub(super) bytes: Vec<u8>,
-    /// How long the connection stays open after that.
+    /// How long the connection stays open afterwards.
     pub(super) silence: Duration,
 }
 
 impl Answer {
-    /// `status` with `headers` and `body`, whose length is announced.
+    /// A response with `status`, `headers`, the length of the body, and `body`.
     pub(super) fn new(status: &str, headers: &str, body: &[u8]) -> Self {
         let head = format!(
             "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
@@ -35,7 +35,7 @@ impl Answer {
         }
     }
 
-    /// The file from the byte that was asked for on.
+    /// The file from the requested byte.
     pub(super) fn file(content: &[u8], request: &Request) -> Self {
         match request.from {
             None => Self::new("200 OK", "", content),
@@ -47,13 +47,13 @@ impl Answer {
         }
     }
 
-    /// The same without its last `missing` bytes.
-    pub(super) fn cut(mut self, missing: usize) -> Self {
+    /// Removes the last `missing` bytes.
+    pub(super) fn truncated(mut self, missing: usize) -> Self {
         self.bytes.truncate(self.bytes.len() - missing);
         self
     }
 
-    /// The same with the connection held open.
+    /// Keeps the connection open.
     pub(super) fn then_silent(self) -> Self {
         // Longer than any test waits.
         let silence = Duration::from_secs(20);
@@ -61,14 +61,15 @@ impl Answer {
     }
 }
 
-/// The server; it serves until the process ends.
+/// The server, which runs until the process ends.
 pub(super) struct Server {
     pub(super) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// Answers each request as `answer` says, given how many came before.
+    /// Starts a server that responds with `answer`, a function of the number of earlier requests and of
+    /// the request.
     pub(super) fn start(
         answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -85,7 +86,7 @@ impl Server {
         Self { address, requests }
     }
 
-    /// What it was asked so far.
+    /// The requests so far.
     pub(super) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
@@ -105,7 +106,7 @@ fn serve(
         seen.len() - 1
     };
     let answer = answer(before, &request);
-    // The client may have hung up.
+    // The client may have closed the connection.
     let _ = stream.write_all(&answer.bytes);
     thread::sleep(answer.silence);
 }

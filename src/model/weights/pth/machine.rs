@@ -1,38 +1,38 @@
-//! Following the instructions of a pickle.
+//! The pickle machine.
 
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::PickleError;
-use super::values::{ComputeContext, Value, Values};
+use super::error::PthError;
+use super::values::{Value, ValueId, Values};
 
-/// What a whole pickle makes.
+/// The result of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickled {
     pub(super) values: Values,
-    /// What stands on top in the end.
-    pub(super) top: ComputeContext,
+    /// The value on top of the stack.
+    pub(super) top: ValueId,
 }
 
-/// Follows the instructions of one pickle (Python's `pickletools` lists them).
+/// Interprets the instructions of one pickle (documented in Python's `pickletools`).
 pub(super) struct Machine<R> {
     pickle: R,
     values: Values,
-    stack: Vec<ComputeContext>,
-    /// Heights of the stack at the open marks.
+    stack: Vec<ValueId>,
+    /// The height of the stack at each mark.
     marks: Vec<usize>,
-    memory: HashMap<u32, ComputeContext>,
+    memo: HashMap<u32, ValueId>,
 }
 
 impl<R: Read> Machine<R> {
-    /// What the pickle makes up to its end.
-    pub(super) fn run(pickle: R) -> Result<Pickled, PickleError> {
+    /// Runs the pickle up to its STOP instruction.
+    pub(super) fn run(pickle: R) -> Result<Pickled, PthError> {
         let mut machine = Self {
             pickle,
             values: Values::default(),
             stack: Vec::new(),
             marks: Vec::new(),
-            memory: HashMap::new(),
+            memo: HashMap::new(),
         };
         loop {
             let [instruction] = machine.bytes()?;
@@ -42,13 +42,13 @@ impl<R: Read> Machine<R> {
                     values: machine.values,
                 });
             }
-            machine.follow(instruction)?;
+            machine.execute(instruction)?;
         }
     }
 
-    fn follow(&mut self, instruction: u8) -> Result<(), PickleError> {
+    fn execute(&mut self, instruction: u8) -> Result<(), PthError> {
         match instruction {
-            // PROTO, FRAME: nothing to do.
+            // PROTO, FRAME: ignored.
             0x80 => drop(self.bytes::<1>()?),
             0x95 => drop(self.bytes::<8>()?),
             // Marks.
@@ -83,21 +83,21 @@ impl<R: Read> Machine<R> {
                 let length = u64::from_le_bytes(self.bytes()?);
                 self.push_text(length)?;
             }
-            // Tuples, lists and dictionaries. Of a list nothing is needed.
+            // Tuples, lists and dictionaries.
             b')' => self.push(Value::Tuple(Vec::new()))?,
             0x85..=0x87 => {
                 let start = self
                     .stack
                     .len()
                     .checked_sub(usize::from(instruction - 0x84));
-                let items = self.stack.split_off(start.ok_or(PickleError::Damaged)?);
+                let items = self.stack.split_off(start.ok_or(PthError::Damaged)?);
                 self.push_tuple(items)?;
             }
             b't' => {
                 let items = self.above_mark()?;
                 self.push_tuple(items)?;
             }
-            b']' => self.push(Value::Other)?,
+            b']' => self.push(Value::List(Vec::new()))?,
             b'a' => {
                 let item = self.pop()?;
                 self.insert(vec![item])?;
@@ -115,7 +115,7 @@ impl<R: Read> Machine<R> {
                 let items = self.above_mark()?;
                 self.insert(items)?;
             }
-            // The memory.
+            // The memo.
             b'q' => {
                 let [key] = self.bytes()?;
                 self.remember(key.into())?;
@@ -124,7 +124,7 @@ impl<R: Read> Machine<R> {
                 let key = u32::from_le_bytes(self.bytes()?);
                 self.remember(key)?;
             }
-            0x94 => self.remember(self.memory.len() as u32)?,
+            0x94 => self.remember(self.memo.len() as u32)?,
             b'h' => {
                 let [key] = self.bytes()?;
                 self.recall(key.into())?;
@@ -133,7 +133,7 @@ impl<R: Read> Machine<R> {
                 let key = u32::from_le_bytes(self.bytes()?);
                 self.recall(key)?;
             }
-            // Names of classes and functions, calls, objects, and the state given to them.
+            // Classes and functions, calls, objects and their state.
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
                 self.push(Value::global(&module, &name))?;
@@ -143,46 +143,47 @@ impl<R: Read> Machine<R> {
                 let (Value::Text(name), Value::Text(module)) =
                     (self.values.get(name), self.values.get(module))
                 else {
-                    return Err(PickleError::Damaged);
+                    return Err(PthError::Damaged);
                 };
                 self.push(Value::global(module, name))?;
             }
             b'R' | 0x81 => {
                 let (arguments, callable) = (self.pop()?, self.pop()?);
-                let place = self.values.called(callable, arguments)?;
-                self.stack.push(place);
+                let id = self.values.call(callable, arguments)?;
+                self.stack.push(id);
             }
             b'b' => {
                 let (state, object) = (self.pop()?, self.top()?);
-                self.values.put_into(object, &[state])?;
+                self.values.add_parts(object, &[state])?;
             }
-            // A storage.
+            // A persistent id: a storage.
             b'Q' => {
                 let facts = self.pop()?;
-                self.push_of(Value::Other, &[facts])?;
+                let id = self.values.persistent(facts)?;
+                self.stack.push(id);
             }
-            _ => return Err(PickleError::Instruction(instruction)),
+            _ => return Err(PthError::Instruction(instruction)),
         }
         Ok(())
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], PthError> {
         let mut bytes = [0; N];
         self.pickle.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// As many bytes, of which a damaged pickle may claim more than there are.
-    fn take(&mut self, count: u64) -> Result<Vec<u8>, PickleError> {
+    /// Reads `count` bytes. A damaged pickle may claim more than it has, so memory is not reserved.
+    fn take(&mut self, count: u64) -> Result<Vec<u8>, PthError> {
         let mut bytes = Vec::new();
         let found = self.pickle.by_ref().take(count).read_to_end(&mut bytes)?;
         match found as u64 == count {
             true => Ok(bytes),
-            false => Err(PickleError::Damaged),
+            false => Err(PthError::Damaged),
         }
     }
 
-    fn line(&mut self) -> Result<String, PickleError> {
+    fn line(&mut self) -> Result<String, PthError> {
         let mut line = Vec::new();
         loop {
             match self.bytes()? {
@@ -195,73 +196,72 @@ impl<R: Read> Machine<R> {
     fn push_integer<const N: usize>(
         &mut self,
         number: impl FnOnce([u8; N]) -> i64,
-    ) -> Result<(), PickleError> {
+    ) -> Result<(), PthError> {
         let number = number(self.bytes()?);
         self.push(Value::Integer(number))
     }
 
-    fn push_text(&mut self, length: u64) -> Result<(), PickleError> {
+    fn push_text(&mut self, length: u64) -> Result<(), PthError> {
         let text = self.take(length)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         self.push(Value::Text(text))
     }
 
-    fn push(&mut self, value: Value) -> Result<(), PickleError> {
+    fn push(&mut self, value: Value) -> Result<(), PthError> {
         self.push_of(value, &[])
     }
 
-    /// Pushes a value made of those at `parts`.
-    fn push_of(&mut self, value: Value, parts: &[ComputeContext]) -> Result<(), PickleError> {
-        let place = self.values.push(value, parts)?;
-        self.stack.push(place);
+    /// Pushes a value that contains `parts`.
+    fn push_of(&mut self, value: Value, parts: &[ValueId]) -> Result<(), PthError> {
+        let id = self.values.push(value, parts)?;
+        self.stack.push(id);
         Ok(())
     }
 
-    fn pop(&mut self) -> Result<ComputeContext, PickleError> {
-        self.stack.pop().ok_or(PickleError::Damaged)
+    fn pop(&mut self) -> Result<ValueId, PthError> {
+        self.stack.pop().ok_or(PthError::Damaged)
     }
 
-    fn top(&self) -> Result<ComputeContext, PickleError> {
-        self.stack.last().copied().ok_or(PickleError::Damaged)
+    fn top(&self) -> Result<ValueId, PthError> {
+        self.stack.last().copied().ok_or(PthError::Damaged)
     }
 
-    /// Everything above the last mark, which goes with it.
-    fn above_mark(&mut self) -> Result<Vec<ComputeContext>, PickleError> {
-        let mark = self.marks.pop().ok_or(PickleError::Damaged)?;
+    /// Removes the last mark and everything above it; returns the latter.
+    fn above_mark(&mut self) -> Result<Vec<ValueId>, PthError> {
+        let mark = self.marks.pop().ok_or(PthError::Damaged)?;
         match mark <= self.stack.len() {
             true => Ok(self.stack.split_off(mark)),
-            false => Err(PickleError::Damaged),
+            false => Err(PthError::Damaged),
         }
     }
 
-    fn push_tuple(&mut self, items: Vec<ComputeContext>) -> Result<(), PickleError> {
+    fn push_tuple(&mut self, items: Vec<ValueId>) -> Result<(), PthError> {
         let parts = items.clone();
         self.push_of(Value::Tuple(items), &parts)
     }
 
-    /// Puts items into the list, or keys and values, which take turns in `items`, into the dictionary
-    /// on the stack.
-    fn insert(&mut self, items: Vec<ComputeContext>) -> Result<(), PickleError> {
-        let place = self.top()?;
-        self.values.insert(place, &items)
+    /// Adds `items` to the list on the stack, or to the dictionary as alternating keys and values.
+    fn insert(&mut self, items: Vec<ValueId>) -> Result<(), PthError> {
+        let id = self.top()?;
+        self.values.insert(id, &items)
     }
 
-    fn remember(&mut self, key: u32) -> Result<(), PickleError> {
-        let place = self.top()?;
-        self.values.count_copy(place)?;
-        self.memory.insert(key, place);
+    fn remember(&mut self, key: u32) -> Result<(), PthError> {
+        let id = self.top()?;
+        self.values.count_copy(id)?;
+        self.memo.insert(key, id);
         Ok(())
     }
 
-    fn recall(&mut self, key: u32) -> Result<(), PickleError> {
-        let &place = self.memory.get(&key).ok_or(PickleError::Damaged)?;
-        self.values.count_copy(place)?;
-        self.stack.push(place);
+    fn recall(&mut self, key: u32) -> Result<(), PthError> {
+        let &id = self.memo.get(&key).ok_or(PthError::Damaged)?;
+        self.values.count_copy(id)?;
+        self.stack.push(id);
         Ok(())
     }
 }
 
-/// A two's complement number of any length, the least byte first, if it fits.
+/// A little-endian two's complement number of any length; [`Value::Other`] if it exceeds 64 bits.
 fn signed(bytes: &[u8]) -> Value {
     if bytes.len() > size_of::<i64>() {
         return Value::Other;

@@ -1,19 +1,18 @@
-//! How PyTorch lays out a tensor of this crate's modules: the one place of its order of axes, for the
-//! way in ([`weights`](super::weights)) and the way out ([`export`](super::export)).
+//! PyTorch's order of axes for the tensors of this crate's modules, for loading and for exports.
 
 use burn_store::TensorSnapshot;
 
-/// The type of the dense layers in the path of a tensor.
+/// The module type of dense layers.
 const DENSE: &str = "Struct:Linear";
 
-/// The order of axes here and in PyTorch.
+/// The order of axes in this crate and in PyTorch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TorchLayout {
-    /// Vectors: the same.
+    /// Vectors: equal.
     Same,
-    /// Weights of a dense layer: `[inputs, outputs]` here, `[outputs, inputs]` there.
+    /// Weights of a dense layer: `[inputs, outputs]`, in PyTorch `[outputs, inputs]`.
     Dense,
-    /// Kernels: `[k, k, C_in, C_out]` here, `[C_out, C_in, k, k]` there.
+    /// Kernels: `[k, k, C_in, C_out]`, in PyTorch `[C_out, C_in, k, k]`.
     Kernel,
 }
 
@@ -27,7 +26,7 @@ impl TorchLayout {
         }
     }
 
-    /// PyTorch's shape of a tensor of shape `own`.
+    /// PyTorch's shape of a tensor with the shape `own` in this crate.
     pub(crate) fn shape(self, own: &[usize]) -> Vec<usize> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => vec![output, input, rows, columns],
@@ -36,11 +35,11 @@ impl TorchLayout {
         }
     }
 
-    /// The values in the order of this crate, from PyTorch's; `own` is the shape here.
+    /// Converts values from PyTorch's order to this crate's; `own` is the shape in this crate.
     pub(crate) fn import(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
-                // [output, input, places] → [input, places, output] → [places, input, output]
+                // [output, input, taps] → [input, taps, output] → [taps, input, output]
                 let values = transposed(&values, output, input * rows * columns);
                 exchanged(&values, input, rows * columns, output)
             }
@@ -49,7 +48,7 @@ impl TorchLayout {
         }
     }
 
-    /// The values in PyTorch's order, from this crate's; `own` is the shape here.
+    /// Converts values from this crate's order to PyTorch's; `own` is the shape in this crate.
     pub(crate) fn export(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_and_dense_weights_have_pytorchs_order() {
+    fn kernels_and_dense_weights_are_converted_to_pytorchs_order() {
         // Every value occurs once.
         let own: Vec<f32> = (0..2 * 3 * 4 * 5).map(|i| i as f32).collect();
         let shape = [2, 3, 4, 5];

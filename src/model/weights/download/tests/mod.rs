@@ -1,10 +1,10 @@
-//! Downloads from a server on this machine.
+//! Tests with a server on this machine.
 
 mod server;
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,21 +13,22 @@ use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::cache::hex;
+use super::cache::{Cache, hex};
+use super::error::DownloadError;
 use super::transfer::Client;
-use super::*;
 use crate::cancellation::CancellationToken;
-use crate::model::config::ModelConfig;
-use crate::model::{BackboneNetwork, Conv4, ConvAlgorithm, EmbedderConfig, load_weights};
+use crate::model::config::{Backbone, ModelConfig, PublishedWeights, WeightsSource};
+use crate::model::weights::load_weights;
+use crate::model::{BackboneNetwork, Conv4, ConvAlgorithm, EmbedderConfig};
 use crate::progress::NoProgress;
 use server::{Answer, Request, Server};
 
 const NAME: &str = "weights-12345678.pth";
 
-/// Long enough for a loaded machine to send a few bytes to itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Long enough for local transfers on a loaded machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A file of many pieces; no stretch of it is like another.
+/// A file of many different chunks.
 fn content() -> Vec<u8> {
     (0..300_000_u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
@@ -38,9 +39,9 @@ fn sha256(content: &[u8]) -> String {
     hex(Sha256::new_with_prefix(content))
 }
 
-fn published(name: &'static str, content: &[u8]) -> Published {
-    Published {
-        backbone: "conv4",
+fn published(name: &'static str, content: &[u8]) -> PublishedWeights {
+    PublishedWeights {
+        backbone: Backbone::Conv4,
         source: WeightsSource::ImageNet,
         folder: "https://published.invalid/",
         name,
@@ -48,33 +49,30 @@ fn published(name: &'static str, content: &[u8]) -> Published {
     }
 }
 
-/// A cache folder whose files come from a mirror.
-struct Scene {
-    file: Published,
+/// A cache in a temporary folder, with a mirror.
+struct TestCache {
+    file: PublishedWeights,
     folder: TempDir,
     mirror: String,
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Scene {
-    fn of(server: &Server) -> Self {
+impl TestCache {
+    fn new(server: &Server) -> Self {
         Self {
             file: published(NAME, &content()),
             folder: TempDir::new().unwrap(),
             mirror: server.address.clone(),
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 
-    fn locate_until(
-        &self,
-        cancellation: &CancellationToken,
-    ) -> Result<PathBuf, PublishedWeightsError> {
+    fn locate_with(&self, cancellation: &CancellationToken) -> Result<PathBuf, DownloadError> {
         let cache = Cache {
             folder: self.folder.path().join("weights"),
             mirror: Some(self.mirror.clone()),
             client: Client {
-                patience: self.patience,
+                timeout: self.timeout,
                 proxy: None,
             },
             cancellation,
@@ -83,11 +81,11 @@ impl Scene {
         cache.locate(&self.file)
     }
 
-    fn locate(&self) -> Result<PathBuf, PublishedWeightsError> {
-        self.locate_until(&CancellationToken::new())
+    fn locate(&self) -> Result<PathBuf, DownloadError> {
+        self.locate_with(&CancellationToken::new())
     }
 
-    fn located(&self) {
+    fn assert_located(&self) {
         let path = self.locate().unwrap();
         assert_eq!(path, self.path());
         assert!(fs::read(path).unwrap() == content());
@@ -102,13 +100,13 @@ impl Scene {
         self.path().with_extension("pth.part")
     }
 
-    fn put_part(&self, bytes: &[u8]) {
+    fn write_part(&self, bytes: &[u8]) {
         fs::create_dir_all(self.part().parent().unwrap()).unwrap();
         fs::write(self.part(), bytes).unwrap();
     }
 }
 
-fn serving_the_file() -> Server {
+fn file_server() -> Server {
     Server::start(|_, request| Answer::file(&content(), request))
 }
 
@@ -118,92 +116,92 @@ fn request(from: Option<usize>) -> Request {
 }
 
 #[test]
-fn a_file_is_downloaded_once() {
-    let server = serving_the_file();
-    let scene = Scene::of(&server);
-    scene.located();
-    scene.located();
+fn file_is_downloaded_once() {
+    let server = file_server();
+    let cache = TestCache::new(&server);
+    cache.assert_located();
+    cache.assert_located();
     assert_eq!(server.requests(), [request(None)]);
 }
 
 #[test]
-fn a_transfer_that_broke_off_goes_on_where_it_ended() {
+fn incomplete_transfer_is_resumed() {
     let server = Server::start(|before, request| {
         let missing = if before == 0 { 100_000 } else { 0 };
-        Answer::file(&content(), request).cut(missing)
+        Answer::file(&content(), request).truncated(missing)
     });
-    let scene = Scene::of(&server);
-    let error = scene.locate().unwrap_err();
+    let cache = TestCache::new(&server);
+    let error = cache.locate().unwrap_err();
     let text = error.to_string();
     assert!(!error.is_users());
     assert!(
-        text.contains("broke off after 200000 bytes") && text.contains(&server.address),
+        text.contains("stopped after 200000 bytes") && text.contains(&server.address),
         "{text}"
     );
-    assert!(fs::read(scene.part()).unwrap() == content()[..200_000]);
-    assert!(!scene.path().exists());
-    scene.located();
+    assert!(fs::read(cache.part()).unwrap() == content()[..200_000]);
+    assert!(!cache.path().exists());
+    cache.assert_located();
     assert_eq!(server.requests()[1..], [request(Some(200_000))]);
 }
 
 #[test]
-fn a_server_that_gives_only_whole_files_begins_anew() {
+fn server_without_ranges_sends_the_whole_file() {
     let server = Server::start(|_, _| Answer::new("200 OK", "", &content()));
-    let scene = Scene::of(&server);
-    scene.put_part(&content()[..70_000]);
-    scene.located();
+    let cache = TestCache::new(&server);
+    cache.write_part(&content()[..70_000]);
+    cache.assert_located();
     assert_eq!(server.requests(), [request(Some(70_000))]);
 }
 
 #[test]
-fn a_part_that_the_server_cannot_go_on_from_is_begun_anew() {
+fn part_that_cannot_be_resumed_is_downloaded_from_the_start() {
     let refused = || Answer::new("416 Range Not Satisfiable", "", b"");
-    let elsewhere = || {
+    let other_range = || {
         let range = "Content-Range: bytes 5-299999/300000\r\n";
         Answer::new("206 Partial Content", range, &content()[5..])
     };
-    let unsaid = || Answer::new("206 Partial Content", "", &content());
-    let answers: [fn() -> Answer; 3] = [refused, elsewhere, unsaid];
+    let missing_range = || Answer::new("206 Partial Content", "", &content());
+    let answers: [fn() -> Answer; 3] = [refused, other_range, missing_range];
     for answer in answers {
         let server = Server::start(move |before, request| match before {
             0 => answer(),
             _ => Answer::file(&content(), request),
         });
-        let scene = Scene::of(&server);
-        scene.put_part(&[7; 400_000]);
-        scene.located();
+        let cache = TestCache::new(&server);
+        cache.write_part(&[7; 400_000]);
+        cache.assert_located();
         assert_eq!(
             server.requests(),
             [request(Some(400_000)), request(None)],
-            "a second request asks for the whole"
+            "the second request is for the whole file"
         );
     }
 }
 
 #[test]
-fn a_part_that_is_whole_already_needs_no_request() {
-    let server = serving_the_file();
-    let scene = Scene::of(&server);
-    scene.put_part(&content());
-    scene.located();
+fn complete_part_needs_no_request() {
+    let server = file_server();
+    let cache = TestCache::new(&server);
+    cache.write_part(&content());
+    cache.assert_located();
     assert_eq!(server.requests(), []);
 }
 
 #[test]
-fn a_redirection_is_followed_with_the_range() {
+fn redirection_is_followed_with_the_range() {
     let server = Server::start(|_, request| match request.path.as_str() {
         "/elsewhere" => Answer::file(&content(), request),
         _ => Answer::new("302 Found", "Location: /elsewhere\r\n", b""),
     });
-    let scene = Scene::of(&server);
-    scene.put_part(&content()[..70_000]);
-    scene.located();
+    let cache = TestCache::new(&server);
+    cache.write_part(&content()[..70_000]);
+    cache.assert_located();
     let ranges = server.requests().into_iter().map(|request| request.from);
     assert_eq!(ranges.collect::<Vec<_>>(), [Some(70_000); 2]);
 }
 
 #[test]
-fn a_file_of_unsaid_length_is_taken_whole() {
+fn file_of_unknown_length_is_downloaded_completely() {
     let server = Server::start(|_, _| {
         let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
         Answer {
@@ -211,17 +209,17 @@ fn a_file_of_unsaid_length_is_taken_whole() {
             silence: Duration::ZERO,
         }
     });
-    Scene::of(&server).located();
+    TestCache::new(&server).assert_located();
 }
 
 #[test]
-fn another_file_than_the_published_one_is_refused_and_not_kept() {
+fn file_with_another_hash_is_refused_and_deleted() {
     let server = Server::start(|before, request| match before {
         0 => Answer::new("200 OK", "", b"<html>Please log in</html>"),
         _ => Answer::file(&content(), request),
     });
-    let scene = Scene::of(&server);
-    let error = scene.locate().unwrap_err();
+    let cache = TestCache::new(&server);
+    let error = cache.locate().unwrap_err();
     let text = error.to_string();
     assert!(!error.is_users());
     for part in [
@@ -231,15 +229,15 @@ fn another_file_than_the_published_one_is_refused_and_not_kept() {
     ] {
         assert!(text.contains(part.as_str()), "{text}");
     }
-    assert!(!scene.part().exists() && !scene.path().exists());
-    scene.located();
+    assert!(!cache.part().exists() && !cache.path().exists());
+    cache.assert_located();
 }
 
 #[test]
-fn a_file_that_is_not_there_is_said_with_address_and_mend() {
+fn missing_file_is_reported_with_its_address_and_the_solution() {
     let server = Server::start(|_, _| Answer::new("404 Not Found", "", b"no such file"));
-    let scene = Scene::of(&server);
-    let error = scene.locate().unwrap_err();
+    let cache = TestCache::new(&server);
+    let error = cache.locate().unwrap_err();
     let text = error.to_string();
     assert!(!error.is_users());
     let start = format!(
@@ -247,25 +245,25 @@ fn a_file_that_is_not_there_is_said_with_address_and_mend() {
         server.address
     );
     assert!(text.starts_with(&start), "{text}");
-    let mend = format!("save it as {}", scene.path().display());
+    let solution = format!("save it as {}", cache.path().display());
     assert!(
-        text.contains(&mend) && text.contains("LOOP_DML_WEIGHTS_MIRROR"),
+        text.contains(&solution) && text.contains("LOOP_DML_WEIGHTS_MIRROR"),
         "{text}"
     );
-    assert!(!scene.part().exists());
+    assert!(!cache.part().exists());
 }
 
 #[test]
-fn a_machine_that_is_not_reached_is_said() {
-    let server = serving_the_file();
-    let mut scene = Scene::of(&server);
-    // A port that was free a moment ago.
+fn unreachable_server_is_reported() {
+    let server = file_server();
+    let mut cache = TestCache::new(&server);
+    // A port that was free a moment before.
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    scene.mirror = format!("http://{port}/files");
-    let text = scene.locate().unwrap_err().to_string();
+    cache.mirror = format!("http://{port}/files");
+    let text = cache.locate().unwrap_err().to_string();
     assert!(
         text.starts_with(&format!("cannot download http://{port}/files/{NAME}: ")),
         "{text}"
@@ -273,111 +271,116 @@ fn a_machine_that_is_not_reached_is_said() {
 }
 
 #[test]
-fn a_silent_server_is_given_up_and_what_arrived_is_kept() {
+fn silent_server_times_out_and_the_part_is_kept() {
     let server = Server::start(|before, request| match before {
-        0 => Answer::file(&content(), request).cut(50_000).then_silent(),
-        1 => Answer::new("200 OK", "", b"").cut(20).then_silent(),
+        0 => Answer::file(&content(), request)
+            .truncated(50_000)
+            .then_silent(),
+        1 => Answer::new("200 OK", "", b"").truncated(20).then_silent(),
         _ => Answer::file(&content(), request),
     });
-    let mut scene = Scene::of(&server);
-    scene.patience = Duration::from_millis(400);
-    let text = scene.locate().unwrap_err().to_string();
+    let mut cache = TestCache::new(&server);
+    cache.timeout = Duration::from_millis(400);
+    let text = cache.locate().unwrap_err().to_string();
     assert!(
-        text.contains("broke off after 250000 bytes: nothing came for 0.4 s"),
+        text.contains("stopped after 250000 bytes: no data for 0.4 s"),
         "{text}"
     );
-    let text = scene.locate().unwrap_err().to_string();
-    assert!(text.contains("nothing came for 0.4 s"), "{text}");
-    assert_eq!(fs::metadata(scene.part()).unwrap().len(), 250_000);
-    scene.patience = PATIENCE;
-    scene.located();
+    let text = cache.locate().unwrap_err().to_string();
+    assert!(text.contains("no data for 0.4 s"), "{text}");
+    assert_eq!(fs::metadata(cache.part()).unwrap().len(), 250_000);
+    cache.timeout = TIMEOUT;
+    cache.assert_located();
 }
 
 #[test]
-fn an_interruption_ends_the_transfer_at_once_and_keeps_what_arrived() {
+fn cancellation_stops_the_transfer_at_once_and_keeps_the_part() {
     let server = Server::start(|before, request| match before {
-        0 => Answer::file(&content(), request).cut(50_000).then_silent(),
+        0 => Answer::file(&content(), request)
+            .truncated(50_000)
+            .then_silent(),
         _ => Answer::file(&content(), request),
     });
-    let scene = Scene::of(&server);
+    let cache = TestCache::new(&server);
     let since = Instant::now();
-    // Once all that comes has come.
-    let arrived = || fs::metadata(scene.part()).is_ok_and(|part| part.len() == 250_000);
+    // Cancels once the server has sent everything.
+    let all_received = || fs::metadata(cache.part()).is_ok_and(|part| part.len() == 250_000);
     let cancellation = CancellationToken::new();
     let error = thread::scope(|scope| {
         scope.spawn(|| {
-            while !arrived() {
+            while !all_received() {
                 thread::sleep(Duration::from_millis(1));
             }
             cancellation.cancel();
         });
-        scene.locate_until(&cancellation).unwrap_err()
+        cache.locate_with(&cancellation).unwrap_err()
     });
-    assert!(matches!(error, PublishedWeightsError::Cancelled));
-    assert!(since.elapsed() < PATIENCE);
-    scene.located();
+    assert!(matches!(error, DownloadError::Cancelled));
+    assert!(since.elapsed() < TIMEOUT);
+    cache.assert_located();
 }
 
 #[test]
-fn callers_at_the_same_time_share_one_download() {
+fn simultaneous_callers_share_one_download() {
     let server = Server::start(|_, request| {
-        // The others arrive meanwhile.
+        // Meanwhile the other callers start.
         thread::sleep(Duration::from_millis(300));
         Answer::file(&content(), request)
     });
-    let scene = Scene::of(&server);
+    let cache = TestCache::new(&server);
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| scene.located());
+            scope.spawn(|| cache.assert_located());
         }
     });
     assert_eq!(server.requests(), [request(None)]);
 }
 
 #[test]
-fn waiting_for_another_download_can_be_interrupted() {
+fn waiting_for_another_download_can_be_cancelled() {
     let first = CancellationToken::new();
-    let server = Server::start(|_, request| Answer::file(&content(), request).cut(1).then_silent());
-    let scene = Scene::of(&server);
+    let server =
+        Server::start(|_, request| Answer::file(&content(), request).truncated(1).then_silent());
+    let cache = TestCache::new(&server);
     thread::scope(|scope| {
-        scope.spawn(|| scene.locate_until(&first));
+        scope.spawn(|| cache.locate_with(&first));
         while server.requests().is_empty() {
             thread::sleep(Duration::from_millis(10));
         }
         let second = CancellationToken::new();
         second.cancel();
-        let error = scene.locate_until(&second).unwrap_err();
-        assert!(matches!(error, PublishedWeightsError::Cancelled));
+        let error = cache.locate_with(&second).unwrap_err();
+        assert!(matches!(error, DownloadError::Cancelled));
         first.cancel();
     });
 }
 
 #[test]
-fn a_damaged_file_is_named_and_left_to_the_user() {
-    let server = serving_the_file();
-    let scene = Scene::of(&server);
-    scene.located();
+fn damaged_file_is_named_and_kept() {
+    let server = file_server();
+    let cache = TestCache::new(&server);
+    cache.assert_located();
     let mut damaged = content();
     damaged[123_456] ^= 1;
-    fs::write(scene.path(), &damaged).unwrap();
-    let error = scene.locate().unwrap_err();
+    fs::write(cache.path(), &damaged).unwrap();
+    let error = cache.locate().unwrap_err();
     let text = error.to_string();
     assert!(error.is_users());
     assert!(
-        text.starts_with(&format!("{} is damaged", scene.path().display()))
+        text.starts_with(&format!("{} is damaged", cache.path().display()))
             && text.contains("delete it"),
         "{text}"
     );
-    assert!(fs::read(scene.path()).unwrap() == damaged);
+    assert!(fs::read(cache.path()).unwrap() == damaged);
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_named() {
-    let server = serving_the_file();
-    let scene = Scene::of(&server);
-    fs::write(scene.folder.path().join("weights"), "a file").unwrap();
-    let error = scene.locate().unwrap_err();
+fn unwritable_cache_is_named() {
+    let server = file_server();
+    let cache = TestCache::new(&server);
+    fs::write(cache.folder.path().join("weights"), "a file").unwrap();
+    let error = cache.locate().unwrap_err();
     assert!(!error.is_users());
     let text = error.to_string();
     assert!(
@@ -386,14 +389,14 @@ fn a_cache_that_cannot_be_written_is_named() {
     );
 }
 
-/// All numbers of a network.
+/// All values of a network.
 fn numbers(network: &Conv4<burn_flex::Flex>) -> Vec<f32> {
     let tensors = network.collect(None, None, false).into_iter();
     let values = tensors.flat_map(|tensor| tensor.to_data().unwrap().into_vec::<f32>().unwrap());
     values.collect()
 }
 
-/// Writes a file of numbers of its own for `network`, in PyTorch's order of axes.
+/// Writes a file of weights for `network`, in PyTorch's order of axes.
 fn write_weights(path: &Path, network: &Conv4<burn_flex::Flex>) {
     let tensors = network.collect(None, None, false).into_iter();
     let drawn = tensors.map(|tensor| {
@@ -414,7 +417,7 @@ fn write_weights(path: &Path, network: &Conv4<burn_flex::Flex>) {
 }
 
 #[test]
-fn an_embedder_starts_from_the_file_that_was_downloaded() {
+fn embedder_starts_from_the_downloaded_file() {
     let device = Default::default();
     let folder = TempDir::new().unwrap();
     let original = folder.path().join("original.safetensors");
@@ -423,11 +426,11 @@ fn an_embedder_starts_from_the_file_that_was_downloaded() {
     let bytes = fs::read(&original).unwrap();
     let served = bytes.clone();
     let server = Server::start(move |_, request| Answer::file(&served, request));
-    let mut scene = Scene::of(&server);
-    scene.file = published("conv4.safetensors", &bytes);
+    let mut cache = TestCache::new(&server);
+    cache.file = published("conv4.safetensors", &bytes);
 
     let config = EmbedderConfig {
-        weights: Some(WeightsSource::File(scene.locate().unwrap())),
+        weights: Some(WeightsSource::File(cache.locate().unwrap())),
         ..EmbedderConfig::from(&ModelConfig::default())
     };
     let embedder = config.init_pretrained(&device).unwrap();
@@ -436,22 +439,4 @@ fn an_embedder_starts_from_the_file_that_was_downloaded() {
     };
     let expected = load_weights(network, &original).unwrap();
     assert_eq!(numbers(&found), numbers(&expected));
-}
-
-#[test]
-fn files_of_the_users_are_checked_before_they_are_read() {
-    let locate = |path: &str| {
-        locate(
-            Backbone::Conv4,
-            &path.into(),
-            &CancellationToken::new(),
-            &NoProgress,
-        )
-        .unwrap_err()
-    };
-    let absent = locate("absent.pth");
-    assert!(matches!(absent, WeightsError::NotFound { .. }));
-    let misspelt = locate("imagenet_v2");
-    assert!(matches!(misspelt, WeightsError::UnknownFormat { .. }));
-    assert!(misspelt.to_string().contains("or imagenet"), "{misspelt}");
 }

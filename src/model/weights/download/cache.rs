@@ -8,56 +8,53 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use ureq::Proxy;
 
-use super::PublishedWeightsError;
-use super::published::Published;
-use super::transfer::{Client, Failure};
+use super::error::{DownloadError, MIRROR};
+use super::transfer::{Client, TransferError};
 use crate::cancellation::CancellationToken;
 use crate::file_lock::{NotLocked, wait_for_lock};
+use crate::model::config::PublishedWeights;
 use crate::progress::{Progress, ProgressObserver, Unit};
 
-/// The environment variable with the address of a folder that holds the files by their names.
-pub(super) const MIRROR: &str = "LOOP_DML_WEIGHTS_MIRROR";
-
-/// Ends the name of a file that is being downloaded.
+/// Suffix of a partial download.
 const PART: &str = "part";
-/// Ends the name of the file whose lock the downloading process holds.
+/// Suffix of the file that the downloading process locks.
 const LOCK: &str = "lock";
 
-/// How long a server may be silent: an overloaded one answers within seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a server: an overloaded one answers within seconds.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The folder of published files, and how they get there.
-pub(super) struct Cache<'a> {
-    /// The folder; created if need be.
+/// The folder of published files, and the means of downloading them.
+pub(in crate::model::weights) struct Cache<'a> {
+    /// The folder; created if necessary.
     pub(super) folder: PathBuf,
-    /// The address of a folder that takes the place of the published one.
+    /// The address of a folder that replaces the published one.
     pub(super) mirror: Option<String>,
-    /// How files are asked for.
+    /// The HTTP client.
     pub(super) client: Client,
-    /// Asked several times a second.
+    /// Checked several times a second.
     pub(super) cancellation: &'a CancellationToken,
-    /// Shown the bytes that have arrived.
+    /// Receives the number of downloaded bytes.
     pub(super) progress: &'a dyn ProgressObserver,
 }
 
 impl<'a> Cache<'a> {
-    /// The user's cache, for the sake of `file`.
+    /// The user's cache. `file` is the file needed from it, for the error.
     ///
     /// # Errors
-    /// When the system names no folder for caches, or the environment a mirror that is no address.
-    pub(super) fn of_user(
-        file: &Published,
+    /// If the system has no folder for caches, or the mirror in the environment is not an address.
+    pub(in crate::model::weights) fn of_user(
+        file: &PublishedWeights,
         cancellation: &'a CancellationToken,
         progress: &'a dyn ProgressObserver,
-    ) -> Result<Self, PublishedWeightsError> {
-        let folder = dirs::cache_dir().ok_or_else(|| PublishedWeightsError::NoCacheFolder {
+    ) -> Result<Self, DownloadError> {
+        let folder = dirs::cache_dir().ok_or_else(|| DownloadError::NoCacheFolder {
             address: file.address(),
         })?;
         Ok(Self {
             folder: folder.join("loop-dml").join("weights"),
             mirror: mirror(std::env::var_os(MIRROR))?,
             client: Client {
-                patience: PATIENCE,
+                timeout: TIMEOUT,
                 proxy: Proxy::try_from_env(),
             },
             cancellation,
@@ -65,11 +62,14 @@ impl<'a> Cache<'a> {
         })
     }
 
-    /// The path of `file` in the cache, downloaded if it is not there and verified.
+    /// The path of `file` in the cache. Downloads it if it is not there, and verifies it.
     ///
     /// # Errors
-    /// When it is damaged, or cannot be had.
-    pub(super) fn locate(&self, file: &Published) -> Result<PathBuf, PublishedWeightsError> {
+    /// If it is damaged or cannot be downloaded.
+    pub(in crate::model::weights) fn locate(
+        &self,
+        file: &PublishedWeights,
+    ) -> Result<PathBuf, DownloadError> {
         let item = Item {
             cache: self,
             file,
@@ -79,10 +79,10 @@ impl<'a> Cache<'a> {
             },
             path: self.folder.join(file.name),
         };
-        // Needs no lock, so that a folder which only others may write serves too.
+        // Without a lock, so that a read-only folder works too.
         if !item.path.exists() {
             let _lock = item.lock()?;
-            // Another process may have brought it meanwhile.
+            // Another process may have downloaded it in the meantime.
             if !item.path.exists() {
                 item.download()?;
                 return Ok(item.path);
@@ -93,35 +93,35 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// The mirror in the environment, without the slash at its end.
-fn mirror(value: Option<std::ffi::OsString>) -> Result<Option<String>, PublishedWeightsError> {
+/// The mirror in the environment, without a trailing slash.
+fn mirror(value: Option<std::ffi::OsString>) -> Result<Option<String>, DownloadError> {
     let value = value.unwrap_or_default().to_string_lossy().into_owned();
     match value.trim_end_matches('/') {
         "" => Ok(None),
         folder if folder.starts_with("http://") || folder.starts_with("https://") => {
             Ok(Some(folder.to_string()))
         }
-        _ => Err(PublishedWeightsError::Mirror { value }),
+        _ => Err(DownloadError::Mirror { value }),
     }
 }
 
 /// A file of the cache.
 struct Item<'a> {
     cache: &'a Cache<'a>,
-    file: &'a Published,
-    /// Where it is downloaded from.
+    file: &'a PublishedWeights,
+    /// The address to download it from.
     address: String,
-    /// Where it is kept.
+    /// Its path in the cache.
     path: PathBuf,
 }
 
 impl Item<'_> {
-    /// Compares the file at its path with what was published.
-    fn verify(&self) -> Result<(), PublishedWeightsError> {
+    /// Compares the cached file with the published one.
+    fn verify(&self) -> Result<(), DownloadError> {
         let found = self.hash(&self.path)?;
         match found == self.file.sha256 {
             true => Ok(()),
-            false => Err(PublishedWeightsError::Damaged {
+            false => Err(DownloadError::Damaged {
                 path: self.path.clone(),
                 found,
                 expected: self.file.sha256,
@@ -130,33 +130,30 @@ impl Item<'_> {
         }
     }
 
-    fn lock(&self) -> Result<File, PublishedWeightsError> {
+    fn lock(&self) -> Result<File, DownloadError> {
         let folder = &self.cache.folder;
-        fs::create_dir_all(folder).map_err(self.cannot("create", folder))?;
-        let path = self.beside(LOCK);
+        fs::create_dir_all(folder).map_err(self.cache_error("create", folder))?;
+        let path = self.with_suffix(LOCK);
         let lock = wait_for_lock(&path, self.cache.cancellation, || {
-            tracing::info!(
-                "waiting for another process that downloads {}",
-                self.file.name
-            );
+            tracing::info!("waiting for another process to download {}", self.file.name);
         });
         lock.map_err(|error| match error {
-            NotLocked::Cancelled => PublishedWeightsError::Cancelled,
-            NotLocked::Io(error) => self.cannot("lock", &path)(error),
+            NotLocked::Cancelled => DownloadError::Cancelled,
+            NotLocked::Io(error) => self.cache_error("lock", &path)(error),
         })
     }
 
-    /// Brings the file to its path; whoever does so holds the lock.
-    fn download(&self) -> Result<(), PublishedWeightsError> {
-        let part = self.beside(PART);
+    /// Downloads the file to its path. The caller holds the lock.
+    fn download(&self) -> Result<(), DownloadError> {
+        let part = self.with_suffix(PART);
         let have = fs::metadata(&part).map_or(0, |part| part.len());
-        // A run that was killed before the renaming has left all of it.
+        // A process killed before renaming leaves a complete file.
         if have == 0 || self.hash(&part)? != self.file.sha256 {
             self.transfer(&part, have)?;
             let found = self.hash(&part)?;
             if found != self.file.sha256 {
-                fs::remove_file(&part).map_err(self.cannot("remove", &part))?;
-                return Err(PublishedWeightsError::OtherFile {
+                fs::remove_file(&part).map_err(self.cache_error("remove", &part))?;
+                return Err(DownloadError::HashMismatch {
                     address: self.address.clone(),
                     found,
                     expected: self.file.sha256,
@@ -164,51 +161,51 @@ impl Item<'_> {
                 });
             }
         }
-        fs::rename(&part, &self.path).map_err(self.cannot("rename", &part))?;
+        fs::rename(&part, &self.path).map_err(self.cache_error("rename", &part))?;
         tracing::info!("saved {}", self.path.display());
         Ok(())
     }
 
-    /// Downloads what is missing of the file to `part`, of which there are `have` bytes.
-    fn transfer(&self, part: &Path, have: u64) -> Result<(), PublishedWeightsError> {
+    /// Downloads the rest of the file to `part`, which has `have` bytes.
+    fn transfer(&self, part: &Path, have: u64) -> Result<(), DownloadError> {
         let opened = self
             .cache
             .client
             .open(&self.address, have, self.cache.cancellation);
-        let mut transfer = opened.map_err(|failure| match failure {
-            Failure::Cancelled => PublishedWeightsError::Cancelled,
-            failure => PublishedWeightsError::Unavailable {
+        let mut transfer = opened.map_err(|error| match error {
+            TransferError::Cancelled => DownloadError::Cancelled,
+            error => DownloadError::Unavailable {
                 address: self.address.clone(),
-                reason: failure.to_string(),
+                reason: error.to_string(),
                 path: self.path.clone(),
             },
         })?;
-        let unwritable = || self.cannot("write", part);
+        let unwritable = || self.cache_error("write", part);
         let mut file = open_at(part, transfer.start).map_err(unwritable())?;
         tracing::info!("downloading {}", self.address);
-        let mut arrived = transfer.start;
-        self.report(arrived, transfer.length);
+        let mut received = transfer.start;
+        self.report(received, transfer.length);
         loop {
             match transfer.next(self.cache.cancellation) {
-                Ok(Some(piece)) => {
-                    file.write_all(&piece).map_err(unwritable())?;
-                    arrived += piece.len() as u64;
-                    self.report(arrived, transfer.length);
+                Ok(Some(chunk)) => {
+                    file.write_all(&chunk).map_err(unwritable())?;
+                    received += chunk.len() as u64;
+                    self.report(received, transfer.length);
                 }
                 Ok(None) => break,
-                Err(Failure::Cancelled) => return Err(PublishedWeightsError::Cancelled),
-                Err(failure) => {
-                    return Err(PublishedWeightsError::BrokenOff {
+                Err(TransferError::Cancelled) => return Err(DownloadError::Cancelled),
+                Err(error) => {
+                    return Err(DownloadError::Incomplete {
                         address: self.address.clone(),
-                        arrived,
-                        reason: failure.to_string(),
+                        received,
+                        reason: error.to_string(),
                         path: self.path.clone(),
                     });
                 }
             }
         }
         self.cache.progress.finish(self.file.name);
-        // After a crash of the machine a file that has its name has its contents.
+        // Before renaming, so that after a crash of the machine a renamed file is complete.
         file.sync_all().map_err(unwritable())
     }
 
@@ -221,24 +218,24 @@ impl Item<'_> {
         });
     }
 
-    /// The file's path with another ending.
-    fn beside(&self, ending: &str) -> PathBuf {
+    /// The file's path with an additional suffix.
+    fn with_suffix(&self, suffix: &str) -> PathBuf {
         self.cache
             .folder
-            .join(format!("{}.{ending}", self.file.name))
+            .join(format!("{}.{suffix}", self.file.name))
     }
 
-    fn hash(&self, path: &Path) -> Result<String, PublishedWeightsError> {
-        sha256(path).map_err(self.cannot("read", path))
+    fn hash(&self, path: &Path) -> Result<String, DownloadError> {
+        sha256(path).map_err(self.cache_error("read", path))
     }
 
-    fn cannot<'a>(
+    fn cache_error<'a>(
         &'a self,
-        doing: &'static str,
+        action: &'static str,
         path: &'a Path,
-    ) -> impl Fn(io::Error) -> PublishedWeightsError + 'a {
-        move |source| PublishedWeightsError::Cache {
-            doing,
+    ) -> impl Fn(io::Error) -> DownloadError + 'a {
+        move |source| DownloadError::Cache {
+            action,
             path: path.to_path_buf(),
             address: self.address.clone(),
             source,
@@ -246,7 +243,7 @@ impl Item<'_> {
     }
 }
 
-/// The file to be written from byte `start` on; what it has after that is dropped.
+/// Opens a file for writing, truncated to its first `start` bytes.
 fn open_at(path: &Path, start: u64) -> io::Result<File> {
     let mut options = File::options();
     let mut file = options
@@ -261,21 +258,21 @@ fn open_at(path: &Path, start: u64) -> io::Result<File> {
 
 /// The SHA-256 of a file in hexadecimal digits.
 fn sha256(path: &Path) -> io::Result<String> {
-    /// Bytes read at once.
-    const PIECE: usize = 1 << 18;
+    /// Bytes per read.
+    const CHUNK: usize = 1 << 18;
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut piece = vec![0; PIECE];
+    let mut chunk = vec![0; CHUNK];
     loop {
-        match file.read(&mut piece)? {
+        match file.read(&mut chunk)? {
             0 => break,
-            count => hash.update(&piece[..count]),
+            count => hash.update(&chunk[..count]),
         }
     }
     Ok(hex(hash))
 }
 
-/// The hash in hexadecimal digits.
+/// Formats a hash in hexadecimal digits.
 pub(super) fn hex(hash: Sha256) -> String {
     let digits = hash
         .finalize()
@@ -289,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mirror_is_the_address_of_a_folder_or_none() {
+    fn mirror_is_an_address_or_unset() {
         let of = |value: &str| mirror(Some(value.into()));
         for value in ["http://host/weights", "http://host/weights/"] {
             assert_eq!(of(value).unwrap().unwrap(), "http://host/weights");
