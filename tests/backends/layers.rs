@@ -8,9 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::model::config::Backbone;
-use loop_dml::model::layers::{
-    BatchNormConfig, ConvolutionConfig, DepthwiseConvolutionConfig, MaxPool, Padding,
-};
+use loop_dml::model::layers::{BatchNormConfig, ConvolutionConfig, MaxPool, Padding};
 use loop_dml::model::{BackboneNetwork, ConvAlgorithm, unit_length};
 
 use crate::data::Draws;
@@ -184,7 +182,7 @@ impl Convolution {
         let leaves = (tensor(&x, shape), parameter.val());
         let device = Default::default();
         let actual = if self.depthwise {
-            let mut layer = DepthwiseConvolutionConfig::new(self.input, self.kernel)
+            let mut layer = ConvolutionConfig::depthwise(self.input, self.kernel)
                 .with_stride(self.stride)
                 .with_padding(padding)
                 .with_algorithm(algorithm)

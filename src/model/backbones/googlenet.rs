@@ -1,15 +1,15 @@
 //! GoogLeNet with batch norm, up to `inception5b` (Szegedy et al. 2015; Ioffe & Szegedy 2015).
 //!
-//! Layers, names and constants are torchvision's, whose "5x5" branch has 3×3 kernels. There are no
-//! auxiliary heads and no classifier.
+//! Layers, names and constants are torchvision's, whose "5x5" branch has 3×3 kernels. The auxiliary heads
+//! and the classifier are omitted.
 
 use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    execution::{Pass, Stages},
+use crate::model::{
+    execution::{Executor, Stages},
     layers::{
         ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
@@ -19,16 +19,16 @@ use super::{
 /// Channels of the feature maps.
 pub(super) const FEATURES: usize = 1024;
 
-/// Smallest side of an image, in pixels: below it, a pool would get a map smaller than its window.
+/// Smallest side of an image, in pixels: below it, a pool's input is smaller than its window.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 31;
 
-/// This crate's name for the block after the pool of an inception block, and torchvision's.
+/// This crate's and torchvision's names for the block after the pool of an inception block.
 pub(super) const TORCH_NAMES: &[(&str, &str)] = &[(".branch4.", ".branch4.1.")];
 
 /// ε of every batch norm (torchvision's `BasicConv2d`).
 const EPSILON: f64 = 1e-3;
 
-/// Halves a map; the last window may hang over the edge.
+/// Halves a map; the last window may extend over the edge.
 const HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 3,
     stride: 2,
@@ -36,7 +36,7 @@ const HALVING_POOL: MaxPool = MaxPool {
     ceil_mode: true,
 };
 
-/// The last halving has windows of 2.
+/// The last halving, with windows of 2.
 const LAST_HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 2,
     stride: 2,
@@ -44,7 +44,7 @@ const LAST_HALVING_POOL: MaxPool = MaxPool {
     ceil_mode: true,
 };
 
-/// The pool inside an inception block keeps the size.
+/// The pool of an inception block, which keeps the size.
 const BRANCH_POOL: MaxPool = MaxPool {
     kernel_size: 3,
     stride: 1,
@@ -107,7 +107,7 @@ fn block<B: Backend>(
         .init(device)
 }
 
-/// Four branches side by side: 1×1; 1×1 then 3×3; 1×1 then 3×3; 3×3 max pool then 1×1.
+/// Four concatenated branches: 1×1; 1×1 then 3×3; 1×1 then 3×3; 3×3 max pool then 1×1.
 #[derive(Module, Debug)]
 pub struct Inception<B: Backend> {
     branch1: ConvolutionBlock<B>,
@@ -119,21 +119,20 @@ pub struct Inception<B: Backend> {
 }
 
 impl<B: Backend> Inception<B> {
-    fn run<'m, P: Pass<'m, B>>(&'m self, name: &str, x: P::Map, pass: &mut P) -> P::Map {
-        let branch1 = pass.block(&self.branch1, x.clone());
+    fn run<'m, E: Executor<'m, B>>(&'m self, name: &str, x: E::Map, executor: &mut E) -> E::Map {
+        let branch1 = executor.block(&self.branch1, x.clone());
         let [branch2, branch3] = [&self.branch2, &self.branch3].map(|blocks| {
-            let through = |map, block| pass.block(block, map);
-            blocks.iter().fold(x.clone(), through)
+            let apply = |map, block| executor.block(block, map);
+            blocks.iter().fold(x.clone(), apply)
         });
-        let pooled = pass.max_pool(BRANCH_POOL, self.algorithm, x);
-        let branch4 = pass.block(&self.branch4, pooled);
-        let all = pass.side_by_side(vec![branch1, branch2, branch3, branch4]);
-        pass.named(|| name.into(), all)
+        let pooled = executor.max_pool(BRANCH_POOL, self.algorithm, x);
+        let branch4 = executor.block(&self.branch4, pooled);
+        let concatenated = executor.concat_channels(vec![branch1, branch2, branch3, branch4]);
+        executor.named(|| name.into(), concatenated)
     }
 }
 
-/// GoogLeNet's convolutional part: images to maps of 1024 channels, 32 times
-/// smaller.
+/// GoogLeNet's convolutional part: images to maps of 1024 channels, 32 times smaller.
 #[derive(Module, Debug)]
 pub struct GoogLeNet<B: Backend> {
     conv1: ConvolutionBlock<B>,
@@ -180,7 +179,7 @@ impl<B: Backend> GoogLeNet<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 31 pixels
     /// - output: `[N, h, w, 1024]`, the map after `inception5b`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.carry_out(images)
+        Stages::forward(self, images)
     }
 }
 
@@ -193,38 +192,43 @@ impl<B: Backend> Stages<B> for GoogLeNet<B> {
         self.algorithm
     }
 
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+    fn stage<'m, E: Executor<'m, B>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
         match stage {
             0 => {
-                let x = pass.block(&self.conv1, x);
-                let x = pass.named(|| "conv1".into(), x);
-                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
-                let x = pass.named(|| "maxpool1".into(), x);
-                let x = pass.block(&self.conv2, x);
-                let x = pass.named(|| "conv2".into(), x);
-                let x = pass.block(&self.conv3, x);
-                let x = pass.named(|| "conv3".into(), x);
-                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
-                pass.named(|| "maxpool2".into(), x)
+                let x = executor.block(&self.conv1, x);
+                let x = executor.named(|| "conv1".into(), x);
+                let x = executor.max_pool(HALVING_POOL, self.algorithm, x);
+                let x = executor.named(|| "maxpool1".into(), x);
+                let x = executor.block(&self.conv2, x);
+                let x = executor.named(|| "conv2".into(), x);
+                let x = executor.block(&self.conv3, x);
+                let x = executor.named(|| "conv3".into(), x);
+                let x = executor.max_pool(HALVING_POOL, self.algorithm, x);
+                executor.named(|| "maxpool2".into(), x)
             }
             1 => {
-                let x = self.inception3a.run("inception3a", x, pass);
-                let x = self.inception3b.run("inception3b", x, pass);
-                pass.max_pool(HALVING_POOL, self.algorithm, x)
+                let x = self.inception3a.run("inception3a", x, executor);
+                let x = self.inception3b.run("inception3b", x, executor);
+                executor.max_pool(HALVING_POOL, self.algorithm, x)
             }
             2 => {
-                let x = self.inception4a.run("inception4a", x, pass);
-                let x = self.inception4b.run("inception4b", x, pass);
-                self.inception4c.run("inception4c", x, pass)
+                let x = self.inception4a.run("inception4a", x, executor);
+                let x = self.inception4b.run("inception4b", x, executor);
+                self.inception4c.run("inception4c", x, executor)
             }
             3 => {
-                let x = self.inception4d.run("inception4d", x, pass);
-                let x = self.inception4e.run("inception4e", x, pass);
-                pass.max_pool(LAST_HALVING_POOL, self.algorithm, x)
+                let x = self.inception4d.run("inception4d", x, executor);
+                let x = self.inception4e.run("inception4e", x, executor);
+                executor.max_pool(LAST_HALVING_POOL, self.algorithm, x)
             }
             _ => {
-                let x = self.inception5a.run("inception5a", x, pass);
-                self.inception5b.run("inception5b", x, pass)
+                let x = self.inception5a.run("inception5a", x, executor);
+                self.inception5b.run("inception5b", x, executor)
             }
         }
     }

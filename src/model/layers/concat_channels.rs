@@ -1,11 +1,12 @@
-//! Maps side by side along their channels.
+//! Concatenation of maps along their channels.
 
 use burn::tensor::{Tensor, backend::Backend};
 
 /// Concatenates maps `[N, H, W, Cᵢ]` along their channels: `[N, H, W, ΣCᵢ]`.
 ///
-/// As matrices: the gradient of each is then a block of columns, which is copied out by rows.
-pub(in crate::model) fn side_by_side<B: Backend>(maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
+/// Concatenates matrices: the gradient of each map is then a block of columns, which is copied row by
+/// row.
+pub(in crate::model) fn concat_channels<B: Backend>(maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
     let [n, h, w, _] = maps[0].dims();
     let as_rows = |map: Tensor<B, 4>| {
         let channels = map.dims()[3];
@@ -16,13 +17,14 @@ pub(in crate::model) fn side_by_side<B: Backend>(maps: Vec<Tensor<B, 4>>) -> Ten
     rows.reshape([n, h, w, channels])
 }
 
-/// The gradients of maps with so many `channels` each from that of the maps side by side.
-pub(in crate::model) fn apart<B: Backend>(
-    of_output: Tensor<B, 4>,
+/// Splits a map `[N, H, W, ΣCᵢ]` into maps with these numbers of `channels`: the adjoint of
+/// [`concat_channels`].
+pub(in crate::model) fn split_channels<B: Backend>(
+    map: Tensor<B, 4>,
     channels: &[usize],
 ) -> Vec<Tensor<B, 4>> {
-    let [n, h, w, total] = of_output.dims();
-    let rows = of_output.reshape([n * h * w, total]);
+    let [n, h, w, total] = map.dims();
+    let rows = map.reshape([n * h * w, total]);
     let mut start = 0;
     let block = |&channels: &usize| {
         let columns = rows.clone().narrow(1, start, channels);

@@ -5,16 +5,16 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    execution::{Pass, Stages},
+use crate::model::{
+    execution::{Executor, Stages},
     layers::{
         ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, LayerOptions,
         MaxPool, Padding,
     },
 };
 
-/// Channels after each block: doubled as the map is halved, so that the first block, with most
-/// positions, does not take most of the time.
+/// Channels after each block. They double when the map is halved, so that the first block, which has
+/// the most positions, does not take most of the time.
 const WIDTHS: [usize; 4] = [16, 32, 64, 128];
 
 /// Channels of the feature maps.
@@ -23,7 +23,7 @@ pub(super) const FEATURES: usize = WIDTHS[3];
 /// Smallest side of an image, in pixels: four halvings leave one position.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 16;
 
-/// Halves a map; an odd last row or column makes a window of its own.
+/// Halves a map; an odd last row or column is a separate window.
 const HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 2,
     stride: 2,
@@ -32,7 +32,7 @@ const HALVING_POOL: MaxPool = MaxPool {
 };
 
 /// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pool, after the usual network of
-/// few-shot learning (Vinyals et al. 2016, section 4.1) with widths for a CPU.
+/// few-shot learning (Vinyals et al. 2016, section 4.1), with widths chosen for CPUs.
 #[derive(Module, Debug)]
 pub struct Conv4<B: Backend> {
     blocks: Vec<ConvolutionBlock<B>>,
@@ -65,11 +65,13 @@ impl<B: Backend> Conv4<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 16 pixels
     /// - output: `[N, ⌈H/16⌉, ⌈W/16⌉, 128]`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.carry_out(images)
+        Stages::forward(self, images)
     }
 
     #[cfg(test)]
-    pub(super) fn norms(&self) -> impl Iterator<Item = &super::layers::BatchNorm<B>> {
+    pub(in crate::model) fn norms(
+        &self,
+    ) -> impl Iterator<Item = &crate::model::layers::BatchNorm<B>> {
         self.blocks.iter().map(|block| &block.bn)
     }
 }
@@ -83,8 +85,13 @@ impl<B: Backend> Stages<B> for Conv4<B> {
         self.algorithm
     }
 
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
-        let x = pass.block(&self.blocks[stage], x);
-        pass.max_pool(HALVING_POOL, self.algorithm, x)
+    fn stage<'m, E: Executor<'m, B>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
+        let x = executor.block(&self.blocks[stage], x);
+        executor.max_pool(HALVING_POOL, self.algorithm, x)
     }
 }

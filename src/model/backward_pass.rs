@@ -1,75 +1,61 @@
-//! What the network does in training only: dropout, and a backbone that stands still.
+//! A training step: the forward pass that records gradients, and the backward pass.
 
 use burn::{
     module::AutodiffModule,
     optim::GradientsParams,
-    tensor::{
-        Tensor, TensorData,
-        backend::{AutodiffBackend, Backend},
-    },
+    tensor::{Tensor, backend::AutodiffBackend},
 };
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
 
-use super::{BackboneNetwork, Embedder, execution::Recording};
+use super::{
+    BackboneNetwork, Embedder, TrainStepOptions, dropout::dropout, execution::TapedForward,
+};
 
-/// What a pass of training depends on beside the images.
-#[derive(Debug, Clone)]
-pub struct TrainStepOptions {
-    /// Where the dropped features are drawn from. On the host, not from the backend's generator,
-    /// which has a state that no checkpoint holds.
-    pub draws: ChaCha8Rng,
-    /// Whether the backbone works as at evaluation and gets no gradient.
-    pub freeze_backbone: bool,
-    /// Whether each stage of the backbone is computed anew when its gradients are due.
-    pub recompute: bool,
-}
-
-/// From a loss of a step's embeddings to the gradients of the parameters.
+/// Computes the gradients of the parameters from a loss of the embeddings of
+/// [`Embedder::forward_train`].
 pub struct BackwardPass<'m, B: AutodiffBackend> {
     embedder: &'m Embedder<B>,
-    /// Where the backbone trains.
-    backbone: Option<RecordedBackbone<'m, B>>,
+    /// `None` if the backbone is frozen.
+    backbone: Option<TapedBackbone<'m, B>>,
 }
 
-/// The feature maps, and how they came about.
-struct RecordedBackbone<'m, B: AutodiffBackend> {
+/// The feature maps of the backbone and the forward pass that computed them.
+struct TapedBackbone<'m, B: AutodiffBackend> {
     maps: Tensor<B, 4>,
-    recording: Recording<'m, B, BackboneNetwork<B>>,
+    forward: TapedForward<'m, B, BackboneNetwork<B>>,
 }
 
 impl<B: AutodiffBackend> Embedder<B> {
-    /// Embeds images for a step of training: as [`forward`](Self::forward), with dropout before the
-    /// dense layer, or with a frozen backbone. The embeddings hang in autodiff's graph down to the
-    /// feature maps; the way from there through the backbone is recorded by [`Recording`].
+    /// Embeds images for a training step: as [`forward`](Self::forward), with dropout before the dense
+    /// layer, or with a frozen backbone. Autodiff's graph of the embeddings ends at the feature maps;
+    /// [`TapedForward`] records the backbone.
     ///
-    /// A frozen backbone computes as at evaluation, batch norms folded and nothing recorded for a
-    /// backward pass; only the head's parameters have gradients then.
+    /// A frozen backbone runs as at evaluation, with folded batch norms and without recording. Only
+    /// the head's parameters get gradients then.
     ///
     /// # Shapes
     /// Those of [`forward`](Self::forward).
     pub fn forward_train(
         &self,
         images: Tensor<B, 4>,
-        mut pass: TrainStepOptions,
+        mut options: TrainStepOptions,
     ) -> (Tensor<B, 2>, BackwardPass<'_, B>) {
         let images = self.channels_last(images).inner();
-        let (maps, backbone) = match pass.freeze_backbone {
+        let (maps, backbone) = match options.freeze_backbone {
             true => {
                 let maps = self.backbone.valid().forward(images);
                 (Tensor::from_inner(maps), None)
             }
             false => {
-                let (maps, recording) = Recording::new(&self.backbone, images, pass.recompute);
+                let (maps, forward) = TapedForward::new(&self.backbone, images, options.recompute);
                 let maps = Tensor::from_inner(maps).require_grad();
-                let recorded = RecordedBackbone {
+                let backbone = TapedBackbone {
                     maps: maps.clone(),
-                    recording,
+                    forward,
                 };
-                (maps, Some(recorded))
+                (maps, Some(backbone))
             }
         };
-        let features = drop_out(self.pool(maps), self.dropout(), &mut pass.draws);
+        let features = dropout(self.pool(maps), self.dropout(), &mut options.draws);
         let backward = BackwardPass {
             embedder: self,
             backbone,
@@ -79,48 +65,32 @@ impl<B: AutodiffBackend> Embedder<B> {
 }
 
 impl<B: AutodiffBackend> BackwardPass<'_, B> {
-    /// The gradients of a `loss` of the embeddings by parameter.
+    /// The gradients of `loss`, a scalar function of the embeddings, by parameter.
     pub fn gradients(self, loss: Tensor<B, 1>) -> GradientsParams {
-        let found = loss.backward();
-        let of_maps = self
-            .backbone
-            .and_then(|RecordedBackbone { maps, recording }| {
-                let of_maps = maps.grad(&found)?;
-                Some((of_maps, recording))
-            });
-        let mut gradients = GradientsParams::from_grads(found, self.embedder);
-        if let Some((of_maps, recording)) = of_maps {
-            recording.backward(of_maps, &mut gradients);
+        let autodiff = loss.backward();
+        let backbone = self.backbone.and_then(|TapedBackbone { maps, forward }| {
+            let maps_gradient = maps.grad(&autodiff)?;
+            Some((maps_gradient, forward))
+        });
+        let mut gradients = GradientsParams::from_grads(autodiff, self.embedder);
+        if let Some((maps_gradient, forward)) = backbone {
+            forward.backward(maps_gradient, &mut gradients);
         }
         gradients
     }
 }
 
-/// Sets each of `features` to 0 with probability `share`, below 1, and divides the others by
-/// 1 − `share`, so that their expectation stays (Srivastava et al. 2014, section 10, "inverted").
-fn drop_out<B: Backend>(
-    features: Tensor<B, 2>,
-    share: f64,
-    draws: &mut ChaCha8Rng,
-) -> Tensor<B, 2> {
-    if share == 0.0 {
-        return features;
-    }
-    let kept = (1.0 / (1.0 - share)) as f32;
-    let shape = features.dims();
-    let mask: Vec<f32> = (0..shape.iter().product())
-        .map(|_| if draws.random_bool(share) { 0.0 } else { kept })
-        .collect();
-    let mask = Tensor::from_data(TensorData::new(mask, shape), &features.device());
-    features * mask
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::{backend::Autodiff, module::ParamId};
+    use std::collections::BTreeMap;
+
+    use burn::backend::Autodiff;
+    use burn::module::{Module, ParamId};
+    use burn::optim::{AdamConfig, Optimizer};
+    use burn::tensor::{TensorData, backend::Backend};
     use burn_store::ModuleSnapshot;
     use rand::SeedableRng;
-    use std::collections::BTreeMap;
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::model::EmbedderConfig;
@@ -135,7 +105,7 @@ mod tests {
         EmbedderConfig::from(&config).init(&Default::default())
     }
 
-    fn pass(seed: u64, freeze_backbone: bool) -> TrainStepOptions {
+    fn options(seed: u64, freeze_backbone: bool) -> TrainStepOptions {
         TrainStepOptions {
             draws: ChaCha8Rng::seed_from_u64(seed),
             freeze_backbone,
@@ -143,7 +113,7 @@ mod tests {
         }
     }
 
-    /// Numbers in [−1, 1] that no other test's draws can disturb.
+    /// A wave of numbers in [−1, 1], independent of other tests' random numbers.
     fn wave<Back: Backend, const D: usize>(shape: [usize; D]) -> Tensor<Back, D> {
         let count = shape.iter().product::<usize>();
         let wave: Vec<f32> = (0..count).map(|i| (i as f32 * 1.3).sin()).collect();
@@ -158,7 +128,7 @@ mod tests {
         tensor.into_data().to_vec().unwrap()
     }
 
-    /// Every tensor of the network as evaluation sees it, by name.
+    /// Every tensor of the evaluation network by name.
     fn tensors(embedder: &Embedder<AB>) -> BTreeMap<String, TensorData> {
         let tensors = embedder.valid().collect(None, None, false).into_iter();
         tensors
@@ -166,7 +136,7 @@ mod tests {
             .collect()
     }
 
-    /// Equal but for sums of another order, in single precision: each thread has a part of the batch.
+    /// The order of single-precision sums differs, because each thread has a shard of the batch.
     fn assert_close(found: Vec<f32>, expected: Vec<f32>) {
         assert_eq!(found.len(), expected.len());
         for (a, b) in found.iter().zip(expected) {
@@ -175,28 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn dropout_takes_its_share_and_keeps_the_expectation() {
-        let share = 0.3;
-        let ones = Tensor::<B, 2>::ones([100, 1000], &Default::default());
-        let left = values(drop_out(ones, share, &mut pass(1, false).draws));
-        let dropped = left.iter().filter(|&&x| x == 0.0).count() as f64 / 1e5;
-        // Five standard deviations of 100,000 draws.
-        let margin = 5.0 * (share * (1.0 - share) / 1e5).sqrt();
-        assert!((dropped - share).abs() < margin, "{dropped}");
-        let kept = (1.0 / 0.7) as f32;
-        assert!(left.iter().all(|&x| x == 0.0 || x == kept));
-    }
-
-    #[test]
-    fn dropout_is_a_function_of_its_draws() {
+    fn dropout_is_a_function_of_the_generator() {
         let embedder = embedder(|config| config.dropout = 0.5);
-        let embed = |seed| values(embedder.forward_train(images(16), pass(seed, false)).0);
+        let embed = |seed| values(embedder.forward_train(images(16), options(seed, false)).0);
         assert_eq!(embed(1), embed(1));
         assert_ne!(embed(1), embed(2));
     }
 
     #[test]
-    fn evaluation_and_training_without_dropout_drop_nothing() {
+    fn evaluation_and_training_without_dropout_keep_all_features() {
         let embedder = embedder(|config| config.dropout = 0.5);
         let evaluated = embedder.valid();
         assert_eq!(
@@ -204,25 +161,25 @@ mod tests {
             values(evaluated.forward(images(16)))
         );
         let embedder = self::embedder(|_| ());
-        let trained = embedder.forward_train(images(16), pass(1, false)).0;
+        let trained = embedder.forward_train(images(16), options(1, false)).0;
         assert_close(values(trained), values(embedder.forward(images(16))));
     }
 
     #[test]
-    fn frozen_backbone_is_that_of_evaluation_and_only_the_head_has_gradients() {
+    fn frozen_backbone_runs_as_at_evaluation_and_only_the_head_has_gradients() {
         let embedder = embedder(|config| {
             config.pooling = Pooling(vec![Descriptor::Max, Descriptor::Gem]);
             config.gem_learned = Some(true);
         });
-        // Statistics that normalise otherwise than the batch would.
+        // Running statistics that differ from the batch's.
         embedder.forward(images(16) * 3.0 + 1.0);
         let before = tensors(&embedder);
-        let (embeddings, backward) = embedder.forward_train(images(16), pass(1, true));
+        let (embeddings, backward) = embedder.forward_train(images(16), options(1, true));
         assert_eq!(
             values(embeddings.clone()),
             values(embedder.valid().forward(images(16)))
         );
-        assert_eq!(tensors(&embedder), before, "running statistics moved");
+        assert_eq!(tensors(&embedder), before, "running statistics changed");
 
         let loss = (embeddings * wave([4, 64])).sum();
         let gradients = backward.gradients(loss);
@@ -245,15 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn frozen_batch_norm_trains_on_the_statistics_that_evaluation_has() {
-        use burn::optim::{AdamConfig, Optimizer};
+    fn frozen_batch_norm_trains_with_the_running_statistics() {
         for (backbone, side) in [(Backbone::Conv4, 16), (Backbone::GoogLeNet, 32)] {
             let mut embedder = embedder(|config| {
                 config.backbone = backbone;
                 config.freeze_batch_norm = true;
             });
             let before = tensors(&embedder);
-            let (embeddings, backward) = embedder.forward_train(images(side), pass(1, false));
+            let (embeddings, backward) = embedder.forward_train(images(side), options(1, false));
             let evaluated = embedder.valid().forward(images(side));
             assert_close(values(embeddings.clone()), values(evaluated));
 
@@ -264,6 +220,43 @@ mod tests {
                 let trains = !name.contains("running_");
                 assert_eq!(tensor != before[&name], trains, "{backbone}: {name}");
             }
+        }
+    }
+
+    #[test]
+    fn training_steps_are_bit_identical_when_repeated_and_with_recomputation() {
+        for (backbone, side) in [
+            (Backbone::Conv4, 32),
+            (Backbone::GoogLeNet, 64),
+            (Backbone::ResNet50, 32),
+            (Backbone::EfficientNetLite0, 32),
+        ] {
+            let device = Default::default();
+            // A clone would share its running statistics; a record has a copy.
+            let config = EmbedderConfig::from(&ModelConfig {
+                backbone,
+                ..ModelConfig::default()
+            });
+            let start = config.init::<AB>(&device);
+            let run = |recompute| {
+                let mut embedder = config.init::<AB>(&device);
+                embedder = embedder.load_record(start.clone().into_record());
+                let mut optimizer = AdamConfig::new().init();
+                for step in 0..3 {
+                    let options = TrainStepOptions {
+                        recompute,
+                        ..options(step, false)
+                    };
+                    let images = wave([8, 3, side, side]);
+                    let (embeddings, backward) = embedder.forward_train(images, options);
+                    let gradients = backward.gradients((embeddings * wave([8, 64])).sum());
+                    embedder = optimizer.step(1e-3, embedder, gradients);
+                }
+                values(embedder.valid().forward(wave([2, 3, side, side])))
+            };
+            let once = run(false);
+            assert_eq!(once, run(false), "{backbone:?}");
+            assert_eq!(once, run(true), "{backbone:?}");
         }
     }
 }

@@ -1,42 +1,54 @@
-//! The choice of a backbone: the one place that lists them all.
+//! The backbones. This is the only file that lists them all.
 
-use std::path::Path;
+mod conv4;
+mod efficientnet_lite0;
+mod googlenet;
+mod resnet50;
 
 use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    Conv4, EfficientNetLite0, GoogLeNet, ResNet50,
-    execution::{Pass, Stages},
-    layers::{ConvAlgorithm, LayerOptions},
-    weights::{WeightsError, load_weights},
-};
-use crate::model::config::Backbone;
+use super::config::Backbone;
+use super::execution::{Executor, Stages};
+use super::layers::{ConvAlgorithm, LayerOptions};
+
+pub use conv4::Conv4;
+pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
+pub use googlenet::{GoogLeNet, Inception};
+pub use resnet50::{Bottleneck, ResNet50};
+
+/// The networks' names for their parts, in this crate and in the original. No name of one network is
+/// part of a name of another, so that all can be replaced in turn.
+pub(super) const TORCH_NAMES: [&[(&str, &str)]; 3] = [
+    googlenet::TORCH_NAMES,
+    resnet50::TORCH_NAMES,
+    efficientnet_lite0::TORCH_NAMES,
+];
 
 impl Backbone {
-    /// Channels of the backbone's feature maps, which is the length of a descriptor.
+    /// The number of channels of the backbone's feature maps, which is the length of a descriptor.
     pub fn features(self) -> usize {
         match self {
-            Self::Conv4 => super::conv4::FEATURES,
-            Self::GoogLeNet => super::googlenet::FEATURES,
-            Self::ResNet50 => super::resnet50::FEATURES,
-            Self::EfficientNetLite0 => super::efficientnet_lite0::FEATURES,
+            Self::Conv4 => conv4::FEATURES,
+            Self::GoogLeNet => googlenet::FEATURES,
+            Self::ResNet50 => resnet50::FEATURES,
+            Self::EfficientNetLite0 => efficientnet_lite0::FEATURES,
         }
     }
 
-    /// Smallest side of an image that the backbone takes, in pixels.
+    /// The smallest side of an image for the backbone, in pixels.
     pub fn minimum_image_size(self) -> usize {
         match self {
-            Self::Conv4 => super::conv4::MINIMUM_IMAGE_SIZE,
-            Self::GoogLeNet => super::googlenet::MINIMUM_IMAGE_SIZE,
-            Self::ResNet50 => super::resnet50::MINIMUM_IMAGE_SIZE,
-            Self::EfficientNetLite0 => super::efficientnet_lite0::MINIMUM_IMAGE_SIZE,
+            Self::Conv4 => conv4::MINIMUM_IMAGE_SIZE,
+            Self::GoogLeNet => googlenet::MINIMUM_IMAGE_SIZE,
+            Self::ResNet50 => resnet50::MINIMUM_IMAGE_SIZE,
+            Self::EfficientNetLite0 => efficientnet_lite0::MINIMUM_IMAGE_SIZE,
         }
     }
 
-    /// Whether weights trained on ImageNet are published for it.
+    /// Whether ImageNet weights are published for it.
     pub fn is_published(self) -> bool {
         self != Self::Conv4
     }
@@ -56,7 +68,7 @@ pub enum BackboneNetwork<B: Backend> {
     EfficientNetLite0(EfficientNetLite0<B>),
 }
 
-/// The same expression for whichever network there is.
+/// Evaluates the same expression for each kind of network.
 macro_rules! with {
     ($choice:expr, $network:ident => $expression:expr) => {
         match $choice {
@@ -82,24 +94,9 @@ impl<B: Backend> BackboneNetwork<B> {
         }
     }
 
-    /// The network with the weights of a file.
-    ///
-    /// # Errors
-    /// Those of [`load_weights`].
-    pub fn with_weights(self, path: &Path) -> Result<Self, WeightsError> {
-        Ok(match self {
-            Self::Conv4(network) => Self::Conv4(load_weights(network, path)?),
-            Self::GoogLeNet(network) => Self::GoogLeNet(load_weights(network, path)?),
-            Self::ResNet50(network) => Self::ResNet50(load_weights(network, path)?),
-            Self::EfficientNetLite0(network) => {
-                Self::EfficientNetLite0(load_weights(network, path)?)
-            }
-        })
-    }
-
     /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`.
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.carry_out(images)
+        Stages::forward(self, images)
     }
 }
 
@@ -112,7 +109,12 @@ impl<B: Backend> Stages<B> for BackboneNetwork<B> {
         with!(self, network => network.algorithm())
     }
 
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
-        with!(self, network => network.stage(stage, x, pass))
+    fn stage<'m, E: Executor<'m, B>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
+        with!(self, network => network.stage(stage, x, executor))
     }
 }

@@ -1,15 +1,15 @@
 //! ResNet-50 up to its last residual block (He et al. 2016, table 1).
 //!
-//! Layers, names and constants are torchvision's, which takes the stride of a halving block in its
-//! 3×3 convolution ("v1.5") rather than in the 1×1 before it. There is no classifier.
+//! Layers, names and constants are torchvision's. It has the stride of a halving block in the 3×3
+//! convolution ("v1.5"), not in the 1×1 convolution before it. The classifier is omitted.
 
 use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    execution::{Pass, Stages},
+use crate::model::{
+    execution::{Executor, Stages},
     layers::{
         Activation, ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
         LayerOptions, MaxPool, Padding,
@@ -19,11 +19,11 @@ use super::{
 /// Channels of the feature maps.
 pub(super) const FEATURES: usize = EXPANSION * WIDTHS[3];
 
-/// Smallest side of an image, in pixels: what one position of the map stands for. Every halving
-/// rounds up, so that smaller images would pass, but mostly as zeros around them.
+/// Smallest side of an image, in pixels: the map is 32 times smaller. Every halving rounds up, so
+/// smaller images would work too, but the network would see mostly padding.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 32;
 
-/// This crate's names, and torchvision's.
+/// This crate's and torchvision's names.
 pub(super) const TORCH_NAMES: &[(&str, &str)] = &[
     ("root.conv.", "conv1."),
     ("root.bn.", "bn1."),
@@ -37,19 +37,19 @@ pub(super) const TORCH_NAMES: &[(&str, &str)] = &[
     (".downsample.bn.", ".downsample.1."),
 ];
 
-/// Channels after the root.
+/// Channels after the first convolution.
 const ROOT_CHANNELS: usize = 64;
 
-/// Channels of the 3×3 convolutions of each layer.
+/// Channels of the 3×3 convolutions in each layer.
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
-/// Blocks of each layer.
+/// Blocks in each layer.
 const BLOCKS: [usize; 4] = [3, 4, 6, 3];
 
-/// Channels a block puts out for each channel of its 3×3 convolution.
+/// Output channels of a block per channel of its 3×3 convolution.
 const EXPANSION: usize = 4;
 
-/// Halves a map after the root; positions that fill no window are left out.
+/// Halves a map after the first convolution; remaining positions that do not fill a window are ignored.
 const HALVING_POOL: MaxPool = MaxPool {
     kernel_size: 3,
     stride: 2,
@@ -77,7 +77,7 @@ pub struct Bottleneck<B: Backend> {
     reduce: ConvolutionBlock<B>,
     spatial: ConvolutionBlock<B>,
     restore: ConvolutionBlock<B>,
-    /// The projection of x where the shapes differ (eq. 2).
+    /// The projection of x (eq. 2), if the shapes of input and output differ.
     downsample: Option<ConvolutionBlock<B>>,
 }
 
@@ -101,15 +101,15 @@ impl<B: Backend> Bottleneck<B> {
         }
     }
 
-    fn run<'m, P: Pass<'m, B>>(&'m self, x: P::Map, pass: &mut P) -> P::Map {
-        let residual = pass.block(&self.reduce, x.clone());
-        let residual = pass.block(&self.spatial, residual);
-        let residual = pass.block(&self.restore, residual);
+    fn run<'m, E: Executor<'m, B>>(&'m self, x: E::Map, executor: &mut E) -> E::Map {
+        let residual = executor.block(&self.reduce, x.clone());
+        let residual = executor.block(&self.spatial, residual);
+        let residual = executor.block(&self.restore, residual);
         let identity = match &self.downsample {
-            Some(downsample) => pass.block(downsample, x),
+            Some(downsample) => executor.block(downsample, x),
             None => x,
         };
-        pass.sum(residual, identity, Activation::Relu)
+        executor.sum(residual, identity, Activation::Relu)
     }
 }
 
@@ -164,7 +164,7 @@ impl<B: Backend> ResNet50<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 32 pixels
     /// - output: `[N, ⌈H/32⌉, ⌈W/32⌉, 2048]`, the map after `layer4`
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.carry_out(images)
+        Stages::forward(self, images)
     }
 }
 
@@ -177,12 +177,17 @@ impl<B: Backend> Stages<B> for ResNet50<B> {
         self.algorithm
     }
 
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+    fn stage<'m, E: Executor<'m, B>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
         let layer = match stage {
             0 => {
-                let x = pass.block(&self.root, x);
-                let x = pass.max_pool(HALVING_POOL, self.algorithm, x);
-                return pass.named(|| "maxpool".into(), x);
+                let x = executor.block(&self.root, x);
+                let x = executor.max_pool(HALVING_POOL, self.algorithm, x);
+                return executor.named(|| "maxpool".into(), x);
             }
             1 => &self.layer1,
             2 => &self.layer2,
@@ -190,8 +195,8 @@ impl<B: Backend> Stages<B> for ResNet50<B> {
             _ => &self.layer4,
         };
         layer.iter().enumerate().fold(x, |x, (index, block)| {
-            let x = block.run(x, pass);
-            pass.named(|| format!("layer{stage}.{index}"), x)
+            let x = block.run(x, executor);
+            executor.named(|| format!("layer{stage}.{index}"), x)
         })
     }
 }

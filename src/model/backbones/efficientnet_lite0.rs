@@ -1,31 +1,32 @@
 //! EfficientNet-Lite0 up to its last convolution: EfficientNet-B0 (Tan & Le 2019, table 1) without
-//! squeeze-and-excitation and with ReLU6 for swish, as its authors published it for small devices.
+//! squeeze-and-excitation and with ReLU6 instead of swish, as its authors published it for small
+//! devices.
 //!
-//! Layers, names and constants are those of the PyPI package `efficientnet_lite_pytorch`. There is
-//! no classifier. Where the package fixes the padding for images of 224 pixels, this network pads
-//! for the image at hand, which is the same at 224.
+//! Layers, names and constants are those of the PyPI package `efficientnet_lite_pytorch`. The
+//! classifier is omitted. The package fixes the padding for images of 224 pixels; this network pads
+//! according to the size of the image, which is equal at 224 pixels.
 
 use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    execution::{Pass, Stages},
+use crate::model::{
+    execution::{Executor, Stages},
     layers::{
         Activation, ConvAlgorithm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
-        DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, LayerOptions, Padding,
+        LayerOptions, Padding,
     },
 };
 
 /// Channels of the feature maps.
 pub(super) const FEATURES: usize = 1280;
 
-/// Smallest side of an image, in pixels: what one position of the map stands for. Every halving
-/// rounds up, so that smaller images would pass, but mostly as zeros around them.
+/// Smallest side of an image, in pixels: the map is 32 times smaller. Every halving rounds up, so
+/// smaller images would work too, but the network would see mostly padding.
 pub(super) const MINIMUM_IMAGE_SIZE: usize = 32;
 
-/// This crate's names, and the package's.
+/// This crate's and the package's names.
 pub(super) const TORCH_NAMES: &[(&str, &str)] = &[
     ("stem.conv.", "_conv_stem."),
     ("stem.bn.", "_bn0."),
@@ -43,13 +44,13 @@ pub(super) const TORCH_NAMES: &[(&str, &str)] = &[
 /// ε of every batch norm.
 const EPSILON: f64 = 1e-3;
 
-/// Weight of a batch in every batch norm's running statistics: one minus TensorFlow's 0.99.
+/// Weight of a batch in the running statistics of every batch norm: one minus TensorFlow's 0.99.
 const MOMENTUM: f64 = 0.01;
 
 /// Channels after the stem.
 const STEM_CHANNELS: usize = 32;
 
-/// A run of blocks, of which the first has the stride and the change of channels.
+/// A sequence of blocks. The first has the stride and changes the number of channels.
 struct Stage {
     blocks: usize,
     kernel_size: usize,
@@ -105,15 +106,15 @@ fn block<B: Backend>(
 }
 
 /// 1×1 convolution to more channels, depthwise convolution, 1×1 convolution to fewer without
-/// activation (MobileNetV2's inverted residual, Sandler et al. 2018, section 3.3); added to the
-/// input where the shapes agree.
+/// activation (MobileNetV2's inverted residual, Sandler et al. 2018, section 3.3); added to the input
+/// if the shapes are equal.
 #[derive(Module, Debug)]
 pub struct InvertedBottleneck<B: Backend> {
-    /// Absent where the expansion is 1.
+    /// `None` if the expansion is 1.
     expand: Option<ConvolutionBlock<B>>,
-    depthwise: DepthwiseBlock<B>,
+    depthwise: ConvolutionBlock<B>,
     project: ConvolutionBlock<B>,
-    adds: bool,
+    residual: bool,
 }
 
 impl<B: Backend> InvertedBottleneck<B> {
@@ -127,33 +128,25 @@ impl<B: Backend> InvertedBottleneck<B> {
         let inner = input * stage.expansion;
         let pointwise = |input, output| ConvolutionConfig::new(input, output, 1);
         let expand = || block(pointwise(input, inner), Activation::Relu6, options, device);
-        let depthwise = DepthwiseConvolutionConfig::new(inner, stage.kernel_size)
-            .with_stride(stride)
-            .with_padding(Padding::Same)
-            .with_algorithm(options.algorithm);
+        let depthwise = ConvolutionConfig::depthwise(inner, stage.kernel_size).with_stride(stride);
         let project = pointwise(inner, stage.channels);
         Self {
             expand: (stage.expansion != 1).then(expand),
-            depthwise: DepthwiseBlockConfig::new(depthwise)
-                .with_freeze_batch_norm(options.freeze_batch_norm)
-                .with_epsilon(EPSILON)
-                .with_momentum(MOMENTUM)
-                .with_activation(Activation::Relu6)
-                .init(device),
+            depthwise: block(depthwise, Activation::Relu6, options, device),
             project: block(project, Activation::None, options, device),
-            adds: stride == 1 && input == stage.channels,
+            residual: stride == 1 && input == stage.channels,
         }
     }
 
-    fn run<'m, P: Pass<'m, B>>(&'m self, x: P::Map, pass: &mut P) -> P::Map {
+    fn run<'m, E: Executor<'m, B>>(&'m self, x: E::Map, executor: &mut E) -> E::Map {
         let expanded = match &self.expand {
-            Some(expand) => pass.block(expand, x.clone()),
+            Some(expand) => executor.block(expand, x.clone()),
             None => x.clone(),
         };
-        let filtered = pass.depthwise(&self.depthwise, expanded);
-        let projected = pass.block(&self.project, filtered);
-        match self.adds {
-            true => pass.sum(projected, x, Activation::None),
+        let filtered = executor.block(&self.depthwise, expanded);
+        let projected = executor.block(&self.project, filtered);
+        match self.residual {
+            true => executor.sum(projected, x, Activation::None),
             false => projected,
         }
     }
@@ -161,8 +154,8 @@ impl<B: Backend> InvertedBottleneck<B> {
 
 /// EfficientNet-Lite0's convolutional part: images to maps of 1280 channels, 32 times smaller.
 ///
-/// The original skips whole blocks at random in training (drop-connect, from 0 in the first to 0.2
-/// in the last); this network does not.
+/// In training the original skips whole blocks at random (drop-connect, with probability 0 in the first
+/// to 0.2 in the last block); this network does not.
 #[derive(Module, Debug)]
 pub struct EfficientNetLite0<B: Backend> {
     stem: ConvolutionBlock<B>,
@@ -172,7 +165,7 @@ pub struct EfficientNetLite0<B: Backend> {
     algorithm: ConvAlgorithm,
 }
 
-/// The first blocks of each stage of computation: where the map is halved, and before the last ones.
+/// The first block of each [stage](Stages): block 0 and the blocks that halve the map.
 const STARTS: [usize; 5] = [0, 1, 3, 5, 11];
 
 impl<B: Backend> EfficientNetLite0<B> {
@@ -206,7 +199,7 @@ impl<B: Backend> EfficientNetLite0<B> {
     /// - `images`: `[N, H, W, 3]`, sides at least 32 pixels
     /// - output: `[N, ⌈H/32⌉, ⌈W/32⌉, 1280]`, the map after the last convolution
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.carry_out(images)
+        Stages::forward(self, images)
     }
 }
 
@@ -219,21 +212,26 @@ impl<B: Backend> Stages<B> for EfficientNetLite0<B> {
         self.algorithm
     }
 
-    fn stage<'m, P: Pass<'m, B>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+    fn stage<'m, E: Executor<'m, B>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
         let mut x = x;
         if stage == 0 {
-            x = pass.block(&self.stem, x);
-            x = pass.named(|| "_conv_stem".into(), x);
+            x = executor.block(&self.stem, x);
+            x = executor.named(|| "_conv_stem".into(), x);
         }
         let next = STARTS.get(stage + 1).copied();
         let blocks = STARTS[stage]..next.unwrap_or(self.bottlenecks.len());
         for index in blocks {
-            x = self.bottlenecks[index].run(x, pass);
-            x = pass.named(|| format!("_blocks.{index}"), x);
+            x = self.bottlenecks[index].run(x, executor);
+            x = executor.named(|| format!("_blocks.{index}"), x);
         }
         if next.is_none() {
-            x = pass.block(&self.head, x);
-            x = pass.named(|| "_conv_head".into(), x);
+            x = executor.block(&self.head, x);
+            x = executor.named(|| "_conv_head".into(), x);
         }
         x
     }
