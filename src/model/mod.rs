@@ -4,13 +4,14 @@
 //! embeddings have the usual order of axes; feature maps inside are channels-last (see [`layers`]).
 //!
 //! ```text
-//! embedder, backward_pass        images → embeddings → gradients
-//! backbones                      networks, written with layers and an Executor
-//! pooling, image_scale, dropout
-//! execution                      EagerExecutor; Tape with hand-written adjoints, for CPUs
-//! layers                         convolution, batch norm, max pooling
-//! weights                        .pth and .safetensors files, PyTorch's names, downloads
-//! config                         the [model] section, the list of published files
+//! backward_pass                    a training step's forward and backward pass
+//!   embedder                       images → embeddings
+//!     weights                      .pth and .safetensors files, PyTorch's names, downloads
+//!       backbones                  networks, written with layers and an Executor
+//!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
+//!     pooling, image_scale, dropout
+//!       layers                     convolution, batch norm, max pooling
+//!       config                     the [model] section, the list of published files
 //! ```
 
 mod backbones;

@@ -1,4 +1,6 @@
-//! The backbones. This is the only file that lists them all.
+//! The backbones. A new backbone needs a file in this folder, a variant of
+//! [`Backbone`](super::config::Backbone) in the configuration, and the entries in this file, which is the
+//! only one that lists the networks.
 
 mod conv4;
 mod efficientnet_lite0;

@@ -1,16 +1,16 @@
 //! The `[model]` section: the network that maps an image to an embedding.
 
+mod backbone;
 mod pooling;
 mod published_weights;
 mod weights_source;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::negatives::Space;
 use crate::setting::{Checked, SettingError, at_least, at_least_one, at_most, below_one};
 
+pub use backbone::Backbone;
 pub use pooling::{Descriptor, GemConfig, Pooling};
 pub use published_weights::NotPublished;
 pub(in crate::model) use published_weights::PublishedWeights;
@@ -98,47 +98,6 @@ impl ModelConfig {
     }
 }
 
-/// The backbones by their names in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backbone {
-    /// Four convolution blocks for images of 32 to 64 pixels.
-    Conv4,
-    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images are
-    /// rescaled to (x − ½) / ½, as for its ImageNet weights.
-    #[serde(rename = "googlenet")]
-    GoogLeNet,
-    /// ResNet-50 in torchvision's layout, up to `layer4`.
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
-    /// convolution. With weights, images are rescaled to (255 x − 127) / 128, as for its ImageNet
-    /// weights.
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-}
-
-impl Backbone {
-    /// All backbones.
-    pub const ALL: [Self; 4] = [
-        Self::Conv4,
-        Self::GoogLeNet,
-        Self::ResNet50,
-        Self::EfficientNetLite0,
-    ];
-}
-
-impl fmt::Display for Backbone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conv4 => "conv4",
-            Self::GoogLeNet => "googlenet",
-            Self::ResNet50 => "resnet50",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-        })
-    }
-}
-
 impl ModelConfig {
     /// Checks every value and their combinations.
     ///
@@ -197,7 +156,7 @@ impl ModelConfig {
             ("model.gem_power", self.gem_power.is_some()),
             ("model.gem_learned", self.gem_learned.is_some()),
         ];
-        match unused.into_iter().find(|(_, given)| *given) {
+        match unused.into_iter().find(|(_, set)| *set) {
             Some((key, _)) if !self.pooling.has_gem() => Err(SettingError::NotApplicable {
                 key: key.into(),
                 chosen: format!(

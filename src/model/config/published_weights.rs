@@ -1,7 +1,8 @@
 //! The ImageNet weights that `model.weights` can name, and the files with which their authors published
 //! them.
 
-use super::{Backbone, WeightsSource};
+use super::backbone::Backbone;
+use super::weights_source::WeightsSource;
 
 /// A published file of ImageNet weights.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::Executor;
+use super::executor::Executor;
 use crate::model::layers::{Activation, ConvAlgorithm, ConvolutionBlock, MaxPool, concat_channels};
 
 /// Executes layers on plain tensors. If the backend tracks gradients, autodiff records every operation

@@ -13,7 +13,7 @@ use burn::{
 };
 
 use super::{
-    Executor,
+    executor::Executor,
     shards::{Shards, par_map},
 };
 use crate::model::layers::{
@@ -32,7 +32,7 @@ pub struct Tape<'m, B: AutodiffBackend> {
     pub(super) mode: TapeMode,
 }
 
-/// What a forward pass in training produces beside its output.
+/// The side effects of a forward pass in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TapeMode {
     /// Records steps and updates the running statistics.
@@ -83,7 +83,7 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
         }
     }
 
-    /// Adds an input map; `tracked` says whether its gradient is needed.
+    /// Adds an input map; `tracked`: whether its gradient is needed.
     pub(super) fn input(&mut self, shards: Shards<Inner<B>>, tracked: bool) -> TapedMap<B> {
         self.map(shards, tracked)
     }

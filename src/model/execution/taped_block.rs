@@ -10,9 +10,8 @@ use burn::{
 };
 
 use super::{
-    Tape,
     shards::{Rows, par_map, total},
-    tape::{Inner, TapeMode, TapedMap, activation_gradient, saved_outputs},
+    tape::{Inner, Tape, TapeMode, TapedMap, activation_gradient, saved_outputs},
 };
 use crate::model::layers::ConvolutionBlock;
 

@@ -7,19 +7,20 @@ use burn::{
 };
 
 use super::{
-    EagerExecutor, Stages, Tape,
+    eager::EagerExecutor,
     shards::{Shards, concat, shard, shard_by_sizes, sizes},
-    tape::{Inner, TapeMode},
+    stages::Stages,
+    tape::{Inner, Tape, TapeMode},
 };
 use crate::model::layers::ConvAlgorithm;
 
-/// A forward pass of `network` in training, with what its backward pass needs.
+/// A forward pass of `network` in training, with the activations for its backward pass.
 pub struct TapedForward<'m, B: AutodiffBackend, N> {
     network: &'m N,
     saved: SavedActivations<'m, B>,
 }
 
-/// What a forward pass saves for the backward pass.
+/// The data that a forward pass saves for the backward pass.
 enum SavedActivations<'m, B: AutodiffBackend> {
     /// All layers, on a tape.
     Tape {

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorPrimitive, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-/// Where ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
+/// The value at which ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
 const RELU6_CEILING: f32 = 6.0;
 
 /// The function applied to each value of a map.

@@ -69,7 +69,7 @@ impl<B: Backend> BatchNorm<B> {
     }
 
     /// Normalises `x` with the batch's statistics. `algorithm` computes the sums;
-    /// `update_statistics` says whether the running statistics are updated.
+    /// `update_statistics`: whether to update the running statistics.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`

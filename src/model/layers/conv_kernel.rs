@@ -8,7 +8,7 @@ use super::{
     im2col::WindowGeometry,
 };
 
-/// A convolution without weights. It takes them as an argument, so that it has no backend.
+/// A convolution without weights, which are an argument of its methods. So it has no backend parameter.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::model) struct ConvKernel {
     /// Step between neighbouring outputs, in positions.

@@ -13,8 +13,8 @@ use crate::progress::ProgressObserver;
 /// `loop-dml/weights` of the user's cache folder. A published file that is not there is downloaded, with
 /// its progress reported to `progress`.
 ///
-/// The environment variable `LOOP_DML_WEIGHTS_MIRROR` may hold the address of a folder with the
-/// published files, for machines without access to the internet.
+/// The environment variable `LOOP_DML_WEIGHTS_MIRROR` may contain the address of a folder with
+/// the published files, for machines without access to the internet.
 ///
 /// # Errors
 /// If the file does not exist or does not have the name of a weights file; if the weights are not

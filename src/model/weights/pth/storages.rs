@@ -103,7 +103,7 @@ impl Storages {
         match self {
             Self::Archive { archive, folder } => {
                 let mut archive = archive.borrow_mut();
-                // To its end, where the archive's checksum is compared.
+                // Reading to the end compares the archive's checksum.
                 archive
                     .by_name(&format!("{folder}/data/{key}"))?
                     .read_to_end(&mut bytes)?;
