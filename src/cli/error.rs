@@ -13,8 +13,7 @@ use crate::data::DataError;
 use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
 use crate::inference::{InferenceError, RetrievalError};
-use crate::model::WeightsError;
-use crate::model::pretrained::PublishedWeightsError;
+use crate::model::weights::{DownloadError, WeightsError};
 use crate::setting::SettingError;
 use crate::training::{RunFolderError, TrainingError};
 
@@ -105,7 +104,7 @@ fn data_status(error: &DataError) -> u8 {
 
 fn weights_status(error: &WeightsError) -> u8 {
     match error {
-        WeightsError::Published(PublishedWeightsError::Cancelled) => INTERRUPTED,
+        WeightsError::Published(DownloadError::Cancelled) => INTERRUPTED,
         WeightsError::Published(error) if !error.is_users() => FAILURE,
         _ => USER_ERROR,
     }

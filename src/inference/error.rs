@@ -10,7 +10,7 @@ use super::retrieval::RetrievalError;
 use crate::atomic_file::AtomicFileError;
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::model::WeightsError;
+use crate::model::weights::WeightsError;
 use crate::setting::SettingError;
 use crate::training::{RunFolderError, TrainingError};
 

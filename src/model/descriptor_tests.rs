@@ -1,4 +1,4 @@
-//! Embeddings of several descriptors, and that networks of one stayed what they were.
+//! Tests of embeddings with several descriptors, and of checkpoints without `pooling`.
 
 use burn::{
     module::Module,
@@ -12,10 +12,10 @@ use crate::model::config::{Descriptor, ModelConfig, Pooling};
 
 type Flex = burn_flex::Flex;
 
-/// Conv4's features.
+/// The number of Conv4's features.
 const FEATURES: usize = 128;
 
-/// Three descriptors of Conv4's features.
+/// An embedder with three descriptors of Conv4's features.
 fn combination(embedding_dim: usize, normalize: bool) -> Embedder<Flex> {
     let descriptors = [Descriptor::Gem, Descriptor::Average, Descriptor::Max];
     let config = ModelConfig {
@@ -31,7 +31,7 @@ fn values<const D: usize>(tensor: Tensor<Flex, D>) -> Vec<f32> {
     tensor.into_data().to_vec().unwrap()
 }
 
-/// Images of numbers in [−1, 1].
+/// Images of values in [−1, 1].
 fn images(n: usize) -> Tensor<Flex, 4> {
     let shape = [n, 3, 32, 32];
     let count = shape.iter().product::<usize>();
@@ -40,7 +40,7 @@ fn images(n: usize) -> Tensor<Flex, 4> {
 }
 
 #[test]
-fn descriptors_have_dense_layers_and_parts_of_the_embedding_of_their_own() {
+fn each_descriptor_has_a_dense_layer_and_a_part_of_the_embedding() {
     for normalize in [true, false] {
         let embedder = combination(12, normalize);
         let features = embedder.pooled_features(images(2));
@@ -49,7 +49,7 @@ fn descriptors_have_dense_layers_and_parts_of_the_embedding_of_their_own() {
         let weights = values(embedder.head.weight.val());
         for (n, found) in values(embedder.forward(images(2))).chunks(12).enumerate() {
             let output = |i: usize| -> f64 {
-                // Outputs 0 to 3 are of the first descriptor, 4 to 7 of the second, the rest of the third.
+                // The first descriptor has outputs 0 to 3, the second 4 to 7, the third the rest.
                 let x = &features[(n * 3 + i / 4) * FEATURES..][..FEATURES];
                 let terms = x.iter().enumerate();
                 terms
@@ -60,7 +60,7 @@ fn descriptors_have_dense_layers_and_parts_of_the_embedding_of_their_own() {
             if normalize {
                 for part in expected.chunks_mut(4) {
                     let length = part.iter().map(|x| x * x).sum::<f64>().sqrt();
-                    // Three parts of unit length make one of √3.
+                    // Three parts of unit length have a total length of √3.
                     part.iter_mut().for_each(|x| *x /= length * 3_f64.sqrt());
                 }
             }
@@ -73,11 +73,11 @@ fn descriptors_have_dense_layers_and_parts_of_the_embedding_of_their_own() {
 }
 
 #[test]
-fn descriptors_come_in_the_order_they_are_named() {
+fn descriptors_have_the_configured_order() {
     let features = values(combination(12, true).pooled_features(images(1)));
     let [gem, average, max] = [0, 1, 2].map(|i| &features[i * FEATURES..][..FEATURES]);
     for c in 0..FEATURES {
-        // Means rise with the power, up to rounding and the floor of GeM.
+        // Means increase with the power, up to rounding and GeM's smallest activation.
         assert!(average[c] <= gem[c] + 2e-6 && gem[c] <= max[c] + 2e-6);
     }
     assert!(average.iter().zip(max).any(|(average, max)| average < max));
@@ -92,7 +92,7 @@ fn each_of_several_dense_layers_starts_within_the_published_bound() {
     assert!(largest <= bound && largest > 0.999 * bound, "{largest}");
 }
 
-/// The network as checkpoints had it before pooling could be chosen.
+/// The network of checkpoints from before `pooling` was an option.
 #[derive(Module, Debug)]
 struct AverageOnly<B: Backend> {
     backbone: BackboneNetwork<B>,
@@ -102,7 +102,7 @@ struct AverageOnly<B: Backend> {
 }
 
 #[test]
-fn checkpoints_from_before_pooling_could_be_chosen_are_read() {
+fn checkpoints_from_before_pooling_was_an_option_are_read() {
     let device = Default::default();
     let config = EmbedderConfig::from(&ModelConfig::default());
     let written = config.init::<Flex>(&device);

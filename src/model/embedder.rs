@@ -14,8 +14,7 @@ use super::{
         initial_weights::{draw, with_seed},
     },
     pooling::{GemPool, average, maximum},
-    pretrained,
-    weights::WeightsError,
+    weights::{WeightsError, load_weights, locate},
 };
 use crate::cancellation::CancellationToken;
 use crate::model::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling, WeightsSource};
@@ -24,34 +23,32 @@ use crate::progress::{NoProgress, ProgressObserver};
 /// Magnitude of the head's Xavier initialisation (the published code).
 const HEAD_MAGNITUDE: f64 = 2.0;
 
-/// Added to the squared length of an embedding before the root: a zero embedding stays zero and
-/// its gradient is finite. It shortens an embedding of length 1e-3 by 5e-7 of its length.
+/// Added to the squared length of an embedding before the root, so that a zero embedding stays zero
+/// with a finite gradient. It shortens an embedding of length 1e-3 by 5e-7 of its length.
 const LENGTH_FLOOR: f64 = 1e-12;
 
-/// What an [`Embedder`] is made from: `[model]` of a run's configuration, and how convolutions are
-/// computed on the backend at hand.
+/// Configuration of an [`Embedder`]: the `[model]` section of a run's configuration, and how
+/// convolutions are computed on the backend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedderConfig {
-    /// The network under the head.
+    /// The network below the head.
     pub backbone: Backbone,
-    /// Pretrained weights of the backbone. **Set, it also says that the images of GoogLeNet and
-    /// EfficientNet-Lite0 are re-scaled as their ImageNet weights expect**, even where a checkpoint
-    /// replaces the weights.
+    /// Pretrained weights of the backbone. **If set, images for GoogLeNet and EfficientNet-Lite0 are
+    /// also rescaled as their ImageNet weights expect**, even if a checkpoint replaces the weights.
     pub weights: Option<WeightsSource>,
-    /// The descriptors that a feature map is pooled to, n of them.
+    /// The n descriptors that a feature map is pooled to.
     pub pooling: Pooling,
-    /// How GeM pools, where it is among them.
+    /// How GeM pools, if it is one of them.
     pub gem: GemConfig,
     /// Length D of an embedding, a multiple of n.
     pub embedding_dim: usize,
-    /// Whether embeddings, and where there are several descriptors the part of each, are scaled to
-    /// unit length.
+    /// Whether embeddings are scaled to unit length; with several descriptors, also the part of each.
     pub normalize: bool,
-    /// Share of the pooled features that training sets to 0, at least 0 and below 1.
+    /// Share of the pooled features that dropout sets to 0, at least 0 and below 1.
     pub dropout: f64,
-    /// How layers are computed, and which of them stand still.
+    /// How layers are computed, and whether batch norms are frozen.
     pub layers: LayerOptions,
-    /// What the initial weights are drawn from: the same on every backend.
+    /// The seed of the initial weights, which are the same on every backend.
     pub seed: u64,
 }
 
@@ -75,7 +72,7 @@ impl From<&ModelConfig> for EmbedderConfig {
 }
 
 impl EmbedderConfig {
-    /// The same with convolutions computed by `algorithm`.
+    /// Sets the algorithm of convolutions.
     pub fn with_algorithm(self, algorithm: ConvAlgorithm) -> Self {
         let layers = LayerOptions {
             algorithm,
@@ -84,23 +81,22 @@ impl EmbedderConfig {
         Self { layers, ..self }
     }
 
-    /// The same with initial weights drawn from `seed`.
+    /// Sets the seed of the initial weights.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// The same with published weights replaced by their file, which is downloaded if it is not in
-    /// the user's cache folder yet, and with a file's name and presence checked: what can fail about
-    /// the weights before they are read.
+    /// Replaces published weights by their file, and checks the name and existence of a user's file.
+    /// Downloads a published file that is not in the user's cache folder yet.
     ///
     /// # Errors
-    /// Those of [`pretrained::locate`].
+    /// Those of [`locate`].
     pub fn with_located_weights(
         self,
         cancellation: &CancellationToken,
         progress: &dyn ProgressObserver,
     ) -> Result<Self, WeightsError> {
-        let locate = |source| pretrained::locate(self.backbone, &source, cancellation, progress);
+        let locate = |source| locate(self.backbone, &source, cancellation, progress);
         let weights = self.weights.map(locate).transpose()?;
         Ok(Self {
             weights: weights.map(WeightsSource::File),
@@ -108,13 +104,13 @@ impl EmbedderConfig {
         })
     }
 
-    /// The embedder with random weights everywhere; reads no file. A checkpoint's record loaded
-    /// into it restores the embedder that was saved.
+    /// The embedder with random weights. Reads no file. Load a checkpoint's record into it to restore a
+    /// saved embedder.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
-        with_seed(self.seed, || self.make(device))
+        with_seed(self.seed, || self.init_layers(device))
     }
 
-    fn make<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
+    fn init_layers<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
         let backbone = BackboneNetwork::new(self.backbone, self.layers, device);
         let features = self.backbone.features();
         let gem = || GemPool::new(&self.gem, device);
@@ -130,10 +126,10 @@ impl EmbedderConfig {
         }
     }
 
-    /// The embedder with pretrained weights in its backbone, where the configuration names any.
+    /// The embedder with pretrained weights in its backbone, if the configuration has any.
     ///
     /// # Errors
-    /// Those of [`pretrained::locate`] and [`load_weights`](super::load_weights).
+    /// Those of [`locate`] and [`load_weights`].
     pub fn init_pretrained<B: Backend>(
         &self,
         device: &B::Device,
@@ -141,7 +137,7 @@ impl EmbedderConfig {
         let Some(source) = &self.weights else {
             return Ok(self.init(device));
         };
-        let path = &pretrained::locate(
+        let path = &locate(
             self.backbone,
             source,
             &CancellationToken::new(),
@@ -149,15 +145,15 @@ impl EmbedderConfig {
         )?;
         let embedder = self.init(device);
         Ok(Embedder {
-            backbone: embedder.backbone.with_weights(path)?,
+            backbone: load_weights(embedder.backbone, path)?,
             ..embedder
         })
     }
 }
 
-/// The dense layers of `descriptors` descriptors, side by side, with the published initialisation:
+/// The concatenated dense layers of `descriptors` descriptors with the published initialisation:
 /// weights uniform within ±√(magnitude / ((fan_in + fan_out) / 2)) (MXNet's
-/// `Xavier(uniform, avg, 2)`), bias 0. The outputs of one layer are its part of the embedding.
+/// `Xavier(uniform, avg, 2)`), bias 0. The outputs of a layer are its part of the embedding.
 fn head<B: Backend>(
     features: usize,
     embedding_dim: usize,
@@ -179,12 +175,12 @@ fn head<B: Backend>(
 pub struct Embedder<B: Backend> {
     /// The convolutional network.
     pub backbone: BackboneNetwork<B>,
-    /// GeM, where it is among the descriptors.
+    /// GeM, if it is one of the descriptors.
     pub gem: Option<GemPool<B>>,
-    /// The dense layers from pooled features to embeddings, weights `[features, D]`: of n
-    /// descriptors the i-th has the i-th of n equal blocks of columns.
+    /// The dense layers from pooled features to embeddings, weights `[features, D]`. The i-th of n
+    /// descriptors has the i-th of n equal blocks of columns.
     pub head: Linear<B>,
-    /// The scale to bring images to, from ImageNet's.
+    /// The scale that images are converted to, from ImageNet's; `None` if it is ImageNet's.
     #[module(skip)]
     scale: Option<ImageScale>,
     normalize: bool,
@@ -196,8 +192,8 @@ pub struct Embedder<B: Backend> {
 }
 
 impl<B: Backend> Embedder<B> {
-    /// Embeds images. Where the backend tracks gradients and they are not frozen, batch norms use
-    /// the batch's statistics and update their running ones; elsewhere they use the running ones.
+    /// Embeds images. If the backend tracks gradients, batch norms that are not frozen use the batch's
+    /// statistics and update their running statistics. Otherwise they use the running statistics.
     ///
     /// # Shapes
     /// - `images`: `[N, 3, S, S]`, normalised by mean and standard deviation, S at least the
@@ -215,13 +211,13 @@ impl<B: Backend> Embedder<B> {
         self.scaled((self.forward(images) + mirrored) / 2.0)
     }
 
-    /// The backbone's features, pooled over positions, the n descriptors side by side:
+    /// The backbone's features, pooled over positions, with the n descriptors concatenated:
     /// `[N, 3, S, S]` → `[N, n · features]`.
     pub fn pooled_features(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         self.pool(self.backbone.forward(self.channels_last(images)))
     }
 
-    /// Images as the backbone takes them: `[N, 3, S, S]` → `[N, S, S, 3]`.
+    /// Images in the backbone's layout and scale: `[N, 3, S, S]` → `[N, S, S, 3]`.
     pub(super) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let images = images.permute([0, 2, 3, 1]);
         match self.scale {
@@ -230,13 +226,13 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
-    /// The factor and the offset of red, green and blue by which it re-scales normalised images, as
-    /// its pretrained weights expect; none where it takes them as they are.
+    /// The factor and the offset for red, green and blue by which it rescales normalised images for its
+    /// pretrained weights; `None` if it does not rescale them.
     pub fn input_scaling(&self) -> Option<[[f32; 3]; 2]> {
         self.scale.map(ImageScale::factor_and_offset)
     }
 
-    /// The descriptors of feature maps, side by side: `[N, h, w, features]` → `[N, n · features]`.
+    /// The concatenated descriptors of feature maps: `[N, h, w, features]` → `[N, n · features]`.
     pub(super) fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
         let [n, h, w, c] = maps.dims();
         let maps = maps.reshape([n, h * w, c]);
@@ -244,7 +240,7 @@ impl<B: Backend> Embedder<B> {
             Descriptor::Average => average(maps.clone(), self.algorithm),
             Descriptor::Max => maximum(maps.clone()),
             Descriptor::Gem => {
-                let gem = self.gem.as_ref().expect("made where it is a descriptor");
+                let gem = self.gem.as_ref().expect("created if it is a descriptor");
                 gem.forward(maps.clone(), self.algorithm)
             }
         };
@@ -256,8 +252,8 @@ impl<B: Backend> Embedder<B> {
 
     /// The embeddings of pooled features: `[N, n · features]` → `[N, D]`.
     ///
-    /// Without scaling, the parts of several descriptors are only concatenated: parts of unit length
-    /// would put all embeddings on a sphere again.
+    /// Without normalisation, the parts of several descriptors are only concatenated: with parts of unit
+    /// length all embeddings would be on a sphere again.
     pub(super) fn embed(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let descriptors = self.pooling.0.len();
         let embeddings = match descriptors {
@@ -275,7 +271,7 @@ impl<B: Backend> Embedder<B> {
         self.scaled(embeddings)
     }
 
-    /// `embeddings` `[N, D]`, or parts of them, of unit length if the configuration says so.
+    /// `embeddings` `[N, D]`, or parts of them, scaled to unit length if the configuration says so.
     fn scaled(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
         match self.normalize {
             true => unit_length(embeddings),
@@ -283,7 +279,7 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
-    /// Share of the pooled features that training sets to 0.
+    /// Share of the pooled features that dropout sets to 0.
     pub(super) fn dropout(&self) -> f64 {
         self.dropout
     }
@@ -298,7 +294,6 @@ pub fn unit_length<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 #[cfg(test)]
 mod tests {
     use burn::backend::Autodiff;
-    use burn::tensor::TensorData;
 
     use super::*;
 
@@ -341,9 +336,9 @@ mod tests {
     }
 
     #[test]
-    fn smallest_side_of_an_image_leaves_one_position() {
+    fn image_of_the_minimum_size_has_one_position() {
         let network = crate::model::GoogLeNet::<B>::new(ConvAlgorithm::Im2col, &Default::default());
-        let side = super::super::googlenet::MINIMUM_IMAGE_SIZE;
+        let side = Backbone::GoogLeNet.minimum_image_size();
         let image = Tensor::ones([1, side, side, 3], &Default::default());
         assert_eq!(network.forward(image).dims(), [1, 1, 1, 1024]);
     }
@@ -368,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn only_networks_with_weights_of_another_scale_rescale_images() {
+    fn only_networks_with_weights_for_another_scale_rescale_images() {
         let scale = |backbone, weights: Option<&str>| {
             let weights = weights.map(Into::into);
             let config = EmbedderConfig {
@@ -381,55 +376,6 @@ mod tests {
             assert_eq!(scale(backbone, None), None);
             let expected = backbone.published_scale();
             assert_eq!(scale(backbone, Some("weights.pth")), expected, "{backbone}");
-        }
-    }
-
-    /// Numbers in [−1, 1] that no other test's draws can disturb.
-    fn wave<const D: usize>(shape: [usize; D]) -> Tensor<AB, D> {
-        let count = shape.iter().product::<usize>();
-        let wave = (0..count).map(|i| (i as f32 * 1.3).sin()).collect();
-        Tensor::from_data(TensorData::new(wave, shape), &Default::default())
-    }
-
-    #[test]
-    fn training_steps_repeat_bit_for_bit_and_computing_stages_anew_changes_no_bit() {
-        use burn::{
-            module::AutodiffModule,
-            optim::{AdamConfig, Optimizer},
-        };
-        use rand::SeedableRng;
-
-        use crate::model::TrainStepOptions;
-
-        for (backbone, side) in [
-            (Backbone::Conv4, 32),
-            (Backbone::GoogLeNet, 64),
-            (Backbone::ResNet50, 32),
-            (Backbone::EfficientNetLite0, 32),
-        ] {
-            let device = Default::default();
-            // A clone would share its running statistics; a record does not.
-            let start = config(backbone).init::<AB>(&device);
-            let run = |recompute| {
-                let mut embedder = config(backbone).init::<AB>(&device);
-                embedder = embedder.load_record(start.clone().into_record());
-                let mut optimizer = AdamConfig::new().init();
-                for step in 0..3 {
-                    let pass = TrainStepOptions {
-                        draws: rand_chacha::ChaCha8Rng::seed_from_u64(step),
-                        freeze_backbone: false,
-                        recompute,
-                    };
-                    let images = wave([8, 3, side, side]);
-                    let (embeddings, backward) = embedder.forward_train(images, pass);
-                    let gradients = backward.gradients((embeddings * wave([8, 64])).sum());
-                    embedder = optimizer.step(1e-3, embedder, gradients);
-                }
-                values(embedder.valid().forward(wave([2, 3, side, side]).inner()))
-            };
-            let once = run(false);
-            assert_eq!(once, run(false), "{backbone:?}");
-            assert_eq!(once, run(true), "{backbone:?}");
         }
     }
 }

@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use crate::model::config::Backbone;
 
-/// ImageNet's mean and standard deviation of red, green and blue on the scale 0 to 1, by which
-/// images are normalised before they come here.
+/// ImageNet's mean and standard deviation of red, green and blue on the scale 0 to 1. The embedder's
+/// images are normalised with them.
 const IMAGENET: [(f32, f32); 3] = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)];
 
 /// A mean and a standard deviation, the same for red, green and blue, on the scale 0 to 1.
@@ -16,23 +16,23 @@ pub(super) struct ImageScale {
 }
 
 impl ImageScale {
-    /// torchvision's GoogLeNet re-scales images normalised by ImageNet's statistics to (x − ½) / ½
-    /// (its `transform_input`), as its weights come from TensorFlow.
+    /// torchvision's GoogLeNet rescales images normalised by ImageNet's statistics to (x − ½) / ½ (its
+    /// `transform_input`), because its weights are TensorFlow's.
     const TORCHVISION_GOOGLENET: Self = Self {
         mean: 0.5,
         deviation: 0.5,
     };
 
-    /// EfficientNet-Lite's authors trained on (255 x − 127) / 128 (`MEAN_RGB` and `STDDEV_RGB` of
-    /// their `efficientnet_lite_builder.py`). The PyTorch package's description repeats ImageNet's
-    /// statistics, which are those of EfficientNet-B0 to B7.
+    /// EfficientNet-Lite's authors trained on (255 x − 127) / 128 (`MEAN_RGB` and `STDDEV_RGB` of their
+    /// `efficientnet_lite_builder.py`). The PyTorch package's description has ImageNet's statistics,
+    /// which are for EfficientNet-B0 to B7.
     const EFFICIENTNET_LITE: Self = Self {
         mean: 127.0 / 255.0,
         deviation: 128.0 / 255.0,
     };
 
-    /// By what to multiply images normalised by ImageNet's mean and deviation, and what then to add,
-    /// for red, green and blue.
+    /// The factor and the offset, for red, green and blue, that rescale images normalised by ImageNet's
+    /// mean and deviation: y = factor · x + offset.
     pub(super) fn factor_and_offset(self) -> [[f32; 3]; 2] {
         [
             IMAGENET.map(|(_, deviation)| deviation / self.deviation),
@@ -40,7 +40,7 @@ impl ImageScale {
         ]
     }
 
-    /// Images `[N, H, W, 3]` normalised by ImageNet's mean and deviation, re-scaled to these.
+    /// Rescales images `[N, H, W, 3]` normalised by ImageNet's mean and deviation.
     pub(super) fn rescaled<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = images.device();
         let row = |values: [f32; 3]| {
@@ -52,7 +52,7 @@ impl ImageScale {
 }
 
 impl Backbone {
-    /// The scale of the images its published weights were trained on, where it is not ImageNet's.
+    /// The scale of the images that its published weights were trained on; `None` if it is ImageNet's.
     pub(super) fn published_scale(self) -> Option<ImageScale> {
         match self {
             Self::Conv4 | Self::ResNet50 => None,
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn images_are_rescaled_as_pretrained_weights_expect() {
-        // Black and white, normalised by ImageNet's statistics, become these.
+        // The expected values of black and white.
         for (backbone, expected) in [
             (Backbone::GoogLeNet, [-1.0, 1.0]),
             (Backbone::EfficientNetLite0, [-127.0 / 128.0, 1.0]),

@@ -1,37 +1,41 @@
 //! The network that maps images to embeddings: backbones, pooling, head, pretrained weights.
 //!
-//! [`EmbedderConfig`] makes an [`Embedder`] from `[model]` of a run's configuration. Images come in
-//! and embeddings go out in the usual order of axes; inside, feature maps are channels-last (see
-//! [`layers`]).
+//! [`EmbedderConfig`] creates an [`Embedder`] from the `[model]` section of a configuration. Images and
+//! embeddings have the usual order of axes; feature maps inside are channels-last (see [`layers`]).
+//!
+//! ```text
+//! backward_pass                    a training step's forward and backward pass
+//!   embedder                       images → embeddings
+//!     weights                      .pth and .safetensors files, PyTorch's names, downloads
+//!       backbones                  networks, written with layers and an Executor
+//!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
+//!     pooling, image_scale, dropout
+//!       layers                     convolution, batch norm, max pooling
+//!       config                     the [model] section, the list of published files
+//! ```
 
-mod backbone;
+mod backbones;
+mod backward_pass;
 pub mod config;
-mod conv4;
 #[cfg(test)]
 mod descriptor_tests;
-mod efficientnet_lite0;
+mod dropout;
 mod embedder;
 pub mod execution;
-mod googlenet;
 mod image_scale;
 pub mod layers;
-mod pickled_strides;
 mod pooling;
-pub mod pretrained;
 #[cfg(test)]
 mod reference_tests;
-mod resnet50;
-pub(crate) mod torch_layout;
-mod training_pass;
-pub(crate) mod weights;
+mod train_step_options;
+pub mod weights;
 
-pub use backbone::BackboneNetwork;
-pub use conv4::Conv4;
-pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
+pub use backbones::{
+    BackboneNetwork, Bottleneck, Conv4, EfficientNetLite0, GoogLeNet, Inception,
+    InvertedBottleneck, ResNet50,
+};
+pub use backward_pass::BackwardPass;
 pub use embedder::{Embedder, EmbedderConfig, EmbedderRecord, unit_length};
-pub use googlenet::{GoogLeNet, Inception};
 pub use layers::{ConvAlgorithm, LayerOptions};
 pub use pooling::GemPool;
-pub use resnet50::{Bottleneck, ResNet50};
-pub use training_pass::{BackwardPass, TrainStepOptions};
-pub use weights::{Misshapen, WeightsError, load_weights};
+pub use train_step_options::TrainStepOptions;

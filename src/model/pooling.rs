@@ -1,19 +1,19 @@
-//! Global pooling: a feature map becomes one number for each channel.
+//! Global pooling: reduces a feature map to one number per channel.
 //!
-//! Maps come channels-last with their positions in one axis, `[N, M, C]`, and leave as `[N, C]`.
+//! Maps are channels-last with their positions in one axis, `[N, M, C]`; the output is `[N, C]`.
 
 use burn::{
     module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
 
-use super::ConvAlgorithm;
-use crate::model::config::GemConfig;
+use super::config::GemConfig;
+use super::layers::ConvAlgorithm;
 
-/// What GeM takes smaller activations for (the authors' code). Such positions get no gradient.
+/// GeM raises smaller activations to this value (the authors' code). They get no gradient.
 const ACTIVATION_FLOOR: f64 = 1e-6;
 
-/// The smallest p: below it the mean is no norm, and towards 0 its root overflows.
+/// The smallest p. Below it the mean is not a norm, and towards 0 its root overflows.
 const SMALLEST_POWER: f64 = 1.0;
 
 /// The mean over positions.
@@ -31,10 +31,10 @@ pub(super) fn maximum<B: Backend>(maps: Tensor<B, 3>) -> Tensor<B, 2> {
 /// as p → ∞.
 #[derive(Module, Debug)]
 pub struct GemPool<B: Backend> {
-    /// What learning has added to the initial power, `[1]`; none where the power is fixed.
+    /// The learned difference from the initial power, `[1]`; `None` if the power is fixed.
     ///
-    /// The difference is the parameter, not p, because weight decay draws parameters to 0: it would
-    /// turn the pooling into an average, and now draws p to where it began.
+    /// The parameter is the difference instead of p, because weight decay pulls parameters to 0: it
+    /// would turn the pooling into an average, and so pulls p to its initial value.
     pub power_offset: Option<Param<Tensor<B, 1>>>,
     power: f64,
 }
@@ -52,9 +52,9 @@ impl<B: Backend> GemPool<B> {
     /// Pools `maps`.
     ///
     /// f is homogeneous in x, so that f = Σ xᵢ ∂f/∂xᵢ (Euler), with ∂f/∂xᵢ = (xᵢ/f)^(p−1) / M. The
-    /// derivatives are computed without gradient, as weights of a sum: it has the value of f and,
-    /// its weights being constants, the gradient of f, and no power is taken in the backward pass.
-    /// Powers are taken of rᵢ = xᵢ / maxⱼ xⱼ, in which neither overflow nor a root of 0 can occur.
+    /// derivatives are computed without gradient and used as the constant weights of a sum, which has
+    /// the value and the gradient of f without a power in the backward pass. Powers are computed of
+    /// rᵢ = xᵢ / maxⱼ xⱼ, which excludes overflow and roots of 0.
     ///
     /// # Shapes
     /// - `maps`: `[N, M, C]`
@@ -103,8 +103,8 @@ fn fixed_powers<B: Backend>(
     (raised, root)
 }
 
-/// The same at a power `p` `[1, 1, 1]` that is on the device only; and ∂f/∂p / f `[N, 1, C]`, which
-/// is mean(rᵖ ln r) / (p m) − ln m / p².
+/// The same for a power `p` `[1, 1, 1]` on the device, and ∂f/∂p / f `[N, 1, C]`, which is
+/// mean(rᵖ ln r) / (p m) − ln m / p².
 fn learned_powers<B: Backend>(
     ratios: Tensor<B, 3>,
     p: Tensor<B, 3>,
@@ -122,9 +122,9 @@ fn learned_powers<B: Backend>(
 
 /// The mean over positions, `[N, M, C]` → `[N, 1, C]`.
 ///
-/// By rows it is a product with a row of numbers: its gradient is then an outer product and not a
-/// broadcast, which a processor walks number by number. A GPU may round the factors of a product to
-/// 10 bits (TF32), and fuses a reduction with what comes before it.
+/// [`ConvAlgorithm::Im2col`] multiplies by a constant row: the gradient is an outer product instead of a
+/// broadcast, which CPUs process number by number. A GPU may round the factors of a product to 10 bits
+/// (TF32), and fuses a reduction with the operations before it.
 fn mean<B: Backend>(maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 3> {
     let [_, positions, _] = maps.dims();
     let weight = 1.0 / positions as f64;
@@ -136,7 +136,7 @@ fn mean<B: Backend>(maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 3
     }
 }
 
-/// Numbers `[N, 1, C]` as an operand beside maps `[N, M, C]`, by rows for the reason of [`mean`].
+/// Numbers `[N, 1, C]` as an operand for maps `[N, M, C]`; a product for the reason given at [`mean`].
 fn spread<B: Backend>(
     numbers: Tensor<B, 3>,
     positions: usize,
@@ -160,7 +160,7 @@ mod tests {
     type AB = Autodiff<burn_flex::Flex>;
     type Gradients = <AB as AutodiffBackend>::Gradients;
 
-    const PATHS: [ConvAlgorithm; 2] = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
+    const ALGORITHMS: [ConvAlgorithm; 2] = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
 
     const N: usize = 2;
     const C: usize = 3;
@@ -168,7 +168,7 @@ mod tests {
     /// Step of finite differences, in double precision.
     const STEP: f64 = 1e-6;
 
-    /// Activations as after a ReLU: two in five are 0.
+    /// Activations like those after a ReLU: two in five are 0.
     fn wave(positions: usize) -> Vec<f64> {
         let value = |i: usize| (2.0 * (i as f64 * 1.3).sin() + 0.5).max(0.0);
         (0..N * positions * C).map(value).collect()
@@ -223,7 +223,7 @@ mod tests {
             .sum()
     }
 
-    /// Central differences of the probed oracle in every activation.
+    /// Central differences of the probed oracle by every activation.
     fn differences(x: &[f64], pool: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         let slope = |i: usize| {
             let moved = |by: f64| {
@@ -256,19 +256,19 @@ mod tests {
         (y.into_data(), slope, gradients)
     }
 
-    /// Single precision against double: some 10 roundings of numbers up to 2.5.
+    /// Single precision against double: about 10 roundings of numbers up to 2.5.
     const TOLERANCE: f64 = 5e-6;
 
     #[test]
-    fn average_and_maximum_are_plain_loops() {
+    fn average_and_maximum_equal_plain_loops() {
         for positions in [1, 4, 49] {
-            // No ties, where the maximum has no derivative.
+            // Without ties, at which the maximum has no derivative.
             let x: Vec<f64> = wave(positions)
                 .iter()
                 .enumerate()
                 .map(|(i, x)| x + 1e-3 * i as f64)
                 .collect();
-            for algorithm in PATHS {
+            for algorithm in ALGORITHMS {
                 let (y, slope, _) = results(&x, |x| average(x, algorithm));
                 assert_close(y, &expected(&x, plain_mean), TOLERANCE, "mean");
                 let slopes = differences(&x, plain_mean);
@@ -281,15 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn gem_is_the_formula_whether_its_power_is_fixed_or_learned() {
+    fn gem_equals_the_formula_with_fixed_and_learned_power() {
         for positions in [1, 4, 49] {
             for p in [1.0, 2.5, 3.0, 8.0] {
                 let x = wave(positions);
                 let oracle = expected(&x, generalised_mean(p));
-                // Activations of 0 have no derivative: moved by a step, they leave the floor.
+                // Differences at activations of 0 are not used: a step would cross the floor.
                 let slopes = differences(&x, generalised_mean(p));
                 for (learned, algorithm) in [false, true]
-                    .map(|l| PATHS.map(|algorithm| (l, algorithm)))
+                    .map(|l| ALGORITHMS.map(|algorithm| (l, algorithm)))
                     .concat()
                 {
                     let what =
@@ -308,12 +308,12 @@ mod tests {
     }
 
     #[test]
-    fn gradient_of_the_learned_power_is_a_finite_difference() {
+    fn gradient_of_the_learned_power_equals_a_finite_difference() {
         for p in [1.5, 3.0, 8.0] {
             let (x, pool) = (wave(9), gem(p, true));
             let slope =
                 probed(&x, generalised_mean(p + STEP)) - probed(&x, generalised_mean(p - STEP));
-            for algorithm in PATHS {
+            for algorithm in ALGORITHMS {
                 let (_, _, gradients) = results(&x, |x| pool.forward(x, algorithm));
                 let offset = pool.power_offset.as_ref().unwrap().val();
                 let found = offset.grad(&gradients).unwrap().into_data();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn learned_offset_adds_to_the_power_and_never_below_one() {
+    fn learned_offset_is_added_to_the_power_which_stays_at_least_one() {
         let x = wave(9);
         for (offset, p) in [(0.5, 3.5), (-1.0, 2.0), (-7.0, 1.0)] {
             let mut pool = gem(3.0, true);
@@ -352,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn powers_and_activations_that_would_overflow_do_not() {
+    fn large_powers_and_activations_do_not_overflow() {
         let huge: Vec<f64> = wave(4).iter().map(|x| x * 1e30).collect();
         for learned in [false, true] {
             let pool = gem(60.0, learned);
             let (y, slope, _) = results(&huge, |x| pool.forward(x, ConvAlgorithm::Im2col));
             let found: Vec<f64> = y.iter().collect();
             for (a, b) in found.iter().zip(expected(&huge, largest)) {
-                // Between the maximum and its share of one position in four.
+                // At most the maximum; at least the mean if only one position in four has it.
                 assert!(*a <= b * 1.001 && *a >= b * 0.25_f64.powf(1.0 / 60.0) * 0.999);
             }
             assert!(slope.iter::<f64>().all(f64::is_finite));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_maxima_pass_the_gradient_to_one_of_them() {
+    fn gradient_of_equal_maxima_goes_to_one_of_them() {
         let (y, slope, _) = results(&[1.5; N * 4 * C], maximum);
         assert_close(y, &[1.5; N * C], TOLERANCE, "maximum");
         let slope: Vec<f64> = slope.iter().collect();

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::RunFolderError;
 use crate::config::ConfigError;
 use crate::data::DataError;
-use crate::model::WeightsError;
+use crate::model::weights::WeightsError;
 use crate::setting::SettingError;
 
 /// Why a training, or the measurement of a run, failed.

@@ -1,4 +1,4 @@
-//! Matrix products, convolutions, pools and batch norms, forward and backward, against plain loops.
+//! Matrix products, convolutions, pools and batch norms, forward and backward, compared with plain loops.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,14 @@ use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::model::config::Backbone;
-use loop_dml::model::layers::{
-    BatchNormConfig, ConvolutionConfig, DepthwiseConvolutionConfig, MaxPool, Padding,
-};
+use loop_dml::model::layers::{BatchNormConfig, ConvolutionConfig, MaxPool, Padding};
 use loop_dml::model::{BackboneNetwork, ConvAlgorithm, unit_length};
 
 use crate::data::Draws;
 use crate::{Findings, full, relative_error, values};
 
-/// How far a product may be off, relative to its length: CUDA rounds factors to the 11 bits of TF32,
-/// 2⁻¹² of each at most; elsewhere sums of thousands of f32 numbers are rounded.
+/// The largest relative error of a product. CUDA rounds factors to the 11 bits of TF32, by at most 2⁻¹²
+/// each; other backends round sums of thousands of f32 numbers.
 fn tolerance(backend: &str) -> f64 {
     if backend.starts_with("cuda") {
         2e-3
@@ -26,15 +24,16 @@ fn tolerance(backend: &str) -> f64 {
     }
 }
 
-/// How layers are computed on a backend.
-fn paths(backend: &str) -> &'static [ConvAlgorithm] {
+/// The algorithms of layers on a backend.
+fn algorithms(backend: &str) -> &'static [ConvAlgorithm] {
     match backend {
         "cpu" => &[ConvAlgorithm::Im2col, ConvAlgorithm::Backend],
         _ => &[ConvAlgorithm::Backend],
     }
 }
 
-/// Compares arrays as wholes and number by number: one wrong row does not hide among many right ones.
+/// Compares arrays as a whole and number by number, so that one wrong row among many correct ones is
+/// found.
 fn compare(
     findings: &mut Findings,
     (actual, expected): (&[f64], &[f64]),
@@ -51,7 +50,7 @@ fn compare(
     let (place, worst) = differences
         .enumerate()
         .max_by(|a, b| a.1.total_cmp(&b.1))
-        .expect("there are numbers");
+        .expect("not empty");
     findings.check(worst <= 20.0 * tolerance * usual, || {
         format!("{}: number {place} is off by {worst:.1e}", what())
     });
@@ -62,8 +61,8 @@ fn tensor<AB: AutodiffBackend, const D: usize>(values: &[f32], shape: [usize; D]
     Tensor::from_data(data, &Default::default()).require_grad()
 }
 
-/// A function of an input and of weights, by a backend: the output, and the gradients of both for
-/// the gradient `of_output`.
+/// The output of a function of an input and of weights on a backend, and the gradients of both, given
+/// the gradient `of_output` of the output.
 fn run<AB: AutodiffBackend, const D: usize, const E: usize>(
     (x, weight): (Tensor<AB, D>, Tensor<AB, E>),
     of_output: &[f32],
@@ -82,7 +81,7 @@ fn run<AB: AutodiffBackend, const D: usize, const E: usize>(
     ]
 }
 
-/// A convolution of every image `[H, W, C]` with `[k, k, C, O]`, or of every channel with its own
+/// A convolution of every image `[H, W, C]` with `[k, k, C, O]`, or of every channel with a separate
 /// kernel.
 #[derive(Debug, Clone, Copy)]
 struct Convolution {
@@ -126,7 +125,7 @@ impl Convolution {
         [self.kernel, self.kernel, inputs, self.output]
     }
 
-    /// Calls `f` with the places in x, weight and output of every product that the output sums.
+    /// Calls `f` with the indices in x, weight and output of every product in the output's sums.
     fn each_product(&self, mut f: impl FnMut(usize, usize, usize)) {
         let ([h, w], [rows, columns]) = (self.size, self.output_size());
         let padding = self.kernel / 2;
@@ -184,7 +183,7 @@ impl Convolution {
         let leaves = (tensor(&x, shape), parameter.val());
         let device = Default::default();
         let actual = if self.depthwise {
-            let mut layer = DepthwiseConvolutionConfig::new(self.input, self.kernel)
+            let mut layer = ConvolutionConfig::depthwise(self.input, self.kernel)
                 .with_stride(self.stride)
                 .with_padding(padding)
                 .with_algorithm(algorithm)
@@ -214,7 +213,7 @@ impl Convolution {
     }
 }
 
-/// The kernels of a network, by their shapes.
+/// The shapes of a network's kernels.
 struct Kernels(BTreeSet<Vec<usize>>);
 
 impl ModuleVisitor<Cpu> for Kernels {
@@ -225,15 +224,15 @@ impl ModuleVisitor<Cpu> for Kernels {
     }
 }
 
-/// Those that are tested: by default what the quickstart's network has, and some that Burn's products
-/// may get wrong (docs/burn-0.21.md); else all of every backbone.
+/// The tested convolutions: by default those of the quickstart's network, and some that Burn's products
+/// may compute wrongly (docs/burn-0.21.md); in a full run those of all backbones.
 fn convolutions() -> Vec<Convolution> {
     let strided = |kernel, input, output| Convolution {
         stride: 2,
         size: [9, 8],
         ..Convolution::dense(kernel, input, output)
     };
-    // As many positions: the sum of a weight's gradient.
+    // The number of positions is the length of the sums in a weight's gradient.
     let of_positions = |images, size| Convolution {
         images,
         size,
@@ -365,7 +364,7 @@ fn pools<AB: AutodiffBackend>(algorithm: ConvAlgorithm, findings: &mut Findings)
                 (output, &expected[0], "output"),
                 (gradient, &expected[1], "gradient"),
             ] {
-                // Nothing is rounded but sums of a few numbers.
+                // Only sums of a few numbers are rounded.
                 compare(findings, (&actual, expected), 1e-6, || {
                     format!("{pool:?} of {shape:?}, {algorithm:?}: {name}")
                 });
@@ -386,7 +385,7 @@ fn batch_norms<AB: AutodiffBackend>(algorithm: ConvAlgorithm, findings: &mut Fin
     ] {
         let count = n * h * w;
         let mut draws = Draws::new(5);
-        // Away from 0, where a variance as a difference of squares would be off.
+        // Away from 0, where a variance computed as a difference of squares is inexact.
         let x: Vec<f32> = draws
             .normals(count * channels)
             .iter()
@@ -440,7 +439,7 @@ fn batch_norms<AB: AutodiffBackend>(algorithm: ConvAlgorithm, findings: &mut Fin
         let actual = actual.iter().chain(&found);
         let expected = expected.iter().chain(&running);
         for ((name, actual), expected) in names.into_iter().zip(actual).zip(expected) {
-            // Two values 1e-2 apart have a gradient of differences of 1e2.
+            // For two values that differ by 1e-2, the gradient contains differences of 1e2.
             compare(findings, (actual, expected), 1e-4, || {
                 format!("batch norm of {count} x {channels}, {algorithm:?}: {name}")
             });
@@ -473,7 +472,7 @@ fn lengths<AB: AutodiffBackend>() -> Findings {
             (output, &expected[0], "rows"),
             (gradient, &expected[1], "gradient"),
         ] {
-            // A row of one number is ±1 whatever it is: its gradient is rounding.
+            // A row of one number always becomes ±1: its gradient is rounding error.
             let least = if dim == 1 { 1e5 } else { 1e-30 };
             let error = relative_error(&actual, expected, least);
             findings.check(error <= 1e-5, || {
@@ -489,10 +488,10 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
         let name = format!("{backend}::layers::{name}");
         trials.push(Trial::test(name, move || test().result()));
     };
-    let (allowed, paths) = (tolerance(backend), paths(backend));
-    let on_each_path = move |test: &dyn Fn(ConvAlgorithm, &mut Findings)| {
+    let (allowed, algorithms) = (tolerance(backend), algorithms(backend));
+    let with_each_algorithm = move |test: &dyn Fn(ConvAlgorithm, &mut Findings)| {
         let mut findings = Findings::default();
-        paths
+        algorithms
             .iter()
             .for_each(|&algorithm| test(algorithm, &mut findings));
         findings
@@ -502,7 +501,7 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
     add(
         "convolutions",
         Box::new(move || {
-            on_each_path(&|algorithm, findings| {
+            with_each_algorithm(&|algorithm, findings| {
                 for convolution in convolutions() {
                     convolution.compare::<AB>(algorithm, allowed, findings);
                 }
@@ -511,12 +510,14 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
     );
     add(
         "max_pools",
-        Box::new(move || on_each_path(&|algorithm, findings| pools::<AB>(algorithm, findings))),
+        Box::new(move || {
+            with_each_algorithm(&|algorithm, findings| pools::<AB>(algorithm, findings))
+        }),
     );
     add(
         "batch_norms",
         Box::new(move || {
-            on_each_path(&|algorithm, findings| batch_norms::<AB>(algorithm, findings))
+            with_each_algorithm(&|algorithm, findings| batch_norms::<AB>(algorithm, findings))
         }),
     );
 }

@@ -1,4 +1,4 @@
-//! Whole networks: embeddings, gradients and one step of the optimiser, against the CPU's, whose
+//! Whole networks: embeddings, gradients and one optimiser step, compared with the CPU backend, whose
 //! networks are compared with the original implementations.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use loop_dml::model::config::{Backbone, Descriptor, Pooling};
 use crate::training::{Images, algorithm, embedder, learner};
 use crate::{Findings, full, relative_error, values};
 
-/// The numbers of every parameter and running statistic, by name.
+/// The values of every parameter and running statistic, by name.
 fn tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, Vec<f64>> {
     let tensors = embedder.collect(None, None, false).into_iter();
     let numbers = |data: TensorData| data.convert::<f64>().into_vec().expect("just converted");
@@ -25,13 +25,13 @@ fn tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, Vec<f64>> {
         .map(|tensor| {
             (
                 tensor.full_path(),
-                numbers(tensor.to_data().expect("it is there")),
+                numbers(tensor.to_data().expect("readable")),
             )
         })
         .collect()
 }
 
-/// Learning rate of the step.
+/// The learning rate of the step.
 const RATE: f64 = 1e-3;
 
 struct TrainingSummary {
@@ -74,8 +74,7 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
     let images = Images::new(4, 2, side, 1);
     let expected = outcome::<Autodiff<Cpu>>(&config, &images, "cpu");
     let actual = outcome::<AB>(&config, &images, backend);
-    // Layers of f32 sums in another order; on CUDA also of factors with 11 bits, a layer after the
-    // other.
+    // In every layer the order of f32 sums differs; on CUDA factors are also rounded to 11 bits.
     let allowed = if backend.starts_with("cuda") {
         2e-2
     } else {
@@ -86,8 +85,8 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
         ("trained", &actual.trained, &expected.trained),
     ] {
         let error = relative_error(actual, expected, 1e-30);
-        // Adam's first step is the sign of the gradient: numbers whose gradient is rounding may
-        // move the other way.
+        // Adam's first step is the sign of the gradient: numbers whose gradient is rounding error may
+        // move in the other direction.
         let allowed = if name == "trained" {
             10.0 * allowed
         } else {
@@ -99,17 +98,17 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
     }
     for (name, expected) in &expected.parameters {
         let Some(actual) = actual.parameters.get(name) else {
-            findings.check(false, || format!("there is no {name}"));
+            findings.check(false, || format!("{name} is missing"));
             continue;
         };
-        // Adam's first step moves a number by the learning rate, one way or the other, at random where the
-        // gradient is rounding: at most 2 % of the numbers, or one. Half of the rate leaves room for the
+        // Adam's first step moves a number by the learning rate, in a random direction if the gradient is
+        // rounding error: at most 2 % of the numbers, or one. The tolerance of half the rate allows for the
         // rounding of running statistics.
         let near = |(a, b): &(&f64, &f64)| (*a - *b).abs() <= 0.5 * RATE + allowed * b.abs();
         let moved = expected.iter().zip(actual).filter(|both| !near(both));
         let (moved, count) = (moved.count(), expected.len());
         findings.check(moved <= (count / 50).max(1), || {
-            format!("{name}: {moved} of {count} numbers moved elsewhere")
+            format!("{name}: {moved} of {count} numbers differ")
         });
     }
     findings

@@ -90,7 +90,7 @@ fn wrong_file_is_refused() {
         Duration::ZERO,
     );
     let message = failure(directory.path(), &mirror, 1);
-    let start = format!("error: {mirror}/{FILE} gave a file whose SHA-256 is ");
+    let start = format!("error: {mirror}/{FILE} returned a file with SHA-256 ");
     assert!(message.starts_with(&start), "{message}");
 }
 

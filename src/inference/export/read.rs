@@ -11,7 +11,7 @@ use super::error::ExportError;
 use super::header::{ExportHeader, METADATA_KEY};
 use super::tensors::exported_name;
 use crate::config::Config;
-use crate::model::torch_layout::TorchLayout;
+use crate::model::weights::torch_layout::TorchLayout;
 use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
 
 /// An exported embedder, read from its file.

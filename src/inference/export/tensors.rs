@@ -6,8 +6,8 @@ use burn::tensor::{DType, backend::Backend};
 use burn_store::{ModuleSnapshot, TensorSnapshot};
 
 use crate::model::Embedder;
-use crate::model::torch_layout::TorchLayout;
-use crate::model::weights::torch_name;
+use crate::model::weights::names::torch_name;
+use crate::model::weights::torch_layout::TorchLayout;
 
 /// The prefix of the backbone's tensors.
 const BACKBONE: &str = "backbone.";

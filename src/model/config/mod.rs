@@ -1,52 +1,54 @@
-//! `[model]`: the network that maps an image to an embedding.
+//! The `[model]` section: the network that maps an image to an embedding.
 
+mod backbone;
 mod pooling;
+mod published_weights;
 mod weights_source;
-
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::pretrained::check_published;
 use crate::negatives::Space;
 use crate::setting::{Checked, SettingError, at_least, at_least_one, at_most, below_one};
 
+pub use backbone::Backbone;
 pub use pooling::{Descriptor, GemConfig, Pooling};
+pub use published_weights::NotPublished;
+pub(in crate::model) use published_weights::PublishedWeights;
 pub use weights_source::WeightsSource;
 
-/// `[model]`: the network that maps an image to an embedding.
+/// The `[model]` section: the network that maps an image to an embedding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The convolutional network under the embedding head.
+    /// The convolutional network below the embedding head.
     pub backbone: Backbone,
-    /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`
-    /// with torchvision's names; or `imagenet`, the published ones, downloaded once to the user's
-    /// cache folder; or `imagenet-v2`, where there is a second published file. Absent: random
-    /// initialisation.
+    /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors` file
+    /// with torchvision's names; `imagenet`, the published file, downloaded once to the user's cache
+    /// folder; or `imagenet-v2`, the second published file, if it exists. If absent, weights are
+    /// initialised randomly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<WeightsSource>,
-    /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several,
-    /// each with a dense layer of its own for an equal part of the embedding (CGD).
+    /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several, each
+    /// with a separate dense layer for an equal part of the embedding (CGD).
     pub pooling: Pooling,
-    /// GeM's p, at least 1, the initial one where it is learned; only beside `gem`. Absent: 3.
+    /// GeM's p, at least 1; the initial value if it is learned. Only with `gem`. Default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gem_power: Option<f64>,
-    /// Whether p is learned, and never falls below 1; only beside `gem`. Absent: it is fixed.
+    /// Whether p is learned. It stays at least 1. Only with `gem`. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gem_learned: Option<bool>,
-    /// Length D of an embedding, at least 2 for each descriptor of `pooling` and a multiple of their
-    /// number (512 in the published tables).
+    /// Length D of an embedding: at least 2 per descriptor of `pooling`, and a multiple of their number
+    /// (512 in the published tables).
     pub embedding_dim: usize,
-    /// Whether embeddings are scaled to unit length, so that distances are those on the sphere. Where
-    /// a file does not say, the loss decides ([`LossKind::space`](crate::loss::LossKind::space)).
+    /// Whether embeddings are scaled to unit length, so that distances are measured on the sphere. If a
+    /// file does not set it, the loss decides ([`LossKind::space`](crate::loss::LossKind::space)).
     pub normalize: bool,
-    /// Share of the pooled features that each step of training sets to 0 before the dense layer, at
-    /// least 0 and below 1.
+    /// Share of the pooled features that dropout sets to 0 before the dense layer in training, at least
+    /// 0 and below 1.
     pub dropout: f64,
-    /// Whether batch norms keep to their running statistics in training: the usual way to fine-tune
-    /// ImageNet weights with batches of few classes. Their γ and β train. Meant for pretrained
-    /// weights: the running statistics of a random network normalise nothing.
+    /// Whether batch norms use their running statistics in training: the usual way to fine-tune
+    /// ImageNet weights with batches of few classes. Their γ and β are trained. For pretrained weights
+    /// only: the running statistics of a random network do not normalise.
     pub freeze_batch_norm: bool,
 }
 
@@ -67,7 +69,7 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
-    /// Where its embeddings lie.
+    /// The space of its embeddings.
     pub fn space(&self) -> Space {
         if self.normalize {
             Space::Sphere
@@ -76,7 +78,7 @@ impl ModelConfig {
         }
     }
 
-    /// How GeM pools, if it does.
+    /// GeM's configuration, with defaults for absent values.
     pub fn gem(&self) -> GemConfig {
         let default = GemConfig::default();
         GemConfig {
@@ -85,7 +87,8 @@ impl ModelConfig {
         }
     }
 
-    /// Writes GeM's defaults out where it pools, so that a run's configuration says them.
+    /// Sets absent values of GeM to their defaults if `pooling` has it, so that a run's configuration
+    /// records them.
     pub(crate) fn write_out_gem(&mut self) {
         if self.pooling.has_gem() {
             let GemConfig { power, learned } = self.gem();
@@ -95,53 +98,12 @@ impl ModelConfig {
     }
 }
 
-/// The backbones by their names in the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backbone {
-    /// Four convolution blocks for images of 32 to 64 pixels.
-    Conv4,
-    /// GoogLeNet with batch norm in torchvision's layout, up to `inception5b`. With weights, images
-    /// are re-scaled to the (x − ½) / ½ of its ImageNet weights.
-    #[serde(rename = "googlenet")]
-    GoogLeNet,
-    /// ResNet-50 in torchvision's layout, up to `layer4`.
-    #[serde(rename = "resnet50")]
-    ResNet50,
-    /// EfficientNet-Lite0 in the layout of the package `efficientnet_lite_pytorch`, up to its last
-    /// convolution. With weights, images are re-scaled to the (255 x − 127) / 128 of its ImageNet
-    /// weights.
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-}
-
-impl Backbone {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Conv4,
-        Self::GoogLeNet,
-        Self::ResNet50,
-        Self::EfficientNetLite0,
-    ];
-}
-
-impl fmt::Display for Backbone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Conv4 => "conv4",
-            Self::GoogLeNet => "googlenet",
-            Self::ResNet50 => "resnet50",
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-        })
-    }
-}
-
 impl ModelConfig {
-    /// Checks every value by itself and against the others.
+    /// Checks every value and their combinations.
     ///
     /// # Errors
     ///
-    /// The first value that no network can be made with, and what to give instead.
+    /// The first invalid value, and what to use instead.
     pub fn check(&self) -> Checked {
         self.check_pooling()?;
         let descriptors = self.pooling.0.len();
@@ -153,19 +115,24 @@ impl ModelConfig {
                 "model.embedding_dim",
                 self.embedding_dim as i64,
                 format!(
-                    "must divide by the {descriptors} descriptors of model.pooling; give {below} or \
-                     {}",
+                    "must be a multiple of the {descriptors} descriptors of model.pooling; use {below} \
+                     or {}",
                     below + descriptors
                 ),
             ));
         }
         below_one("model.dropout", self.dropout)?;
-        let Some(source) = &self.weights else {
-            return Ok(());
-        };
-        check_published(self.backbone, source).map_err(|error| {
-            SettingError::value("model.weights", source.to_string(), error.to_string())
-        })
+        match &self.weights {
+            None | Some(WeightsSource::File(_)) => Ok(()),
+            Some(source) => match PublishedWeights::find(self.backbone, source) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(SettingError::value(
+                    "model.weights",
+                    source.to_string(),
+                    error.to_string(),
+                )),
+            },
+        }
     }
 
     fn check_pooling(&self) -> Checked {
@@ -177,21 +144,19 @@ impl ModelConfig {
             ))
         };
         if self.pooling.0.is_empty() {
-            return refused("give one or several of average, max and gem".into());
+            return refused("use one or more of average, max and gem".into());
         }
         if let Some(twice) = self.pooling.repeated() {
-            return refused(format!(
-                "would describe the same by {twice} twice; name it once"
-            ));
+            return refused(format!("has {twice} twice; list it once"));
         }
         if let Some(power) = self.gem_power {
             at_least_one("model.gem_power", power)?;
         }
-        let idle = [
+        let unused = [
             ("model.gem_power", self.gem_power.is_some()),
             ("model.gem_learned", self.gem_learned.is_some()),
         ];
-        match idle.into_iter().find(|(_, given)| *given) {
+        match unused.into_iter().find(|(_, set)| *set) {
             Some((key, _)) if !self.pooling.has_gem() => Err(SettingError::NotApplicable {
                 key: key.into(),
                 chosen: format!(

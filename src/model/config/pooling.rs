@@ -1,4 +1,4 @@
-//! `model.pooling`: how a feature map becomes the vector that the dense layer gets.
+//! `model.pooling`: how a feature map is reduced to the input of the dense layer.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use toml::Value;
 
 /// One or several global descriptors: `"average"`, or `["average", "gem"]`.
 ///
-/// Several are combined as in CGD (Jun et al. 2019, arXiv 1903.10663): each has a dense layer of its
-/// own with an equal part of the embedding as output and is scaled to unit length; the parts are
-/// concatenated and scaled again.
+/// Several are combined as in CGD (Jun et al. 2019, arXiv 1903.10663): each has a separate dense layer
+/// whose output is an equal part of the embedding, scaled to unit length; the parts are concatenated and
+/// scaled again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct Pooling(pub Vec<Descriptor>);
 
-/// A global descriptor: a number for each channel of a feature map.
+/// A global descriptor: one number per channel of a feature map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Descriptor {
@@ -26,19 +26,18 @@ pub enum Descriptor {
     Gem,
 }
 
-/// How GeM pools.
+/// Configuration of generalised-mean pooling (GeM).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GemConfig {
-    /// p, at least 1; the initial one where it is learned.
+    /// p, at least 1; the initial value if it is learned.
     pub power: f64,
     /// Whether p is learned.
     pub learned: bool,
 }
 
 impl Default for GemConfig {
-    /// The published p, fixed as in CGD: of the two ways to publish, the one that depends on no
-    /// optimiser. The authors of GeM learn p at ten times the network's rate and without weight
-    /// decay.
+    /// The published p, fixed as in CGD, which is independent of the optimiser. The authors of GeM learn
+    /// p at ten times the network's learning rate and without weight decay.
     fn default() -> Self {
         Self {
             power: 3.0,
@@ -54,12 +53,12 @@ impl Default for Pooling {
 }
 
 impl Pooling {
-    /// Whether GeM is among them.
+    /// Whether GeM is one of the descriptors.
     pub fn has_gem(&self) -> bool {
         self.0.contains(&Descriptor::Gem)
     }
 
-    /// A descriptor that is named twice.
+    /// A descriptor that occurs twice.
     pub(super) fn repeated(&self) -> Option<Descriptor> {
         let mut seen = self.0.iter().enumerate();
         seen.find(|(i, descriptor)| self.0[..*i].contains(descriptor))

@@ -5,30 +5,29 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The names that stand for published files. A file of such a name is written with its folder, as
-/// in `./imagenet`.
+/// The names of published files. A user's file with such a name needs its folder: `./imagenet`.
 const IMAGENET: &str = "imagenet";
 const IMAGENET_V2: &str = "imagenet-v2";
 
-/// Where pretrained weights come from; in a configuration and on the command line a path,
-/// `imagenet` or `imagenet-v2`.
+/// The source of pretrained weights: in a configuration and on the command line a path, `imagenet` or
+/// `imagenet-v2`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "PathBuf", into = "PathBuf")]
 pub enum WeightsSource {
     /// A file: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`.
     File(PathBuf),
-    /// The backbone's published ImageNet weights; of several files the first.
+    /// The backbone's published ImageNet weights; the first of several files.
     ImageNet,
-    /// The second file of the backbone's authors, where there is one.
+    /// The second published file of ImageNet weights, if it exists.
     ImageNetV2,
 }
 
 impl WeightsSource {
-    /// The same with a file's path made absolute, so that it is found from any working directory.
+    /// Makes a file's path absolute, so that it is valid in any working directory.
     ///
     /// # Errors
     ///
-    /// When there is no working directory.
+    /// If the working directory cannot be determined.
     pub fn with_absolute_path(self) -> std::io::Result<Self> {
         match self {
             Self::File(path) => Ok(Self::File(std::path::absolute(path)?)),
@@ -39,7 +38,7 @@ impl WeightsSource {
 
 impl From<PathBuf> for WeightsSource {
     fn from(path: PathBuf) -> Self {
-        // As text: paths are compared by their parts, by which `imagenet/` would be `imagenet`.
+        // Compared as text: as paths, `imagenet/` and `imagenet` are equal.
         match path.to_str() {
             Some(IMAGENET) => Self::ImageNet,
             Some(IMAGENET_V2) => Self::ImageNetV2,
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_for_published_files_and_anything_else_is_a_path() {
+    fn names_are_published_files_and_anything_else_is_a_path() {
         assert_eq!(WeightsSource::from("imagenet"), WeightsSource::ImageNet);
         assert_eq!(
             WeightsSource::from("imagenet-v2"),
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn every_source_is_read_from_what_it_is_written_as() {
+    fn every_source_round_trips_through_text() {
         let file = |path: &str| WeightsSource::File(path.into());
         for (source, written) in [
             (WeightsSource::ImageNet, "imagenet"),
@@ -106,7 +105,7 @@ mod tests {
         assert_eq!(
             WeightsSource::from(ambiguous.as_str()),
             file("./imagenet"),
-            "a file is never written as the name of a published one"
+            "a file is never written as the name of a published file"
         );
     }
 }

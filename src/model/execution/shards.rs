@@ -1,73 +1,79 @@
-//! A batch cut into parts of some images each, one for each thread.
+//! Batches split into shards of a few images, one shard per thread.
 
 use burn::tensor::{Tensor, backend::Backend};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::model::layers::{ConvAlgorithm, channel_sums};
 
-/// The parts of a map `[N, H, W, C]`, in order.
+/// The shards of a map `[N, H, W, C]`, in order.
 ///
-/// Backends of the processor carry out most operations on one thread. Cut into parts, a layer keeps
-/// all threads busy, and only what a batch norm sums over the batch crosses the parts.
+/// CPU backends run most operations on one thread. With shards, a layer keeps all threads busy, and
+/// shards only exchange a batch norm's sums over the batch.
 pub(super) type Shards<B> = Vec<Tensor<B, 4>>;
 
-/// `map` in as many parts as there are threads, at most one for each image; in one where Burn's own
-/// kernels compute, which have threads of their own.
-pub(super) fn cut<B: Backend>(map: Tensor<B, 4>, algorithm: ConvAlgorithm) -> Shards<B> {
+/// Splits `map` into one shard per thread, of at least one image each. [`ConvAlgorithm::Backend`] gets a
+/// single shard, because Burn's kernels are parallel already.
+pub(super) fn shard<B: Backend>(map: Tensor<B, 4>, algorithm: ConvAlgorithm) -> Shards<B> {
     let images = map.dims()[0];
-    let parts = match algorithm {
+    let shards = match algorithm {
         ConvAlgorithm::Im2col => rayon::current_num_threads().min(images),
         ConvAlgorithm::Backend => 1,
     };
-    let start = |part: usize| part * images / parts;
-    let sizes: Vec<usize> = (0..parts)
-        .map(|part| start(part + 1) - start(part))
+    let start = |shard: usize| shard * images / shards;
+    let sizes: Vec<usize> = (0..shards)
+        .map(|shard| start(shard + 1) - start(shard))
         .collect();
-    cut_into(map, &sizes)
+    shard_by_sizes(map, &sizes)
 }
 
-/// The numbers of images in the parts.
+/// The number of images in each shard.
 pub(super) fn sizes<B: Backend>(shards: &Shards<B>) -> Vec<usize> {
     shards.iter().map(|shard| shard.dims()[0]).collect()
 }
 
-/// `map` in parts of so many images.
-pub(super) fn cut_into<B: Backend>(map: Tensor<B, 4>, sizes: &[usize]) -> Shards<B> {
+/// Splits `map` into shards with these numbers of images.
+pub(super) fn shard_by_sizes<B: Backend>(map: Tensor<B, 4>, sizes: &[usize]) -> Shards<B> {
     if let [_] = sizes {
         return vec![map];
     }
     let mut start = 0;
-    let part = |&images: &usize| {
-        let part = map.clone().narrow(0, start, images);
+    let shard = |&images: &usize| {
+        let shard = map.clone().narrow(0, start, images);
         start += images;
-        part
+        shard
     };
-    sizes.iter().map(part).collect()
+    sizes.iter().map(shard).collect()
 }
 
-/// The map of some parts.
-pub(super) fn joined<B: Backend>(mut shards: Shards<B>) -> Tensor<B, 4> {
+/// Concatenates shards to one map.
+pub(super) fn concat<B: Backend>(mut shards: Shards<B>) -> Tensor<B, 4> {
     match shards.len() {
         1 => shards.remove(0),
         _ => Tensor::cat(shards, 0),
     }
 }
 
-/// `work` done on every part, on all threads.
-pub(super) fn each<T: Send, R: Send>(parts: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
-    match parts.len() {
-        1 => parts.into_iter().map(work).collect(),
-        _ => parts.into_par_iter().map(work).collect(),
+/// Applies `function` to every item, in parallel. Keeps the order.
+pub(super) fn par_map<T: Send, R: Send>(
+    items: Vec<T>,
+    function: impl Fn(T) -> R + Sync + Send,
+) -> Vec<R> {
+    match items.len() {
+        1 => items.into_iter().map(function).collect(),
+        _ => items.into_par_iter().map(function).collect(),
     }
 }
 
 /// The sum of tensors of one shape.
+///
+/// # Panics
+/// If `parts` is empty.
 pub(super) fn total<B: Backend, const D: usize>(parts: Vec<Tensor<B, D>>) -> Tensor<B, D> {
     let sum = parts.into_iter().reduce(Tensor::add);
-    sum.expect("a batch has at least one part")
+    sum.expect("a batch has at least one shard")
 }
 
-/// A map as a matrix with a row for each position, and the way back.
+/// A map as a matrix with a row per position. Remembers the map's shape.
 #[derive(Clone)]
 pub(super) struct Rows<B: Backend> {
     /// `[N·H·W, C]`.
@@ -78,7 +84,7 @@ pub(super) struct Rows<B: Backend> {
 
 impl<B: Backend> Rows<B> {
     /// The rows of `map` `[N, H, W, C]`.
-    pub(super) fn of(map: Tensor<B, 4>) -> Self {
+    pub(super) fn from_map(map: Tensor<B, 4>) -> Self {
         let [n, h, w, c] = map.dims();
         Self {
             rows: map.reshape([n * h * w, c]),
@@ -86,10 +92,10 @@ impl<B: Backend> Rows<B> {
         }
     }
 
-    /// The rows after `change`, which keeps their number.
-    pub(super) fn map(self, change: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
+    /// Applies `function`, which must keep the number of rows.
+    pub(super) fn map(self, function: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
-            rows: change(self.rows),
+            rows: function(self.rows),
             size: self.size,
         }
     }
@@ -100,7 +106,7 @@ impl<B: Backend> Rows<B> {
         self.rows.reshape([n, h, w, c])
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub(super) fn count(&self) -> usize {
         self.size.iter().product()
     }

@@ -1,4 +1,4 @@
-//! Recorded gradients against those of autodiff.
+//! Gradients of taped layers, compared with autodiff's.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use burn::{
     tensor::{Tensor, TensorData, backend::Backend},
 };
 
-use super::{Direct, Pass, Recorder, Recording, Stages, recorder::Keeps, shards::cut};
+use super::{EagerExecutor, Executor, Stages, Tape, TapedForward, shards::shard, tape::TapeMode};
 use crate::model::{
     Conv4, ConvAlgorithm,
     layers::{
         Activation, BatchNorm, ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig,
-        DepthwiseBlock, DepthwiseBlockConfig, DepthwiseConvolutionConfig, MaxPool, Padding,
+        MaxPool, Padding,
     },
 };
 
@@ -28,11 +28,11 @@ const TOLERANCE: f64 = 1e-4;
 /// The same through a whole network, where batch norms of few values and ReLUs amplify rounding.
 const NETWORK_TOLERANCE: f64 = 1e-3;
 
-/// What counts as nothing: a gradient that is zero but for rounding, as that of a convolution is whose
+/// Largest absolute error: some gradients are zero up to rounding, such as those of a convolution whose
 /// batch norm sees a single value. The others are of size 1.
-const NOTHING: f64 = 1e-5;
+const ABSOLUTE_TOLERANCE: f64 = 1e-5;
 
-/// Numbers in [−1, 1] that repeat nowhere near.
+/// A wave of numbers in [−1, 1] that does not repeat.
 fn wave<Back: Backend, const D: usize>(shape: [usize; D], frequency: f64) -> Tensor<Back, D> {
     let count = shape.iter().product::<usize>();
     let values: Vec<f32> = (0..count)
@@ -41,8 +41,8 @@ fn wave<Back: Backend, const D: usize>(shape: [usize; D], frequency: f64) -> Ten
     Tensor::from_data(TensorData::new(values, shape), &Default::default())
 }
 
-/// The gradients there are, in the order in which a module's tensors are visited. Running statistics
-/// have none.
+/// The gradients in the order in which a module's tensors are visited. Running statistics have no
+/// gradient and are skipped.
 struct Found<'a>(&'a GradientsParams, Vec<Vec<f64>>);
 
 impl ModuleVisitor<AB> for Found<'_> {
@@ -65,7 +65,7 @@ fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     let squares = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2));
     let error = squares.sum::<f64>().sqrt();
     assert!(
-        error <= tolerance * norm + NOTHING,
+        error <= tolerance * norm + ABSOLUTE_TOLERANCE,
         "{what}: {error:e} of {norm:e}"
     );
 }
@@ -74,18 +74,18 @@ fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-/// A step with everything that a layer may be, and one layer that nothing follows.
+/// A network with every kind of layer, and one layer whose output is not used.
 #[derive(Module, Debug)]
-struct Every<B: Backend> {
+struct EveryLayer<B: Backend> {
     strided: ConvolutionBlock<B>,
     narrow: ConvolutionBlock<B>,
     wide: ConvolutionBlock<B>,
     pointwise: ConvolutionBlock<B>,
-    depthwise: DepthwiseBlock<B>,
-    down: DepthwiseBlock<B>,
+    depthwise: ConvolutionBlock<B>,
+    down: ConvolutionBlock<B>,
 }
 
-impl Every<AB> {
+impl EveryLayer<AB> {
     fn new() -> Self {
         let block = |input, output, k, stride, padding, activation| {
             let convolution = ConvolutionConfig::new(input, output, k)
@@ -97,10 +97,10 @@ impl Every<AB> {
                 .init(&Default::default())
         };
         let depthwise = |k, stride| {
-            let convolution = DepthwiseConvolutionConfig::new(6, k)
+            let convolution = ConvolutionConfig::depthwise(6, k)
                 .with_stride(stride)
                 .with_padding(Padding::Same);
-            DepthwiseBlockConfig::new(convolution)
+            ConvolutionBlockConfig::new(convolution)
                 .with_activation(Activation::Relu6)
                 .init(&Default::default())
         };
@@ -126,7 +126,7 @@ impl Every<AB> {
     }
 }
 
-impl Stages<AB> for Every<AB> {
+impl Stages<AB> for EveryLayer<AB> {
     fn count(&self) -> usize {
         2
     }
@@ -135,57 +135,63 @@ impl Stages<AB> for Every<AB> {
         ConvAlgorithm::Im2col
     }
 
-    fn stage<'m, P: Pass<'m, AB>>(&'m self, stage: usize, x: P::Map, pass: &mut P) -> P::Map {
+    fn stage<'m, E: Executor<'m, AB>>(
+        &'m self,
+        stage: usize,
+        x: E::Map,
+        executor: &mut E,
+    ) -> E::Map {
         let algorithm = ConvAlgorithm::Im2col;
         let [keeping, halving] = Self::pools();
         match stage {
             0 => {
-                let x = pass.block(&self.strided, x);
-                pass.max_pool(keeping, algorithm, x)
+                let x = executor.block(&self.strided, x);
+                executor.max_pool(keeping, algorithm, x)
             }
             _ => {
-                let narrow = pass.block(&self.narrow, x.clone());
-                let wide = pass.block(&self.wide, x.clone());
-                let both = pass.side_by_side(vec![narrow.clone(), wide]);
-                let both = pass.block(&self.pointwise, both);
-                let narrow = pass.max_pool(halving, algorithm, narrow);
-                let narrow = pass.depthwise(&self.depthwise, narrow);
-                let sum = pass.sum(both, narrow, Activation::Relu);
-                pass.depthwise(&self.down, sum)
+                let narrow = executor.block(&self.narrow, x.clone());
+                let wide = executor.block(&self.wide, x.clone());
+                let both = executor.concat_channels(vec![narrow.clone(), wide]);
+                let both = executor.block(&self.pointwise, both);
+                let narrow = executor.max_pool(halving, algorithm, narrow);
+                let narrow = executor.block(&self.depthwise, narrow);
+                let sum = executor.sum(both, narrow, Activation::Relu);
+                executor.block(&self.down, sum)
             }
         }
     }
 }
 
-/// Maps and gradients by plain autodiff.
-fn by_autodiff<N: Stages<AB> + AutodiffModule<AB>>(
+/// Maps and gradients by autodiff.
+fn eager_gradients<N: Stages<AB> + AutodiffModule<AB>>(
     network: &N,
     images: Tensor<B, 4>,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let maps = network.run(Tensor::from_inner(images), &mut Direct::default());
+    let maps = network.run(Tensor::from_inner(images), &mut EagerExecutor::default());
     let loss = (maps.clone() * wave(maps.dims(), 0.9)).sum();
     let gradients = GradientsParams::from_grads(loss.backward(), network);
     (values(maps), in_order(&gradients, network))
 }
 
-fn recorded<N: Stages<AB> + AutodiffModule<AB>>(
+/// Maps and gradients by a taped forward pass.
+fn taped_gradients<N: Stages<AB> + AutodiffModule<AB>>(
     network: &N,
     images: Tensor<B, 4>,
     recompute: bool,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let (maps, recording) = Recording::new(network, images, recompute);
+    let (maps, forward) = TapedForward::new(network, images, recompute);
     let mut gradients = GradientsParams::new();
-    recording.backward(wave(maps.dims(), 0.9), &mut gradients);
+    forward.backward(wave(maps.dims(), 0.9), &mut gradients);
     (values(maps), in_order(&gradients, network))
 }
 
 #[test]
-fn recorded_gradients_of_every_layer_are_autodiffs_for_every_number_of_parts() {
-    let network = Every::new();
-    // Fewer images than threads, and parts of different sizes.
+fn taped_gradients_of_every_layer_equal_autodiffs_for_every_number_of_shards() {
+    let network = EveryLayer::new();
+    // Fewer images than threads, and shards of different sizes.
     for images in [1, 2, 5] {
         let images = wave([images, 22, 18, 3], 1.3);
-        let (maps, expected) = by_autodiff(&network, images.clone());
+        let (maps, expected) = eager_gradients(&network, images.clone());
         for threads in [1, 2, 3] {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
@@ -194,7 +200,7 @@ fn recorded_gradients_of_every_layer_are_autodiffs_for_every_number_of_parts() {
             for recompute in [false, true] {
                 let what = format!("{threads} threads, recompute {recompute}");
                 let (found, gradients) =
-                    pool.install(|| recorded(&network, images.clone(), recompute));
+                    pool.install(|| taped_gradients(&network, images.clone(), recompute));
                 assert_close(&what, &found, &maps, TOLERANCE);
                 assert_eq!(gradients.len(), expected.len());
                 for (found, expected) in gradients.iter().zip(&expected) {
@@ -206,15 +212,15 @@ fn recorded_gradients_of_every_layer_are_autodiffs_for_every_number_of_parts() {
 }
 
 #[test]
-fn recorded_gradients_of_a_network_are_autodiffs_on_both_paths() {
-    // The larger networks are compared with the originals, recorded too.
+fn taped_gradients_of_a_network_equal_autodiffs_with_both_algorithms() {
+    // The reference tests compare the larger networks, taped as well, with the originals.
     for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Backend] {
         let network = Conv4::<AB>::new(algorithm, &Default::default());
         let images: Tensor<B, 4> = wave([3, 32, 32, 3], 1.3);
-        let (maps, expected) = by_autodiff(&network, images.clone());
+        let (maps, expected) = eager_gradients(&network, images.clone());
         for recompute in [false, true] {
             let what = format!("{algorithm:?}, recompute {recompute}");
-            let (found, gradients) = recorded(&network, images.clone(), recompute);
+            let (found, gradients) = taped_gradients(&network, images.clone(), recompute);
             assert_close(&what, &found, &maps, TOLERANCE);
             assert_eq!(gradients.len(), expected.len());
             for (found, expected) in gradients.iter().zip(&expected) {
@@ -225,35 +231,35 @@ fn recorded_gradients_of_a_network_are_autodiffs_on_both_paths() {
 }
 
 #[test]
-fn gradient_of_a_tracked_input_is_autodiffs() {
-    let network = Every::new();
+fn gradient_of_a_tracked_input_equals_autodiffs() {
+    let network = EveryLayer::new();
     let images: Tensor<B, 4> = wave([3, 14, 14, 3], 1.3);
     let input = Tensor::<AB, 4>::from_inner(images.clone()).require_grad();
-    let maps = network.run(input.clone(), &mut Direct::default());
+    let maps = network.run(input.clone(), &mut EagerExecutor::default());
     let found = (maps.clone() * wave(maps.dims(), 0.9)).sum().backward();
     let expected = values(input.grad(&found).unwrap());
 
-    let mut recorder = Recorder::<AB>::new(Keeps::Record);
-    let input = recorder.input(cut(images, ConvAlgorithm::Im2col), true);
+    let mut tape = Tape::<AB>::new(TapeMode::Record);
+    let input = tape.input(shard(images, ConvAlgorithm::Im2col), true);
     let start = input.index();
-    let output = network.run(input, &mut recorder).index();
-    let of_output = cut(wave(maps.dims(), 0.9), ConvAlgorithm::Im2col);
-    let found = recorder.backward(start, output, of_output, &mut GradientsParams::new());
+    let output = network.run(input, &mut tape).index();
+    let output_gradient = shard(wave(maps.dims(), 0.9), ConvAlgorithm::Im2col);
+    let found = tape.backward(start, output, output_gradient, &mut GradientsParams::new());
     let found: Vec<f64> = found.unwrap().into_iter().flat_map(values).collect();
     assert_close("input", &found, &expected, TOLERANCE);
 }
 
 #[test]
-fn running_statistics_take_a_batch_once_whether_or_not_stages_are_computed_anew() {
+fn running_statistics_include_a_batch_once_with_and_without_recomputation() {
     let statistics = |norm: &BatchNorm<AB>| {
         [&norm.running_mean, &norm.running_var].map(|state| values(state.value_sync()))
     };
     let start = Conv4::<AB>::new(ConvAlgorithm::Im2col, &Default::default());
-    let after = |pass: &dyn Fn(&Conv4<AB>)| {
-        // A record has statistics of its own, a clone shares them.
+    let after = |forward: &dyn Fn(&Conv4<AB>)| {
+        // A clone would share its running statistics; a record has a copy.
         let network = Conv4::<AB>::new(ConvAlgorithm::Im2col, &Default::default());
         let network = network.load_record(start.clone().into_record());
-        pass(&network);
+        forward(&network);
         let mut found = BTreeMap::new();
         for (i, norm) in network.norms().enumerate() {
             found.insert(i, statistics(norm));
@@ -261,9 +267,9 @@ fn running_statistics_take_a_batch_once_whether_or_not_stages_are_computed_anew(
         found
     };
     let images: Tensor<B, 4> = wave([4, 32, 32, 3], 1.3);
-    let expected = after(&|network| drop(by_autodiff(network, images.clone())));
+    let expected = after(&|network| drop(eager_gradients(network, images.clone())));
     for recompute in [false, true] {
-        let found = after(&|network| drop(recorded(network, images.clone(), recompute)));
+        let found = after(&|network| drop(taped_gradients(network, images.clone(), recompute)));
         for (i, expected) in &expected {
             for (found, expected) in found[i].iter().zip(expected) {
                 assert_close(&format!("block {i}"), found, expected, TOLERANCE);

@@ -1,9 +1,9 @@
-//! What follows a batch norm.
+//! Activation functions.
 
 use burn::tensor::{Tensor, TensorPrimitive, activation::relu, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-/// Where ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
+/// The value at which ReLU6 saturates (Krizhevsky 2010; MobileNetV2, Sandler et al. 2018).
 const RELU6_CEILING: f32 = 6.0;
 
 /// The function applied to each value of a map.
@@ -12,9 +12,9 @@ pub enum Activation {
     /// max(x, 0); the slope at 0 is 0.
     #[default]
     Relu,
-    /// min(max(x, 0), 6); the slope at 0 and at 6 is 0, as PyTorch's `hardtanh` has it.
+    /// min(max(x, 0), 6); the slope at 0 and at 6 is 0, as in PyTorch's `hardtanh`.
     Relu6,
-    /// x itself.
+    /// The identity.
     None,
 }
 
@@ -24,7 +24,7 @@ impl Activation {
         match self {
             Self::Relu => relu(x),
             Self::Relu6 => {
-                // A clamp would let gradients through at exactly 6.
+                // A clamp would pass gradients at exactly 6.
                 let x = relu(x);
                 let saturated = x.clone().greater_equal_elem(RELU6_CEILING);
                 x.mask_fill(saturated, RELU6_CEILING)
@@ -33,29 +33,29 @@ impl Activation {
         }
     }
 
-    /// The gradient of its input, given its output and the gradient of that.
+    /// The gradient of the input, given the output and its gradient.
     pub(in crate::model) fn gradient<B: Backend, const D: usize>(
         self,
         output: Tensor<B, D>,
-        of_output: Tensor<B, D>,
+        output_gradient: Tensor<B, D>,
     ) -> Tensor<B, D> {
         match self {
-            Self::Relu => relu_gradient(output, of_output),
+            Self::Relu => relu_gradient(output, output_gradient),
             Self::Relu6 => {
                 let saturated = output.clone().greater_equal_elem(RELU6_CEILING);
-                relu_gradient(output, of_output).mask_fill(saturated, 0.0)
+                relu_gradient(output, output_gradient).mask_fill(saturated, 0.0)
             }
-            Self::None => of_output,
+            Self::None => output_gradient,
         }
     }
 }
 
 fn relu_gradient<B: Backend, const D: usize>(
     output: Tensor<B, D>,
-    of_output: Tensor<B, D>,
+    output_gradient: Tensor<B, D>,
 ) -> Tensor<B, D> {
     let primitive = |tensor: Tensor<B, D>| tensor.into_primitive().tensor();
-    let gradient = B::relu_backward(primitive(output), primitive(of_output));
+    let gradient = B::relu_backward(primitive(output), primitive(output_gradient));
     Tensor::from_primitive(TensorPrimitive::Float(gradient))
 }
 
@@ -68,7 +68,7 @@ mod tests {
     type AB = Autodiff<burn_flex::Flex>;
 
     #[test]
-    fn relu6_clips_at_both_ends_and_has_no_slope_there() {
+    fn relu6_clips_at_both_ends_with_slope_zero() {
         let x = [-1.0, 0.0, 0.5, 5.5, 6.0, 7.0];
         let x = Tensor::<AB, 1>::from_floats(x, &Default::default()).require_grad();
         let y = Activation::Relu6.forward(x.clone());

@@ -20,16 +20,16 @@ pub struct BatchNormConfig {
     /// Weight of a batch in the running statistics, 0 to 1.
     #[config(default = 0.1)]
     pub momentum: f64,
-    /// Whether the layer keeps to its running statistics in training, too.
+    /// Whether the layer uses its running statistics in training too.
     #[config(default = false)]
     pub frozen: bool,
 }
 
 /// Batch norm: y = γ (x − μ) / √(σ² + ε) + β for each channel (Ioffe & Szegedy 2015, algorithm 1).
 ///
-/// In training (the backend tracks gradients) μ and σ² are the batch's mean and biased variance;
-/// the running statistics take the mean and the *unbiased* variance, as in PyTorch. Otherwise, and
-/// always where the layer is frozen, μ and σ² are the running statistics, and nothing moves them.
+/// In training (the backend tracks gradients) μ and σ² are the batch's mean and biased variance; the
+/// running statistics are updated with the mean and the *unbiased* variance, as in PyTorch. Otherwise,
+/// and always if the layer is frozen, μ and σ² are the running statistics, which stay unchanged.
 #[derive(Module, Debug)]
 pub struct BatchNorm<B: Backend> {
     /// γ, `[C]`.
@@ -62,14 +62,14 @@ impl BatchNormConfig {
 }
 
 impl<B: Backend> BatchNorm<B> {
-    /// Whether a pass on `device` normalises by the batch's statistics: in training, unless the
-    /// layer is frozen.
+    /// Whether a forward pass on `device` uses the batch's statistics: in training, unless the layer is
+    /// frozen.
     pub fn uses_batch(&self, device: &B::Device) -> bool {
         !self.frozen && B::ad_enabled(device)
     }
 
-    /// Normalises `x` with the batch's statistics, sums taken by `algorithm`; where `updates`, the running
-    /// ones take them.
+    /// Normalises `x` with the batch's statistics. `algorithm` computes the sums;
+    /// `update_statistics`: whether to update the running statistics.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
@@ -78,13 +78,13 @@ impl<B: Backend> BatchNorm<B> {
         &self,
         x: Tensor<B, 4>,
         algorithm: ConvAlgorithm,
-        updates: bool,
+        update_statistics: bool,
     ) -> Tensor<B, 4> {
         let [n, h, w, c] = x.dims();
         let x = x.reshape([n * h * w, c]);
 
-        // The mean is subtracted as a constant. Its gradient is put back below, so that the
-        // backward pass does not push a whole map through the subtraction.
+        // The mean is subtracted as a constant, so that the backward pass does not process a whole map
+        // for the subtraction. The mean's gradient is added below.
         let mean = channel_means(x.clone().detach(), n, algorithm);
         let centred = x - mean.clone();
         let fixed = centred.clone().detach();
@@ -95,7 +95,7 @@ impl<B: Backend> BatchNorm<B> {
         let half_tracked = channel_means(centred.clone() * fixed, n, algorithm);
         let variance = half_tracked.clone() * 2.0 - half_tracked.detach();
 
-        if updates {
+        if update_statistics {
             self.update_running(mean, variance.clone().detach(), n * h * w);
         }
 
@@ -104,7 +104,7 @@ impl<B: Backend> BatchNorm<B> {
         (centred * scale + shift).reshape([n, h, w, c])
     }
 
-    /// The factor and the offset, `[C]` each, that normalise by the running statistics:
+    /// The factor and the offset, `[C]` each, of the normalisation with the running statistics:
     /// y = factor · x + offset.
     pub fn inference_affine(&self) -> (Tensor<B, 1>, Tensor<B, 1>) {
         let deviation = (self.running_var.value() + self.epsilon).sqrt();
@@ -113,7 +113,7 @@ impl<B: Backend> BatchNorm<B> {
         (factor, offset)
     }
 
-    /// Whether the layer keeps to its running statistics.
+    /// Whether the layer always uses its running statistics.
     pub(in crate::model) fn is_frozen(&self) -> bool {
         self.frozen
     }
@@ -123,7 +123,7 @@ impl<B: Backend> BatchNorm<B> {
         self.epsilon
     }
 
-    /// Moves the running statistics towards `mean` and the biased `variance`, `[1, C]` each, of
+    /// Updates the running statistics with the `mean` and the biased `variance`, `[1, C]` each, of
     /// `count` values per channel.
     pub(in crate::model) fn update_running(
         &self,
@@ -131,7 +131,7 @@ impl<B: Backend> BatchNorm<B> {
         variance: Tensor<B, 2>,
         count: usize,
     ) {
-        // A single value has no unbiased variance; its biased one, 0, stands in.
+        // The unbiased variance of a single value is undefined; its biased variance, 0, is used.
         let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
         let blend = |running: &RunningState<Tensor<B, 1>>, batch: Tensor<B, 2>| {
             let kept = running.value_sync() * (1.0 - self.momentum);
@@ -152,12 +152,12 @@ fn channel_means<B: Backend>(
     channel_sums(x, images, algorithm) / rows as f64
 }
 
-/// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`. Single-precision sums run over
-/// one image at a time, which bounds their error.
+/// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`. Every image is summed
+/// separately, which bounds the error of single-precision sums.
 ///
-/// By rows it is a product with ones, whose gradient is an outer product, one pass over memory. Burn's
-/// own kernels sum: GPUs may round the factors of products to ten bits (TF32), and fuse sums with what
-/// is summed.
+/// [`ConvAlgorithm::Im2col`] multiplies by a row of ones: the gradient is an outer product, one pass
+/// over memory. [`ConvAlgorithm::Backend`] sums: GPUs may round the factors of products to ten bits
+/// (TF32), and fuse a sum with its operand's computation.
 pub(in crate::model) fn channel_sums<B: Backend>(
     x: Tensor<B, 2>,
     images: usize,
@@ -186,7 +186,7 @@ mod tests {
     const GAMMA: [f64; 2] = [1.5, -0.7];
     const BETA: [f64; 2] = [0.2, 0.4];
 
-    /// Far from zero, so that a variance taken as E[x²] − E[x]² would be visibly off.
+    /// Far from zero, where a variance computed as E[x²] − E[x]² has a visible error.
     fn input() -> Vec<f64> {
         (0..24)
             .map(|i| 5.0 + (i as f64 * 1.7).sin() * (1.0 + i as f64 / 24.0))
@@ -217,7 +217,7 @@ mod tests {
         Tensor::from_data(TensorData::new(values, SHAPE), &Default::default())
     }
 
-    /// Mean and biased variance of the values of channel `c`, every second one.
+    /// Mean and biased variance of channel `c`, which is every second value.
     fn moments(x: &[f64], c: usize) -> (f64, f64) {
         let values: Vec<f64> = x.iter().skip(c).step_by(2).copied().collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -250,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn training_output_is_the_formula() {
+    fn training_output_equals_the_formula() {
         let output = normalised(&layer(), tensor(&input()));
         assert_close(output.into_data(), &expected(&input()), 1e-5);
     }
 
     #[test]
-    fn gradients_are_finite_differences_of_the_formula() {
+    fn gradients_equal_finite_differences_of_the_formula() {
         let layer = layer();
         let x = tensor(&input()).require_grad();
         let loss = (normalised(&layer, x.clone()) * tensor(&probe())).sum();
@@ -274,19 +274,19 @@ mod tests {
         let slopes: Vec<f64> = (0..24).map(slope).collect();
         assert_close(x.grad(&gradients).unwrap().into_data(), &slopes, 2e-5);
 
-        let (mut by_gamma, mut by_beta) = ([0.0; 2], [0.0; 2]);
+        let (mut gamma_gradient, mut beta_gradient) = ([0.0; 2], [0.0; 2]);
         for (i, (y, p)) in expected(&input()).iter().zip(probe()).enumerate() {
-            by_gamma[i % 2] += p * (y - BETA[i % 2]) / GAMMA[i % 2];
-            by_beta[i % 2] += p;
+            gamma_gradient[i % 2] += p * (y - BETA[i % 2]) / GAMMA[i % 2];
+            beta_gradient[i % 2] += p;
         }
         let gamma = layer.weight.val().grad(&gradients).unwrap();
         let beta = layer.bias.val().grad(&gradients).unwrap();
-        assert_close(gamma.into_data(), &by_gamma, 2e-5);
-        assert_close(beta.into_data(), &by_beta, 2e-5);
+        assert_close(gamma.into_data(), &gamma_gradient, 2e-5);
+        assert_close(beta.into_data(), &beta_gradient, 2e-5);
     }
 
     #[test]
-    fn running_statistics_take_a_tenth_of_the_mean_and_of_the_unbiased_variance() {
+    fn running_statistics_move_a_tenth_towards_the_mean_and_the_unbiased_variance() {
         let layer = layer();
         normalised(&layer, tensor(&input()));
         let moments = [moments(&input(), 0), moments(&input(), 1)];
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn inference_affine_normalises_by_the_running_statistics() {
+    fn inference_affine_uses_the_running_statistics() {
         let layer = layer();
         normalised(&layer, tensor(&input()));
         let (mean, variance) = moments(&input(), 1);

@@ -1,15 +1,12 @@
 //! Convolution without bias on channels-last feature maps.
 
-use super::{
-    ConvAlgorithm, Padding,
-    initial_weights::draw,
-    windows::{Windows, as_rows},
-};
 use burn::{
     config::Config,
     module::{Module, Param},
-    tensor::{Distribution, Tensor, backend::Backend, module::conv2d},
+    tensor::{Distribution, Tensor, backend::Backend},
 };
+
+use super::{ConvAlgorithm, Padding, conv_kernel::ConvKernel, initial_weights::draw};
 
 /// Configuration of a [`Convolution`] with a square kernel.
 #[derive(Config, Debug)]
@@ -29,32 +26,53 @@ pub struct ConvolutionConfig {
     /// How it is computed.
     #[config(default = "ConvAlgorithm::Im2col")]
     pub algorithm: ConvAlgorithm,
+    /// Whether every channel is convolved with its own filter (MobileNet, Howard et al. 2017, eq. 3).
+    /// The output then has as many channels as the input.
+    #[config(default = false)]
+    pub depthwise: bool,
 }
 
 /// Convolution without bias, `[N, H, W, C_in]` → `[N, H', W', C_out]`.
 #[derive(Module, Debug)]
 pub struct Convolution<B: Backend> {
-    /// The kernel, `[k, k, C_in, C_out]`; PyTorch has `[C_out, C_in, k, k]`.
+    /// The kernel, `[k, k, C_in, C_out]` (PyTorch: `[C_out, C_in, k, k]`); of a depthwise convolution
+    /// `[k, k, 1, C]` (PyTorch: `[C, 1, k, k]`).
     pub weight: Param<Tensor<B, 4>>,
-    stride: usize,
     #[module(skip)]
-    padding: Padding,
-    #[module(skip)]
-    algorithm: ConvAlgorithm,
+    kernel: ConvKernel,
 }
 
 impl ConvolutionConfig {
-    /// The layer with He's normal initialisation, N(0, 2 / (k²·C_in)): it keeps the variance of
-    /// activations through layers of ReLU (He et al. 2015, eq. 10).
+    /// A depthwise convolution of `channels` channels.
+    pub fn depthwise(channels: usize, kernel_size: usize) -> Self {
+        Self::new(channels, channels, kernel_size).with_depthwise(true)
+    }
+
+    /// The layer with He's normal initialisation, N(0, 2 / fan_in), which keeps the variance of
+    /// activations through layers of ReLU (He et al. 2015, eq. 10). fan_in is the number of inputs of
+    /// an output: k²·C_in, or k² if depthwise.
+    ///
+    /// # Panics
+    /// If it is depthwise and `channels_in` differs from `channels_out`.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Convolution<B> {
         let k = self.kernel_size;
-        let fan_in = k * k * self.channels_in;
+        let inputs = match self.depthwise {
+            true => {
+                assert_eq!(self.channels_in, self.channels_out, "depthwise channels");
+                1
+            }
+            false => self.channels_in,
+        };
+        let fan_in = k * k * inputs;
         let he = Distribution::Normal(0.0, (2.0 / fan_in as f64).sqrt());
         Convolution {
-            weight: draw([k, k, self.channels_in, self.channels_out], he, device),
-            stride: self.stride,
-            padding: self.padding,
-            algorithm: self.algorithm,
+            weight: draw([k, k, inputs, self.channels_out], he, device),
+            kernel: ConvKernel {
+                stride: self.stride,
+                padding: self.padding,
+                algorithm: self.algorithm,
+                depthwise: self.depthwise,
+            },
         }
     }
 }
@@ -67,185 +85,31 @@ impl<B: Backend> Convolution<B> {
     /// - output: `[N, H', W', C_out]` with H' = (H + zeros of the padding − k) / stride + 1,
     ///   rounded down
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.forward_with(x, self.weight.val())
+        self.kernel.forward(x, self.weight.val())
     }
 
-    /// Convolves `x` with every output channel scaled by `scale`, `[C_out]`: a following
-    /// channel-wise multiplication folded into the weights.
+    /// Convolves `x` and scales every output channel by `scale`, `[C_out]`: a subsequent channel-wise
+    /// multiplication folded into the weights.
     pub fn forward_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
-        self.forward_with(x, self.weight.val() * scale.unsqueeze())
+        self.kernel
+            .forward(x, self.weight.val() * scale.unsqueeze())
     }
 
-    fn forward_with(&self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.sliding().forward(x, weight)
-    }
-
-    /// How its kernel slides.
-    pub(in crate::model) fn sliding(&self) -> Sliding {
-        Sliding {
-            stride: self.stride,
-            padding: self.padding,
-            algorithm: self.algorithm,
-        }
-    }
-}
-
-/// A convolution with kernels `[k, k, C, O]`, without a kernel and so without a backend of its own.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::model) struct Sliding {
-    stride: usize,
-    padding: Padding,
-    algorithm: ConvAlgorithm,
-}
-
-/// A convolution of some kind, given its kernel.
-pub(in crate::model) trait Kernel: Copy + Send + Sync {
-    /// How it is computed.
-    fn algorithm(self) -> ConvAlgorithm;
-
-    /// Convolves `x` `[N, H, W, C]` with `weight`: `[N, H', W', O]`.
-    fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4>;
-
-    /// The gradients of `x`, where it is wanted, and of `weight` from that of the output; nothing
-    /// but `x` need be kept from the forward pass. Computed by [`ConvAlgorithm::Im2col`].
-    fn gradients<B: Backend>(
-        self,
-        x: Tensor<B, 4>,
-        weight: Tensor<B, 4>,
-        of_output: Tensor<B, 4>,
-        wants_x: bool,
-    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>);
-}
-
-impl Kernel for Sliding {
-    fn algorithm(self) -> ConvAlgorithm {
-        self.algorithm
-    }
-
-    fn forward<B: Backend>(self, x: Tensor<B, 4>, weight: Tensor<B, 4>) -> Tensor<B, 4> {
-        let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
-        match self.algorithm {
-            ConvAlgorithm::Backend if !windows.are_positions() => {
-                forward_native(&windows, x, weight)
-            }
-            _ => forward_rows(&windows, x, weight),
-        }
-    }
-
-    fn gradients<B: Backend>(
-        self,
-        x: Tensor<B, 4>,
-        weight: Tensor<B, 4>,
-        of_output: Tensor<B, 4>,
-        wants_x: bool,
-    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
-        let windows = Windows::new(&x, weight.dims()[0], self.stride, self.padding);
-        let of_weight = weight_gradient(&windows, x, of_output.clone(), weight.dims());
-        let of_x = wants_x.then(|| input_gradient(&windows, of_output, weight));
-        (of_x, of_weight)
-    }
-}
-
-fn forward_native<B: Backend>(
-    windows: &Windows,
-    x: Tensor<B, 4>,
-    weight: Tensor<B, 4>,
-) -> Tensor<B, 4> {
-    let x = x.permute([0, 3, 1, 2]);
-    let weight = weight.permute([3, 2, 0, 1]);
-    conv2d(x, weight, None, windows.options(1)).permute([0, 2, 3, 1])
-}
-
-fn forward_rows<B: Backend>(
-    windows: &Windows,
-    x: Tensor<B, 4>,
-    weight: Tensor<B, 4>,
-) -> Tensor<B, 4> {
-    let [_, _, channels_in, channels_out] = weight.dims();
-    let weight = as_matrix(weight);
-    let [h, w] = windows.output_size();
-    let piece = windows.piece::<B>(channels_in, &x.device());
-    let gather = piece.gather::<B>(&x.device());
-    let outputs = in_pieces(x, piece.images).into_iter().map(|x| {
-        let images = x.dims()[0];
-        let y = gather.columns(x).matmul(weight.clone());
-        y.reshape([images, h, w, channels_out])
-    });
-    concatenated(outputs.collect())
-}
-
-/// Columnsᵀ · gradient, summed over the pieces.
-fn weight_gradient<B: Backend>(
-    windows: &Windows,
-    x: Tensor<B, 4>,
-    of_output: Tensor<B, 4>,
-    shape: [usize; 4],
-) -> Tensor<B, 4> {
-    let piece = windows.piece::<B>(shape[2], &x.device());
-    let gather = piece.gather::<B>(&x.device());
-    let of_output = in_pieces(of_output, piece.images).into_iter();
-    let products = in_pieces(x, piece.images).into_iter().zip(of_output);
-    let products = products.map(|(x, of_output)| {
-        let columns = gather.columns(x);
-        columns.transpose().matmul(as_rows(of_output))
-    });
-    let sum = products.reduce(Tensor::add).expect("a batch has images");
-    sum.reshape(shape)
-}
-
-/// `[N, H', W', O]` → `[N, H, W, C]`.
-fn input_gradient<B: Backend>(
-    windows: &Windows,
-    of_output: Tensor<B, 4>,
-    weight: Tensor<B, 4>,
-) -> Tensor<B, 4> {
-    let [_, _, channels_in, channels_out] = weight.dims();
-    // A convolution too, of the gradient with the kernel turned by half a turn. It reads k²·O numbers
-    // for each position, the other way reads and writes k²·C.
-    let mirrored = windows.mirrored();
-    if let Some(mirrored) = mirrored.filter(|_| channels_out <= 2 * channels_in) {
-        let turned = weight.flip([0, 1]).swap_dims(2, 3);
-        return forward_rows(&mirrored, of_output, turned);
-    }
-    let device = of_output.device();
-    let weight = as_matrix(weight).transpose();
-    let piece = windows.piece::<B>(channels_in, &device);
-    let gather = piece.gather::<B>(&device);
-    let gradients = in_pieces(of_output, piece.images)
-        .into_iter()
-        .map(|of_output| {
-            let images = of_output.dims()[0];
-            gather.scatter(as_rows(of_output).matmul(weight.clone()), images)
-        });
-    concatenated(gradients.collect())
-}
-
-/// A kernel `[k, k, C, O]` as `[k·k·C, O]`.
-fn as_matrix<B: Backend>(weight: Tensor<B, 4>) -> Tensor<B, 2> {
-    let [k, _, channels_in, channels_out] = weight.dims();
-    weight.reshape([k * k * channels_in, channels_out])
-}
-
-/// A map in pieces of so many images.
-fn in_pieces<B: Backend>(map: Tensor<B, 4>, images: usize) -> Vec<Tensor<B, 4>> {
-    match images >= map.dims()[0] {
-        true => vec![map],
-        false => map.split(images, 0),
-    }
-}
-
-fn concatenated<B: Backend>(mut pieces: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
-    match pieces.len() {
-        1 => pieces.remove(0),
-        _ => Tensor::cat(pieces, 0),
+    /// Its arithmetic.
+    pub(in crate::model) fn kernel(&self) -> ConvKernel {
+        self.kernel
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::{backend::Autodiff, tensor::TensorData};
+    use burn::{
+        backend::Autodiff,
+        tensor::{TensorData, Tolerance},
+    };
 
     use super::*;
+    use crate::model::layers::im2col::WindowGeometry;
 
     type AB = Autodiff<burn_flex::Flex>;
 
@@ -254,12 +118,12 @@ mod tests {
             .with_stride(stride)
             .with_padding(padding)
             .init(&Default::default());
-        // Drawn now, so that a clone has the same weights.
+        // Materialises the lazy parameter, so that a clone has the same weights.
         layer.weight.val();
         layer
     }
 
-    /// Numbers in [−1, 1] that no other test's draws can disturb.
+    /// A wave of numbers in [−1, 1], independent of other tests' random numbers.
     fn wave(shape: [usize; 4]) -> Tensor<AB, 4> {
         let count = shape.iter().product::<usize>();
         let wave: Vec<f32> = (0..count).map(|i| (i as f32 * 1.3).sin()).collect();
@@ -279,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn both_paths_agree_in_value_and_gradient() {
+    fn both_algorithms_agree_in_value_and_gradient() {
         for (kernel, stride, padding) in [
             (1, 1, Padding::Symmetric(0)),
             (1, 2, Padding::Symmetric(0)),
@@ -290,72 +154,29 @@ mod tests {
             (1, 1, Padding::Same),
             (3, 2, Padding::Same),
         ] {
-            let columns = layer(kernel, stride, padding);
-            let mut native = columns.clone();
-            native.algorithm = ConvAlgorithm::Backend;
-            // An even side makes TensorFlow's padding uneven, an odd one even.
+            let im2col = layer(kernel, stride, padding);
+            let mut native = im2col.clone();
+            native.kernel.algorithm = ConvAlgorithm::Backend;
+            // An even side makes TensorFlow's padding uneven, an odd side even.
             let pairs = [8, 9].into_iter().flat_map(|side| {
-                let own = results(&columns, side).into_iter();
+                let own = results(&im2col, side).into_iter();
                 own.zip(results(&native, side))
             });
             for (own, burns) in pairs {
                 assert_eq!(own.shape, burns.shape);
-                own.assert_approx_eq::<f32>(&burns, burn::tensor::Tolerance::absolute(1e-4));
+                own.assert_approx_eq::<f32>(&burns, Tolerance::absolute(1e-4));
             }
         }
     }
 
     #[test]
-    fn gradients_by_rows_are_autodiffs_whole_and_in_pieces() {
-        let (one, none) = (Padding::Symmetric(1), Padding::Symmetric(0));
-        for (kernel, stride, padding, channels, images, side) in [
-            // In pieces of one, of two and a rest, and whole.
-            (3, 1, one, [8, 8], 3, 9),
-            (3, 1, one, [8, 16], 5, 5),
-            (3, 1, one, [32, 128], 3, 2),
-            (3, 1, one, [32, 40], 3, 2),
-            (3, 2, one, [8, 24], 5, 9),
-            (3, 2, Padding::Same, [3, 8], 5, 8),
-            (5, 1, none, [4, 3], 3, 9),
-            (1, 2, none, [6, 20], 3, 7),
-            (1, 1, none, [6, 20], 3, 7),
-        ] {
-            let [channels_in, channels_out] = channels;
-            let layer = ConvolutionConfig::new(channels_in, channels_out, kernel)
-                .with_stride(stride)
-                .with_padding(padding)
-                .init::<AB>(&Default::default());
-            let x = wave([images, side, side, channels_in]).require_grad();
-            let y = layer.forward(x.clone());
-            let of_output = wave(y.dims());
-            let found = (y * of_output.clone()).sum().backward();
-            let (of_x, of_weight) = layer.sliding().gradients(
-                x.clone().inner(),
-                layer.weight.val().inner(),
-                of_output.inner(),
-                true,
-            );
-            let expected = [
-                x.grad(&found).unwrap(),
-                layer.weight.val().grad(&found).unwrap(),
-            ];
-            for (own, autodiffs) in [of_x.unwrap(), of_weight].into_iter().zip(expected) {
-                own.into_data().assert_approx_eq::<f32>(
-                    &autodiffs.into_data(),
-                    burn::tensor::Tolerance::absolute(1e-3),
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn pointwise_convolution_is_burns() {
+    fn pointwise_convolution_equals_burns() {
         let layer = layer(1, 1, Padding::Symmetric(0));
         let [own, ..] = results(&layer, 4);
         let x = wave([2, 4, 6, 5]);
-        let windows = Windows::new(&x, 1, 1, Padding::Symmetric(0));
-        let burns = forward_native(&windows, x, layer.weight.val());
-        own.assert_approx_eq::<f32>(&burns.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+        let windows = WindowGeometry::new(&x, 1, 1, Padding::Symmetric(0));
+        let burns = windows.conv2d(x, layer.weight.val(), 1);
+        own.assert_approx_eq::<f32>(&burns.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -366,10 +187,7 @@ mod tests {
         let scale = Tensor::<AB, 1>::random([7], Distribution::Default, &device);
         let expected = layer.forward(x.clone()) * scale.clone().unsqueeze();
         let found = layer.forward_scaled(x, scale).into_data();
-        found.assert_approx_eq::<f32>(
-            &expected.into_data(),
-            burn::tensor::Tolerance::absolute(1e-5),
-        );
+        found.assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]

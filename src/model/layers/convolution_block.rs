@@ -6,10 +6,7 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
-use super::{
-    Activation, BatchNorm, BatchNormConfig, ConvAlgorithm, Convolution, ConvolutionConfig,
-    DepthwiseConvolution, DepthwiseConvolutionConfig, convolution::Kernel,
-};
+use super::{Activation, BatchNorm, BatchNormConfig, Convolution, ConvolutionConfig};
 
 /// Configuration of a [`ConvolutionBlock`].
 #[derive(Config, Debug)]
@@ -22,34 +19,15 @@ pub struct ConvolutionBlockConfig {
     /// Weight of a batch in the running statistics of the batch norm, 0 to 1.
     #[config(default = 0.1)]
     pub momentum: f64,
-    /// What follows the batch norm.
+    /// The activation after the batch norm.
     #[config(default = "Activation::Relu")]
     pub activation: Activation,
-    /// Whether the batch norm keeps to its running statistics in training, too.
+    /// Whether the batch norm uses its running statistics in training too.
     #[config(default = false)]
     pub freeze_batch_norm: bool,
 }
 
-/// Configuration of a [`DepthwiseBlock`].
-#[derive(Config, Debug)]
-pub struct DepthwiseBlockConfig {
-    /// The convolution.
-    pub convolution: DepthwiseConvolutionConfig,
-    /// ε of the batch norm.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-    /// Weight of a batch in the running statistics of the batch norm, 0 to 1.
-    #[config(default = 0.1)]
-    pub momentum: f64,
-    /// What follows the batch norm.
-    #[config(default = "Activation::Relu")]
-    pub activation: Activation,
-    /// Whether the batch norm keeps to its running statistics in training, too.
-    #[config(default = false)]
-    pub freeze_batch_norm: bool,
-}
-
-/// Activation of the batch norm of a convolution, `[N, H, W, C_in]` → `[N, H', W', C_out]`.
+/// Convolution, batch norm and activation, `[N, H, W, C_in]` → `[N, H', W', C_out]`.
 #[derive(Module, Debug)]
 pub struct ConvolutionBlock<B: Backend> {
     /// The convolution.
@@ -60,19 +38,8 @@ pub struct ConvolutionBlock<B: Backend> {
     pub(in crate::model) activation: Activation,
 }
 
-/// Activation of the batch norm of a depthwise convolution, `[N, H, W, C]` → `[N, H', W', C]`.
-#[derive(Module, Debug)]
-pub struct DepthwiseBlock<B: Backend> {
-    /// The convolution.
-    pub conv: DepthwiseConvolution<B>,
-    /// The batch norm.
-    pub bn: BatchNorm<B>,
-    #[module(skip)]
-    pub(in crate::model) activation: Activation,
-}
-
 impl ConvolutionBlockConfig {
-    /// The block with its layers' own initialisations.
+    /// The block with the default initialisation of its layers.
     pub fn init<B: Backend>(&self, device: &B::Device) -> ConvolutionBlock<B> {
         ConvolutionBlock {
             conv: self.convolution.init(device),
@@ -86,110 +53,35 @@ impl ConvolutionBlockConfig {
     }
 }
 
-impl DepthwiseBlockConfig {
-    /// The block with its layers' own initialisations.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> DepthwiseBlock<B> {
-        DepthwiseBlock {
-            conv: self.convolution.init(device),
-            bn: BatchNormConfig::new(self.convolution.channels)
-                .with_epsilon(self.epsilon)
-                .with_momentum(self.momentum)
-                .with_frozen(self.freeze_batch_norm)
-                .init(device),
-            activation: self.activation,
-        }
-    }
-}
-
 impl<B: Backend> ConvolutionBlock<B> {
-    /// Applies the block: with the batch's statistics in training, else (and where the batch norm
-    /// is frozen) with the running statistics folded into the convolution's weights, through which
-    /// the gradients of the weights, γ and β are those of the layers one after the other.
+    /// Applies the block. In training it uses the batch's statistics. Otherwise, or if the batch norm
+    /// is frozen, the running statistics are folded into the convolution's weights; the gradients of
+    /// the weights, γ and β are the same as without folding.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C_in]`
     /// - output: `[N, H', W', C_out]`
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation
-            .forward(normalised(&self.conv, &self.bn, x, true))
+        self.activation.forward(self.normalised(x, true))
     }
 
-    /// The same for a batch that the running statistics have taken before.
-    pub(in crate::model) fn forward_again(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation
-            .forward(normalised(&self.conv, &self.bn, x, false))
-    }
-}
-
-impl<B: Backend> DepthwiseBlock<B> {
-    /// Applies the block as [`ConvolutionBlock::forward`] does.
-    ///
-    /// # Shapes
-    /// - `x`: `[N, H, W, C]`
-    /// - output: `[N, H', W', C]`
-    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation
-            .forward(normalised(&self.conv, &self.bn, x, true))
+    /// Applies the block to a batch that the running statistics already include.
+    pub(in crate::model) fn recompute(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.activation.forward(self.normalised(x, false))
     }
 
-    /// The same for a batch that the running statistics have taken before.
-    pub(in crate::model) fn forward_again(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.activation
-            .forward(normalised(&self.conv, &self.bn, x, false))
-    }
-}
-
-fn normalised<B: Backend>(
-    convolution: &impl Convolve<B>,
-    batch_norm: &BatchNorm<B>,
-    x: Tensor<B, 4>,
-    updates_statistics: bool,
-) -> Tensor<B, 4> {
-    match batch_norm.uses_batch(&x.device()) {
-        true => batch_norm.normalised(
-            convolution.convolve(x),
-            convolution.algorithm(),
-            updates_statistics,
-        ),
-        false => {
-            let (factor, offset) = batch_norm.inference_affine();
-            convolution.convolve_scaled(x, factor) + offset.unsqueeze()
+    fn normalised(&self, x: Tensor<B, 4>, update_statistics: bool) -> Tensor<B, 4> {
+        match self.bn.uses_batch(&x.device()) {
+            true => self.bn.normalised(
+                self.conv.forward(x),
+                self.conv.kernel().algorithm,
+                update_statistics,
+            ),
+            false => {
+                let (factor, offset) = self.bn.inference_affine();
+                self.conv.forward_scaled(x, factor) + offset.unsqueeze()
+            }
         }
-    }
-}
-
-/// What the two blocks need of their convolutions.
-trait Convolve<B: Backend> {
-    fn algorithm(&self) -> ConvAlgorithm;
-    fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4>;
-    fn convolve_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4>;
-}
-
-impl<B: Backend> Convolve<B> for Convolution<B> {
-    fn algorithm(&self) -> ConvAlgorithm {
-        self.sliding().algorithm()
-    }
-
-    fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.forward(x)
-    }
-
-    fn convolve_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
-        self.forward_scaled(x, scale)
-    }
-}
-
-impl<B: Backend> Convolve<B> for DepthwiseConvolution<B> {
-    fn algorithm(&self) -> ConvAlgorithm {
-        self.sliding().algorithm()
-    }
-
-    fn convolve(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.forward(x)
-    }
-
-    fn convolve_scaled(&self, x: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
-        self.forward_scaled(x, scale)
     }
 }
 
@@ -209,7 +101,7 @@ mod tests {
     const CHANNELS: usize = 2;
     const POSITIONS: usize = 12;
 
-    /// x `[1, 3, 4, 2]`, W `[1, 1, 2, 2]`, γ, β: all that has a gradient.
+    /// x `[1, 3, 4, 2]`, W `[1, 1, 2, 2]`, γ, β: everything with a gradient.
     type Inputs = [Vec<f64>; 4];
 
     const MEAN: [f64; CHANNELS] = [0.3, -0.2];
@@ -231,7 +123,7 @@ mod tests {
         (i as f64 * 0.9).cos()
     }
 
-    /// The block as plain loops: ReLU(γ (W x − μ) / √(σ² + ε) + β).
+    /// The block with plain loops: ReLU(γ (W x − μ) / √(σ² + ε) + β).
     fn expected([x, weight, gamma, beta]: &Inputs) -> Vec<f64> {
         let output = |i: usize| {
             let (row, c) = (i / CHANNELS * CHANNELS, i % CHANNELS);
@@ -268,8 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn gradients_of_a_frozen_block_are_finite_differences_of_the_formula() {
-        /// In double precision, and small enough to pass no kink of the ReLU.
+    fn gradients_of_a_frozen_block_equal_finite_differences_of_the_formula() {
+        /// In double precision, and too small to cross a kink of the ReLU.
         const STEP: f64 = 1e-6;
         /// Single precision: sums of 12 terms of size 1.
         const TOLERANCE: f64 = 1e-5;
@@ -308,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_leave_the_statistics_of_a_frozen_block_alone() {
+    fn forward_passes_keep_the_statistics_of_a_frozen_block() {
         let inputs = inputs();
         let block = frozen_block(&inputs);
         for _ in 0..2 {

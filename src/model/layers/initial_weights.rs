@@ -1,4 +1,5 @@
-//! Initial weights, drawn on the host: the same seed gives the same network on every backend.
+//! Initial weights. They are drawn on the host, so that a seed determines the same network on every
+//! backend.
 
 use std::cell::RefCell;
 
@@ -8,17 +9,17 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
 thread_local! {
-    /// Where the layers that this thread makes take their weights from.
+    /// The generator for the weights of layers that this thread creates.
     static DRAWS: RefCell<ChaCha12Rng> = RefCell::new(ChaCha12Rng::seed_from_u64(0));
 }
 
-/// Makes layers whose weights depend on `seed` and on the order in which they are made. Layers made
-/// outside of it continue a stream of seed 0.
-pub(in crate::model) fn with_seed<T>(seed: u64, make: impl FnOnce() -> T) -> T {
-    let before = DRAWS.replace(ChaCha12Rng::seed_from_u64(seed));
-    let made = make();
-    DRAWS.set(before);
-    made
+/// Runs `init` with weights that depend only on `seed` and on the order in which layers are created.
+/// Layers created outside of it draw from one stream of seed 0.
+pub(in crate::model) fn with_seed<T>(seed: u64, init: impl FnOnce() -> T) -> T {
+    let previous = DRAWS.replace(ChaCha12Rng::seed_from_u64(seed));
+    let layers = init();
+    DRAWS.set(previous);
+    layers
 }
 
 /// A parameter of f32 numbers drawn independently from `distribution`.
@@ -52,18 +53,18 @@ mod tests {
     }
 
     #[test]
-    fn weights_depend_on_the_seed_and_on_nothing_drawn_before() {
+    fn weights_depend_on_the_seed_only() {
         let first = values(1);
         assert_eq!(values(1), first);
         assert_ne!(values(2), first);
     }
 
     #[test]
-    fn weights_have_the_asked_for_spread() {
+    fn weights_have_the_standard_deviation_of_the_distribution() {
         let weights = values(3);
         let square: f64 = weights.iter().map(|&x| f64::from(x).powi(2)).sum();
-        let spread = (square / weights.len() as f64).sqrt();
-        // Of 2,000 draws the spread is known to 0.5/√4000 = 0.008; six times that.
-        assert!((spread - 0.5).abs() < 0.05, "{spread}");
+        let deviation = (square / weights.len() as f64).sqrt();
+        // The standard error for 2,000 draws is 0.5/√4000 = 0.008; the bound is six times that.
+        assert!((deviation - 0.5).abs() < 0.05, "{deviation}");
     }
 }

@@ -6,21 +6,21 @@ use burn::tensor::{
 
 use super::ConvAlgorithm;
 
-/// Max pooling over square windows; places outside the map never win, and of equal values the
-/// first in reading order takes the gradient.
+/// Max pooling over square windows. Positions outside the map are ignored. Of equal values the first in
+/// reading order gets the gradient.
 ///
 /// With `ceil_mode` every window must start on the map or its padding, which
-/// kernel − padding ≥ stride ensures; PyTorch drops a window that does not, Burn keeps it.
+/// kernel − padding ≥ stride ensures; PyTorch drops other windows, Burn keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool {
     /// Side of the window, in positions.
     pub kernel_size: usize,
     /// Step between windows, in positions.
     pub stride: usize,
-    /// Places put around the input, in positions.
+    /// Padding around the input, in positions.
     pub padding: usize,
-    /// Whether the last window may hang over the edge (PyTorch's `ceil_mode`). Else the positions
-    /// that fill no window are left out.
+    /// Whether the last window may extend over the edge (PyTorch's `ceil_mode`). Otherwise the
+    /// remaining positions that do not fill a window are ignored.
     pub ceil_mode: bool,
 }
 
@@ -30,16 +30,16 @@ impl MaxPool {
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H', W', C]` with H' = (H + 2·padding − k) / stride + 1, rounded up with
-    ///   `ceil_mode`, else down
+    ///   `ceil_mode`, otherwise down
     pub fn forward<B: Backend>(&self, x: Tensor<B, 4>, algorithm: ConvAlgorithm) -> Tensor<B, 4> {
         match algorithm {
-            ConvAlgorithm::Im2col => self.forward_rows(x),
-            ConvAlgorithm::Backend => self.forward_native(x),
+            ConvAlgorithm::Im2col => self.forward_im2col(x),
+            ConvAlgorithm::Backend => self.forward_backend(x),
         }
     }
 
     /// The maximum along the width, then along the height.
-    fn forward_rows<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    fn forward_im2col<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, _, c] = x.dims();
         let [w_out, h_out] = [along_width.windows, along_height.windows];
@@ -48,24 +48,25 @@ impl MaxPool {
         x.reshape([n, h_out, w_out, c])
     }
 
-    /// Pools `x` by rows and keeps who won.
-    pub(in crate::model) fn forward_with_winners<B: Backend>(
+    /// Pools `x` with [`ConvAlgorithm::Im2col`]. Also returns the position of each maximum.
+    pub(in crate::model) fn forward_with_argmax<B: Backend>(
         &self,
         x: Tensor<B, 4>,
-    ) -> (Tensor<B, 4>, Winners<B>) {
+    ) -> (Tensor<B, 4>, ArgmaxMask<B>) {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, w, c] = x.dims();
         let shape = [n, along_height.windows, along_width.windows, c];
-        let (x, by_width) = along_width.maxima_and_winners(x.reshape([n * h * w, c]));
-        let (x, by_height) = along_height.maxima_and_winners(x);
-        let winners = Winners {
-            axes: [(along_width, by_width), (along_height, by_height)],
+        let (x, width_masks) = along_width.maxima_and_masks(x.reshape([n * h * w, c]));
+        let (x, height_masks) = along_height.maxima_and_masks(x);
+        let mask = ArgmaxMask {
+            axes: [(along_width, width_masks), (along_height, height_masks)],
             shape: [n, h, w, c],
         };
-        (x.reshape(shape), winners)
+        (x.reshape(shape), mask)
     }
 
-    /// The width and then the height of maps `[n, h, w, _]`, the width already pooled.
+    /// The axes of maps `[n, h, w, _]` in the order of pooling: the width, then the height of the map
+    /// with pooled width.
     fn axes(&self, [n, h, w, _]: [usize; 4]) -> [Axis; 2] {
         let axis = |outer: usize, side: usize, inner: usize| {
             let room = side + 2 * self.padding - self.kernel_size;
@@ -85,7 +86,7 @@ impl MaxPool {
         [along_width, axis(n, h, along_width.windows)]
     }
 
-    fn forward_native<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    fn forward_backend<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         max_pool2d(
             x.permute([0, 3, 1, 2]),
             [self.kernel_size; 2],
@@ -98,8 +99,8 @@ impl MaxPool {
     }
 }
 
-/// One axis of a map of rows: `outer` positions of the axes before it, `side` positions along it,
-/// `inner` rows for each, of which a pool makes `windows` times `inner`.
+/// One axis of a map of rows: `outer` positions on the axes before it, `side` positions along it and
+/// `inner` rows for each. Pooling reduces the `side` positions to `windows`.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     pool: MaxPool,
@@ -112,52 +113,53 @@ struct Axis {
 impl Axis {
     /// The maximum of each window: `[outer · side · inner, C]` → `[outer · windows · inner, C]`.
     fn maxima<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
-        let places = (1..self.pool.kernel_size).map(|place| self.at(place, &rows));
-        places.fold(self.at(0, &rows), Tensor::max_pair)
+        let candidates = (1..self.pool.kernel_size).map(|tap| self.at(tap, &rows));
+        candidates.fold(self.at(0, &rows), Tensor::max_pair)
     }
 
-    /// The same, and for each place but the first where it is larger than all before it.
-    fn maxima_and_winners<B: Backend>(
+    /// The same, and for each tap but the first a mask of the windows in which it is larger than all
+    /// taps before it.
+    fn maxima_and_masks<B: Backend>(
         &self,
         rows: Tensor<B, 2>,
     ) -> (Tensor<B, 2>, Vec<Tensor<B, 2, Bool>>) {
         let mut maxima = self.at(0, &rows);
-        let mut winners = Vec::with_capacity(self.pool.kernel_size - 1);
-        for place in 1..self.pool.kernel_size {
-            let candidates = self.at(place, &rows);
+        let mut masks = Vec::with_capacity(self.pool.kernel_size - 1);
+        for tap in 1..self.pool.kernel_size {
+            let candidates = self.at(tap, &rows);
             let larger = maxima.clone().lower(candidates.clone());
             maxima = maxima.mask_where(larger.clone(), candidates);
-            winners.push(larger);
+            masks.push(larger);
         }
-        (maxima, winners)
+        (maxima, masks)
     }
 
-    /// The gradient of the rows from that of the maxima.
+    /// The gradient of the rows from the gradient of the maxima.
     fn gradient<B: Backend>(
         &self,
-        of_maxima: Tensor<B, 2>,
-        winners: Vec<Tensor<B, 2, Bool>>,
+        maxima_gradient: Tensor<B, 2>,
+        masks: Vec<Tensor<B, 2, Bool>>,
     ) -> Tensor<B, 2> {
-        let device = of_maxima.device();
+        let device = maxima_gradient.device();
         let rows = self.outer * self.side * self.inner;
-        let mut of_rows = Tensor::zeros([rows, of_maxima.dims()[1]], &device);
-        let mut left = of_maxima;
-        for (place, larger) in winners.into_iter().enumerate().rev() {
-            let earlier = left.clone().mask_fill(larger, 0.0);
-            of_rows = self.add(of_rows, place + 1, left - earlier.clone());
-            left = earlier;
+        let mut rows_gradient = Tensor::zeros([rows, maxima_gradient.dims()[1]], &device);
+        let mut remaining = maxima_gradient;
+        for (tap, larger) in masks.into_iter().enumerate().rev() {
+            let earlier = remaining.clone().mask_fill(larger, 0.0);
+            rows_gradient = self.add(rows_gradient, tap + 1, remaining - earlier.clone());
+            remaining = earlier;
         }
-        self.add(of_rows, 0, left)
+        self.add(rows_gradient, 0, remaining)
     }
 
-    /// `rows` with `values`, one for each window, added to what the windows see at `place`.
+    /// Adds `values`, one row per window, to the rows that the windows see at `tap`.
     fn add<B: Backend>(
         &self,
         rows: Tensor<B, 2>,
-        place: usize,
+        tap: usize,
         values: Tensor<B, 2>,
     ) -> Tensor<B, 2> {
-        match self.indices(place) {
+        match self.indices(tap) {
             None => rows + values,
             Some(indices) => {
                 let indices = as_tensor::<B>(indices, &rows.device());
@@ -166,9 +168,9 @@ impl Axis {
         }
     }
 
-    /// The row that each window sees at `place`.
-    fn at<B: Backend>(&self, place: usize, rows: &Tensor<B, 2>) -> Tensor<B, 2> {
-        match self.indices(place) {
+    /// The row that each window sees at `tap`.
+    fn at<B: Backend>(&self, tap: usize, rows: &Tensor<B, 2>) -> Tensor<B, 2> {
+        match self.indices(tap) {
             None => rows.clone(),
             Some(indices) => rows
                 .clone()
@@ -176,8 +178,8 @@ impl Axis {
         }
     }
 
-    /// The number of the row that each window sees at `place`; none where they are all the rows.
-    fn indices(&self, place: usize) -> Option<Vec<i32>> {
+    /// The index of the row that each window sees at `tap`; `None` if these are all rows in order.
+    fn indices(&self, tap: usize) -> Option<Vec<i32>> {
         let MaxPool {
             stride, padding, ..
         } = self.pool;
@@ -188,12 +190,12 @@ impl Axis {
             windows,
             ..
         } = *self;
-        if stride == 1 && place == padding && windows == side {
+        if stride == 1 && tap == padding && windows == side {
             return None;
         }
-        // A place outside the map is moved to the nearest inside, which the window also covers.
+        // A tap outside the map is moved to the nearest position inside, which the window also covers.
         let position = |window: usize| {
-            (window * stride + place)
+            (window * stride + tap)
                 .saturating_sub(padding)
                 .min(side - 1)
         };
@@ -209,21 +211,23 @@ fn as_tensor<B: Backend>(indices: Vec<i32>, device: &B::Device) -> Tensor<B, 1, 
     Tensor::from_data(TensorData::new(indices, [length]), device)
 }
 
-/// Which position won each window of a max pool.
-pub(in crate::model) struct Winners<B: Backend> {
+/// The position of the maximum in each window of a max pool.
+pub(in crate::model) struct ArgmaxMask<B: Backend> {
     /// Along the width and along the height.
     axes: [(Axis, Vec<Tensor<B, 2, Bool>>); 2],
     /// The shape of the input.
     shape: [usize; 4],
 }
 
-impl<B: Backend> Winners<B> {
-    /// The gradient of the pool's input from that of its output.
-    pub(in crate::model) fn gradient(self, of_output: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [n, h, w, c] = of_output.dims();
-        let [(along_width, by_width), (along_height, by_height)] = self.axes;
-        let gradient = along_height.gradient(of_output.reshape([n * h * w, c]), by_height);
-        along_width.gradient(gradient, by_width).reshape(self.shape)
+impl<B: Backend> ArgmaxMask<B> {
+    /// The gradient of the pool's input from the gradient of its output.
+    pub(in crate::model) fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [n, h, w, c] = output_gradient.dims();
+        let [(along_width, width_masks), (along_height, height_masks)] = self.axes;
+        let gradient = along_height.gradient(output_gradient.reshape([n * h * w, c]), height_masks);
+        along_width
+            .gradient(gradient, width_masks)
+            .reshape(self.shape)
     }
 }
 
@@ -235,8 +239,8 @@ mod tests {
 
     type AB = Autodiff<burn_flex::Flex>;
 
-    /// One channel: 1 to `count` negated, so that a zero of the padding would win if it counted;
-    /// and one channel of a wave.
+    /// Two channels: the numbers −1 to −`count`, so that a zero of the padding would be the maximum if it
+    /// counted, and a wave.
     fn input(count: usize) -> Vec<f32> {
         (0..count)
             .flat_map(|i| [-1.0 - i as f32, (i as f32 * 2.1).sin()])
@@ -244,12 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn windows_over_the_edge_and_padding_never_win_and_pass_gradients_to_the_largest() {
+    fn padding_is_ignored_and_gradients_go_to_the_largest_value() {
         let pools = [(3, 2, 0), (2, 2, 0), (3, 1, 1), (3, 2, 1)];
-        let paths = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
+        let algorithms = [ConvAlgorithm::Im2col, ConvAlgorithm::Backend];
         for (((kernel_size, stride, padding), algorithm), (ceil_mode, side)) in pools
             .into_iter()
-            .flat_map(|pool| paths.map(|algorithm| (pool, algorithm)))
+            .flat_map(|pool| algorithms.map(|algorithm| (pool, algorithm)))
             .flat_map(|case| {
                 [(true, 5), (true, 6), (false, 5), (false, 6)].map(|edge| (case, edge))
             })
@@ -271,12 +275,13 @@ mod tests {
 
             let (mut outputs, mut gradient) = (Vec::new(), vec![0.0_f32; input.len()]);
             for (i, j, c) in (0..h).flat_map(|i| (0..w).flat_map(move |j| [(i, j, 0), (i, j, 1)])) {
-                let places = |window: usize| {
+                let positions = |window: usize| {
                     let start = (window * stride) as isize - padding as isize;
                     (start..start + kernel_size as isize).filter(|p| (0..side as isize).contains(p))
                 };
-                let rows = places(i)
-                    .flat_map(|r| places(j).map(move |k| (r * side as isize + k) as usize * 2 + c));
+                let rows = positions(i).flat_map(|r| {
+                    positions(j).map(move |k| (r * side as isize + k) as usize * 2 + c)
+                });
                 let best = rows.max_by(|&a, &b| input[a].total_cmp(&input[b])).unwrap();
                 outputs.push(input[best]);
                 gradient[best] += 1.0;

@@ -1,18 +1,18 @@
-//! What every layer of a network is made with.
+//! Options shared by all layers of a network.
 
 use super::ConvAlgorithm;
 
-/// What is the same for every layer of a network and is no part of its weights.
+/// Options shared by all layers of a network. They are not part of its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerOptions {
     /// How convolutions and pools are computed.
     pub algorithm: ConvAlgorithm,
-    /// Whether batch norms keep to their running statistics in training, too.
+    /// Whether batch norms use their running statistics in training too.
     pub freeze_batch_norm: bool,
 }
 
 impl From<ConvAlgorithm> for LayerOptions {
-    /// Layers computed by `algorithm`, with batch norms that train.
+    /// Layers computed by `algorithm`, whose batch norms use the batch's statistics in training.
     fn from(algorithm: ConvAlgorithm) -> Self {
         Self {
             algorithm,

@@ -1,19 +1,19 @@
-//! Zeros around a map, of which a convolution's windows at the edge see some.
+//! The zeros around the input of a convolution.
 
 use serde::{Deserialize, Serialize};
 
 /// How many zeros a convolution puts around its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Padding {
-    /// So many on every side, as PyTorch has it.
+    /// The same number on every side, as in PyTorch.
     Symmetric(usize),
-    /// TensorFlow's `SAME`: as few as give ⌈side / stride⌉ outputs along each axis, the smaller half
-    /// before the first position. It depends on the size of the input.
+    /// TensorFlow's `SAME`: the fewest zeros with ⌈side / stride⌉ outputs along each axis, the smaller
+    /// half before the first position. The number depends on the size of the input.
     Same,
 }
 
 impl Padding {
-    /// The zeros before and after an axis of `side` positions.
+    /// The numbers of zeros before and after an axis of `side` positions.
     pub fn around(self, side: usize, kernel_size: usize, stride: usize) -> [usize; 2] {
         match self {
             Self::Symmetric(zeros) => [zeros; 2],
@@ -31,8 +31,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_padding_is_tensorflows() {
-        // TensorFlow's rule for side, kernel, stride, worked out by hand.
+    fn same_padding_equals_tensorflows() {
+        // TensorFlow's rule for side, kernel, stride, computed by hand.
         for (side, kernel, stride, expected) in [
             (224, 3, 2, [0, 1]),
             (225, 3, 2, [1, 1]),

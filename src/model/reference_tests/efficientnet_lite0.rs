@@ -1,4 +1,4 @@
-//! EfficientNet-Lite0 against that of efficientnet_lite_pytorch.
+//! EfficientNet-Lite0 compared with efficientnet_lite_pytorch's.
 
 use super::Original;
 use crate::model::config::Backbone;
@@ -10,16 +10,16 @@ const ORIGINAL: Original = Original {
 };
 
 #[test]
-fn names_are_the_originals() {
-    ORIGINAL.names_are_its();
+fn names_equal_the_originals() {
+    ORIGINAL.check_names();
 }
 
 #[test]
-fn features_are_the_originals_at_even_and_odd_sizes() {
-    ORIGINAL.features_are_its();
+fn features_equal_the_originals_at_even_and_odd_sizes() {
+    ORIGINAL.check_features();
 }
 
 #[test]
-fn training_step_is_the_originals() {
-    ORIGINAL.training_step_is_its();
+fn training_step_equals_the_originals() {
+    ORIGINAL.check_training_step();
 }

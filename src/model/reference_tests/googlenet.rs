@@ -1,4 +1,4 @@
-//! GoogLeNet against torchvision's.
+//! GoogLeNet compared with torchvision's.
 
 use super::Original;
 use crate::model::config::Backbone;
@@ -15,16 +15,16 @@ const ORIGINAL: Original = Original {
 };
 
 #[test]
-fn names_are_the_originals() {
-    ORIGINAL.names_are_its();
+fn names_equal_the_originals() {
+    ORIGINAL.check_names();
 }
 
 #[test]
-fn features_are_the_originals_at_even_and_odd_sizes() {
-    ORIGINAL.features_are_its();
+fn features_equal_the_originals_at_even_and_odd_sizes() {
+    ORIGINAL.check_features();
 }
 
 #[test]
-fn training_step_is_the_originals() {
-    ORIGINAL.training_step_is_its();
+fn training_step_equals_the_originals() {
+    ORIGINAL.check_training_step();
 }

@@ -1,7 +1,7 @@
-//! The backbones against the originals, on weights and images from a closed formula.
+//! The backbones compared with the originals, on weights and images from a closed formula.
 //!
-//! The expected numbers are those of torchvision 0.26 and efficientnet_lite_pytorch 0.1.0 in double
-//! precision, written by `assets/fixtures/backbones.py`, which has the same formula.
+//! `assets/fixtures/backbones.py`, which has the same formula, wrote the expected numbers: those of
+//! torchvision 0.26 and efficientnet_lite_pytorch 0.1.0 in double precision.
 
 mod efficientnet_lite0;
 mod googlenet;
@@ -25,8 +25,8 @@ use serde::Deserialize;
 
 use super::{
     BackboneNetwork, ConvAlgorithm,
-    execution::{Recording, Stages},
-    weights::torch_name,
+    execution::{Stages, TapedForward},
+    weights::{load_weights, names::torch_name},
 };
 use crate::model::config::Backbone;
 
@@ -35,33 +35,33 @@ use observer::Observer;
 type B = burn_flex::Flex;
 type AB = Autodiff<B>;
 
-/// Largest error of a feature or statistic, relative to the largest of its kind: single against
-/// double precision through 22 layers of convolution.
+/// Largest error of a feature or statistic, relative to the largest one: single against double
+/// precision through 22 convolution layers.
 const FORWARD_TOLERANCE: f64 = 2e-5;
 
-/// Largest error of a gradient and of its norm, relative to the gradient. Batch norm amplifies
-/// rounding; a ReLU or a max pool that rounding switched would show as some 5e-3.
+/// Largest error of a gradient and of its norm, relative to the gradient. Batch norm amplifies rounding;
+/// a ReLU or a max pool switched by rounding would cause an error of about 5e-3.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
 
-/// What `backbones.py` wrote of a backbone.
+/// The reference values of a backbone, written by `backbones.py`.
 #[derive(Deserialize)]
 struct Reference {
-    /// The original's parameters and running statistics.
+    /// The names of the original's parameters and running statistics.
     names: BTreeSet<String>,
     evaluation: Vec<Evaluation>,
     training: Training,
 }
 
-/// Two images of `side` pixels, with the usual weights and running statistics.
+/// Evaluation of two images of `side` pixels, with [`Design::Usual`].
 #[derive(Deserialize)]
 struct Evaluation {
     side: usize,
     stages: Vec<Stage>,
-    /// A [`sample`] of the pooled features.
+    /// A sample of the pooled features.
     features: Vec<f64>,
 }
 
-/// The map after a stage.
+/// The map after a named layer.
 #[derive(Deserialize)]
 struct Stage {
     name: String,
@@ -69,7 +69,7 @@ struct Stage {
     norm: f64,
 }
 
-/// A step on so many images of `side` pixels, with the settled weights.
+/// A training step on `images` images of `side` pixels, with [`Design::Settled`].
 #[derive(Deserialize)]
 struct Training {
     images: usize,
@@ -85,29 +85,29 @@ struct Gradient {
     sample: Vec<f64>,
 }
 
-/// A backbone, and the file with what its original computes.
+/// A backbone, and the file with the reference values of its original.
 struct Original {
     backbone: Backbone,
     fixture: &'static str,
-    /// Tensors of the original that the backbone has no use for.
+    /// Tensors of the original that the backbone does not use.
     unused: &'static [(&'static str, &'static [usize])],
 }
 
-/// Which batch norms the formula's weights have.
+/// The batch norms of the formula's weights.
 #[derive(Clone, Copy)]
 enum Design {
-    /// γ about 1 and β about 0, as in training; γ less before the sums of residual networks, of
-    /// which 16 shall not explode.
+    /// γ about 1 and β about 0, as in training. γ is smaller before the sums of residual networks, so
+    /// that 16 of them do not overflow.
     Usual,
-    /// γ about ¼ and β about −1, 1 or (below ReLU6) 8, so that each channel is off, on or saturated
-    /// almost everywhere. A value within rounding of a kink would switch a slope, which changes the
-    /// gradient of the first layers by half a percent: no measure of equality.
+    /// γ about ¼ and β about −1, 1 or (before ReLU6) 8, so that each channel is off, on or saturated
+    /// almost everywhere. Otherwise rounding of values near a kink switches slopes, which changes the
+    /// gradient of the first layers by half a percent.
     Settled,
 }
 
 fn fixture(name: &str) -> PathBuf {
-    // Where the tests run, which is the package's root. Not the folder they were compiled in: a
-    // cached binary outlives it.
+    // Relative to the working directory of the tests, which is the package's root. The folder of the
+    // compilation may no longer exist for a cached binary.
     Path::new("assets/fixtures").join(name)
 }
 
@@ -132,7 +132,7 @@ fn state(name: &str, shape: &[usize], design: Design) -> Vec<f32> {
         ([_, input, rows, columns], _) => u * (24.0 / (input * rows * columns) as f64).sqrt(),
         (_, Design::Settled) if ends(&["weight"]) => 0.25 * (1.0 + 0.2 * u),
         (_, Design::Settled) if ends(&["bias"]) => {
-            // The sum of a residual network must not come near 0; Lite0's activations saturate.
+            // The sum of a residual network must not be near 0; Lite0's activations saturate.
             let (sum, relu6) = (
                 ends(&["bn3.bias", "downsample.1.bias"]),
                 ends(&["_bn0.bias", "_bn1.bias"]),
@@ -164,7 +164,7 @@ fn images<Back: Backend>(n: usize, side: usize) -> Tensor<Back, 4> {
     Tensor::<Back, 4>::from_data(pixels, &Default::default()).permute([0, 2, 3, 1])
 }
 
-/// Names and shapes of a module's tensors as PyTorch has them.
+/// PyTorch's names and shapes of a module's tensors.
 fn torch_shapes(tensors: Vec<TensorSnapshot>) -> BTreeMap<String, Vec<usize>> {
     let shape = |shape: Vec<usize>| match shape[..] {
         [rows, columns, input, output] => vec![output, input, rows, columns],
@@ -198,16 +198,9 @@ fn write_weights(path: &Path, shapes: &BTreeMap<String, Vec<usize>>, design: Des
     std::fs::write(path, file).unwrap();
 }
 
-impl<B: Backend> BackboneNetwork<B> {
-    /// The tensors of the network in it, by names without that of its kind.
-    fn tensors(&self) -> Vec<TensorSnapshot> {
-        match self {
-            Self::Conv4(network) => network.collect(None, None, false),
-            Self::GoogLeNet(network) => network.collect(None, None, false),
-            Self::ResNet50(network) => network.collect(None, None, false),
-            Self::EfficientNetLite0(network) => network.collect(None, None, false),
-        }
-    }
+/// The tensors of a network, named without the kind of network.
+fn tensors<Back: Backend>(network: &BackboneNetwork<Back>) -> Vec<TensorSnapshot> {
+    network.collect(None, None, true)
 }
 
 impl Original {
@@ -215,23 +208,23 @@ impl Original {
         serde_json::from_slice(&std::fs::read(fixture(self.fixture)).unwrap()).unwrap()
     }
 
-    fn names_are_its(&self) {
+    fn check_names(&self) {
         let network =
             BackboneNetwork::<B>::new(self.backbone, ConvAlgorithm::default(), &Default::default());
-        let names: BTreeSet<String> = torch_shapes(network.tensors()).into_keys().collect();
+        let names: BTreeSet<String> = torch_shapes(tensors(&network)).into_keys().collect();
         assert_eq!(names, self.reference().names);
     }
 
-    /// The network with the formula's weights, loaded from a file with the original's names, once
-    /// for each path of computation.
+    /// The network with the formula's weights, loaded from a file with the original's names, once for
+    /// each algorithm.
     fn networks<Back: Backend>(
         &self,
         design: Design,
     ) -> impl Iterator<Item = (ConvAlgorithm, BackboneNetwork<Back>)> {
         let device = Default::default();
         let backbone = self.backbone;
-        let network = move |path| BackboneNetwork::<Back>::new(backbone, path, &device);
-        let mut shapes = torch_shapes(network(ConvAlgorithm::Im2col).tensors());
+        let network = move |algorithm| BackboneNetwork::<Back>::new(backbone, algorithm, &device);
+        let mut shapes = torch_shapes(tensors(&network(ConvAlgorithm::Im2col)));
         for (name, shape) in self.unused {
             shapes.insert(name.to_string(), shape.to_vec());
         }
@@ -240,49 +233,53 @@ impl Original {
         write_weights(&file, &shapes, design);
         [ConvAlgorithm::Im2col, ConvAlgorithm::Backend]
             .into_iter()
-            .map(move |path| {
-                // Kept until the last path has been loaded.
+            .map(move |algorithm| {
+                // The closure keeps the folder until the last algorithm is loaded.
                 let file = folder.path().join("weights.safetensors");
-                (path, network(path).with_weights(&file).unwrap())
+                (algorithm, load_weights(network(algorithm), &file).unwrap())
             })
     }
 
-    /// Features and every stage are the original's; the first stage that differs is named.
-    fn features_are_its(&self) {
-        for (path, network) in self.networks::<B>(Design::Usual) {
+    /// Compares the features and every named map with the original's. The first that differs is named.
+    fn check_features(&self) {
+        for (algorithm, network) in self.networks::<B>(Design::Usual) {
             for case in self.reference().evaluation {
                 let side = case.side;
                 let mut stages = case.stages.iter();
                 let mut observe = |name: &str, map: &Tensor<B, 4>| {
-                    let stage = stages.next().expect("as many stages as the original");
+                    let stage = stages.next().expect("no more named maps than the original");
                     assert_eq!(name, stage.name);
                     let error = stage_error(&values(map.clone()), stage);
-                    println!("{path:?} {side} {name}: {error:.1e}");
+                    println!("{algorithm:?} {side} {name}: {error:.1e}");
                     assert!(
                         error < FORWARD_TOLERANCE,
-                        "{path:?} {side} {name}: {error:e}"
+                        "{algorithm:?} {side} {name}: {error:e}"
                     );
                 };
                 let maps = network.run(images(2, side), &mut Observer(&mut observe));
                 assert!(stages.next().is_none());
                 let error = sample_error(&pooled(maps), &case.features);
-                println!("{path:?} {side} features: {error:.1e}");
-                assert!(error < FORWARD_TOLERANCE, "{path:?} {side}: {error:e}");
+                println!("{algorithm:?} {side} features: {error:.1e}");
+                assert!(error < FORWARD_TOLERANCE, "{algorithm:?} {side}: {error:e}");
             }
         }
     }
 
-    /// Features, gradients and running statistics of a training step are the original's, by autodiff
-    /// and recorded.
-    fn training_step_is_its(&self) {
-        for way in [Way::Autodiff, Way::Recorded, Way::RecordedStages] {
-            self.training_step_is_its_by(way);
+    /// Compares features, gradients and running statistics of a training step with the original's, for
+    /// every method of computing gradients.
+    fn check_training_step(&self) {
+        for method in [
+            GradientMethod::Autodiff,
+            GradientMethod::Tape,
+            GradientMethod::RecomputedStages,
+        ] {
+            self.check_training_step_by(method);
         }
     }
 
-    fn training_step_is_its_by(&self, way: Way) {
-        for (path, network) in self.networks::<AB>(Design::Settled) {
-            println!("{way:?}");
+    fn check_training_step_by(&self, method: GradientMethod) {
+        for (algorithm, network) in self.networks::<AB>(Design::Settled) {
+            println!("{method:?}");
             let Training {
                 images: n,
                 side,
@@ -290,29 +287,29 @@ impl Original {
                 gradients,
                 running,
             } = self.reference().training;
-            let (pooled, found) = step(&network, images(n, side), way);
+            let (pooled, found) = step(&network, images(n, side), method);
             let error = sample_error(&pooled, &features);
-            println!("{path:?} features: {error:.1e}");
-            assert!(error < 10.0 * FORWARD_TOLERANCE, "{path:?}: {error:e}");
+            println!("{algorithm:?} features: {error:.1e}");
+            assert!(error < 10.0 * FORWARD_TOLERANCE, "{algorithm:?}: {error:e}");
             let found = by_name(&network, &found);
             for (key, expected) in gradients {
                 let norm = length(&found[&key]);
                 let error = sample_error_values(&found[&key], &expected.sample)
                     .max((norm / expected.norm - 1.0).abs());
-                println!("{path:?} {key}: {error:.1e}");
-                assert!(error < GRADIENT_TOLERANCE, "{path:?} {key}: {error:e}");
+                println!("{algorithm:?} {key}: {error:.1e}");
+                assert!(error < GRADIENT_TOLERANCE, "{algorithm:?} {key}: {error:e}");
             }
 
-            // Running statistics are read where they will be used: in the network for inference.
-            let tensors = network.valid().tensors();
+            // The running statistics of the network for inference, which uses them.
+            let tensors = tensors(&network.valid());
             for (key, expected) in running {
                 let tensor = tensors.iter().find(|t| torch_name(&t.full_path()) == key);
                 let found: Vec<f64> = tensor.unwrap().to_data().unwrap().iter().collect();
                 let error = sample_error_values(&found, &expected);
-                println!("{path:?} {key}: {error:.1e}");
+                println!("{algorithm:?} {key}: {error:.1e}");
                 assert!(
                     error < 10.0 * FORWARD_TOLERANCE,
-                    "{path:?} {key}: {error:e}"
+                    "{algorithm:?} {key}: {error:e}"
                 );
             }
         }
@@ -333,8 +330,8 @@ fn length(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// The larger of the errors of the norm, relative to itself, and of the mean, relative to the root
-/// of the mean square.
+/// The larger of the relative error of the norm, and the error of the mean relative to the root mean
+/// square.
 fn stage_error(found: &[f64], expected: &Stage) -> f64 {
     let count = found.len() as f64;
     let mean = found.iter().sum::<f64>() / count;
@@ -346,8 +343,8 @@ fn sample_error<Back: Backend>(found: &Tensor<Back, 2>, sample: &[f64]) -> f64 {
     sample_error_values(&values(found.clone()), sample)
 }
 
-/// The length of the difference at places evenly spread over `found`, from the first to the last,
-/// relative to the `sample`'s.
+/// The norm of the difference between `sample` and values evenly spread over `found`, from the first to
+/// the last, relative to the norm of `sample`.
 fn sample_error_values(found: &[f64], sample: &[f64]) -> f64 {
     let last = [found.len() - 1, sample.len() - 1];
     let places = (0..sample.len()).map(|i| found[i * last[0] / last[1]]);
@@ -355,19 +352,20 @@ fn sample_error_values(found: &[f64], sample: &[f64]) -> f64 {
     length(&difference) / length(sample)
 }
 
-/// How a training step comes to its gradients.
+/// How a training step computes its gradients.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+enum GradientMethod {
     Autodiff,
-    Recorded,
-    RecordedStages,
+    Tape,
+    /// Gradient checkpointing.
+    RecomputedStages,
 }
 
 /// The pooled features and the gradients under a probe.
 fn step(
     network: &BackboneNetwork<AB>,
     images: Tensor<B, 4>,
-    way: Way,
+    method: GradientMethod,
 ) -> (Tensor<B, 2>, GradientsParams) {
     let probed = |maps: Tensor<AB, 4>| {
         let pooled = pooled(maps);
@@ -377,15 +375,16 @@ fn step(
         let probe = Tensor::from_data(TensorData::new(probe, shape), &Default::default());
         (pooled.clone().inner(), (pooled * probe).sum().backward())
     };
-    if way == Way::Autodiff {
+    if method == GradientMethod::Autodiff {
         let (pooled, found) = probed(network.forward(Tensor::from_inner(images)));
         return (pooled, GradientsParams::from_grads(found, network));
     }
-    let (maps, recording) = Recording::new(network, images, way == Way::RecordedStages);
+    let recompute = method == GradientMethod::RecomputedStages;
+    let (maps, forward) = TapedForward::new(network, images, recompute);
     let maps = Tensor::<AB, 4>::from_inner(maps).require_grad();
     let (pooled, found) = probed(maps.clone());
     let mut gradients = GradientsParams::new();
-    recording.backward(maps.grad(&found).unwrap(), &mut gradients);
+    forward.backward(maps.grad(&found).unwrap(), &mut gradients);
     (pooled, gradients)
 }
 
@@ -394,7 +393,7 @@ fn by_name(
     network: &BackboneNetwork<AB>,
     gradients: &GradientsParams,
 ) -> BTreeMap<String, Vec<f64>> {
-    let tensors = network.tensors().into_iter();
+    let tensors = tensors(network).into_iter();
     let names = tensors
         .filter_map(|tensor| Some((tensor.tensor_id?, torch_name(&tensor.full_path()))))
         .collect();

@@ -1,25 +1,21 @@
-//! A pass that shows the maps of a network's stages.
+//! An executor that shows the named maps of a network.
 
 use burn::tensor::Tensor;
 
 use super::B;
 use crate::model::{
     ConvAlgorithm,
-    execution::{Direct, Pass},
-    layers::{Activation, ConvolutionBlock, DepthwiseBlock, MaxPool},
+    execution::{EagerExecutor, Executor},
+    layers::{Activation, ConvolutionBlock, MaxPool},
 };
 
-/// Shows each map that the original has under a name.
+/// Calls the function with each map that has a name in the original.
 pub(super) struct Observer<'f>(pub(super) &'f mut dyn FnMut(&str, &Tensor<B, 4>));
 
-impl<'m> Pass<'m, B> for Observer<'_> {
+impl<'m> Executor<'m, B> for Observer<'_> {
     type Map = Tensor<B, 4>;
 
     fn block(&mut self, block: &'m ConvolutionBlock<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        block.forward(x)
-    }
-
-    fn depthwise(&mut self, block: &'m DepthwiseBlock<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
         block.forward(x)
     }
 
@@ -32,8 +28,8 @@ impl<'m> Pass<'m, B> for Observer<'_> {
         pool.forward(x, algorithm)
     }
 
-    fn side_by_side(&mut self, maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
-        Pass::<B>::side_by_side(&mut Direct::default(), maps)
+    fn concat_channels(&mut self, maps: Vec<Tensor<B, 4>>) -> Tensor<B, 4> {
+        Executor::<B>::concat_channels(&mut EagerExecutor::default(), maps)
     }
 
     fn sum(&mut self, a: Tensor<B, 4>, b: Tensor<B, 4>, activation: Activation) -> Tensor<B, 4> {

@@ -1,4 +1,4 @@
-//! What weights files are taken, and what is said of others.
+//! Weights files that are accepted, and the errors of others.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,9 +7,8 @@ use burn_store::ModuleSnapshot;
 
 use super::{B, Design, fixture, state, torch_shapes, write_weights};
 use crate::model::{
-    WeightsError,
     layers::{ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, Padding},
-    load_weights,
+    weights::{WeightsError, load_weights},
 };
 
 fn block() -> ConvolutionBlock<B> {
@@ -18,7 +17,7 @@ fn block() -> ConvolutionBlock<B> {
 }
 
 #[test]
-fn state_dictionaries_written_by_pytorch_are_loaded_in_whichever_order_their_numbers_lie() {
+fn state_dictionaries_written_by_pytorch_are_loaded_with_any_strides() {
     for file in [
         "convolution_block.pth",
         "convolution_block_channels_last.pth",
@@ -49,7 +48,7 @@ fn assert_formula_state(block: &ConvolutionBlock<B>, file: &str) {
     }
 }
 
-/// What loading a file of these names and shapes into [`block`] says.
+/// The error of loading a file with changed names and shapes into [`block`].
 fn refusal(change: impl FnOnce(&mut BTreeMap<String, Vec<usize>>)) -> WeightsError {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("block.safetensors");
@@ -78,7 +77,7 @@ fn unknown_weights_are_named() {
     let text = error.to_string();
     assert!(
         text.ends_with(
-            "block.safetensors has 1 tensors that the backbone does not know: conv.bias; is it a \
+            "block.safetensors has 1 tensors that the backbone does not have: conv.bias; is it a \
              file for another backbone?"
         ),
         "{text}"
@@ -86,7 +85,7 @@ fn unknown_weights_are_named() {
 }
 
 #[test]
-fn names_with_a_prefix_are_shown_beside_those_that_lack() {
+fn names_with_a_prefix_are_shown_with_the_missing_names() {
     let error = refusal(|shapes| {
         let whole = std::mem::take(shapes).into_iter();
         shapes.extend(whole.map(|(name, shape)| (format!("module.{name}"), shape)));
@@ -95,7 +94,7 @@ fn names_with_a_prefix_are_shown_beside_those_that_lack() {
     assert!(
         text.contains(
             "block.safetensors lacks 5 of the backbone's tensors: bn.bias, bn.running_mean, \
-             bn.running_var, bn.weight and 1 more, and has 5 that the backbone does not know: \
+             bn.running_var, bn.weight and 1 more, and has 5 that the backbone does not have: \
              module.bn.bias, module.bn.running_mean, module.bn.running_var, module.bn.weight and 1 \
              more; is it"
         ),
@@ -104,12 +103,12 @@ fn names_with_a_prefix_are_shown_beside_those_that_lack() {
 }
 
 #[test]
-fn weights_of_other_shapes_are_refused_all_at_once_with_both_shapes() {
+fn all_weights_of_other_shapes_are_named_with_both_shapes() {
     let text = refusal(|shapes| drop(shapes.insert("conv.weight".into(), vec![3, 2, 1, 1])));
     let text = text.to_string();
     assert!(
         text.contains(
-            "block.safetensors has 1 tensors of another shape than the backbone's: conv.weight \
+            "block.safetensors has 1 tensors whose shapes differ from the backbone's: conv.weight \
              [3, 2, 1, 1] instead of [3, 2, 3, 3]; is it"
         ),
         "{text}"
@@ -131,12 +130,12 @@ fn weights_of_other_shapes_are_refused_all_at_once_with_both_shapes() {
 }
 
 #[test]
-fn files_that_hold_no_weights_are_refused() {
+fn files_without_weights_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["text.pth", "text.pt", "text.safetensors", "empty.pth"] {
         let file = folder.path().join(name);
         let content = if name.starts_with("text") {
-            "not weights, only words"
+            "text instead of weights"
         } else {
             ""
         };

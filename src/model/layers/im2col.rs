@@ -1,0 +1,270 @@
+//! im2col: the windows of a sliding kernel, and the rows of a channels-last map inside them.
+
+use burn::tensor::{
+    IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::conv2d,
+    ops::PaddedConvOptions,
+};
+
+use super::Padding;
+
+/// The most numbers in the im2col matrix of one chunk of a batch, 16 MiB of f32. Larger buffers leave
+/// the processor's caches, and the system maps their pages again for every use.
+#[cfg(not(test))]
+const MAX_CHUNK: usize = 4 * 1024 * 1024;
+
+/// Smaller in tests, so that small batches have several chunks.
+#[cfg(test)]
+const MAX_CHUNK: usize = 4 * 1024;
+
+/// The square windows of a kernel of side k on maps `[N, H, W, ·]`: `[N, H', W']` windows of k² taps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WindowGeometry {
+    pub(super) images: usize,
+    size: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    /// Zeros before and after each axis.
+    zeros: [[usize; 2]; 2],
+}
+
+impl WindowGeometry {
+    /// The windows on `x` `[N, H, W, C]`.
+    pub(super) fn new<B: Backend>(
+        x: &Tensor<B, 4>,
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Self {
+        let [images, h, w, _] = x.dims();
+        let size = [h, w];
+        Self {
+            images,
+            size,
+            kernel,
+            stride,
+            zeros: size.map(|side| padding.around(side, kernel, stride)),
+        }
+    }
+
+    /// Whether every window is one position of the input.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.kernel == 1 && self.stride == 1 && !self.padded()
+    }
+
+    fn padded(&self) -> bool {
+        self.zeros != [[0; 2]; 2]
+    }
+
+    /// H' and W'.
+    pub(super) fn output_size(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let [before, after] = self.zeros[axis];
+            (self.size[axis] + before + after - self.kernel) / self.stride + 1
+        })
+    }
+
+    /// Burn's `conv2d` over these windows: `x` `[N, H, W, C]`, `weight` `[k, k, C / groups, O]`, output
+    /// `[N, H', W', O]`.
+    pub(super) fn conv2d<B: Backend>(
+        &self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        groups: usize,
+    ) -> Tensor<B, 4> {
+        let [[top, bottom], [left, right]] = self.zeros;
+        let stride = [self.stride; 2];
+        let options =
+            PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups);
+        let x = x.permute([0, 3, 1, 2]);
+        let weight = weight.permute([3, 2, 0, 1]);
+        conv2d(x, weight, None, options).permute([0, 2, 3, 1])
+    }
+
+    /// The windows of the transposed convolution: those on the outputs through which the taps see each
+    /// position of the input. `None` if the stride is above 1 or the windows are pointwise.
+    pub(super) fn transposed(&self) -> Option<Self> {
+        let fits = self
+            .zeros
+            .iter()
+            .flatten()
+            .all(|&zeros| zeros < self.kernel);
+        (self.stride == 1 && self.kernel > 1 && fits).then(|| Self {
+            size: self.output_size(),
+            zeros: self
+                .zeros
+                .map(|axis| axis.map(|zeros| self.kernel - 1 - zeros)),
+            ..*self
+        })
+    }
+
+    /// The windows on as many images as [`MAX_CHUNK`] allows with `channels` channels, at least one.
+    /// All images if there is nothing to gather, or if autodiff would keep every chunk.
+    pub(super) fn chunk<B: Backend>(&self, channels: usize, device: &B::Device) -> Self {
+        if self.is_pointwise() || B::ad_enabled(device) {
+            return *self;
+        }
+        let [h, w] = self.output_size();
+        let most = (MAX_CHUNK / (h * w * self.kernel.pow(2) * channels)).max(1);
+        Self {
+            images: most.min(self.images),
+            ..*self
+        }
+    }
+
+    /// The rows that the windows see, as indices on `device`.
+    pub(super) fn indices<B: Backend>(&self, device: &B::Device) -> Im2colIndices<B> {
+        let rows = (!self.is_pointwise()).then(|| as_tensor(self.window_rows(), device));
+        Im2colIndices {
+            windows: *self,
+            rows,
+        }
+    }
+
+    /// `x` `[N, H, W, C]` as rows `[N·H·W, C]`. With padding, a row of zeros in front represents all of
+    /// it.
+    pub(super) fn padded_rows<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
+        let device = x.device();
+        let rows = as_rows(x);
+        match self.padded() {
+            false => rows,
+            true => {
+                let zeros = Tensor::zeros([1, rows.dims()[1]], &device);
+                Tensor::cat(vec![zeros, rows], 0)
+            }
+        }
+    }
+
+    /// The map `[N, H, W, C]` of [`padded_rows`](Self::padded_rows).
+    pub(super) fn unpadded_map<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 4> {
+        let ([h, w], channels) = (self.size, rows.dims()[1]);
+        let positions = self.images * h * w;
+        let rows = rows.narrow(0, usize::from(self.padded()), positions);
+        rows.reshape([self.images, h, w, channels])
+    }
+
+    /// For each window, the index of the row of [`padded_rows`](Self::padded_rows) at `tap` of the k²
+    /// taps.
+    pub(super) fn tap_rows<B: Backend>(&self, tap: usize, device: &B::Device) -> Tensor<B, 1, Int> {
+        let (down, across) = (tap / self.kernel, tap % self.kernel);
+        let [h_out, w_out] = self.output_size();
+        let [[top, _], [left, _]] = self.zeros;
+        let [h, w] = self.size;
+        let columns: Vec<Option<usize>> = (0..w_out)
+            .map(|j| self.position(j, across, left, w))
+            .collect();
+        let mut rows = Vec::with_capacity(self.images * h_out * w_out);
+        for image in 0..self.images {
+            for i in 0..h_out {
+                let start = self.line_start(image, self.position(i, down, top, h));
+                rows.extend(columns.iter().map(|&column| row(start, column)));
+            }
+        }
+        as_tensor::<B>(rows, device)
+    }
+
+    /// For each window and each of its k² taps, the index of the row of
+    /// [`padded_rows`](Self::padded_rows). The indices of the first images do not depend on the number
+    /// of images.
+    fn window_rows(&self) -> Vec<i32> {
+        let [h, w] = self.size;
+        let [h_out, w_out] = self.output_size();
+        let [[top, _], [left, _]] = self.zeros;
+        let mut rows = Vec::with_capacity(self.images * h_out * w_out * self.kernel.pow(2));
+        for image in 0..self.images {
+            for i in 0..h_out {
+                for j in 0..w_out {
+                    for down in 0..self.kernel {
+                        let start = self.line_start(image, self.position(i, down, top, h));
+                        rows.extend(
+                            (0..self.kernel)
+                                .map(|across| row(start, self.position(j, across, left, w))),
+                        );
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    /// The position that a window sees at an offset along an axis of `side` positions with `before`
+    /// zeros in front; `None` on the padding.
+    fn position(&self, window: usize, offset: usize, before: usize, side: usize) -> Option<usize> {
+        (window * self.stride + offset)
+            .checked_sub(before)
+            .filter(|&position| position < side)
+    }
+
+    /// The row of the first position of a line.
+    fn line_start(&self, image: usize, line: Option<usize>) -> Option<usize> {
+        let [h, w] = self.size;
+        line.map(|line| (image * h + line) * w + usize::from(self.padded()))
+    }
+}
+
+/// The row at a column of the line that starts at `start`, or the row of zeros.
+fn row(start: Option<usize>, column: Option<usize>) -> i32 {
+    match (start, column) {
+        (Some(start), Some(column)) => (start + column) as i32,
+        _ => 0,
+    }
+}
+
+/// The rows that windows see, for at most as many images as the geometry has.
+pub(super) struct Im2colIndices<B: Backend> {
+    windows: WindowGeometry,
+    /// The row of each tap of each window; `None` if windows are pointwise.
+    rows: Option<Tensor<B, 1, Int>>,
+}
+
+impl<B: Backend> Im2colIndices<B> {
+    /// The values in each window, `[N·H'·W', k·k·C]`, of `x` `[N, H, W, C]`.
+    pub(super) fn im2col(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
+        let Some(rows) = &self.rows else {
+            return as_rows(x);
+        };
+        let [images, .., channels] = x.dims();
+        let (windows, taps) = self.count(images);
+        let padded = self.windows.padded_rows(x);
+        let values = padded.select(0, rows.clone().narrow(0, 0, windows * taps));
+        values.reshape([windows, taps * channels])
+    }
+
+    /// The sum over the taps that see a position, `[N, H, W, C]`, of `columns` `[N·H'·W', k·k·C]` of N
+    /// `images`: the adjoint of [`im2col`](Self::im2col).
+    pub(super) fn col2im(&self, columns: Tensor<B, 2>, images: usize) -> Tensor<B, 4> {
+        let device = columns.device();
+        let [h, w] = self.windows.size;
+        let (windows, taps) = self.count(images);
+        let channels = columns.dims()[1] / taps;
+        let Some(rows) = &self.rows else {
+            return columns.reshape([images, h, w, channels]);
+        };
+        let columns = columns.reshape([windows * taps, channels]);
+        let first = usize::from(self.windows.padded());
+        let sums = Tensor::zeros([first + images * h * w, channels], &device);
+        let rows = rows.clone().narrow(0, 0, windows * taps);
+        let sums = sums.select_assign(0, rows, columns, IndexingUpdateOp::Add);
+        let windows = WindowGeometry {
+            images,
+            ..self.windows
+        };
+        windows.unpadded_map(sums)
+    }
+
+    /// The number of windows on `images` images, and of the taps of each.
+    fn count(&self, images: usize) -> (usize, usize) {
+        let [h, w] = self.windows.output_size();
+        (images * h * w, self.windows.kernel.pow(2))
+    }
+}
+
+/// A map `[N, H, W, C]` as `[N·H·W, C]`.
+pub(super) fn as_rows<B: Backend>(map: Tensor<B, 4>) -> Tensor<B, 2> {
+    let [n, h, w, c] = map.dims();
+    map.reshape([n * h * w, c])
+}
+
+fn as_tensor<B: Backend>(rows: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let length = rows.len();
+    Tensor::from_data(TensorData::new(rows, [length]), device)
+}

@@ -1,0 +1,34 @@
+//! Errors of `.pth` files.
+
+use std::io;
+
+/// Why a `.pth` file could not be read. The messages are reasons, to be put after the file's name.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::model::weights) enum PthError {
+    /// The file cannot be read, or ends early.
+    #[error("{0}")]
+    Read(#[from] io::Error),
+    /// The zip archive is damaged or lacks an entry.
+    #[error("{0}")]
+    Archive(#[from] zip::result::ZipError),
+    /// An instruction that state dictionaries do not need.
+    #[error("its pickle has the instruction {0:#04x}, which torch.save does not write")]
+    Instruction(u8),
+    /// The pickle is inconsistent, or exceeds a limit that no checkpoint reaches.
+    #[error("its pickle is damaged")]
+    Damaged,
+    /// The file ends before its storages do.
+    #[error("it is truncated: its tensors need {needed} bytes, and it has {found}")]
+    Truncated {
+        /// Bytes up to the end of the storages.
+        needed: u64,
+        /// Bytes in the file or in the storage.
+        found: u64,
+    },
+    /// A shape, strides or an offset outside of the storage.
+    #[error("the tensor does not fit its storage")]
+    Bounds,
+    /// The numbers have the other byte order.
+    #[error("it was saved on a big-endian machine")]
+    BigEndian,
+}
