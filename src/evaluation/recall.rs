@@ -8,28 +8,27 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::role::Role;
 use crate::geometry::products::{Products, SplitRows};
 use crate::geometry::widen;
 
-/// Entries of one tile of similarities: 64 MiB in f64. For N images a tile has as many rows as fit,
-/// so that memory grows with N and never with N².
+/// Entries of one tile of similarities: 64 MiB in `f64`. A tile has as many rows as fit, so that memory
+/// grows with the number of images N, not with N².
 const TILE_ENTRIES: usize = 1 << 23;
 
-/// Recall@K of a split, with the number of queries behind it.
+/// Recall@K of a split, and its number of queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recall {
-    /// K → share of the queries whose nearest positive is among their K nearest, 0 to 1.
+    /// K → share of the queries with a positive among their K nearest neighbours, 0 to 1.
     pub at: BTreeMap<usize, f64>,
-    /// Queries that have another image of their class in the gallery. The others are not counted:
-    /// nothing could be found for them.
+    /// Number of queries that have another image of their class in the gallery. Other queries are not
+    /// counted.
     pub queries: usize,
 }
 
 impl Recall {
-    /// Recall@K for each K of `ks`, from the ranks that [`nearest_positive_ranks`] gives.
-    ///
-    /// Without any query each share is 0.
+    /// Computes Recall@K for each K of `ks` from the ranks of [`nearest_positive_ranks`]; 0 if the split
+    /// has no counted query.
     pub fn from_ranks(ranks: &[Option<usize>], ks: &[usize]) -> Self {
         let ranks: Vec<usize> = ranks.iter().copied().flatten().collect();
         let share = |k: usize| {
@@ -42,30 +41,30 @@ impl Recall {
         }
     }
 
-    /// Recall@1, 0 to 1, by which checkpoints are compared; 0 if it was not asked for.
+    /// Returns Recall@1, 0 to 1, by which checkpoints are compared; 0 if `at` does not contain it.
     pub fn at_1(&self) -> f64 {
         self.at.get(&1).copied().unwrap_or(0.0)
     }
 }
 
-/// The rank, from 1, of each query's nearest positive among its neighbours in the gallery by Euclidean
-/// distance, query by query; `None` for a query without an image of its class in the gallery.
+/// Returns the rank, from 1, of each query's nearest positive among its neighbours in the gallery by
+/// Euclidean distance; `None` for a query without another image of its class in the gallery.
 ///
-/// No neighbour is sorted: the rank is one plus the number of images of other classes that are at
-/// least as near as the nearest positive. The query is left out by its index, so that identical
-/// images are neighbours like any others. A tie between a positive and an image of another class
-/// counts against the query: a network that maps everything to one point scores 0, not 1.
+/// The rank is one plus the number of images of other classes that are at least as near as the nearest
+/// positive, which needs no sorting. A query is excluded from its neighbours by its index, so that an
+/// identical image is a neighbour. A tie between a positive and an image of another class counts
+/// against the query: a network that maps every image to one point has a recall of 0, not 1.
 ///
-/// Computed in f64 where the device has it, else in f32 from products that keep
-/// the distances of near embeddings apart.
+/// The computation is in `f64` if the device supports it, otherwise in `f32` from products that resolve
+/// the distances of near embeddings.
 ///
 /// # Shapes
 /// - `embeddings`: `[N, D]`, of any length
 /// - `labels`: N class indices
-/// - `roles`: N roles; without them every image is a query and in the gallery of the others
+/// - `roles`: N roles; `None` means [`Role::Both`] for every image
 ///
 /// # Panics
-/// When the number of labels or roles is not N.
+/// If the number of labels or roles is not N.
 pub fn nearest_positive_ranks<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: &[usize],
@@ -78,8 +77,8 @@ pub fn nearest_positive_ranks<B: Backend>(
         return Vec::new();
     }
     let all = Images::new(widen(embeddings), labels);
-    let queries = all.chosen(roles, Role::is_query);
-    let gallery = all.chosen(roles, Role::is_in_gallery);
+    let queries = all.selected(roles, Role::is_query);
+    let gallery = all.selected(roles, Role::is_in_gallery);
     if gallery.len() == 0 {
         return vec![None; queries.len()];
     }
@@ -116,7 +115,7 @@ pub fn nearest_positive_ranks<B: Backend>(
                 .zip(nearer.iter::<i64>())
                 .map(|(nearest, nearer)| {
                     let positive = positive.next().expect("one for each query");
-                    // A query with NaN is near nothing; GPUs leave NaN out of a maximum.
+                    // A query with NaN has no neighbours; GPUs ignore NaN in a maximum.
                     let finite = nearest > f64::from(f32::MIN);
                     (positive && finite).then_some(nearer as usize + 1)
                 }),
@@ -125,8 +124,8 @@ pub fn nearest_positive_ranks<B: Backend>(
     ranks
 }
 
-/// Whether each query has another image of its class in the gallery. Counted on the host: GPUs give
-/// the smallest finite number as the largest of none.
+/// Returns whether each query has another image of its class in the gallery. The host counts them,
+/// because GPUs return the smallest finite number as the maximum of an empty set.
 fn with_positive(labels: &[usize], roles: Option<&[Role]>) -> Vec<bool> {
     let role = |i: usize| roles.map_or(Role::Both, |roles| roles[i]);
     let mut of_class = HashMap::<usize, usize>::new();
@@ -139,11 +138,11 @@ fn with_positive(labels: &[usize], roles: Option<&[Role]>) -> Vec<bool> {
         .collect()
 }
 
-/// Embeddings with the class and the index of each.
+/// Embeddings with their classes and indices.
 struct Images<B: Backend> {
-    /// N of D numbers.
+    /// `[N, D]`
     embeddings: SplitRows<B>,
-    /// Their squared lengths, `[N, 1]`.
+    /// Squared lengths, `[N, 1]`.
     squares: Products<B>,
     /// `[N]`
     classes: Tensor<B, 1, Int>,
@@ -167,8 +166,8 @@ impl<B: Backend> Images<B> {
         self.indices.dims()[0]
     }
 
-    /// Those whose role is wanted.
-    fn chosen(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
+    /// Selects the images whose role satisfies `wanted`.
+    fn selected(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
         let Some(roles) = roles.filter(|roles| !roles.iter().all(|&role| wanted(role))) else {
             return Self {
                 embeddings: self.embeddings.clone(),
@@ -177,15 +176,15 @@ impl<B: Backend> Images<B> {
                 indices: self.indices.clone(),
             };
         };
-        let places = (0..roles.len()).filter(|&i| wanted(roles[i]));
-        let places = places.collect::<Vec<_>>();
-        let places = int_tensor::<B>(&places, &self.indices.device());
-        let rows = |x: Tensor<B, 2>| x.select(0, places.clone());
+        let selected = (0..roles.len()).filter(|&i| wanted(roles[i]));
+        let selected = selected.collect::<Vec<_>>();
+        let selected = int_tensor::<B>(&selected, &self.indices.device());
+        let rows = |x: Tensor<B, 2>| x.select(0, selected.clone());
         Self {
             embeddings: self.embeddings.map(rows),
             squares: self.squares.map(rows),
-            classes: self.classes.clone().select(0, places.clone()),
-            indices: self.indices.clone().select(0, places.clone()),
+            classes: self.classes.clone().select(0, selected.clone()),
+            indices: self.indices.clone().select(0, selected.clone()),
         }
     }
 
@@ -228,7 +227,7 @@ mod tests {
         nearest_positive_ranks(embeddings, labels, roles)
     }
 
-    /// Sorts all neighbours in f64 and looks for the first positive; ties go to other classes.
+    /// Sorts all neighbours in `f64` and finds the first positive; images of other classes win ties.
     fn oracle(rows: &[Vec<f32>], labels: &[usize], roles: &[Role]) -> Vec<Option<usize>> {
         let distance = |a: &[f32], b: &[f32]| -> f64 {
             a.iter()
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn identical_images_find_each_other_and_never_themselves() {
+    fn identical_images_are_neighbours_of_each_other_but_not_of_themselves() {
         let rows = vec![
             vec![1.0, 0.0],
             vec![1.0, 0.0],
@@ -264,7 +263,7 @@ mod tests {
             vec![0.0, 1.0],
         ];
         assert_eq!(ranks(&rows, &[0, 0, 1, 1]), [Some(1); 4]);
-        // The twin is of the other class and comes before the positive.
+        // The identical image is of the other class and ranks before the positive.
         let rows = vec![
             vec![1.0, 0.0],
             vec![1.0, 0.0],
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collapsed_network_finds_nothing() {
+    fn collapsed_network_has_recall_zero() {
         let rows = vec![vec![0.6, 0.8]; 6];
         let ranks = ranks(&rows, &[0, 0, 1, 1, 2, 2]);
         assert_eq!(ranks, [Some(5); 6]);
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn image_alone_in_its_class_is_no_query() {
+    fn image_alone_in_its_class_is_not_counted() {
         let rows = vec![vec![1.0, 0.0], vec![0.9, 0.1], vec![0.0, 1.0]];
         let ranks = ranks(&rows, &[0, 0, 1]);
         assert_eq!(ranks, [Some(1), Some(1), None]);
@@ -293,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn no_image_and_one_image_have_no_query() {
+    fn empty_split_and_single_image_have_recall_zero() {
         assert!(ranks(&[], &[]).is_empty());
         assert_eq!(ranks(&[vec![1.0]], &[0]), [None]);
         assert_eq!(Recall::from_ranks(&[None], &[1]).at_1(), 0.0);
@@ -301,10 +300,11 @@ mod tests {
 
     #[test]
     fn near_embeddings_keep_their_order_on_devices_without_f64() {
-        use crate::geometry::products::tests::{WITHOUT_F64, near, on};
+        use crate::geometry::simulated_device::{WITHOUT_F64, on};
+        use crate::geometry::test_batches::near;
 
-        // All within 0.05 of one point: in plain f32 their distances differ by less than their
-        // rounding, in TF32 they are noise.
+        // All within 0.05 of one point: in plain `f32` their distances differ by less than rounding, in
+        // TF32 they are noise.
         let rows = near(100, 64, 0.05, 0.03);
         let labels: Vec<usize> = (0..200).map(|i| i / 2).collect();
         let expected = oracle(&rows, &labels, &[Role::Both; 200]);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn tiles_give_what_one_matrix_would() {
+    fn tiles_have_the_ranks_of_one_matrix() {
         // 5,000 images are 25 million pairs: two tiles.
         let n = 5_000;
         let labels: Vec<usize> = (0..n).map(|i| i / 5).collect();
@@ -326,7 +326,8 @@ mod tests {
             .collect();
         assert!(n * n > TILE_ENTRIES);
         let found = ranks(&rows, &labels);
-        // The oracle sorts 5,000 neighbours: a sample on both sides of the border is enough.
+        // Each query of the oracle sorts 5,000 neighbours, so a sample on both sides of the border is
+        // compared.
         for query in (0..n).step_by(97) {
             let distance = |i: usize| -> f64 {
                 let d = |k: usize| f64::from(rows[i][k]) - f64::from(rows[query][k]);
@@ -336,7 +337,7 @@ mod tests {
                 .filter(|&i| i != query && labels[i] == labels[query])
                 .map(distance)
                 .fold(f64::INFINITY, f64::min);
-            // f32 rounding of squared lengths up to 2,500 moves a squared distance by up to 1e-3.
+            // The rounding of squared lengths up to 2,500 to `f32` changes a squared distance by up to 1e-3.
             let count = |bound: f64| {
                 (0..n)
                     .filter(|&i| labels[i] != labels[query] && distance(i) <= bound)
@@ -355,8 +356,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        // Coordinates are small integers: every product is exact in f32, so that ranks must agree
-        // to the last one, ties included.
+        // Coordinates are small integers: every product is exact in `f32`, so all ranks agree, ties
+        // included.
         #[test]
         fn ranks_equal_those_of_sorted_neighbours(
             points in proptest::collection::vec((proptest::collection::vec(-4i8..=4, 3), 0usize..4, 0usize..3), 1..40),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::oracle;
 use super::*;
 use crate::geometry::oracle::*;
+use crate::geometry::test_batches::{Draws, Kind};
 use crate::model::unit_length;
 use crate::negatives::{Negatives, Space};
 
@@ -377,7 +378,7 @@ fn identical_images_of_all_classes_cost_the_margin_with_gradient_zero() {
 }
 
 #[test]
-#[should_panic(expected = "of one measure")]
+#[should_panic(expected = "different measures")]
 fn comparisons_of_another_measure_are_refused() {
     let rows = tensor::<TestBackend>(&Kind::Random.rows(2, 8, 1));
     let labels = Tensor::from_data([0, 0, 1, 1], &Default::default());
