@@ -7,7 +7,6 @@ mod comparisons;
 mod config;
 mod embedding_expansion;
 mod loop_;
-pub(crate) mod masked;
 mod none;
 mod space;
 mod strategy;
