@@ -34,6 +34,8 @@
 //!   agree. With more images they differ, so the [oracle](super::oracle) alone checks the formula.
 //! - Its N-pair loss uses the first two images of each class: the first is an anchor, and its
 //!   negatives are the second images of the other classes. The test builds these comparisons itself.
+//! - Its contrastive loss has no squared hinge. The squared numbers come from a subclass with the terms
+//!   of Hadsell et al. The contrastive numbers were computed on PyTorch 1.13.
 
 use burn::tensor::{Bool, Int, Tensor};
 
@@ -209,6 +211,50 @@ fn multi_similarity_with_the_numbers_of_its_paper() {
     MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
     // golden(paper, 3, 4, miners.MultiSimilarityMiner(0.1))
     MeanAndGradient::of_images([3, 4], loss).assert_mean(0.794927347);
+}
+
+#[test]
+fn contrastive_with_squared_hinges() {
+    // class Hadsell(losses.ContrastiveLoss):
+    //     def pos_calc(self, d, margin): return super().pos_calc(d, margin) ** 2 / 2
+    //     def neg_calc(self, d, margin): return super().neg_calc(d, margin) ** 2 / 2
+    let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
+    // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 3, 4)
+    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.493658435);
+    // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 4, 2)
+    let found = MeanAndGradient::of_images([4, 2], loss);
+    found.assert_mean(0.400047479);
+    found.assert_gradient(&[
+        [-0.008726579, 0.031363251, 0.062857043, 0.063575248],
+        [-0.040032990, -0.036188978, -0.027686706, -0.035675552],
+        [0.061778689, 0.015879600, -0.011882008, 0.022161368],
+        [-0.081608664, 0.041411034, 0.017391530, -0.091264094],
+        [0.016384491, 0.043681106, -0.085958088, 0.003226662],
+        [0.043257635, -0.073759461, 0.036600395, -0.009104757],
+        [-0.059457019, -0.058388511, -0.025594611, -0.017205041],
+        [-0.008117141, 0.021230880, 0.067637672, 0.071552497],
+    ]);
+}
+
+#[test]
+fn contrastive_without_the_square() {
+    let config = ContrastiveLossConfig::new().with_squared_hinge(false);
+    let loss = Loss::Contrastive(config.with_positive_margin(0.1).init());
+    // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 3, 4)
+    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.874366452);
+    // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 4, 2)
+    let found = MeanAndGradient::of_images([4, 2], loss);
+    found.assert_mean(0.825921294);
+    found.assert_gradient(&[
+        [-0.010961804, 0.040454051, 0.082669335, 0.085787381],
+        [-0.049230182, -0.042948223, -0.033381741, -0.043884836],
+        [0.085609674, 0.022005118, -0.016465464, 0.030710064],
+        [-0.113089015, 0.057385243, 0.024100272, -0.126469004],
+        [0.018844688, 0.050240000, -0.098865040, 0.003711158],
+        [0.049752943, -0.084834741, 0.042096091, -0.010471873],
+        [-0.050573451, -0.049562541, -0.020624621, -0.015892635],
+        [-0.003242086, 0.012697521, 0.049821541, 0.057593410],
+    ]);
 }
 
 /// Computes the N-pair loss of the first image of each class with the second images of all classes.

@@ -12,6 +12,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
+use super::contrastive::{ContrastiveLoss, ContrastiveLossConfig};
 use super::hphn_triplet::{HphnTripletLoss, HphnTripletLossConfig};
 use super::lifted_structure::{LiftedStructureLoss, LiftedStructureLossConfig};
 use super::multi_similarity::{MultiSimilarityLoss, MultiSimilarityLossConfig};
@@ -125,6 +126,8 @@ losses! {
     NPair(NPairLossConfig => NPairLoss),
     /// Multi-similarity.
     MultiSimilarity(MultiSimilarityLossConfig => MultiSimilarityLoss),
+    /// Contrastive.
+    Contrastive(ContrastiveLossConfig => ContrastiveLoss),
 }
 
 #[cfg(test)]

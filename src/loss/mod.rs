@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod combinations;
 mod config;
+mod contrastive;
 #[cfg(test)]
 mod golden;
 mod hardest;
@@ -25,6 +26,7 @@ mod test_values;
 mod triplet;
 
 pub use config::{LossConfig, Reduction};
+pub use contrastive::{ContrastiveLoss, ContrastiveLossConfig};
 pub use hphn_triplet::{HphnTripletLoss, HphnTripletLossConfig};
 pub use kind::{Loss, LossKind};
 pub use lifted_structure::{LiftedStructureLoss, LiftedStructureLossConfig};

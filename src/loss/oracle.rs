@@ -2,8 +2,8 @@
 //! with the code under test.
 
 use super::{
-    HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss, TripletLoss,
-    Triplets,
+    ContrastiveLoss, HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss,
+    TripletLoss, Triplets,
 };
 use crate::geometry::Measure;
 use crate::geometry::oracle::*;
@@ -181,6 +181,7 @@ pub(super) fn loss(loss: &Loss, anchors: &[Anchor], i: usize) -> f64 {
                 + l2_penalty * anchor.squared_length
         }
         Loss::MultiSimilarity(loss) => multi_similarity(loss, anchor),
+        Loss::Contrastive(loss) => contrastive(loss, anchor),
     }
 }
 
@@ -263,4 +264,25 @@ fn multi_similarity(loss: &MultiSimilarityLoss, anchor: &Anchor) -> f64 {
         .map(|s| (loss.beta * (s - loss.base)).exp())
         .sum();
     pull.ln_1p() / loss.alpha + push.ln_1p() / loss.beta
+}
+
+fn contrastive(loss: &ContrastiveLoss, anchor: &Anchor) -> f64 {
+    let of_excess = |excess: f64| {
+        let excess = excess.max(0.0);
+        if loss.squared_hinge {
+            excess * excess / 2.0
+        } else {
+            excess
+        }
+    };
+    let (positives, negatives) = (anchor.positive_values(), anchor.negative_values());
+    mean(
+        positives
+            .iter()
+            .map(|d| of_excess(d - loss.positive_margin)),
+    ) + mean(
+        negatives
+            .iter()
+            .map(|d| of_excess(loss.negative_margin - d)),
+    )
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::geometry::Measure;
 use loop_dml::loss::{
-    HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
+    ContrastiveLossConfig, HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
     MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
 };
 use loop_dml::model::unit_length;
@@ -67,6 +67,11 @@ fn losses() -> Vec<(&'static str, Loss, Space)> {
         (
             "multi-similarity",
             Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init()),
+            Space::Sphere,
+        ),
+        (
+            "contrastive",
+            Loss::Contrastive(ContrastiveLossConfig::new().init()),
             Space::Sphere,
         ),
     ];

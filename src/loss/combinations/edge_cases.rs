@@ -130,6 +130,46 @@ fn identical_images_of_all_classes_cost_the_margin_with_gradient_zero() {
 }
 
 #[test]
+fn contrastive_loss_of_identical_images_is_that_of_the_negative_margin() {
+    // d⁺ = d⁻ = 0: ½ m⁻² = 0.5.
+    let rows = vec![Kind::Random.rows(1, 64, 1)[0].clone(); 4];
+    let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
+    for strategy in STRATEGIES {
+        for space in SPACES {
+            let labels = [0, 0, 1, 1];
+            let (mean, gradient, statistics) =
+                mean_and_gradient(&loss, strategy, space, &rows, &labels);
+            assert!((mean - 0.5).abs() < 1e-6);
+            assert_eq!(statistics.active, statistics.anchors);
+            assert!(
+                gradient.iter().all(|&x| x == 0.0),
+                "{strategy:?}, {space:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn contrastive_loss_of_antipodal_classes_is_zero() {
+    let row = Kind::Random.rows(1, 64, 1)[0].clone();
+    let opposite: Vec<f32> = row.iter().map(|x| -x).collect();
+    let rows = vec![row.clone(), row, opposite.clone(), opposite];
+    let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
+    for strategy in STRATEGIES {
+        for space in SPACES {
+            let labels = [0, 0, 1, 1];
+            let (mean, gradient, statistics) =
+                mean_and_gradient(&loss, strategy, space, &rows, &labels);
+            assert_eq!((mean, statistics.active, statistics.mined), (0.0, 0, 0));
+            assert!(
+                gradient.iter().all(|&x| x == 0.0),
+                "{strategy:?}, {space:?}"
+            );
+        }
+    }
+}
+
+#[test]
 #[should_panic(expected = "different measures")]
 fn comparisons_of_another_measure_are_refused() {
     let rows = tensor::<TestBackend>(&Kind::Random.rows(2, 8, 1));

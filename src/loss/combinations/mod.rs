@@ -49,6 +49,21 @@ fn losses() -> Vec<Loss> {
         .with_both_sides(true)
         .with_margin(1.0);
     losses.extend([lifted, original].map(|config| Loss::LiftedStructure(config.init())));
+    let contrastive = ContrastiveLossConfig::new();
+    let original = contrastive.with_squared_hinge(false);
+    let margins = original.with_positive_margin(0.4).with_negative_margin(1.2);
+    losses.extend([contrastive, original, margins].map(|config| Loss::Contrastive(config.init())));
+    let n_pair = NPairLossConfig::new();
+    let penalised = n_pair.with_l2_penalty(0.02);
+    losses.extend([n_pair, penalised].map(|config| Loss::NPair(config.init())));
+    losses.extend(
+        [
+            MultiSimilarityDefaults::Loop,
+            MultiSimilarityDefaults::Paper,
+        ]
+        .map(MultiSimilarityLossConfig::of)
+        .map(|config| Loss::MultiSimilarity(config.init())),
+    );
     losses
 }
 
