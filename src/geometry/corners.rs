@@ -113,10 +113,10 @@ mod tests {
         assert_eq!(product, 1.0);
         for (ends, other) in [(&gradient[..4], &y), (&gradient[4..], &x)] {
             let other: Vec<f64> = other.iter().map(|&x| f64::from(x)).collect();
-            let nothing = [0.0; 2];
+            let zero = [0.0; 2];
             let [first, second] = [&ends[..2], &ends[2..]];
             assert!(
-                (first == other && second == nothing) || (first == nothing && second == other),
+                (first == other && second == zero) || (first == zero && second == other),
                 "{gradient:?}"
             );
         }

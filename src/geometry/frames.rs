@@ -27,7 +27,7 @@ pub(crate) struct Frames<B: Backend> {
     /// The same inner products without gradient, exact to the rounding of the float type.
     pub(super) fixed: FrameProducts<B>,
     /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
-    middles_apart: Tensor<B, 2>,
+    squared_middle_distances: Tensor<B, 2>,
     /// The float type of the embeddings and of the results.
     pub(super) dtype: FloatDType,
     /// Number of pairs P.
@@ -90,20 +90,21 @@ impl<B: Backend> Frames<B> {
         Self {
             live: FrameProducts::of_stacked(live),
             fixed: FrameProducts::of_stacked(products.linear(Tensor::clone)),
-            middles_apart: products.linear(|level| squared_distances(&of_middles(level))),
+            squared_middle_distances: products
+                .linear(|level| squared_distances(&of_middles(level))),
             dtype,
             pairs,
         }
     }
 
     /// Compares all pairs with all pairs, without gradient.
-    pub(super) fn beside(&self) -> FramesBeside<B> {
+    pub(super) fn comparisons(&self) -> FrameComparisons<B> {
         let own = self.fixed.own();
-        FramesBeside {
+        FrameComparisons {
             products: self.fixed.clone(),
             of_columns: own.clone().map(transpose),
             of_rows: own,
-            middles_apart: self.middles_apart.clone(),
+            squared_middle_distances: self.squared_middle_distances.clone(),
         }
     }
 
@@ -112,14 +113,14 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
-        let beside = self.beside();
-        let ones = self.middles_apart.ones_like();
+        let comparisons = self.comparisons();
+        let ones = self.squared_middle_distances.ones_like();
         // x₁ is at τ = −1, x₂ at τ = 1.
         let ends = [ones.clone().neg(), ones];
         let rows = ends.clone().map(|tau| {
             let row = ends
                 .clone()
-                .map(|sigma| beside.squared_distance(tau.clone(), sigma));
+                .map(|sigma| comparisons.squared_distance(tau.clone(), sigma));
             Tensor::cat(row.into(), 1)
         });
         Tensor::cat(rows.into(), 0)
@@ -149,7 +150,7 @@ impl<B: Backend> Frames<B> {
 
 /// R pairs compared with P pairs, without gradient.
 #[derive(Debug, Clone)]
-pub(super) struct FramesBeside<B: Backend> {
+pub(super) struct FrameComparisons<B: Backend> {
     /// Products of the frames, \[R, P\].
     pub(super) products: FrameProducts<B>,
     /// Products of each row's frame with itself, \[R, 1\].
@@ -157,17 +158,17 @@ pub(super) struct FramesBeside<B: Backend> {
     /// Products of each column's frame with itself, \[1, P\].
     pub(super) of_columns: FrameProducts<B>,
     /// |mᵢ − mⱼ|², \[R, P\].
-    pub(super) middles_apart: Tensor<B, 2>,
+    pub(super) squared_middle_distances: Tensor<B, 2>,
 }
 
-impl<B: Backend> FramesBeside<B> {
+impl<B: Backend> FrameComparisons<B> {
     /// The comparisons of some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Self {
         Self {
             products: self.products.rows(rows.clone()),
             of_rows: self.of_rows.rows(rows.clone()),
             of_columns: self.of_columns.clone(),
-            middles_apart: self.middles_apart.clone().slice([rows]),
+            squared_middle_distances: self.squared_middle_distances.clone().slice([rows]),
         }
     }
 
@@ -181,7 +182,7 @@ impl<B: Backend> FramesBeside<B> {
         let of_i = tau.clone() * (tau.clone() * self.of_rows.tt.clone() + along_i.mul_scalar(2.0));
         let of_j =
             sigma.clone() * (sigma.clone() * self.of_columns.tt.clone() - along_j.mul_scalar(2.0));
-        self.middles_apart.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
+        self.squared_middle_distances.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
     }
 }
 

@@ -67,7 +67,7 @@ fn combine(x: f64, p: Point, y: f64, q: Point) -> Point {
     std::array::from_fn(|k| x * p[k] + y * q[k])
 }
 
-fn apart(p: Point, q: Point) -> f64 {
+fn distance_of_points(p: Point, q: Point) -> f64 {
     length(&combine(1.0, p, -1.0, q))
 }
 
@@ -83,7 +83,7 @@ impl Arc {
     fn new(start: Point, end: Point) -> Self {
         let along = combine(1.0, end, -dot(&start, &end), start);
         let sine = length(&along);
-        let antipodal = apart(start, end.map(|x| -x)) <= f64::from(f32::EPSILON);
+        let antipodal = distance_of_points(start, end.map(|x| -x)) <= f64::from(f32::EPSILON);
         Self {
             start,
             normal: combine(1.0 / sine.max(1e-300), along, 0.0, along),
@@ -107,7 +107,7 @@ pub(crate) fn arc_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
     let (arc_x, arc_y) = (Arc::new(x1, x2), Arc::new(y1, y2));
     smallest_on_unit_interval(|lambda| {
         let p = arc_x.at(lambda);
-        smallest_on_unit_interval(|mu| apart(p, arc_y.at(mu)))
+        smallest_on_unit_interval(|mu| distance_of_points(p, arc_y.at(mu)))
     })
 }
 

@@ -64,8 +64,8 @@ impl<B: Backend> SplitRows<B> {
         // Excludes rows that are not finite from the scale of the others.
         let finite = lengths.clone().lower_equal_elem(f32::MAX);
         let longest = lengths.mask_fill(finite.bool_not(), 0.0).max_dim(0);
-        let none = longest.clone().equal_elem(0.0);
-        let scale = longest.mask_fill(none, 1.0).recip();
+        let all_zero = longest.clone().equal_elem(0.0);
+        let scale = longest.mask_fill(all_zero, 1.0).recip();
         Self {
             parts: split(rows * scale.clone()),
             scale: Some(scale),

@@ -95,8 +95,8 @@ impl Kind {
                     [-back, on].map(|angle| plus(&scaled(&centre, angle.cos()), angle.sin(), &side))
                 }
                 Self::NearIdentical => {
-                    let apart = 10f64.powf(draws.uniform(-6.0, 0.0));
-                    let start = unit(&plus(&centre, apart, &start));
+                    let offset = 10f64.powf(draws.uniform(-6.0, 0.0));
+                    let start = unit(&plus(&centre, offset, &start));
                     let length = 10f64.powf(draws.uniform(-7.0, -1.0));
                     [start.clone(), plus(&start, length, &step)]
                 }

@@ -25,9 +25,9 @@ pub(super) fn softplus<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B,
     // Accuracy and Stability of Numerical Algorithms, section 1.14.1).
     let rounded = small.clone().add_scalar(1.0);
     let gained = rounded.clone().sub_scalar(1.0);
-    let none = gained.clone().equal_elem(0.0);
-    let log = rounded.clone().log() * small.clone() / gained.mask_fill(none.clone(), 1.0);
-    let value = at.clone().clamp_min(0.0) + log.mask_where(none, small.clone());
+    let underflow = gained.clone().equal_elem(0.0);
+    let log = rounded.clone().log() * small.clone() / gained.mask_fill(underflow.clone(), 1.0);
+    let value = at.clone().clamp_min(0.0) + log.mask_where(underflow, small.clone());
     // The derivative is 1/(1 + exp −x).
     let below = at.lower_elem(0.0);
     let slope = rounded.recip();

@@ -88,3 +88,20 @@ impl NegativesConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_is_read_by_its_name() {
+        for (strategy, name) in NegativesConfig::all()
+            .into_iter()
+            .zip(NegativesConfig::NAMES)
+        {
+            assert_eq!(strategy.name(), name);
+            let read: NegativesConfig = toml::from_str(&format!("name = \"{name}\"")).unwrap();
+            assert_eq!(read, strategy);
+        }
+    }
+}

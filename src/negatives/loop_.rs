@@ -9,8 +9,14 @@
 //! ```
 //!
 //! where p runs from x₁ to x₂ and q from y₁ to y₂: along arcs of great circles on the sphere
-//! ([`arcs`]), along straight segments in Euclidean space ([`segments`]). With inner products, d⁻
-//! becomes s⁻ = max p·q.
+//! ([`arcs`]), along straight segments in Euclidean space ([`segments`]). The positive distance of pair
+//! i is the largest of either image to another image z of the class:
+//!
+//! ```text
+//! d⁺ = max over z of max(|x₁ − z|, |x₂ − z|)
+//! ```
+//!
+//! With inner products, s⁻ = max p·q and s⁺ = min of x₁·z and x₂·z.
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
@@ -40,11 +46,11 @@ pub(super) fn compare<B: Backend>(
 
     let frames = Frames::of_neighbours(embeddings.clone(), space == Space::Sphere);
     let others = others_of_class(same_class(label_of_end));
-    let apart = match measure {
+    let dissimilarity = match measure {
         Measure::Distance => frames.squared_end_distances(),
         Measure::InnerProduct => frames.end_products().neg(),
     };
-    let (one, other) = farthest_of_class(apart, others);
+    let (one, other) = farthest_of_class(dissimilarity, others);
     let (one, other) = (
         embeddings.clone().select(0, row_of_end(one, pairs)),
         embeddings.clone().select(0, row_of_end(other, pairs)),
@@ -76,15 +82,15 @@ pub(super) fn compare<B: Backend>(
 /// of its class.
 ///
 /// # Shapes
-/// - apart: \[2P, 2P\], larger for ends farther apart; the first ends of all pairs, then the second
+/// - dissimilarity: \[2P, 2P\], larger for less similar ends; the first ends of all pairs, then the second
 /// - others: \[2P, 2P\], true where two ends are different images of one class
 /// - output: \[P\], \[P\]
 fn farthest_of_class<B: Backend>(
-    apart: Tensor<B, 2>,
+    dissimilarity: Tensor<B, 2>,
     others: Tensor<B, 2, Bool>,
 ) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
-    let pairs = apart.dims()[0] / 2;
-    let (farthest, other) = apart
+    let pairs = dissimilarity.dims()[0] / 2;
+    let (farthest, other) = dissimilarity
         .mask_fill(others.bool_not(), f32::MIN)
         .max_dim_with_indices(1);
     let (_, side) = farthest.reshape([2, pairs]).max_dim_with_indices(0);

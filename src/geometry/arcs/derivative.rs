@@ -12,7 +12,7 @@ impl<B: Backend> Arcs<B> {
     /// Returns the squared distance of the points, without the cancellation of large terms for near
     /// points.
     ///
-    /// With p = a m + b t, where a = cos θ/|m| and b = sin θ/|t|, and q likewise:
+    /// With p = a m + b t, where a = cos θ/|m| and b = sin θ/|t|, and the same form for q:
     /// |aᵢmᵢ − aⱼmⱼ|² = aᵢaⱼ|mᵢ − mⱼ|² + (aᵢ − aⱼ)(aᵢ|mᵢ|² − aⱼ|mⱼ|²), and m ⟂ t in each pair.
     fn squared_distance(&self, points: &Points<B>) -> Tensor<B, 2> {
         let FrameProducts { mt, tm, tt, .. } = self.products.clone();
@@ -26,7 +26,7 @@ impl<B: Backend> Arcs<B> {
         let a_of_j = cos_psi.clone() * self.of_columns.per_cos.clone();
         let longer = cos_theta.clone() * self.of_rows.cos.clone()
             - cos_psi.clone() * self.of_columns.cos.clone();
-        let middles = a_of_i.clone() * a_of_j.clone() * self.middles_apart.clone()
+        let middles = a_of_i.clone() * a_of_j.clone() * self.squared_middle_distances.clone()
             + (a_of_i - a_of_j) * longer;
         let along = sin_theta.clone() * sin_theta.clone() + sin_psi.clone() * sin_psi.clone();
         let across = sin_theta.clone() * cos_psi * tm

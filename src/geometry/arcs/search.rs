@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Bool, Tensor, backend::Backend};
 
 use crate::geometry::envelope::reciprocal_or_zero;
-use crate::geometry::frames::{FrameProducts, FramesBeside};
+use crate::geometry::frames::{FrameComparisons, FrameProducts};
 use crate::geometry::lengths::length_of_square;
 use crate::geometry::transpose::transpose;
 
@@ -16,7 +16,7 @@ pub(super) struct Arcs<B: Backend> {
     pub(super) of_rows: Extents<B>,
     pub(super) of_columns: Extents<B>,
     /// |mᵢ − mⱼ|² of the unscaled frames, \[R, P\].
-    pub(super) middles_apart: Tensor<B, 2>,
+    pub(super) squared_middle_distances: Tensor<B, 2>,
 }
 
 /// The half angles of arcs, \[R, 1\] or \[1, P\].
@@ -62,11 +62,11 @@ impl<B: Backend> Extents<B> {
 
 impl<B: Backend> Arcs<B> {
     /// Compares all arcs with all arcs, from the inner products of their frames.
-    pub(super) fn of(frames: &FramesBeside<B>) -> Self {
-        let FramesBeside {
+    pub(super) fn of(frames: &FrameComparisons<B>) -> Self {
+        let FrameComparisons {
             products,
             of_rows: own,
-            middles_apart,
+            squared_middle_distances,
             ..
         } = frames.clone();
         let (cos, sin) = (length_of_square(own.mm), length_of_square(own.tt));
@@ -89,7 +89,7 @@ impl<B: Backend> Arcs<B> {
             },
             of_rows: extents,
             of_columns: transposed,
-            middles_apart,
+            squared_middle_distances,
         }
     }
 
@@ -99,7 +99,7 @@ impl<B: Backend> Arcs<B> {
             products: self.products.rows(rows.clone()),
             of_rows: self.of_rows.clone().map(|x| x.slice([rows.clone()])),
             of_columns: self.of_columns.clone(),
-            middles_apart: self.middles_apart.clone().slice([rows]),
+            squared_middle_distances: self.squared_middle_distances.clone().slice([rows]),
         }
     }
 

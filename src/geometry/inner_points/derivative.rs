@@ -33,8 +33,8 @@ impl<B: Backend> Grid<B> {
                 Measure::Distance => {
                     // |p/|p| − q/|q||² is (|p − q|² − (|p| − |q|)²)/(|p||q|).
                     let longer = length_p - length_q;
-                    let apart = self.frames.squared_distance(tau.clone(), sigma.clone());
-                    let square = (apart - longer.clone() * longer) * scale.clone();
+                    let squared = self.frames.squared_distance(tau.clone(), sigma.clone());
+                    let square = (squared - longer.clone() * longer) * scale.clone();
                     // A point without a direction counts as orthogonal to every other.
                     let undirected = scale.clone().equal_elem(0.0);
                     let value = length_of_square(square.mask_fill(undirected, 2.0));
@@ -49,8 +49,8 @@ impl<B: Backend> Grid<B> {
                     (product, ones, zeros)
                 }
                 Measure::Distance => {
-                    let apart = self.frames.squared_distance(tau.clone(), sigma.clone());
-                    let value = length_of_square(apart);
+                    let squared = self.frames.squared_distance(tau.clone(), sigma.clone());
+                    let value = length_of_square(squared);
                     let by = reciprocal_or_zero(value.clone());
                     (value, by.clone().neg(), by)
                 }

@@ -5,13 +5,13 @@ use std::ops::Range;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::geometry::envelope::reciprocal_or_zero;
-use crate::geometry::frames::{FrameProducts, FramesBeside};
+use crate::geometry::frames::{FrameComparisons, FrameProducts};
 use crate::geometry::lengths::length_of_square;
 use crate::geometry::measure::Measure;
 
 /// The points of R pairs compared with those of P pairs, without gradient.
 pub(super) struct Grid<B: Backend> {
-    pub(super) frames: FramesBeside<B>,
+    pub(super) frames: FrameComparisons<B>,
     /// n.
     pub(super) points: usize,
     pub(super) normalized: bool,

@@ -48,7 +48,7 @@ pub fn inner_point_approach<B: Backend>(
     let frames = Frames::of_neighbours(embeddings, normalized);
     let pairs = frames.pairs;
     let grid = Grid {
-        frames: frames.beside(),
+        frames: frames.comparisons(),
         points,
         normalized,
         measure,

@@ -20,8 +20,8 @@ fn distances_of_pairs(rows: &Rows, points: usize, normalized: bool) -> Vec<f64> 
 /// Returns the largest distance, along the curve between two ends, of a point of the curve from the
 /// nearest point of a grid of `points`.
 fn half_step(x: &[f64], y: &[f64], points: usize, normalized: bool) -> f64 {
-    let apart = point_distance(x, y);
-    let step = apart / (points + 1) as f64;
+    let distance = point_distance(x, y);
+    let step = distance / (points + 1) as f64;
     if normalized {
         // The steps have the largest angle at the middle of the chord, at distance |x + y|/2 from the
         // centre.

@@ -24,7 +24,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
-use super::frames::{FrameProducts, Frames, FramesBeside};
+use super::frames::{FrameComparisons, FrameProducts, Frames};
 use super::lengths::length_of_square;
 
 /// Returns the smallest Euclidean distance between every two segments; segment i runs from row 2i of
@@ -43,7 +43,7 @@ pub fn segment_distances<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 /// [`segment_distances`] for the frames of the pairs.
 pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
     let pairs = frames.pairs;
-    let segments = Segments(frames.beside());
+    let segments = Segments(frames.comparisons());
     let [value, mm, mt, tm, tt, own_mm, own_mt, own_tt] = in_row_chunks(pairs, pairs, |rows| {
         let segments = Segments(segments.0.rows(rows));
         let (lambda, mu) = segments.nearest();
@@ -59,12 +59,12 @@ pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
 }
 
 /// R segments compared with P segments, without gradient.
-struct Segments<B: Backend>(FramesBeside<B>);
+struct Segments<B: Backend>(FrameComparisons<B>);
 
 impl<B: Backend> Segments<B> {
     /// Returns λ and μ of the closest points, each \[R, P\].
     fn nearest(&self) -> (Tensor<B, 2>, Tensor<B, 2>) {
-        let FramesBeside {
+        let FrameComparisons {
             products,
             of_rows,
             of_columns,
