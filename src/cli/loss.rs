@@ -13,7 +13,8 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::config::Config;
 use crate::inference::embedding_file::{Embeddings, write_matrix};
 use crate::inference::{BatchLoss, InferenceError, batch_loss};
-use crate::loss::LossStatistics;
+use crate::loss::{LossKind, LossStatistics};
+use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -33,11 +34,11 @@ pub(super) struct LossArgs {
     /// Embeddings with labels, safetensors; the rows are one batch.
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
-    /// triplet, hphn-triplet, lifted-structure, n-pair or multi-similarity.
-    #[arg(long, value_name = "NAME")]
+    /// The loss.
+    #[arg(long, value_name = "NAME", value_parser = LossKind::NAMES)]
     loss: String,
-    /// none, embedding-expansion or loop.
-    #[arg(long, value_name = "NAME")]
+    /// The negatives strategy.
+    #[arg(long, value_name = "NAME", value_parser = NegativesConfig::NAMES)]
     negatives: String,
     /// Set one key of the loss (loss.margin=…) or the negatives, or model.normalize; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]

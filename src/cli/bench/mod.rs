@@ -11,6 +11,8 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::cli::CliError;
 use crate::config::Config;
+use crate::loss::LossKind;
+use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -51,13 +53,13 @@ enum What {
 
 #[derive(Debug, Args)]
 struct LossArgs {
-    /// The loss: triplet, hphn-triplet, lifted-structure, n-pair or multi-similarity.
-    #[arg(long, value_name = "NAME", default_value = "hphn-triplet")]
+    /// The loss.
+    #[arg(long, value_name = "NAME", default_value = "hphn-triplet", value_parser = LossKind::NAMES)]
     loss: String,
-    /// Where negatives are looked for: none, embedding-expansion or loop.
-    #[arg(long, value_name = "NAME", default_value = "loop")]
+    /// The negatives strategy.
+    #[arg(long, value_name = "NAME", default_value = "loop", value_parser = NegativesConfig::NAMES)]
     negatives: String,
-    /// Every loss with every way of looking for negatives.
+    /// Every loss with every negatives strategy.
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
     /// Embeddings in the batch, a multiple of the images of each class.
