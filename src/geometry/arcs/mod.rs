@@ -31,7 +31,7 @@
 //! all of this needs square roots only: faster than trigonometric functions, and more exact on GPUs.
 //! It needs no tolerances.
 //!
-//! **Gradient.** The angles are found without gradient and kept as *fractions* θ/hᵢ, ψ/hⱼ; the
+//! **Gradient.** The angles are found without gradient and held constant as *fractions* θ/hᵢ, ψ/hⱼ. The
 //! derivative is that of f with m, t and h as functions of the embeddings. By the envelope theorem it
 //! is exact, in the interior and at the ends (`envelope.rs` describes the method).
 //!

@@ -277,6 +277,21 @@ fn gradients_agree_with_central_differences_of_the_formulas() {
 }
 
 #[test]
+fn forward_without_reduction_returns_the_loss_of_every_anchor() {
+    let (rows, labels) = batch(4, 2, 8, 3);
+    let rows = tensor::<TestBackend>(&rows);
+    for loss in losses() {
+        let labels = Tensor::<TestBackend, 1, Int>::from_data(&labels[..], &Default::default());
+        let (strategy, space) = (Negatives::Loop, Space::Euclidean);
+        let comparisons = strategy.compare(rows.clone(), labels, space, loss.measure());
+        let losses = loss.forward_no_reduction(comparisons.clone());
+        assert_eq!(losses.dims(), [4], "{loss:?}");
+        let expected = values(loss.forward(comparisons).losses);
+        assert_eq!(values(losses), expected, "{loss:?}");
+    }
+}
+
+#[test]
 fn semi_hard_negatives_may_be_as_far_as_the_positive() {
     // Integers on a line, so that many distances are equal: too many for an unstable sort to keep
     // in order by chance.
