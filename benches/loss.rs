@@ -2,6 +2,8 @@
 //! Each line has the median time of a forward and backward pass, and the peak memory of the process
 //! during it.
 
+#![allow(clippy::print_stdout, reason = "the output of the benchmark")]
+
 use loop_dml::backend::{
     self, BackendError, BackendName, BackendTask, ComputeContext, DeviceChoice,
 };

@@ -9,6 +9,8 @@
 //! directions are noise of the same scale. The network learns the 8 directions from one half of the
 //! classes and is evaluated on the other half.
 
+#![allow(clippy::print_stdout, reason = "the output of the example")]
+
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module};
 use burn::nn::{Linear, LinearConfig};

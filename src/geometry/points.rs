@@ -11,7 +11,7 @@ use super::products::{SplitRows, own_products, squared_distances};
 /// Returns the Euclidean distance of every two rows: √(|x|² + |y|² − 2 x·y).
 ///
 /// Two rows that coincide (to the rounding of `f32` for rows of unit length) have distance 0 with
-/// gradient 0. Distances of unit rows are exact to 2e-7 if the device computes in `f64`, otherwise to
+/// gradient 0. Distances of unit rows are accurate to 2e-7 if the device computes in `f64`, otherwise to
 /// 1e-6 (`products.rs`).
 ///
 /// # Shapes

@@ -1,7 +1,7 @@
 //! Inner products of the rows of matrices, and squared distances from them without cancellation.
 //!
-//! **Why not one matrix product.** In `f32`, 2 − 2 x·y of unit vectors is exact to 1e-7, so a distance
-//! near 0 is exact to 3e-4. On NVIDIA GPUs, accelerated products of `f32` matrices round every factor to
+//! **Why not one matrix product.** In `f32`, 2 − 2 x·y of unit vectors is accurate to 1e-7, so a distance
+//! near 0 is accurate to 3e-4. On NVIDIA GPUs, accelerated products of `f32` matrices round every factor to
 //! the 11 significant bits of TF32, and a distance near 0 has an error of 0.04. On devices without
 //! `f64`, rows are therefore split into parts that are exact in 11 bits, and products of different
 //! orders of magnitude are separate (the error-free transformation of Ozaki et al., Numerical
@@ -50,7 +50,7 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// Splits rows of any length, without gradient. Without `f64`, products are exact relative to the
+    /// Splits rows of any length, without gradient. Without `f64`, products are accurate relative to the
     /// longest row: products of rows shorter by a factor of 2⁻²⁴ vanish.
     pub(crate) fn of(rows: Tensor<B, 2>) -> Self {
         let rows = rows.detach();

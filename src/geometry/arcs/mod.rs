@@ -39,8 +39,8 @@
 //! to the rounding of its ends has its frame at full precision, without a division by sin of a small
 //! angle. √(2 − 2f) would lose half the digits of small distances, so the distance is computed from
 //! |mᵢ − mⱼ|² (`products.rs`). The computation is in `f64` if the device supports it and Burn does not
-//! fuse operations. Distances are then exact to 3e-7, and to 1e-5 for arcs within 1e-4 of a half
-//! circle, whose planes are defined by few digits. In `f32` they are exact to 1e-6 if all ends are near
+//! fuse operations. Distances are then accurate to 3e-7, and to 1e-5 for arcs within 1e-4 of a half
+//! circle, whose planes are defined by few digits. In `f32` they are accurate to 1e-6 if all ends are near
 //! one another, otherwise to 5e-6 above 0.1, and to 1e-3 where long arcs touch; less for arcs within
 //! 1e-2 of a half circle.
 //!

@@ -17,8 +17,8 @@
 //! **Gradient**: that of g at the best λ, μ, held fixed (envelope theorem); 0 for segments that touch.
 //!
 //! **Accuracy**: the computation is in `f64` if the device supports it and Burn does not fuse
-//! operations. Distances are then exact to 1e-7 of the embeddings' lengths. In `f32`, g is computed
-//! from differences of the middles (`products.rs`), and distances are exact to 1e-6 of the distances
+//! operations. Distances are then accurate to 1e-7 of the embeddings' lengths. In `f32`, g is computed
+//! from differences of the middles (`products.rs`), and distances are accurate to 1e-6 of the distances
 //! between the ends of the two segments, and to 1e-3 of these for segments that cross.
 
 use burn::tensor::{Tensor, backend::Backend};
