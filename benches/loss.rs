@@ -1,6 +1,8 @@
-//! Every loss with every way of looking for negatives at 128 × 512 and at 1,024 × 512 on the CPU:
-//! `cargo bench`. A line each: the median time of a forward and backward pass, and the most memory
-//! that the process held meanwhile.
+//! Every loss with every negatives strategy at 128 × 512 and at 1,024 × 512 on the CPU: `cargo bench`.
+//! Each line has the median time of a forward and backward pass, and the peak memory of the process
+//! during it.
+
+#![allow(clippy::print_stdout, reason = "the output of the benchmark")]
 
 use loop_dml::backend::{
     self, BackendError, BackendName, BackendTask, ComputeContext, DeviceChoice,
@@ -9,7 +11,7 @@ use loop_dml::bench::{LossBenchmark, LossTiming};
 
 use burn::tensor::backend::AutodiffBackend;
 
-/// Embeddings in a batch, with the repetitions that count.
+/// Embeddings in a batch, and the measured repetitions.
 const SIZES: [(usize, usize); 2] = [(128, 20), (1024, 3)];
 const DIM: usize = 512;
 

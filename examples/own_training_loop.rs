@@ -1,13 +1,15 @@
-//! loop-dml as a library: LoOp in a training loop of your own, without the command line, the
-//! configuration files and Burn's Learner.
+//! loop-dml as a library: LoOp in your own training loop, without the command line, the configuration
+//! files and Burn's Learner.
 //!
 //! ```text
 //! cargo run --release --example own_training_loop
 //! ```
 //!
-//! The network has two layers and embeds made-up vectors. What tells their classes apart lies in 8
-//! directions, hidden among 24 others that mean nothing and are as loud; the network learns from one
-//! half of the classes to hear the 8, and is measured on the other half.
+//! A network with two layers embeds synthetic vectors. Their classes differ in 8 directions; 24 other
+//! directions are noise of the same scale. The network learns the 8 directions from one half of the
+//! classes and is evaluated on the other half.
+
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module};
@@ -23,20 +25,20 @@ use loop_dml::model::unit_length;
 use loop_dml::negatives::{Negatives, Space};
 
 const CLASSES: usize = 16;
-/// The first of them train, the others test.
+/// The first classes are for training, the others for testing.
 const TRAINING_CLASSES: usize = 8;
 const VECTORS_PER_CLASS: usize = 32;
-/// Directions in which classes differ.
-const MEANING: usize = 8;
-/// Directions in which they do not.
+/// Directions in which the classes differ.
+const SIGNAL: usize = 8;
+/// Directions of noise.
 const NOISE: usize = 24;
 
 const STEPS: usize = 100;
-/// Of each training class, in every step. Even, for LoOp takes vectors in pairs.
+/// Vectors of each training class in every step. Even, because LoOp uses pairs of vectors.
 const VECTORS_IN_BATCH: usize = 8;
 const LEARNING_RATE: f64 = 3e-3;
 
-/// A network of your own; loop-dml sees nothing but its embeddings.
+/// Your own network; loop-dml needs only its embeddings.
 #[derive(Module, Debug)]
 struct Network<B: Backend> {
     hidden: Linear<B>,
@@ -46,31 +48,32 @@ struct Network<B: Backend> {
 impl<B: Backend> Network<B> {
     fn new(device: &B::Device) -> Self {
         Self {
-            hidden: LinearConfig::new(MEANING + NOISE, 64).init(device),
+            hidden: LinearConfig::new(SIGNAL + NOISE, 64).init(device),
             head: LinearConfig::new(64, 16).init(device),
         }
     }
 
-    /// `[N, MEANING + NOISE]` → `[N, 16]`, of unit length.
+    /// `[N, SIGNAL + NOISE]` → `[N, 16]`, of unit length.
     fn forward(&self, vectors: Tensor<B, 2>) -> Tensor<B, 2> {
         unit_length(self.head.forward(relu(self.hidden.forward(vectors))))
     }
 }
 
-/// The vectors of all classes, `[CLASSES, VECTORS_PER_CLASS, MEANING + NOISE]`.
-fn made_up_vectors<B: Backend>(device: &B::Device) -> Tensor<B, 3> {
+/// Creates the vectors of all classes, `[CLASSES, VECTORS_PER_CLASS, SIGNAL + NOISE]`.
+fn synthetic_vectors<B: Backend>(device: &B::Device) -> Tensor<B, 3> {
     let normal = |shape: [usize; 3], deviation: f64| {
         Tensor::<B, 3>::random(shape, Distribution::Normal(0.0, deviation), device)
     };
-    let centres = normal([CLASSES, 1, MEANING], 1.0);
-    let meaning = centres + normal([CLASSES, VECTORS_PER_CLASS, MEANING], 0.3);
+    let centres = normal([CLASSES, 1, SIGNAL], 1.0);
+    let signal = centres + normal([CLASSES, VECTORS_PER_CLASS, SIGNAL], 0.3);
     let noise = normal([CLASSES, VECTORS_PER_CLASS, NOISE], 1.0);
-    let dim = MEANING + NOISE;
+    let dim = SIGNAL + NOISE;
     let mixture = normal([1, dim, dim], 1.0 / (dim as f64).sqrt());
-    Tensor::cat(vec![meaning, noise], 2).matmul(mixture)
+    Tensor::cat(vec![signal, noise], 2).matmul(mixture)
 }
 
-/// Some vectors of every class, those of one class adjacent as LoOp wants them, and their labels.
+/// Draws vectors of every class and their labels. The vectors of one class are adjacent, as LoOp
+/// requires.
 fn draw_batch<B: Backend>(vectors: &Tensor<B, 3>) -> (Tensor<B, 2>, Tensor<B, 1, Int>) {
     let [classes, of_each, dim] = vectors.dims();
     let device = vectors.device();
@@ -104,7 +107,7 @@ fn train<B: AutodiffBackend>(mut network: Network<B>, vectors: &Tensor<B, 3>) ->
     network
 }
 
-/// The share of vectors whose nearest neighbour is of their class.
+/// Returns the share of vectors whose nearest neighbour is of their class.
 fn recall_at_1<B: Backend>(network: &Network<B>, vectors: Tensor<B, 3>) -> f64 {
     let [classes, of_each, dim] = vectors.dims();
     let rows = classes * of_each;
@@ -118,7 +121,7 @@ fn main() {
 
     let device = Default::default();
     B::seed(&device, 1);
-    let vectors = made_up_vectors::<B>(&device);
+    let vectors = synthetic_vectors::<B>(&device);
     let training = vectors.clone().slice(0..TRAINING_CLASSES);
     let test = vectors.slice(TRAINING_CLASSES..CLASSES).inner();
 
@@ -127,7 +130,7 @@ fn main() {
     let network = train(network, &training);
     let trained = recall_at_1(&network.valid(), test);
     println!(
-        "Recall@1 on classes that the network never saw: {:.1} % untrained, {:.1} % trained",
+        "Recall@1 on unseen classes: {:.1} % untrained, {:.1} % trained",
         100.0 * untrained,
         100.0 * trained
     );

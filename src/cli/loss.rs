@@ -13,7 +13,8 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::config::Config;
 use crate::inference::embedding_file::{Embeddings, write_matrix};
 use crate::inference::{BatchLoss, InferenceError, batch_loss};
-use crate::loss::LossStatistics;
+use crate::loss::{LossKind, LossStatistics};
+use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -33,11 +34,11 @@ pub(super) struct LossArgs {
     /// Safetensors file with embeddings and labels; its rows are one batch
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
-    /// Loss: triplet, hphn-triplet, lifted-structure, n-pair, multi-similarity or contrastive
-    #[arg(long, value_name = "NAME")]
+    /// Loss
+    #[arg(long, value_name = "NAME", value_parser = LossKind::NAMES)]
     loss: String,
-    /// Negatives: none, embedding-expansion or loop
-    #[arg(long, value_name = "NAME")]
+    /// Negatives strategy
+    #[arg(long, value_name = "NAME", value_parser = NegativesConfig::NAMES)]
     negatives: String,
     /// Set a key of [loss] or [negatives], or model.normalize (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]

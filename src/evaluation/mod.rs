@@ -1,7 +1,9 @@
-//! Retrieval measures: pure functions of embeddings and labels.
+//! Retrieval measures: functions of embeddings and labels.
 
+mod ranks;
 mod recall;
 mod role;
 
-pub use recall::{Recall, nearest_positive_ranks};
+pub use ranks::nearest_positive_ranks;
+pub use recall::Recall;
 pub use role::Role;

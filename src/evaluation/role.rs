@@ -1,24 +1,24 @@
-//! Queries and gallery.
+//! The roles of test images: queries and gallery.
 
-/// What a test image is in a measure of retrieval.
+/// The role of a test image in retrieval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
-    /// A query, and in the gallery of all the others: the usual way.
+    /// A query, and in the gallery of all other queries. The default.
     #[default]
     Both,
-    /// Looked for, never found.
+    /// A query only.
     Query,
-    /// Found, never looked for.
+    /// In the gallery only.
     Gallery,
 }
 
 impl Role {
-    /// Whether others of its class are looked for.
+    /// Whether the image is a query.
     pub fn is_query(self) -> bool {
         self != Self::Gallery
     }
 
-    /// Whether it can be found.
+    /// Whether the image is in the gallery.
     pub fn is_in_gallery(self) -> bool {
         self != Self::Query
     }

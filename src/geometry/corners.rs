@@ -1,14 +1,14 @@
-//! The largest inner product between two segments, which is that of two of their ends.
+//! The largest inner product between two segments, which is the product of two of their ends.
 
 use burn::tensor::{Tensor, backend::Backend};
 
-use super::transpose;
+use super::transpose::transpose;
 
-/// The largest inner product of a point of one segment with a point of another; segment i runs from
-/// row 2i of the embeddings to row 2i + 1.
+/// Returns the largest inner product of a point of one segment with a point of another, for every two
+/// segments; segment i runs from row 2i of the embeddings to row 2i + 1.
 ///
-/// The inner product is linear in each of the two points, so that its largest value lies at one of
-/// the four corners: two ends. Of several largest, one receives the gradient.
+/// The inner product is linear in each of the two points, so its largest value is at one of the four
+/// corners, which are pairs of ends. Of several largest products, one receives the gradient.
 ///
 /// # Shapes
 /// - embeddings: \[2P, D\]
@@ -37,11 +37,12 @@ pub fn corner_products<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
-    /// The four ends of two segments in pairs, one of each.
+    /// The pairs of ends of two segments.
     const CORNERS: [(usize, usize); 4] = [(0, 2), (0, 3), (1, 2), (1, 3)];
 
-    /// The largest product of the two segments, and its gradient with respect to the four ends.
+    /// Returns the largest product of the two segments, and its gradient with respect to the four ends.
     fn product_and_gradient(rows: &Rows) -> (f64, Vec<f64>) {
         let leaf = tensor::<TestAutodiff>(rows).require_grad();
         let product = corner_products(leaf.clone()).slice([0..1, 1..2]);
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn product_is_the_largest_of_those_of_the_four_ends() {
+    fn product_is_the_largest_of_the_four_pairs_of_ends() {
         for dim in [2, 8, 64] {
             for (kind, seed) in (0..3).flat_map(|seed| Kind::ALL.map(|kind| (kind, seed))) {
                 let rows = kind.stretched_rows(6, dim, seed);
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn no_product_of_points_between_the_ends_is_larger() {
+    fn products_of_points_between_the_ends_are_not_larger() {
         let rows = Kind::Random.stretched_rows(2, 8, 2);
         let (largest, _) = product_and_gradient(&rows);
         let rows = widened(&rows);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn gradient_reaches_the_two_ends_and_no_other() {
+    fn gradient_reaches_the_two_ends_only() {
         for seed in 0..24 {
             let rows = Kind::Random.stretched_rows(2, 5, seed);
             let wide = widened(&rows);
@@ -105,17 +106,17 @@ mod tests {
     }
 
     #[test]
-    fn of_several_largest_one_receives_the_gradient() {
+    fn one_of_several_largest_products_receives_the_gradient() {
         let (x, y) = (vec![1.0, 2.0], vec![3.0, -1.0]);
         let (product, gradient) =
             product_and_gradient(&vec![x.clone(), x.clone(), y.clone(), y.clone()]);
         assert_eq!(product, 1.0);
         for (ends, other) in [(&gradient[..4], &y), (&gradient[4..], &x)] {
             let other: Vec<f64> = other.iter().map(|&x| f64::from(x)).collect();
-            let nothing = [0.0; 2];
+            let zero = [0.0; 2];
             let [first, second] = [&ends[..2], &ends[2..]];
             assert!(
-                (first == other && second == nothing) || (first == nothing && second == other),
+                (first == other && second == zero) || (first == zero && second == other),
                 "{gradient:?}"
             );
         }

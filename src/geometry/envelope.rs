@@ -1,26 +1,27 @@
 //! The gradient of an extreme by the envelope theorem, without a gradient through the search.
 //!
 //! A closest approach is min over λ, μ of g(λ, μ; x). Its derivative in x is that of g at the best
-//! λ, μ, held fixed. So the search runs on detached tensors, in chunks of rows whose intermediate
-//! results are dropped at once, and leaves the value and the coefficients of its derivative in the
-//! inner products; these few matrices are all that automatic differentiation sees.
+//! λ, μ, held fixed. The search therefore runs on detached tensors, in chunks of rows whose
+//! intermediate results are dropped after each chunk. It returns the value and the coefficients of its
+//! derivative with respect to the inner products. Automatic differentiation records only these few
+//! matrices.
 //!
-//! **Halves.** The matrices here are symmetric: entry (i, j) depends on row i as entry (j, i) does.
-//! It is enough to write the part of the derivative that row i has in entry (i, j), with everything
-//! of row j as a constant. Adding the transpose gives the rest, and the inner products need a
-//! gradient in one factor only: one matrix product in the backward pass instead of two.
+//! **Halves.** The matrices are symmetric: entry (i, j) depends on row i as entry (j, i) does. Each
+//! entry (i, j) contains the part of the derivative with respect to row i, with row j as a constant.
+//! Adding the transpose completes the derivative, and the inner products need a gradient in one factor
+//! only: one matrix product in the backward pass instead of two.
 
 use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::transpose;
+use super::transpose::transpose;
 
-/// Entries of one chunk's matrices. Some forty of them live at once in a search: at 8 bytes an entry
-/// this is 20 MB, within reach of a processor's caches, and still enough to fill a GPU.
+/// Entries of the matrices of one chunk. A search holds about forty of them at once: 20 MB at 8 bytes
+/// per entry, which is near the size of a CPU's caches and enough work for a GPU.
 const CHUNK_ENTRIES: usize = 1 << 16;
 
-/// `value` as a number, and the derivative of `half` plus that of `other_half`'s transpose.
+/// Returns `value` with the derivative of `half` plus that of `other_half`'s transpose.
 ///
 /// # Shapes
 /// - value: \[R, C\], detached; half: \[R, C\]; other_half: \[C, R\]; both halves finite
@@ -35,8 +36,8 @@ pub(super) fn with_derivative<B: Backend>(
     value.cast(dtype) + (change.clone() - change.detach())
 }
 
-/// `search` over all `rows` of matrices with `columns` columns, a chunk of rows at a time: the
-/// matrices of all chunks, each joined along the rows.
+/// Runs `search` on matrices of `rows` rows and `columns` columns, one chunk of rows at a time, and
+/// concatenates the matrices of all chunks along the rows.
 pub(super) fn in_row_chunks<B: Backend, const N: usize>(
     rows: usize,
     columns: usize,
@@ -55,7 +56,7 @@ pub(super) fn in_row_chunks<B: Backend, const N: usize>(
     found.map(|parts| Tensor::cat(parts, 0))
 }
 
-/// 1/x, and 0 where x is 0.
+/// Returns 1/x, and 0 where x is 0.
 pub(super) fn reciprocal_or_zero<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
     let zero = x.clone().equal_elem(0.0);
     x.mask_fill(zero.clone(), 1.0).recip().mask_fill(zero, 0.0)
@@ -67,13 +68,14 @@ mod tests {
 
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
     use crate::geometry::{Measure, arc_approach, inner_point_approach, segment_distances};
 
-    /// More than fit into one chunk of rows.
+    /// More pairs than one chunk of rows holds.
     const PAIRS: usize = 300;
 
     #[test]
-    fn chunks_cover_every_row_once_and_are_joined_in_order() {
+    fn chunks_cover_every_row_once_and_are_concatenated_in_order() {
         let matrix = tensor::<TestBackend>(&Kind::Random.rows(PAIRS / 2, PAIRS, 1));
         let chunks = RefCell::new(Vec::new());
         let [doubled, squared] = in_row_chunks(PAIRS, PAIRS, |rows| {
@@ -86,7 +88,7 @@ mod tests {
         assert_eq!(values(squared), values(matrix.square()));
     }
 
-    /// The entries between two thirds of the matrix, and the gradient of their sum.
+    /// Returns the entries between two thirds of the matrix, and the gradient of their sum.
     fn between(
         approach: &impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
         rows: &[Vec<f32>],
@@ -98,8 +100,8 @@ mod tests {
         (values(entries), values(gradient))
     }
 
-    /// That the matrix of all pairs consists of those of parts which fit into one chunk.
-    /// `images` is the number of rows of the matrix for each pair.
+    /// Asserts that the matrix of all pairs consists of the matrices of parts that fit into one chunk.
+    /// `images` is the number of rows of the matrix per pair.
     fn assert_parts_agree(
         images: usize,
         approach: impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
@@ -114,7 +116,7 @@ mod tests {
             let part = [&rows[ends(a)], &rows[ends(b)]].concat();
             let (expected, gradient_of_part) = between(&approach, &part, [entries(0), entries(1)]);
             let difference = whole.iter().zip(&expected).map(|(x, y)| (x - y).abs());
-            // Other blocks of the same matrix product, to the rounding of `f32`.
+            // The blocks of the matrix product differ, so the results agree to the rounding of `f32`.
             assert!(difference.fold(0.0, f64::max) <= 3e-7, "{a}, {b}");
             let (of_a, of_b) = gradient_of_part.split_at(2 * third * DIM);
             let mut expected = vec![0.0; gradient.len()];
@@ -130,17 +132,17 @@ mod tests {
     }
 
     #[test]
-    fn arcs_of_many_pairs_are_as_far_apart_as_those_of_few() {
+    fn arcs_of_many_pairs_have_the_distances_of_few_pairs() {
         assert_parts_agree(1, |rows| arc_approach(rows, Measure::Distance));
     }
 
     #[test]
-    fn segments_of_many_pairs_are_as_far_apart_as_those_of_few() {
+    fn segments_of_many_pairs_have_the_distances_of_few_pairs() {
         assert_parts_agree(1, segment_distances);
     }
 
     #[test]
-    fn inner_points_of_many_pairs_are_as_far_apart_as_those_of_few() {
+    fn inner_points_of_many_pairs_have_the_distances_of_few_pairs() {
         assert_parts_agree(2, |rows| {
             inner_point_approach(rows, 2, true, Measure::Distance)
         });

@@ -1,37 +1,40 @@
-//! The middles and half differences of pairs of embeddings, from whose inner products arcs, segments
-//! and inner points are all computed.
+//! The middles and half differences of pairs of embeddings. Arcs, segments and inner points are computed
+//! from their inner products.
 
 use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::lengths::{diagonal, reciprocal_lengths, widen};
+use super::diagonal::diagonal;
+use super::lengths::reciprocal_lengths;
+use super::precision::widen;
 use super::products::{SplitRows, own_products, squared_distances};
-use super::transpose;
+use super::transpose::transpose;
 
-/// P pairs (x₁, x₂) by their middles m = (x₁ + x₂)/2 and half differences t = (x₂ − x₁)/2, in the
-/// widest float of the device. A point of the pair's line is m + τ t with −1 ≤ τ ≤ 1.
+/// P pairs (x₁, x₂), represented by inner products of their middles m = (x₁ + x₂)/2 and half differences
+/// t = (x₂ − x₁)/2, in the widest float type of the device. A point of the pair's segment is m + τ t
+/// with −1 ≤ τ ≤ 1.
 ///
 /// # Scaled rows
-/// With a = ∂/∂m and b = ∂/∂t of some expression, the derivative in x₁ is (a − b)/2 and that in x₂ is
-/// (a + b)/2. Their parts along unit vectors x₁ and x₂ vanish after subtracting E(|m|² + |t|²) + 2F m·t
-/// as products of which one factor is live, where E = a·m + b·t and F = a·t + b·m. It is cheaper than
-/// to derive the scaling of 2P vectors of length D.
+/// With a = ∂/∂m and b = ∂/∂t of an expression, the derivative in x₁ is (a − b)/2 and that in x₂ is
+/// (a + b)/2. Subtracting E(|m|² + |t|²) + 2F m·t, as products with one live factor, removes their parts
+/// along the unit vectors x₁ and x₂, where E = a·m + b·t and F = a·t + b·m. This costs less than
+/// differentiating the scaling of 2P vectors of length D.
 #[derive(Debug, Clone)]
 pub(crate) struct Frames<B: Backend> {
-    /// Inner products with a gradient in the row's pair.
+    /// Inner products with a gradient with respect to the row's pair.
     pub(super) live: FrameProducts<B>,
-    /// The same without gradient, and exact to the float type's rounding.
+    /// The same inner products without gradient, exact to the rounding of the float type.
     pub(super) fixed: FrameProducts<B>,
     /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
-    middles_apart: Tensor<B, 2>,
-    /// The float type of the embeddings, in which results are given.
+    squared_middle_distances: Tensor<B, 2>,
+    /// The float type of the embeddings and of the results.
     pub(super) dtype: FloatDType,
     /// Number of pairs P.
     pub(super) pairs: usize,
 }
 
-/// Inner products of the frames of every two pairs, each \[P, P\], or those of some rows.
+/// Inner products of the frames of every two pairs, each \[P, P\], or some rows of them.
 #[derive(Debug, Clone)]
 pub(super) struct FrameProducts<B: Backend> {
     /// mᵢ·mⱼ.
@@ -45,11 +48,12 @@ pub(super) struct FrameProducts<B: Backend> {
 }
 
 impl<B: Backend> Frames<B> {
-    /// The pairs of rows 2i and 2i + 1, scaled to unit length first where `normalized`.
+    /// Creates the frames of the pairs of rows 2i and 2i + 1, scaled to unit length first if
+    /// `normalized`.
     ///
-    /// The factors that scale are constants to `live`. A derivative that is to be one in the
-    /// directions of the rows has to be made free of the rows' own directions, which takes
-    /// [inner products alone](Self#scaled-rows).
+    /// The scale factors are constants in the gradient of `live`. A derivative with respect to the
+    /// directions of the rows must therefore have its parts along the rows removed, which needs
+    /// [inner products only](Self#scaled-rows).
     ///
     /// # Shapes
     /// - embeddings: \[2P, D\]
@@ -86,42 +90,43 @@ impl<B: Backend> Frames<B> {
         Self {
             live: FrameProducts::of_stacked(live),
             fixed: FrameProducts::of_stacked(products.linear(Tensor::clone)),
-            middles_apart: products.linear(|level| squared_distances(&of_middles(level))),
+            squared_middle_distances: products
+                .linear(|level| squared_distances(&of_middles(level))),
             dtype,
             pairs,
         }
     }
 
-    /// All pairs beside all pairs, without gradient.
-    pub(super) fn beside(&self) -> FramesBeside<B> {
+    /// Compares all pairs with all pairs, without gradient.
+    pub(super) fn comparisons(&self) -> FrameComparisons<B> {
         let own = self.fixed.own();
-        FramesBeside {
+        FrameComparisons {
             products: self.fixed.clone(),
             of_columns: own.clone().map(transpose),
             of_rows: own,
-            middles_apart: self.middles_apart.clone(),
+            squared_middle_distances: self.squared_middle_distances.clone(),
         }
     }
 
-    /// The squared distances of every two ends, without gradient.
+    /// Returns the squared distances of every two ends, without gradient.
     ///
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
-        let beside = self.beside();
-        let ones = self.middles_apart.ones_like();
+        let comparisons = self.comparisons();
+        let ones = self.squared_middle_distances.ones_like();
         // x₁ is at τ = −1, x₂ at τ = 1.
         let ends = [ones.clone().neg(), ones];
         let rows = ends.clone().map(|tau| {
             let row = ends
                 .clone()
-                .map(|sigma| beside.squared_distance(tau.clone(), sigma));
+                .map(|sigma| comparisons.squared_distance(tau.clone(), sigma));
             Tensor::cat(row.into(), 1)
         });
         Tensor::cat(rows.into(), 0)
     }
 
-    /// The inner products of every two ends, without gradient.
+    /// Returns the inner products of every two ends, without gradient.
     ///
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
@@ -143,32 +148,32 @@ impl<B: Backend> Frames<B> {
     }
 }
 
-/// Some rows' pairs beside all pairs, without gradient. R rows, P pairs.
+/// R pairs compared with P pairs, without gradient.
 #[derive(Debug, Clone)]
-pub(super) struct FramesBeside<B: Backend> {
+pub(super) struct FrameComparisons<B: Backend> {
     /// Products of the frames, \[R, P\].
     pub(super) products: FrameProducts<B>,
     /// Products of each row's frame with itself, \[R, 1\].
     pub(super) of_rows: FrameProducts<B>,
-    /// The same of the columns, \[1, P\].
+    /// Products of each column's frame with itself, \[1, P\].
     pub(super) of_columns: FrameProducts<B>,
     /// |mᵢ − mⱼ|², \[R, P\].
-    pub(super) middles_apart: Tensor<B, 2>,
+    pub(super) squared_middle_distances: Tensor<B, 2>,
 }
 
-impl<B: Backend> FramesBeside<B> {
-    /// Those of some rows only.
+impl<B: Backend> FrameComparisons<B> {
+    /// The comparisons of some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Self {
         Self {
             products: self.products.rows(rows.clone()),
             of_rows: self.of_rows.rows(rows.clone()),
             of_columns: self.of_columns.clone(),
-            middles_apart: self.middles_apart.clone().slice([rows]),
+            squared_middle_distances: self.squared_middle_distances.clone().slice([rows]),
         }
     }
 
-    /// |mᵢ + τ tᵢ − mⱼ − σ tⱼ|² for τ and σ \[R, P\]. Near points are differences of near middles, so
-    /// that nothing large cancels.
+    /// Returns |mᵢ + τ tᵢ − mⱼ − σ tⱼ|² for τ and σ \[R, P\], computed from the difference of the middles
+    /// so that large terms do not cancel for near points.
     pub(super) fn squared_distance(&self, tau: Tensor<B, 2>, sigma: Tensor<B, 2>) -> Tensor<B, 2> {
         let FrameProducts { mt, tm, tt, .. } = self.products.clone();
         // (mᵢ − mⱼ)·tᵢ and (mᵢ − mⱼ)·tⱼ.
@@ -177,12 +182,12 @@ impl<B: Backend> FramesBeside<B> {
         let of_i = tau.clone() * (tau.clone() * self.of_rows.tt.clone() + along_i.mul_scalar(2.0));
         let of_j =
             sigma.clone() * (sigma.clone() * self.of_columns.tt.clone() - along_j.mul_scalar(2.0));
-        self.middles_apart.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
+        self.squared_middle_distances.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
     }
 }
 
 impl<B: Backend> FrameProducts<B> {
-    /// The four blocks of the products of m of every pair, then t of every pair, \[2P, 2P\].
+    /// Splits the products of m of every pair, then t of every pair, \[2P, 2P\], into the four blocks.
     fn of_stacked(products: Tensor<B, 2>) -> Self {
         let [rows, _] = products.dims();
         let (m, t) = (0..rows / 2, rows / 2..rows);
@@ -205,7 +210,7 @@ impl<B: Backend> FrameProducts<B> {
         }
     }
 
-    /// Those of some rows only.
+    /// The products of some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Self {
         if rows.len() == self.mm.dims()[0] {
             return self.clone();
@@ -213,12 +218,12 @@ impl<B: Backend> FrameProducts<B> {
         self.clone().map(|products| products.slice([rows.clone()]))
     }
 
-    /// Those of every pair with itself, each \[P, 1\].
+    /// The products of every pair with itself, each \[P, 1\].
     pub(super) fn own(&self) -> Self {
         self.clone().map(diagonal)
     }
 
-    /// Σ over the four of `self` ⊙ `coefficients`.
+    /// Returns the sum of the four products of `self` ⊙ `coefficients`.
     pub(super) fn weighted_sum(self, coefficients: Self) -> Tensor<B, 2> {
         self.mm * coefficients.mm
             + self.mt * coefficients.mt
@@ -231,9 +236,10 @@ impl<B: Backend> FrameProducts<B> {
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
     #[test]
-    fn end_products_are_those_of_the_embeddings() {
+    fn end_products_equal_those_of_the_embeddings() {
         for kind in Kind::ALL {
             let rows = kind.rows(8, 64, 6);
             let frames = Frames::of_neighbours(tensor::<TestBackend>(&rows), true);

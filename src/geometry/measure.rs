@@ -1,10 +1,10 @@
-//! What two embeddings are compared by.
+//! The measure of similarity of two embeddings.
 
-/// What two points are compared by.
+/// The measure of similarity of two points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Their Euclidean distance: the nearer, the more alike.
+    /// Euclidean distance: smaller means more similar.
     Distance,
-    /// Their inner product: the larger, the more alike.
+    /// Inner product: larger means more similar.
     InnerProduct,
 }

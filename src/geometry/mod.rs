@@ -2,12 +2,13 @@
 //! closest approach of great-circle arcs and of straight segments, best corners, nearest inner
 //! points.
 //!
-//! Everything here takes and gives tensors of the caller's float type, keeps memory O(N²), and is
-//! differentiable with finite gradients everywhere. Distances are computed inside in the widest
-//! float that the device has (see [`arcs`] for why).
+//! Every function takes and returns tensors of the caller's float type, needs O(N²) memory, and is
+//! differentiable with finite gradients everywhere. Distances are computed internally in the widest
+//! float type of the device ([`arcs`] says why).
 
 pub mod arcs;
 pub mod corners;
+mod diagonal;
 mod envelope;
 pub(crate) mod frames;
 pub mod inner_points;
@@ -16,15 +17,21 @@ mod measure;
 #[cfg(test)]
 pub(crate) mod oracle;
 pub mod points;
+mod precision;
 pub(crate) mod products;
 pub mod segments;
+#[cfg(test)]
+pub(crate) mod simulated_device;
+#[cfg(test)]
+pub(crate) mod test_batches;
 mod transpose;
 
 pub use arcs::arc_approach;
 pub use corners::corner_products;
 pub use inner_points::inner_point_approach;
-pub(crate) use lengths::{length_of_square, widen};
+pub(crate) use lengths::length_of_square;
 pub use measure::Measure;
 pub use points::point_distances;
+pub(crate) use precision::widen;
 pub use segments::segment_distances;
 pub(crate) use transpose::transpose;

@@ -1,20 +1,18 @@
-//! What the tests of geometry, negatives and losses compare with: plain `f64` loops that share no
-//! formula with the code under test, and batches of every awkward kind.
+//! Expected values for the tests of geometry, negatives and losses: plain `f64` loops that share no
+//! formula with the code under test.
 
 use burn::{
     backend::Autodiff,
     tensor::{Tensor, TensorData, backend::Backend},
 };
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 pub(crate) type TestBackend = burn_flex::Flex;
 pub(crate) type TestAutodiff = Autodiff<TestBackend>;
 
-/// Rows of a batch, as the code under test sees them.
+/// Rows of a batch: the input of the code under test.
 pub(crate) type Rows = Vec<Vec<f32>>;
 
-/// The rows as a tensor \[N, D\].
+/// Converts rows to a tensor \[N, D\].
 pub(crate) fn tensor<B: Backend>(rows: &Rows) -> Tensor<B, 2> {
     let shape = [rows.len(), rows[0].len()];
     Tensor::from_data(
@@ -23,12 +21,12 @@ pub(crate) fn tensor<B: Backend>(rows: &Rows) -> Tensor<B, 2> {
     )
 }
 
-/// The values of a tensor in row-major order.
+/// Returns the values of a tensor in row-major order.
 pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f64> {
     tensor.into_data().convert::<f64>().into_vec().unwrap()
 }
 
-/// The rows in `f64`.
+/// Converts rows to `f64`.
 pub(crate) fn widened(rows: &Rows) -> Vec<Vec<f64>> {
     let widen = |row: &Vec<f32>| row.iter().map(|&x| f64::from(x)).collect();
     rows.iter().map(widen).collect()
@@ -40,11 +38,11 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// x + factor·y.
-fn plus(x: &[f64], factor: f64, y: &[f64]) -> Vec<f64> {
+pub(super) fn plus(x: &[f64], factor: f64, y: &[f64]) -> Vec<f64> {
     x.iter().zip(y).map(|(x, y)| x + factor * y).collect()
 }
 
-fn scaled(x: &[f64], factor: f64) -> Vec<f64> {
+pub(super) fn scaled(x: &[f64], factor: f64) -> Vec<f64> {
     x.iter().map(|x| x * factor).collect()
 }
 
@@ -69,11 +67,11 @@ fn combine(x: f64, p: Point, y: f64, q: Point) -> Point {
     std::array::from_fn(|k| x * p[k] + y * q[k])
 }
 
-fn apart(p: Point, q: Point) -> f64 {
+fn distance_of_points(p: Point, q: Point) -> f64 {
     length(&combine(1.0, p, -1.0, q))
 }
 
-/// Points along the minor arc between two directions; of antipodal ends, only the ends.
+/// Points along the minor arc between two directions. For antipodal ends, only the ends.
 struct Arc {
     start: Point,
     normal: Point,
@@ -85,7 +83,7 @@ impl Arc {
     fn new(start: Point, end: Point) -> Self {
         let along = combine(1.0, end, -dot(&start, &end), start);
         let sine = length(&along);
-        let antipodal = apart(start, end.map(|x| -x)) <= f64::from(f32::EPSILON);
+        let antipodal = distance_of_points(start, end.map(|x| -x)) <= f64::from(f32::EPSILON);
         Self {
             start,
             normal: combine(1.0 / sine.max(1e-300), along, 0.0, along),
@@ -103,18 +101,17 @@ impl Arc {
     }
 }
 
-/// The smallest distance between the arcs x₁x₂ and y₁y₂: a grid over the first, whose every point
-/// is compared with all of the second.
+/// Returns the smallest distance between the arcs x₁x₂ and y₁y₂, by a grid over both.
 pub(crate) fn arc_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
     let [x1, x2, y1, y2] = coordinates([x[0], x[1], y[0], y[1]]);
     let (arc_x, arc_y) = (Arc::new(x1, x2), Arc::new(y1, y2));
     smallest_on_unit_interval(|lambda| {
         let p = arc_x.at(lambda);
-        smallest_on_unit_interval(|mu| apart(p, arc_y.at(mu)))
+        smallest_on_unit_interval(|mu| distance_of_points(p, arc_y.at(mu)))
     })
 }
 
-/// The smallest distance between the segments x₁x₂ and y₁y₂, in the same way.
+/// Returns the smallest distance between the segments x₁x₂ and y₁y₂, by a grid over both.
 pub(crate) fn segment_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
     let at = |ends: [&[f64]; 2], fraction: f64| {
         plus(&scaled(ends[0], 1.0 - fraction), fraction, ends[1])
@@ -125,8 +122,8 @@ pub(crate) fn segment_distance(x: [&[f64]; 2], y: [&[f64]; 2]) -> f64 {
     })
 }
 
-/// The smallest value of `f` between 0 and 1: the lowest local minima of a dense grid, each refined
-/// on ever finer grids.
+/// Returns the smallest value of `f` between 0 and 1: the lowest local minima of a dense grid, each
+/// refined on finer and finer grids.
 fn smallest_on_unit_interval(f: impl Fn(f64) -> f64) -> f64 {
     const CELLS: usize = 32;
     const MOST_MINIMA: usize = 3;
@@ -154,8 +151,8 @@ fn smallest_on_unit_interval(f: impl Fn(f64) -> f64) -> f64 {
     refined.fold(f64::INFINITY, f64::min)
 }
 
-/// The four vectors in an orthonormal basis of the space that they span, which keeps all distances
-/// and makes the grid's cost independent of D.
+/// Returns the directions of the four vectors in an orthonormal basis of their span. This keeps all
+/// distances and makes the cost of a grid independent of D.
 fn coordinates(vectors: [&[f64]; 4]) -> [Point; 4] {
     let mut basis: Vec<Vec<f64>> = Vec::new();
     for vector in vectors {
@@ -166,7 +163,7 @@ fn coordinates(vectors: [&[f64]; 4]) -> [Point; 4] {
             }
         }
         if length(&rest) > 1e-14 {
-            // Once more after scaling: the rounding of a small rest is large in its direction.
+            // Repeated after scaling: the rounding of a small rest is a large error of its direction.
             let mut direction = unit(&rest);
             for _ in 0..2 {
                 for known in &basis {
@@ -186,7 +183,7 @@ fn coordinates(vectors: [&[f64]; 4]) -> [Point; 4] {
     })
 }
 
-/// The central differences of `f` in every coordinate of every row.
+/// Returns the central differences of `f` in every coordinate of every row.
 pub(crate) fn numeric_gradient(
     f: impl Fn(&[Vec<f64>]) -> f64,
     rows: &[Vec<f64>],
@@ -208,7 +205,7 @@ pub(crate) fn numeric_gradient(
     gradient
 }
 
-/// Σ wᵢⱼ dᵢⱼ of a matrix d of the rows with [weights](weight) of both signs, and its gradient.
+/// Returns Σ wᵢⱼ dᵢⱼ for a matrix d of the rows and [weights](weight) of both signs, and its gradient.
 pub(crate) fn weighted_sum(
     matrix: impl Fn(Tensor<TestAutodiff, 2>) -> Tensor<TestAutodiff, 2>,
     rows: &Rows,
@@ -233,7 +230,7 @@ fn weight(i: usize, j: usize) -> f64 {
     }
 }
 
-/// [`weighted_sum`] of the distances between pairs of rows, each by `distance`.
+/// [`weighted_sum`] of the distances between pairs of rows.
 pub(crate) fn expected_sum(
     distance: impl Fn([&[f64]; 2], [&[f64]; 2]) -> f64,
     rows: &[Vec<f64>],
@@ -245,7 +242,7 @@ pub(crate) fn expected_sum(
         .sum()
 }
 
-/// The rows after a rotation, which turns every plane of two neighbouring axes in turn.
+/// Rotates the rows in every plane of two neighbouring axes, one plane after the other.
 pub(crate) fn turned(rows: &Rows, angle: f64) -> Rows {
     let turned = |mut row: Vec<f64>| -> Vec<f32> {
         for k in 1..row.len() {
@@ -258,142 +255,7 @@ pub(crate) fn turned(rows: &Rows, angle: f64) -> Rows {
     widened(rows).into_iter().map(turned).collect()
 }
 
-/// |actual − expected| / |expected| of two vectors.
+/// Returns |actual − expected| / |expected| of two vectors.
 pub(crate) fn relative_error(actual: &[f64], expected: &[f64]) -> f64 {
     point_distance(actual, expected) / length(expected)
-}
-
-/// Reproducible draws.
-pub(crate) struct Draws(ChaCha8Rng);
-
-impl Draws {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(ChaCha8Rng::seed_from_u64(seed))
-    }
-
-    /// Uniform in [low, high).
-    pub(crate) fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.0.random::<f64>()
-    }
-
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.0.random::<f64>()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.0.random::<f64>()).cos()
-    }
-
-    /// A direction, uniform on the unit sphere.
-    pub(crate) fn direction(&mut self, dim: usize) -> Vec<f64> {
-        let normals: Vec<f64> = (0..dim).map(|_| self.normal()).collect();
-        unit(&normals)
-    }
-}
-
-/// Kinds of pairs whose arcs are to be compared with one another.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
-    /// Ends anywhere on the sphere.
-    Random,
-    /// Ends near a centre of their own.
-    Clustered,
-    /// All ends within 1e-3 of one point, as in a collapsed model.
-    Collapsed,
-    /// All arcs run through one point.
-    Crossing,
-    /// Ends 1e-7 to 1e-1 apart, the arcs 1e-6 to 2 from each other.
-    NearIdentical,
-    /// Both ends the same.
-    Identical,
-    /// Ends drawn from three images only, so that arcs share ends or coincide.
-    Repeated,
-    /// Ends opposite to 1e-5 to 1, every second arc opposite to the one before.
-    NearAntipodal,
-    /// Ends exactly opposite.
-    Antipodal,
-    /// All arcs on one great circle.
-    Coplanar,
-}
-
-impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Random,
-        Self::Clustered,
-        Self::Collapsed,
-        Self::Crossing,
-        Self::NearIdentical,
-        Self::Identical,
-        Self::Repeated,
-        Self::NearAntipodal,
-        Self::Antipodal,
-        Self::Coplanar,
-    ];
-
-    /// Rows 2i and 2i + 1 are the ends of arc i, of unit length to the rounding of `f32`.
-    pub(crate) fn rows(self, pairs: usize, dim: usize, seed: u64) -> Rows {
-        let mut draws = Draws::new(seed);
-        let centre = draws.direction(dim);
-        let other = unit(&{
-            let direction = draws.direction(dim);
-            plus(&direction, -dot(&direction, &centre), &centre)
-        });
-        let pool: Vec<_> = (0..3).map(|_| draws.direction(dim)).collect();
-        let mut rows: Vec<Vec<f64>> = Vec::new();
-        for pair in 0..pairs {
-            let start = draws.direction(dim);
-            let step = draws.direction(dim);
-            let ends = match self {
-                Self::Random => [start, step],
-                Self::Clustered => [
-                    plus(&start, 0.3, &step),
-                    plus(&start, 0.3, &draws.direction(dim)),
-                ],
-                Self::Collapsed => [plus(&centre, 1e-3, &start), plus(&centre, 1e-3, &step)],
-                Self::Crossing => {
-                    let (back, on) = (draws.uniform(0.0, 1.5), draws.uniform(0.0, 1.5));
-                    let side = unit(&plus(&step, -dot(&step, &centre), &centre));
-                    [-back, on].map(|angle| plus(&scaled(&centre, angle.cos()), angle.sin(), &side))
-                }
-                Self::NearIdentical => {
-                    let apart = 10f64.powf(draws.uniform(-6.0, 0.0));
-                    let start = unit(&plus(&centre, apart, &start));
-                    let length = 10f64.powf(draws.uniform(-7.0, -1.0));
-                    [start.clone(), plus(&start, length, &step)]
-                }
-                Self::Identical => [start.clone(), start],
-                Self::Repeated => [0, 1].map(|_| pool[draws.uniform(0.0, 3.0) as usize].clone()),
-                Self::NearAntipodal if pair % 2 == 1 => {
-                    let before = &rows[rows.len() - 2..];
-                    [scaled(&before[0], -1.0), scaled(&before[1], -1.0)]
-                }
-                Self::NearAntipodal => {
-                    let off = 10f64.powf(draws.uniform(-5.0, 0.0));
-                    [start.clone(), plus(&scaled(&start, -1.0), off, &step)]
-                }
-                Self::Antipodal => [start.clone(), scaled(&start, -1.0)],
-                Self::Coplanar => {
-                    let first = draws.uniform(0.0, 6.3);
-                    [first, first + draws.uniform(0.0, 3.0)]
-                        .map(|angle| plus(&scaled(&centre, angle.cos()), angle.sin(), &other))
-                }
-            };
-            rows.extend(ends.map(|end| unit(&end)));
-        }
-        let narrow = |row: Vec<f64>| row.into_iter().map(|x| x as f32).collect();
-        rows.into_iter().map(narrow).collect()
-    }
-
-    /// The same, drawn out to lengths of 0.3 to 3: by turns of the seed one length for all rows, one
-    /// for each pair, or one for each row.
-    pub(crate) fn stretched_rows(self, pairs: usize, dim: usize, seed: u64) -> Rows {
-        let mut rows = self.rows(pairs, dim, seed);
-        let mut draws = Draws::new(seed);
-        let mut length = 1.0;
-        for (k, row) in rows.iter_mut().enumerate() {
-            let shared_by = [usize::MAX, 2, 1][seed as usize % 3];
-            if k % shared_by == 0 {
-                length = draws.uniform(0.3, 3.0) as f32;
-            }
-            row.iter_mut().for_each(|x| *x *= length);
-        }
-        rows
-    }
 }

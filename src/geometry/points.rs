@@ -2,15 +2,17 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::diagonal::diagonal;
 use super::envelope::{reciprocal_or_zero, with_derivative};
-use super::lengths::{diagonal, length_of_square, widen};
+use super::lengths::length_of_square;
+use super::precision::widen;
 use super::products::{SplitRows, own_products, squared_distances};
 
-/// The Euclidean distance of every row to every other: √(|x|² + |y|² − 2 x·y).
+/// Returns the Euclidean distance of every two rows: √(|x|² + |y|² − 2 x·y).
 ///
-/// Two rows that coincide (to the rounding of `f32` where they are of unit length) have distance 0
-/// with gradient 0. Distances of unit rows are accurate to 2e-7 where the device computes in `f64`,
-/// else to 1e-6 (`products.rs`).
+/// Two rows that coincide (to the rounding of `f32` for rows of unit length) have distance 0 with
+/// gradient 0. Distances of unit rows are accurate to 2e-7 if the device computes in `f64`, otherwise to
+/// 1e-6 (`products.rs`).
 ///
 /// # Shapes
 /// - points: \[N, D\], of any length
@@ -21,7 +23,8 @@ pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
     let split = SplitRows::of(points.clone());
     let (products, live) = own_products(points, &split);
     let value = length_of_square(products.linear(squared_distances));
-    // Live in the row's point: row i's half of d|x − y| is (x − y)·dx/|x − y|.
+    // The gradient is with respect to the row's point: row i's half of d|x − y| is
+    // (x − y)·dx/|x − y|.
     let half_square = diagonal(live.clone()) - live;
     let half = half_square * reciprocal_or_zero(value.clone());
     with_derivative(value, half.clone(), half, dtype)
@@ -31,6 +34,7 @@ pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
     #[test]
     fn distances_agree_with_plain_differences() {

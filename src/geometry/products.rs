@@ -1,47 +1,48 @@
 //! Inner products of the rows of matrices, and squared distances from them without cancellation.
 //!
-//! **Why not one matrix product.** In `f32` alone, 2 − 2 x·y of unit vectors is known to 1e-7, so a
-//! distance near 0 to 3e-4. On NVIDIA GPUs, accelerated products of `f32` matrices round every factor to
-//! the 11 significant bits of TF32: then a distance near 0 is off by 0.04. So where the device has
-//! no `f64`, rows are split into parts that are exact in 11 bits, and products are kept apart by
-//! their order of magnitude (the error-free transformation of Ozaki et al., Numerical Algorithms
-//! 2012):
+//! **Why not one matrix product.** In `f32`, 2 − 2 x·y of unit vectors is accurate to 1e-7, so a distance
+//! near 0 is accurate to 3e-4. On NVIDIA GPUs, accelerated products of `f32` matrices round every factor to
+//! the 11 significant bits of TF32, and a distance near 0 has an error of 0.04. On devices without
+//! `f64`, rows are therefore split into parts that are exact in 11 bits, and products of different
+//! orders of magnitude are separate (the error-free transformation of Ozaki et al., Numerical
+//! Algorithms 2012):
 //!
 //! ```text
 //! 2¹¹ x = h + 2⁻¹² m + 2⁻²⁴ l,   h, m integers up to 2¹¹,   |l| ≤ ½
 //! 2²² x·y = hh + 2⁻¹² (hm + mh) + 2⁻²⁴ (mm + hl + lh)
 //! ```
 //!
-//! By Cauchy and Schwarz every partial sum of hh is below 2²⁴ and so exact in `f32`. A linear
-//! expression such as |x|² + |y|² − 2 x·y is taken of each level by itself before they are added:
-//! what cancels, cancels exactly.
+//! By the Cauchy–Schwarz inequality every partial sum of hh is below 2²⁴ and exact in `f32`. A linear
+//! expression such as |x|² + |y|² − 2 x·y is computed for each level separately before the levels are
+//! added, so that equal terms cancel exactly.
 //!
-//! **Gradient.** That of a row through its products with all rows y is G y, G being the gradient of
-//! the products. Where the device has `bf16`, it may have TF32, and G is split too: converting to
-//! `bf16` and back rounds a gradient on its way back, so that differences of such conversions leave
-//! three parts of 8 bits ([`live_products`]).
+//! **Gradient.** The gradient of a row through its products with all rows y is G y, where G is the
+//! gradient of the products. A device with `bf16` may use TF32, so G is split too: a conversion to
+//! `bf16` and back rounds the gradient in the backward pass, and differences of such conversions split
+//! it into three parts of 8 bits ([`live_products`]).
 
 use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
 
-use super::lengths::diagonal;
-use super::transpose;
+use super::diagonal::diagonal;
+use super::transpose::transpose;
 
-/// 2¹¹: integers up to it have the 11 significant bits of TF32.
+/// 2¹¹: integers up to this one are exact in the 11 significant bits of TF32.
 const UNIT: f64 = 2048.0;
 
-/// 2⁻¹²: a part's unit as a multiple of that of the part before. A rest is at most ½.
+/// 2⁻¹²: the ratio of the units of two consecutive parts. A rest is at most ½.
 const NEXT: f64 = 1.0 / 4096.0;
 
-/// Rows as sums of parts: one part in `f64`, else h, m and l, each \[N, D\].
+/// Rows as sums of parts, each \[N, D\]: one part in `f64`; h, m and l in `f32`.
 #[derive(Debug, Clone)]
 pub(crate) struct SplitRows<B: Backend> {
     parts: Vec<Tensor<B, 2>>,
-    /// What rows were multiplied by to have a length of at most 1, \[1, 1\]; none where they have.
+    /// The factor that scales the rows to a length of at most 1, \[1, 1\]; `None` for rows of at most
+    /// that length.
     scale: Option<Tensor<B, 2>>,
 }
 
 impl<B: Backend> SplitRows<B> {
-    /// Splits rows of a length of at most 1, without gradient.
+    /// Splits rows with a length of at most 1, without gradient.
     pub(crate) fn of_unit(rows: Tensor<B, 2>) -> Self {
         Self {
             parts: split(rows.detach()),
@@ -49,8 +50,8 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// Splits rows of any length, without gradient. Without `f64`, products are right relative to the
-    /// longest row: those of rows shorter by 2⁻²⁴ vanish.
+    /// Splits rows of any length, without gradient. Without `f64`, products are accurate relative to the
+    /// longest row: products of rows shorter by a factor of 2⁻²⁴ vanish.
     pub(crate) fn of(rows: Tensor<B, 2>) -> Self {
         let rows = rows.detach();
         if rows.dtype() == DType::F64 {
@@ -60,18 +61,18 @@ impl<B: Backend> SplitRows<B> {
             return Self::of_unit(rows);
         }
         let lengths = rows.clone().square().sum_dim(1).sqrt();
-        // A row that is not finite must not make the others so.
+        // Excludes rows that are not finite from the scale of the others.
         let finite = lengths.clone().lower_equal_elem(f32::MAX);
         let longest = lengths.mask_fill(finite.bool_not(), 0.0).max_dim(0);
-        let none = longest.clone().equal_elem(0.0);
-        let scale = longest.mask_fill(none, 1.0).recip();
+        let all_zero = longest.clone().equal_elem(0.0);
+        let scale = longest.mask_fill(all_zero, 1.0).recip();
         Self {
             parts: split(rows * scale.clone()),
             scale: Some(scale),
         }
     }
 
-    /// Some of the rows.
+    /// Applies `f`, such as a selection of rows, to every part.
     pub(crate) fn map(&self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
             parts: self.parts.iter().cloned().map(f).collect(),
@@ -79,7 +80,7 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// Inner products with all rows of `other`, which are split by one scale with these: \[N, M\].
+    /// Returns the inner products with all rows of `other`, \[N, M\]. Both must have the same scale.
     pub(crate) fn products(&self, other: &Self) -> Products<B> {
         let levels = match (&self.parts[..], &other.parts[..]) {
             ([x], [y]) => vec![multiply(x, y)],
@@ -88,7 +89,7 @@ impl<B: Backend> SplitRows<B> {
                 multiply(h, m_of_y) + multiply(m, h_of_y),
                 multiply(m, m_of_y) + multiply(h, l_of_y) + multiply(l, h_of_y),
             ],
-            _ => unreachable!("rows of one float type have as many parts"),
+            _ => unreachable!("rows of one float type have equally many parts"),
         };
         Products {
             levels,
@@ -96,7 +97,7 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// Inner products with themselves, \[N, N\].
+    /// Returns the inner products of every two rows, \[N, N\].
     fn own_products(&self) -> Products<B> {
         let both = |x: Tensor<B, 2>| x.clone() + transpose(x);
         let levels = match &self.parts[..] {
@@ -113,7 +114,7 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
-    /// |x|² of every row in the levels of [`Products`], \[N, 1\].
+    /// Returns |x|² of every row, \[N, 1\].
     pub(crate) fn squares(&self) -> Products<B> {
         let product = |x: &Tensor<B, 2>, y: &Tensor<B, 2>| (x.clone() * y.clone()).sum_dim(1);
         let levels = match &self.parts[..] {
@@ -131,7 +132,7 @@ impl<B: Backend> SplitRows<B> {
     }
 }
 
-/// Inner products by levels, the largest first.
+/// Inner products as levels of decreasing magnitude.
 #[derive(Debug, Clone)]
 pub(crate) struct Products<B: Backend> {
     levels: Vec<Tensor<B, 2>>,
@@ -139,13 +140,14 @@ pub(crate) struct Products<B: Backend> {
 }
 
 impl<B: Backend> Products<B> {
-    /// A linear expression of the inner products, which is taken of each level by itself.
+    /// Computes a linear expression of the inner products, for each level separately.
     pub(crate) fn linear(&self, f: impl Fn(&Tensor<B, 2>) -> Tensor<B, 2>) -> Tensor<B, 2> {
         self.combined(self.levels.iter().map(f).collect())
     }
 
-    /// A number that orders the rows y by their distance from each row x, larger for nearer ones:
-    /// x·y − |y|²/2 in `f64`; minus half the squared distance in `f32`, where near rows would tie.
+    /// Returns a number that orders the rows y by their distance from each row x, larger for nearer
+    /// rows: x·y − |y|²/2 in `f64`; minus half the squared distance in `f32`, where near rows would
+    /// otherwise have equal numbers.
     ///
     /// # Shapes
     /// - self: \[N, M\]; squares of x \[N, 1\], of y \[1, M\]
@@ -160,7 +162,7 @@ impl<B: Backend> Products<B> {
         self.combined(levels.collect())
     }
 
-    /// Some rows of every level.
+    /// Applies `f`, such as a selection of rows, to every level.
     pub(crate) fn map(&self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
             levels: self.levels.iter().cloned().map(f).collect(),
@@ -168,7 +170,7 @@ impl<B: Backend> Products<B> {
         }
     }
 
-    /// The transpose of every level.
+    /// Transposes every level.
     pub(crate) fn transposed(&self) -> Self {
         self.map(transpose)
     }
@@ -179,28 +181,29 @@ impl<B: Backend> Products<B> {
             .into_iter()
             .rev()
             .reduce(|smaller, level| level + smaller.mul_scalar(NEXT))
-            .expect("there is a level");
+            .expect("products have at least one level");
         let sum = if split {
             sum.div_scalar(UNIT * UNIT)
         } else {
             sum
         };
         match &self.scale {
-            // One factor after the other: their product may be too small for `f32`.
+            // Divides twice because the square of the scale may be too small for `f32`.
             Some(scale) => sum / scale.clone() / scale.clone(),
             None => sum,
         }
     }
 }
 
-/// |x|² + |y|² − 2 x·y of every two rows, of one level of their inner products \[N, N\].
+/// Returns |x|² + |y|² − 2 x·y of every two rows, for one level of their inner products \[N, N\].
 pub(crate) fn squared_distances<B: Backend>(products: &Tensor<B, 2>) -> Tensor<B, 2> {
     let squares = diagonal(products.clone());
     squares.clone() + transpose(squares) - products.clone().mul_scalar(2.0)
 }
 
-/// Inner products of every two rows: without gradient, and live, with a gradient in the row of the first
-/// factor alone. The values of the live ones are not those to compute with. `split` holds the same rows.
+/// Returns the inner products of every two rows twice: without gradient, and live, with a gradient with
+/// respect to the first factor only. Only the gradient of the live products is exact; computations use
+/// the values of the others. `split` holds the same rows.
 ///
 /// # Shapes
 /// - rows: \[N, D\]
@@ -211,7 +214,7 @@ pub(crate) fn own_products<B: Backend>(
 ) -> (Products<B>, Tensor<B, 2>) {
     let live = live_products(rows, split);
     let fixed = match &split.parts[..] {
-        // One product serves both.
+        // Both share one matrix product.
         [_] => Products {
             levels: vec![live.clone().detach()],
             scale: None,
@@ -232,13 +235,13 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
         let product = rows.clone().matmul(transpose(part.clone()));
         product.mul_scalar(unit / UNIT)
     };
-    // The smaller a part of the gradient, the fewer parts of the rows matter.
+    // Smaller parts of the gradient need fewer parts of the rows.
     let with_h = || with(h, 1.0);
     let with_m = || with_h() + with(m, NEXT);
     let with_l = || with_m() + with(l, NEXT * NEXT);
-    // Rounds the gradient that comes back through it to 8 bits.
+    // Rounds the gradient to 8 bits in the backward pass.
     let rounded = |x: Tensor<B, 2>| x.cast(FloatDType::BF16).cast(FloatDType::F32);
-    // Lets pass what rounding takes off the gradient.
+    // Passes the rest of the gradient that rounding removes.
     let rest = |x: Tensor<B, 2>| x.clone() - rounded(x);
     let products = rounded(with_l()) + rest(rounded(with_m())) + rest(rest(with_h()));
     match &split.scale {
@@ -247,14 +250,14 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
     }
 }
 
-/// x yᵀ.
+/// Returns x yᵀ.
 fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(test)]
-    let [x, y] = [x, y].map(tests::in_the_devices_precision);
+    let [x, y] = [x, y].map(super::simulated_device::in_the_devices_precision);
     x.clone().matmul(transpose(y.clone()))
 }
 
-/// The parts of rows of a length of at most 1.
+/// Returns the parts of rows with a length of at most 1.
 fn split<B: Backend>(rows: Tensor<B, 2>) -> Vec<Tensor<B, 2>> {
     if rows.dtype() == DType::F64 {
         return vec![rows];
@@ -268,4 +271,4 @@ fn split<B: Backend>(rows: Tensor<B, 2>) -> Vec<Tensor<B, 2>> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

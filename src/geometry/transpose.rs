@@ -1,13 +1,13 @@
-//! The transpose that is right on every backend.
+//! A transpose that is correct on every backend.
 
 use burn::tensor::{BasicOps, Tensor, TensorKind, backend::Backend};
 
-/// The transpose of a matrix.
+/// Returns the transpose of a matrix.
 ///
-/// A column \[N, 1\] becomes a row by `reshape`, not by Burn's `transpose`: Burn 0.21's fusion gives
-/// wrong numbers for an even N where a column and its own transpose meet in one fused kernel
-/// (`docs/burn-0.21.md`). Both read the same memory, so nothing is copied either way. A test keeps
-/// Burn's `transpose` and `swap_dims` out of the code that compares embeddings.
+/// A column \[N, 1\] becomes a row by `reshape`, not by Burn's `transpose`: Burn 0.21's fusion computes
+/// wrong numbers for an even N if one fused kernel reads a column and its transpose
+/// (`docs/burn-0.21.md`). Both read the same memory, so neither copies. A test rejects Burn's
+/// `transpose` and `swap_dims` in the code that compares embeddings.
 ///
 /// # Shapes
 /// - matrix: \[R, C\]
@@ -33,7 +33,7 @@ mod tests {
     use crate::geometry::oracle::{TestBackend, values};
 
     #[test]
-    fn transpose_is_that_of_a_matrix_whatever_its_shape() {
+    fn matrices_of_every_shape_are_transposed() {
         for [rows, columns] in [[1, 1], [1, 4], [4, 1], [3, 2]] {
             let count = (rows * columns) as i64;
             let matrix =
@@ -50,9 +50,9 @@ mod tests {
         }
     }
 
-    /// The lines of a module that call Burn's own transpose.
+    /// Collects the lines of a module that call Burn's own transpose.
     fn transposing_lines(folder: &Path, found: &mut Vec<String>) {
-        let entries = fs::read_dir(folder).expect("the sources are there");
+        let entries = fs::read_dir(folder).expect("the sources exist");
         for path in entries.map(|entry| entry.expect("a readable folder").path()) {
             if path.is_dir() {
                 transposing_lines(&path, found);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_file_transposes_what_embeddings_are_compared_by() {
+    fn other_files_do_not_call_burns_transpose() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut found = Vec::new();
         for module in ["geometry", "negatives", "loss", "evaluation"] {
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(
             found,
             Vec::<String>::new(),
-            "use geometry::transpose: a column that meets its own transpose is wrong under fusion"
+            "use geometry::transpose: fusion miscomputes a column and its transpose in one kernel"
         );
     }
 }

@@ -9,29 +9,28 @@ use crate::loss::{LossKind, LossStatistics};
 use crate::model::unit_length;
 use crate::negatives::{NegativesConfig, Space};
 
-/// A loss to compute, as in training.
+/// A loss to compute as in training.
 #[derive(Debug, Clone)]
 pub struct BatchLoss {
     /// The loss.
     pub loss: LossKind,
-    /// Where its negatives are looked for.
+    /// The negatives strategy.
     pub negatives: NegativesConfig,
-    /// Where embeddings lie; on the sphere rows are scaled to unit length first.
+    /// The space of the embeddings. On the sphere, rows are scaled to unit length first.
     pub space: Space,
-    /// Whether the gradient is wanted.
+    /// Whether to compute the gradient.
     pub with_gradient: bool,
 }
 
-/// The loss of `embeddings` as one batch, and if wanted the gradient of its mean over anchors with
-/// respect to the rows as given, row by row.
+/// Computes the loss of `embeddings` as one batch. With `with_gradient` it also returns the gradient of
+/// the mean over anchors with respect to the unscaled rows, row by row.
 ///
 /// # Errors
-///
-/// When the rows are no batch (classes adjacent, an even number of rows each), a row of zeros has to
-/// be scaled, or the loss is not finite.
+/// If the rows of a class are not adjacent or their number is odd, if the space is the sphere and a
+/// row is zero, or if the loss is not finite.
 pub fn batch_loss<B: AutodiffBackend>(
     embeddings: &Embeddings,
-    wanted: &BatchLoss,
+    options: &BatchLoss,
     device: &B::Device,
 ) -> Result<(LossStatistics, Option<Vec<f32>>), InferenceError> {
     embeddings.check_batch()?;
@@ -39,18 +38,18 @@ pub fn batch_loss<B: AutodiffBackend>(
     let rows = TensorData::new(embeddings.rows.clone(), [count, embeddings.dim]);
     let leaf = Tensor::<B, 2>::from_data(rows, device).require_grad();
     let labels = Tensor::<B, 1, Int>::from_data(class_numbers(&embeddings.labels), device);
-    let scaled = match wanted.space {
-        // Scaled by constants first: networks' outputs need no care for rows whose squares would
-        // overflow or vanish.
+    let scaled = match options.space {
+        // Scaled by constants first, because the squares of the rows of a file may overflow or
+        // underflow. Those of a network's output do not.
         Space::Sphere => {
             let scales = TensorData::new(embeddings.reciprocal_lengths()?, [count, 1]);
             unit_length(leaf.clone() * Tensor::<B, 2>::from_data(scales, device))
         }
         Space::Euclidean => leaf.clone(),
     };
-    let loss = wanted.loss.init();
-    let negatives = wanted.negatives.init();
-    let output = loss.forward(negatives.compare(scaled, labels, wanted.space, loss.measure()));
+    let loss = options.loss.init();
+    let negatives = options.negatives.init();
+    let output = loss.forward(negatives.compare(scaled, labels, options.space, loss.measure()));
     let statistics =
         LossStatistics::from_data(output.statistics().into_data()).expect("statistics are floats");
     if !statistics.sum.is_finite() {
@@ -58,16 +57,16 @@ pub fn batch_loss<B: AutodiffBackend>(
             embeddings: embeddings.path().into(),
         });
     }
-    let gradient = wanted.with_gradient.then(|| {
+    let gradient = options.with_gradient.then(|| {
         let gradient = leaf.grad(&output.mean().backward());
         let gradient = gradient.expect("the loss depends on the embeddings");
         let gradient = gradient.into_data().convert::<f32>().into_vec();
-        gradient.expect("just converted")
+        gradient.expect("converted to f32")
     });
     Ok((statistics, gradient))
 }
 
-/// The classes numbered from 0: labels of any size fit the device's integers.
+/// Numbers the classes from 0, because labels may not fit the device's integers.
 fn class_numbers(labels: &[i64]) -> TensorData {
     let mut classes = -1;
     let numbers: Vec<i32> = labels

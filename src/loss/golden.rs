@@ -1,7 +1,7 @@
 //! Golden numbers: losses and gradients of an independent implementation, pytorch-metric-learning
 //! 2.9.0 on PyTorch 2.11, on two small batches. They were computed in `float64`, from rows rounded to
-//! `float32` as the code under test sees them. Above each stand the lines of Python that gave it,
-//! after these:
+//! `float32`, which are the input of the code under test. The comment above each number is the Python
+//! code that computed it, after this prelude:
 //!
 //! ```python
 //! import math, torch
@@ -23,30 +23,32 @@
 //! mean = reducers.MeanReducer()
 //! ```
 //!
-//! Where its conventions are others than ours:
-//! - it averages over triplets or positive pairs, where we average over an anchor's positives and then
-//!   over anchors; with as many images in every class that is the same. `AvgNonZeroReducer`, the
-//!   default of its triplet loss, leaves out triplets that the hinge does not push: not used here;
-//! - semi-hard triplets: `TripletMarginMiner` takes every negative beyond the positive, not the nearest.
-//!   `BatchEasyHardMiner` takes the nearest, for the hardest positive only, and drops an anchor whose
-//!   negatives are all nearer, where FaceNet's rule falls back on the farthest. With two images in a
-//!   class and a negative beyond every positive, as in the batch of 4 × 2, all this is the same. With
-//!   more images nothing there coincides, and the formula's [oracle](super::oracle) has to do;
-//! - its N-pair loss takes the first two images of each class: the first is an anchor, and its
-//!   negatives are the second images of the other classes. So it is given comparisons made by hand.
+//! Its conventions differ from this crate's:
+//! - It averages over triplets or positive pairs. This crate averages over an anchor's positives and
+//!   then over anchors, which is the same if every class has equally many images. Its default for the
+//!   triplet loss, `AvgNonZeroReducer`, leaves out inactive triplets; it is not used here.
+//! - Semi-hard triplets: `TripletMarginMiner` takes every negative beyond the positive, not the
+//!   nearest. `BatchEasyHardMiner` takes the nearest, for the hardest positive only, and drops an
+//!   anchor whose negatives are all nearer, where FaceNet's rule falls back to the farthest. With two
+//!   images per class and a negative beyond every positive, as in the batch of 4 × 2, all of these
+//!   agree. With more images they differ, so the [oracle](super::oracle) alone checks the formula.
+//! - Its N-pair loss uses the first two images of each class: the first is an anchor, and its
+//!   negatives are the second images of the other classes. The test builds these comparisons itself.
+//! - Its contrastive loss has no squared hinge. The squared numbers come from a subclass with the terms
+//!   of Hadsell et al. The contrastive numbers were computed on PyTorch 1.13.
 
 use burn::tensor::{Bool, Int, Tensor};
 
 use super::*;
 use crate::geometry::oracle::*;
-use crate::geometry::transpose;
+use crate::geometry::{Measure, transpose};
 use crate::model::unit_length;
-use crate::negatives::{Negatives, Space};
+use crate::negatives::{Comparisons, Negatives, Space};
 
-/// Classes and images of each.
+/// Number of classes and of images per class.
 type Shape = [usize; 2];
 
-/// The same batch as the Python function's.
+/// Creates the batch of the Python function.
 fn batch([classes, images]: Shape) -> (Rows, Vec<i64>) {
     let entry = |i: usize, k: usize| {
         let (class, i, k) = ((i / images) as f64, i as f64, k as f64);
@@ -59,12 +61,12 @@ fn batch([classes, images]: Shape) -> (Rows, Vec<i64>) {
 }
 
 /// The mean loss and its gradient with respect to the rows.
-struct TrainingSummary {
+struct MeanAndGradient {
     mean: f64,
     gradient: Vec<f64>,
 }
 
-impl TrainingSummary {
+impl MeanAndGradient {
     fn of(
         shape: Shape,
         loss: impl Fn(Tensor<TestAutodiff, 2>, Vec<i64>) -> LossOutput<TestAutodiff>,
@@ -79,7 +81,7 @@ impl TrainingSummary {
         }
     }
 
-    /// Of a loss that compares every image, scaled to unit length, with all others.
+    /// Computes a loss of comparisons of every image, scaled to unit length, with all others.
     fn of_images(shape: Shape, loss: Loss) -> Self {
         Self::of(shape, |rows, labels| {
             let rows = unit_length(rows);
@@ -114,11 +116,11 @@ fn triplet(margin: f64, triplets: Triplets) -> Loss {
 fn all_triplets() {
     let loss = triplet(0.2, Triplets::All);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 3, 4)
-    TrainingSummary::of_images([3, 4], loss.clone()).assert_mean(0.045204423);
+    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.045204423);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 4, 2)
-    let outcome = TrainingSummary::of_images([4, 2], loss);
-    outcome.assert_mean(0.090720461);
-    outcome.assert_gradient(&[
+    let found = MeanAndGradient::of_images([4, 2], loss);
+    found.assert_mean(0.090720461);
+    found.assert_gradient(&[
         [-0.007204818, 0.017961841, 0.023705548, 0.009218735],
         [-0.012201554, -0.010996717, -0.010671647, -0.008981250],
         [0.0, 0.0, 0.0, 0.0],
@@ -134,7 +136,7 @@ fn all_triplets() {
 fn semi_hard_triplets() {
     // semi_hard = miners.BatchEasyHardMiner(pos_strategy="hard", neg_strategy="semihard")
     // golden(losses.TripletMarginLoss(margin=0.5, reducer=mean), 4, 2, semi_hard)
-    TrainingSummary::of_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
+    MeanAndGradient::of_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
 }
 
 #[test]
@@ -142,9 +144,9 @@ fn hard_positive_hard_negative_triplets() {
     let loss = Loss::HphnTriplet(HphnTripletLossConfig::new().with_margin(0.2).init());
     // hard = losses.TripletMarginLoss(margin=0.2, reducer=mean)
     // golden(hard, 4, 2, miners.BatchHardMiner())
-    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.431842627);
+    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.431842627);
     // golden(hard, 3, 4, miners.BatchHardMiner())
-    TrainingSummary::of_images([3, 4], loss).assert_mean(0.360607480);
+    MeanAndGradient::of_images([3, 4], loss).assert_mean(0.360607480);
 }
 
 #[test]
@@ -155,11 +157,11 @@ fn lifted_structure() {
         .with_margin(1.0);
     let loss = Loss::LiftedStructure(original.init());
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 4, 2)
-    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(4.408424840);
+    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(4.408424840);
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 3, 4)
-    let outcome = TrainingSummary::of_images([3, 4], loss);
-    outcome.assert_mean(5.154805320);
-    outcome.assert_gradient(&[
+    let found = MeanAndGradient::of_images([3, 4], loss);
+    found.assert_mean(5.154805320);
+    found.assert_gradient(&[
         [-0.039547069, 0.110253405, 0.161666265, 0.148674987],
         [-0.036545166, 0.016635599, -0.004127399, -0.032886729],
         [-0.092542280, -0.235741932, 0.017294920, 0.232888200],
@@ -180,11 +182,11 @@ fn multi_similarity_with_the_numbers_of_loops_code() {
     let loss = Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init());
     // loop = losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.4)
     // golden(loop, 4, 2, miners.MultiSimilarityMiner(-0.02))
-    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.419948510);
+    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.419948510);
     // golden(loop, 3, 4, miners.MultiSimilarityMiner(-0.02))
-    let outcome = TrainingSummary::of_images([3, 4], loss);
-    outcome.assert_mean(0.477296632);
-    outcome.assert_gradient(&[
+    let found = MeanAndGradient::of_images([3, 4], loss);
+    found.assert_mean(0.477296632);
+    found.assert_gradient(&[
         [0.000725808, 0.000111541, 0.004263494, 0.010161474],
         [-0.000000195, 0.000000680, 0.000000687, -0.000000564],
         [-0.006865592, -0.015440380, -0.000087054, 0.018570220],
@@ -206,14 +208,58 @@ fn multi_similarity_with_the_numbers_of_its_paper() {
     let loss = Loss::MultiSimilarity(config.init());
     // paper = losses.MultiSimilarityLoss(alpha=2, beta=50, base=1)
     // golden(paper, 4, 2, miners.MultiSimilarityMiner(0.1))
-    TrainingSummary::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
+    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
     // golden(paper, 3, 4, miners.MultiSimilarityMiner(0.1))
-    TrainingSummary::of_images([3, 4], loss).assert_mean(0.794927347);
+    MeanAndGradient::of_images([3, 4], loss).assert_mean(0.794927347);
 }
 
-/// The N-pair loss of the first image of each class with the second ones of all.
-fn n_pair(shape: Shape) -> TrainingSummary {
-    TrainingSummary::of(shape, |rows, _| {
+#[test]
+fn contrastive_with_squared_hinges() {
+    // class Hadsell(losses.ContrastiveLoss):
+    //     def pos_calc(self, d, margin): return super().pos_calc(d, margin) ** 2 / 2
+    //     def neg_calc(self, d, margin): return super().neg_calc(d, margin) ** 2 / 2
+    let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
+    // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 3, 4)
+    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.493658435);
+    // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 4, 2)
+    let found = MeanAndGradient::of_images([4, 2], loss);
+    found.assert_mean(0.400047479);
+    found.assert_gradient(&[
+        [-0.008726579, 0.031363251, 0.062857043, 0.063575248],
+        [-0.040032990, -0.036188978, -0.027686706, -0.035675552],
+        [0.061778689, 0.015879600, -0.011882008, 0.022161368],
+        [-0.081608664, 0.041411034, 0.017391530, -0.091264094],
+        [0.016384491, 0.043681106, -0.085958088, 0.003226662],
+        [0.043257635, -0.073759461, 0.036600395, -0.009104757],
+        [-0.059457019, -0.058388511, -0.025594611, -0.017205041],
+        [-0.008117141, 0.021230880, 0.067637672, 0.071552497],
+    ]);
+}
+
+#[test]
+fn contrastive_without_the_square() {
+    let config = ContrastiveLossConfig::new().with_squared_hinge(false);
+    let loss = Loss::Contrastive(config.with_positive_margin(0.1).init());
+    // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 3, 4)
+    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.874366452);
+    // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 4, 2)
+    let found = MeanAndGradient::of_images([4, 2], loss);
+    found.assert_mean(0.825921294);
+    found.assert_gradient(&[
+        [-0.010961804, 0.040454051, 0.082669335, 0.085787381],
+        [-0.049230182, -0.042948223, -0.033381741, -0.043884836],
+        [0.085609674, 0.022005118, -0.016465464, 0.030710064],
+        [-0.113089015, 0.057385243, 0.024100272, -0.126469004],
+        [0.018844688, 0.050240000, -0.098865040, 0.003711158],
+        [0.049752943, -0.084834741, 0.042096091, -0.010471873],
+        [-0.050573451, -0.049562541, -0.020624621, -0.015892635],
+        [-0.003242086, 0.012697521, 0.049821541, 0.057593410],
+    ]);
+}
+
+/// Computes the N-pair loss of the first image of each class with the second images of all classes.
+fn n_pair(shape: Shape) -> MeanAndGradient {
+    MeanAndGradient::of(shape, |rows, _| {
         let [classes, images] = shape;
         let device = rows.device();
         let every = |image: i64| {
@@ -241,9 +287,9 @@ fn n_pair_of_the_first_two_images_of_each_class() {
     // golden(losses.NPairsLoss(distance=product), 3, 4)
     n_pair([3, 4]).assert_mean(0.649028356);
     // golden(losses.NPairsLoss(distance=product), 4, 2)
-    let outcome = n_pair([4, 2]);
-    outcome.assert_mean(1.215037668);
-    outcome.assert_gradient(&[
+    let found = n_pair([4, 2]);
+    found.assert_mean(1.215037668);
+    found.assert_gradient(&[
         [-0.017075459, 0.089707934, 0.173744557, 0.178298077],
         [0.032322469, -0.132146551, -0.336120022, -0.321302883],
         [-0.003835322, 0.027019849, 0.034832030, -0.008632567],

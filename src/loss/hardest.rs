@@ -1,25 +1,26 @@
-//! The hardest positive and the hardest negative of every anchor.
+//! The hardest positive and the hardest negative of each anchor.
 
 use burn::tensor::{Bool, Tensor, backend::Backend};
 
+use super::masked::{largest, smallest};
 use crate::geometry::Measure;
-use crate::negatives::{
-    Comparisons,
-    masked::{largest, smallest},
-};
+use crate::negatives::Comparisons;
 
 /// The hardest comparisons of A anchors, each \[A, 1\].
 #[derive(Debug, Clone)]
 pub(super) struct Hardest<B: Backend> {
-    /// The largest distance to, or smallest inner product with, a positive; 0 where there is none.
+    /// The largest distance to, or smallest inner product with, a positive; 0 if the anchor has no
+    /// positive.
     pub(super) positive: Tensor<B, 2>,
-    /// The smallest distance to, or largest inner product with, a negative; 0 where there is none.
+    /// The smallest distance to, or largest inner product with, a negative; 0 if the anchor has no
+    /// negative.
     pub(super) negative: Tensor<B, 2>,
-    /// Whether the anchor has both.
+    /// Whether the anchor has a positive and a negative.
     pub(super) counted: Tensor<B, 2, Bool>,
 }
 
 impl<B: Backend> Hardest<B> {
+    /// The hardest comparisons, with their gradients.
     pub(super) fn of(comparisons: &Comparisons<B>) -> Self {
         let (positives, negatives) = (comparisons.positives.clone(), comparisons.negatives.clone());
         let positive_mask = comparisons.positive_mask.clone();
@@ -41,7 +42,7 @@ impl<B: Backend> Hardest<B> {
         }
     }
 
-    /// Without gradient, for statistics only.
+    /// The hardest comparisons without gradient, for statistics and mining.
     pub(super) fn detached_of(comparisons: &Comparisons<B>) -> Self {
         Self::of(&Comparisons {
             positives: comparisons.positives.clone().detach(),

@@ -1,20 +1,22 @@
 //! Hard positive, hard negative triplet loss.
 
 use burn::config::Config;
-use burn::tensor::{Tensor, activation::relu, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use super::{LossOutput, hardest::Hardest};
+use super::hardest::Hardest;
+use super::hinge::hinge;
+use super::masked::count;
+use super::output::LossOutput;
 use crate::geometry::Measure;
-use crate::negatives::{
-    Comparisons,
-    masked::{count, softplus},
-};
+use crate::negatives::{Comparisons, Space};
+use crate::setting::{Checked, not_negative};
 
 /// Configuration of a [hard positive, hard negative triplet loss](HphnTripletLoss).
 ///
-/// It is Burn's `Config` by hand, because the derive can neither fill missing keys with defaults nor
-/// refuse unknown ones, and this is also a section of the configuration file.
+/// It is also a section of the configuration file: missing keys take their defaults, and unknown
+/// keys are errors. Burn's `derive(Config)` supports neither, so serde reads it.
 ///
 /// ```
 /// use burn::backend::Autodiff;
@@ -35,16 +37,17 @@ use crate::negatives::{
 ///     Negatives::Loop.compare(embeddings.clone(), labels, Space::Sphere, Measure::Distance);
 /// let mean = loss.forward(comparisons).mean();
 /// assert!((mean.clone().into_scalar() - (0.6325 - 0.2828 + 0.2)).abs() < 1e-3);
-/// // The step that brings the rows of a class together and the classes apart is against this.
+/// // A step against the gradient moves rows of one class together and the classes apart.
 /// let gradient = embeddings.grad(&mean.backward());
 /// assert_eq!(gradient.unwrap().dims(), [4, 2]);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct HphnTripletLossConfig {
     /// m in max(0, d⁺ − d⁻ + m), at least 0 (1e-5 in the published command). Default 0.2.
     pub margin: f64,
-    /// softplus(d⁺ − d⁻) instead of the hinge; the margin is then not used. Default false.
+    /// log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used. Default false.
     pub soft_margin: bool,
 }
 
@@ -60,21 +63,23 @@ impl Default for HphnTripletLossConfig {
 }
 
 impl HphnTripletLossConfig {
-    /// The defaults.
+    /// The name in the configuration.
+    pub const NAME: &str = "hphn-triplet";
+
+    /// The default space of the embeddings.
+    pub const SPACE: Space = Space::Sphere;
+
+    /// Creates the default configuration.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the [margin](Self::margin) m.
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets whether the [soft margin](Self::soft_margin) replaces the hinge.
-    pub fn with_soft_margin(mut self, soft_margin: bool) -> Self {
-        self.soft_margin = soft_margin;
-        self
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn check(&self) -> Checked {
+        not_negative("loss.margin", self.margin)
     }
 
     /// Initialises the [loss](HphnTripletLoss).
@@ -94,8 +99,7 @@ impl HphnTripletLossConfig {
 /// ```
 ///
 /// with d⁺ the largest of the anchor's positive distances and d⁻ the smallest of its negative ones.
-/// An anchor without a positive or without a negative is not counted and contributes 0 with
-/// gradient 0.
+/// An anchor without a positive or without a negative is not counted: its loss is 0 with gradient 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HphnTripletLoss {
     /// m, at least 0.
@@ -105,7 +109,10 @@ pub struct HphnTripletLoss {
 }
 
 impl HphnTripletLoss {
-    /// The loss of every anchor.
+    /// The measure of the comparisons.
+    pub const MEASURE: Measure = Measure::Distance;
+
+    /// Computes the loss of every anchor, with its reductions and statistics.
     ///
     /// # Shapes
     /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative distances
@@ -114,32 +121,32 @@ impl HphnTripletLoss {
     /// # Panics
     /// If the comparisons are not distances.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
-        comparisons.expect(Measure::Distance);
+        comparisons.expect(Self::MEASURE);
         let hardest = Hardest::of(&comparisons);
         let excess = hardest.positive.clone() - hardest.negative.clone();
         let losses = hinge(excess, self.margin, self.soft_margin);
-        // The one positive and the one negative.
+        // One positive and one negative.
         let active = losses.clone().detach().greater_elem(0.0);
         let mined = count(active, &hardest.positive).mul_scalar(2.0);
         LossOutput::new(losses, mined, hardest)
     }
-}
 
-/// max(0, x + m), or log(1 + exp x) with the soft margin.
-pub(super) fn hinge<B: Backend>(
-    excess: Tensor<B, 2>,
-    margin: f64,
-    soft_margin: bool,
-) -> Tensor<B, 2> {
-    if soft_margin {
-        softplus(excess)
-    } else {
-        relu(excess.add_scalar(margin))
+    /// Computes the loss of every anchor, 0 for an anchor that is not counted.
+    ///
+    /// # Shapes
+    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative distances
+    /// - output: \[A\]
+    ///
+    /// # Panics
+    /// If the comparisons are not distances.
+    pub fn forward_no_reduction<B: Backend>(&self, comparisons: Comparisons<B>) -> Tensor<B, 1> {
+        self.forward(comparisons).losses
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_values::*;
     use super::*;
 
     #[test]
@@ -148,5 +155,18 @@ mod tests {
         assert_eq!(config, HphnTripletLossConfig::new().with_margin(0.5));
         assert!(toml::from_str::<HphnTripletLossConfig>("margins = 0.5").is_err());
         assert_eq!(config.with_soft_margin(true).init().margin, 0.5);
+    }
+
+    #[test]
+    fn largest_positive_and_smallest_negative_have_the_loss_and_its_gradient() {
+        let positives = vec![vec![0.5, 0.75], vec![0.25, 0.5]];
+        let negatives = vec![vec![0.5, 1.5], vec![1.75, 0.75]];
+        let loss = HphnTripletLossConfig::new().with_margin(0.125).init();
+        let found = value_and_gradients(Measure::Distance, &positives, &negatives, |comparisons| {
+            loss.forward(comparisons)
+        });
+        assert_close(&found.losses, &[0.375, 0.0]);
+        assert_close(&found.of_positives, &[0.0, 1.0, 0.0, 0.0]);
+        assert_close(&found.of_negatives, &[-1.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -1,35 +1,39 @@
 //! Multi-similarity loss.
 
 use burn::config::Config;
-use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, backend::Backend};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use super::{LossOutput, hardest::Hardest};
+use super::hardest::Hardest;
+use super::hinge::softplus;
+use super::masked::{count, log_sum_exp};
+use super::output::LossOutput;
 use crate::geometry::Measure;
-use crate::negatives::{
-    Comparisons,
-    masked::{count, log_sum_exp, softplus},
-};
+use crate::negatives::{Comparisons, Space};
+use crate::setting::{Checked, finite, positive};
 
 /// Configuration of a [multi-similarity loss](MultiSimilarityLoss).
 ///
-/// In a configuration file `defaults` fills the four numbers that are not given themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// In a configuration file, `defaults` selects the values of the other keys that are absent.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(from = "Keys")]
+#[setters(prefix = "with_")]
 pub struct MultiSimilarityLossConfig {
-    /// Whose numbers are taken where none is given.
+    /// The published values that absent keys take. Default [`MultiSimilarityDefaults::Loop`].
+    #[setters(skip)]
     pub defaults: MultiSimilarityDefaults,
-    /// α, how sharply positives are weighed, above 0.
+    /// α, the sharpness of the weights of positives, above 0. Default 2.
     pub alpha: f64,
-    /// β, how sharply negatives are weighed, above 0.
+    /// β, the sharpness of the weights of negatives, above 0. Default 50.
     pub beta: f64,
-    /// λ, the inner product that positives should exceed and negatives fall below.
+    /// λ, the inner product that positives should exceed and negatives fall below. Default 0.4.
     pub base: f64,
-    /// ε, by how much a pair may be easier than the hardest of the other kind and still count.
+    /// ε, by how much a mined pair may be easier than the hardest of the other kind. Default −0.02.
     pub epsilon: f64,
 }
 
-/// Published sets of numbers of the multi-similarity loss.
+/// Published values of the multi-similarity loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MultiSimilarityDefaults {
@@ -74,12 +78,18 @@ impl Default for MultiSimilarityLossConfig {
 }
 
 impl MultiSimilarityLossConfig {
-    /// The defaults, which are those of [LoOp's code](MultiSimilarityDefaults::Loop).
+    /// The name in the configuration.
+    pub const NAME: &str = "multi-similarity";
+
+    /// The default space of the embeddings.
+    pub const SPACE: Space = Space::Sphere;
+
+    /// Creates the default configuration, that of [LoOp's code](MultiSimilarityDefaults::Loop).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A published set of numbers.
+    /// Creates a configuration with published values.
     pub fn of(defaults: MultiSimilarityDefaults) -> Self {
         let (base, epsilon) = match defaults {
             MultiSimilarityDefaults::Loop => (0.4, -0.02),
@@ -94,28 +104,15 @@ impl MultiSimilarityLossConfig {
         }
     }
 
-    /// Sets [α](Self::alpha).
-    pub fn with_alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// Sets [β](Self::beta).
-    pub fn with_beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
-    }
-
-    /// Sets [λ](Self::base).
-    pub fn with_base(mut self, base: f64) -> Self {
-        self.base = base;
-        self
-    }
-
-    /// Sets [ε](Self::epsilon).
-    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn check(&self) -> Checked {
+        positive("loss.alpha", self.alpha)?;
+        positive("loss.beta", self.beta)?;
+        finite("loss.base", self.base)?;
+        finite("loss.epsilon", self.epsilon)
     }
 
     /// Initialises the [loss](MultiSimilarityLoss).
@@ -136,8 +133,8 @@ impl MultiSimilarityLossConfig {
 /// ```
 ///
 /// over the anchor's mined positive inner products, s⁺ < max s⁻ + ε, and its mined negative ones,
-/// s⁻ > min s⁺ − ε. A sum over none is 0. An anchor without a positive or without a negative is not
-/// counted and contributes 0 with gradient 0.
+/// s⁻ > min s⁺ − ε. The term of an empty sum is 0. An anchor without a positive or without a negative
+/// is not counted: its loss is 0 with gradient 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultiSimilarityLoss {
     /// α, above 0.
@@ -151,7 +148,10 @@ pub struct MultiSimilarityLoss {
 }
 
 impl MultiSimilarityLoss {
-    /// The loss of every anchor.
+    /// The measure of the comparisons.
+    pub const MEASURE: Measure = Measure::InnerProduct;
+
+    /// Computes the loss of every anchor, with its reductions and statistics.
     ///
     /// # Shapes
     /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative inner products
@@ -160,7 +160,7 @@ impl MultiSimilarityLoss {
     /// # Panics
     /// If the comparisons are not inner products.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
-        comparisons.expect(Measure::InnerProduct);
+        comparisons.expect(Self::MEASURE);
         let hardest = Hardest::detached_of(&comparisons);
         let Comparisons {
             positives,
@@ -186,5 +186,48 @@ impl MultiSimilarityLoss {
         let losses = softplus(log_sum_exp(positives, positive_mask)).div_scalar(self.alpha)
             + softplus(log_sum_exp(negatives, negative_mask)).div_scalar(self.beta);
         LossOutput::new(losses, mined, hardest)
+    }
+
+    /// Computes the loss of every anchor, 0 for an anchor that is not counted.
+    ///
+    /// # Shapes
+    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative inner products
+    /// - output: \[A\]
+    ///
+    /// # Panics
+    /// If the comparisons are not inner products.
+    pub fn forward_no_reduction<B: Backend>(&self, comparisons: Comparisons<B>) -> Tensor<B, 1> {
+        self.forward(comparisons).losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_values::*;
+    use super::*;
+
+    #[test]
+    fn mined_pairs_have_the_loss_and_its_gradient() {
+        let config = MultiSimilarityLossConfig::new().with_beta(4.0);
+        let loss = config.with_base(0.5).with_epsilon(0.125).init();
+        // Mined are positives below 0.625 + 0.125 and negatives above 0.5 − 0.125.
+        let (positives, negatives) = (vec![vec![0.5, 0.875]], vec![vec![0.625, 0.25]]);
+        let measure = Measure::InnerProduct;
+        let found = value_and_gradients(measure, &positives, &negatives, |comparisons| {
+            loss.forward(comparisons)
+        });
+        // The positive equals λ, and β(s⁻ − λ) is 0.5.
+        let (pull, push) = (1.0_f64, 0.5_f64.exp());
+        assert_close(&found.losses, &[pull.ln_1p() / 2.0 + push.ln_1p() / 4.0]);
+        assert_close(&found.of_positives, &[-pull / (1.0 + pull), 0.0]);
+        assert_close(&found.of_negatives, &[push / (1.0 + push), 0.0]);
+    }
+
+    #[test]
+    fn absent_keys_take_the_published_values_that_are_selected() {
+        let config: MultiSimilarityLossConfig =
+            toml::from_str("defaults = \"paper\"\nbase = 0.5").unwrap();
+        let paper = MultiSimilarityLossConfig::of(MultiSimilarityDefaults::Paper);
+        assert_eq!(config, paper.with_base(0.5));
     }
 }

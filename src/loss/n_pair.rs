@@ -1,37 +1,48 @@
 //! N-pair loss.
 
 use burn::config::Config;
-use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, backend::Backend};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use super::{LossOutput, hardest::Hardest};
+use super::hardest::Hardest;
+use super::hinge::softplus;
+use super::masked::{count, log_sum_exp, mean};
+use super::output::LossOutput;
 use crate::geometry::Measure;
-use crate::negatives::{
-    Comparisons,
-    masked::{count, log_sum_exp, mean, softplus},
-};
+use crate::negatives::{Comparisons, Space};
+use crate::setting::{Checked, not_negative};
 
 /// Configuration of an [N-pair loss](NPairLoss).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct NPairLossConfig {
     /// λ of the penalty λ|x|² on the squared length of an embedding, at least 0 (section 3.2.3 of the
-    /// paper). Embeddings of unit length do not feel it. Default 0.
+    /// paper). It has no effect on embeddings of unit length. Default 0.
     pub l2_penalty: f64,
 }
 
 impl Config for NPairLossConfig {}
 
 impl NPairLossConfig {
-    /// The defaults.
+    /// The name in the configuration.
+    pub const NAME: &str = "n-pair";
+
+    /// The default space of the embeddings: the loss is published without scaling to unit length.
+    pub const SPACE: Space = Space::Euclidean;
+
+    /// Creates the default configuration.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets λ of the [penalty](Self::l2_penalty).
-    pub fn with_l2_penalty(mut self, l2_penalty: f64) -> Self {
-        self.l2_penalty = l2_penalty;
-        self
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn check(&self) -> Checked {
+        not_negative("loss.l2_penalty", self.l2_penalty)
     }
 
     /// Initialises the [loss](NPairLoss).
@@ -49,9 +60,9 @@ impl NPairLossConfig {
 /// ```
 ///
 /// for each positive inner product s⁺ of the anchor, averaged over them (with two images of a class
-/// there is one); the sum is over all its negative inner products s⁻, and |x|² is the squared length
-/// of the anchor's embedding, or their mean where anchors are pairs. An anchor without a positive or
-/// without a negative is not counted and contributes 0 with gradient 0.
+/// there is one). The sum is over all its negative inner products s⁻. |x|² is the squared length of
+/// the anchor's embedding, or the mean of both if anchors are pairs. An anchor without a positive or
+/// without a negative is not counted: its loss is 0 with gradient 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NPairLoss {
     /// λ, at least 0.
@@ -59,7 +70,10 @@ pub struct NPairLoss {
 }
 
 impl NPairLoss {
-    /// The loss of every anchor.
+    /// The measure of the comparisons.
+    pub const MEASURE: Measure = Measure::InnerProduct;
+
+    /// Computes the loss of every anchor, with its reductions and statistics.
     ///
     /// # Shapes
     /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative inner products
@@ -68,7 +82,7 @@ impl NPairLoss {
     /// # Panics
     /// If the comparisons are not inner products.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
-        comparisons.expect(Measure::InnerProduct);
+        comparisons.expect(Self::MEASURE);
         let hardest = Hardest::detached_of(&comparisons);
         let like = comparisons.positives.clone().detach();
         let mined = count(comparisons.positive_mask.clone(), &like)
@@ -84,5 +98,39 @@ impl NPairLoss {
             losses
         };
         LossOutput::new(losses, mined, hardest)
+    }
+
+    /// Computes the loss of every anchor, 0 for an anchor that is not counted.
+    ///
+    /// # Shapes
+    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative inner products
+    /// - output: \[A\]
+    ///
+    /// # Panics
+    /// If the comparisons are not inner products.
+    pub fn forward_no_reduction<B: Backend>(&self, comparisons: Comparisons<B>) -> Tensor<B, 1> {
+        self.forward(comparisons).losses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_values::*;
+    use super::*;
+
+    #[test]
+    fn loss_is_that_of_a_softmax_over_the_positive_and_the_negatives() {
+        let (positive, negatives) = (1.0_f64, [0.5_f64, -0.25]);
+        let rows = vec![negatives.map(|s| s as f32).to_vec()];
+        let loss = NPairLossConfig::new().with_l2_penalty(0.5).init();
+        let measure = Measure::InnerProduct;
+        let found = value_and_gradients(measure, &vec![vec![1.0]], &rows, |comparisons| {
+            loss.forward(comparisons)
+        });
+        let terms = negatives.map(|s| (s - positive).exp());
+        let total = 1.0 + terms.iter().sum::<f64>();
+        assert_close(&found.losses, &[total.ln() + 0.5]);
+        assert_close(&found.of_positives, &[1.0 / total - 1.0]);
+        assert_close(&found.of_negatives, &terms.map(|term| term / total));
     }
 }

@@ -1,19 +1,19 @@
-//! The losses from their formulas: plain loops in `f64` over plain embeddings, which share nothing
+//! The losses by their published formulas: plain loops in `f64` over embeddings, which share no code
 //! with the code under test.
 
 use super::{
-    HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss, TripletLoss,
-    Triplets,
+    ContrastiveLoss, HphnTripletLoss, LiftedStructureLoss, Loss, MultiSimilarityLoss, NPairLoss,
+    TripletLoss, Triplets,
 };
 use crate::geometry::Measure;
 use crate::geometry::oracle::*;
 use crate::negatives::{Negatives, Space};
 
-/// An anchor with what it is compared with.
+/// An anchor with its comparisons.
 pub(super) struct Anchor {
-    /// Values and the number of the anchor that the positive is, where it is one.
+    /// Values, and the index of the positive if it is an anchor.
     pub(super) positives: Vec<(f64, Option<usize>)>,
-    /// Values and the number of the anchor that the negative is.
+    /// Values, and the index of the negative among the anchors.
     pub(super) negatives: Vec<(f64, usize)>,
     squared_length: f64,
 }
@@ -47,7 +47,7 @@ fn value(measure: Measure, x: &[f64], y: &[f64]) -> f64 {
     }
 }
 
-/// The most alike of some values.
+/// The value of the nearest, most similar comparison.
 fn nearest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
     match measure {
         Measure::Distance => values.fold(f64::INFINITY, f64::min),
@@ -55,7 +55,7 @@ fn nearest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// The least alike of some values.
+/// The value of the farthest, least similar comparison.
 fn farthest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
     match measure {
         Measure::Distance => values.fold(f64::NEG_INFINITY, f64::max),
@@ -63,10 +63,10 @@ fn farthest(measure: Measure, values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// The anchors of a batch whose classes come in pairs of rows; `rows` are of unit length on the
-/// sphere.
+/// Creates the anchors of a batch whose classes consist of pairs of rows. `rows` have unit length on
+/// the sphere.
 pub(super) fn anchors(
-    way: Negatives,
+    strategy: Negatives,
     rows: &[Vec<f64>],
     labels: &[i64],
     space: Space,
@@ -98,7 +98,7 @@ pub(super) fn anchors(
             })
             .collect()
     };
-    match way {
+    match strategy {
         Negatives::None => of_images(None),
         Negatives::EmbeddingExpansion { points } => of_images(Some(points)),
         Negatives::Loop => (0..rows.len() / 2)
@@ -125,7 +125,7 @@ pub(super) fn anchors(
     }
 }
 
-/// The image and the inner points grown from it: (k x₂ + (n + 1 − k) x₁)/(n + 1).
+/// The image and its inner points (k x₂ + (n + 1 − k) x₁)/(n + 1), k = 1 … n.
 fn owned_points(rows: &[Vec<f64>], image: usize, points: usize, space: Space) -> Vec<Vec<f64>> {
     let (x, other) = (&rows[image], &rows[image ^ 1]);
     let whole = (points + 1) as f64;
@@ -144,7 +144,7 @@ fn owned_points(rows: &[Vec<f64>], image: usize, points: usize, space: Space) ->
         .collect()
 }
 
-/// The closest approach of the curves of two pairs.
+/// The closest approach of the curves through two pairs.
 fn curves(x: [&[f64]; 2], y: [&[f64]; 2], space: Space, measure: Measure) -> f64 {
     match (space, measure) {
         (Space::Sphere, Measure::Distance) => arc_distance(x, y),
@@ -157,7 +157,7 @@ fn curves(x: [&[f64]; 2], y: [&[f64]; 2], space: Space, measure: Measure) -> f64
     }
 }
 
-/// The loss of anchor `i`.
+/// Computes the loss of anchor `i`.
 pub(super) fn loss(loss: &Loss, anchors: &[Anchor], i: usize) -> f64 {
     let anchor = &anchors[i];
     match loss {
@@ -181,6 +181,7 @@ pub(super) fn loss(loss: &Loss, anchors: &[Anchor], i: usize) -> f64 {
                 + l2_penalty * anchor.squared_length
         }
         Loss::MultiSimilarity(loss) => multi_similarity(loss, anchor),
+        Loss::Contrastive(loss) => contrastive(loss, anchor),
     }
 }
 
@@ -213,10 +214,10 @@ fn triplet(loss: &TripletLoss, anchors: &[Anchor], i: usize) -> f64 {
                 }]
             }
             Triplets::All => negatives.clone(),
-            Triplets::Drawn => {
+            Triplets::Random => {
                 let opposite = (i + anchors.len() / 2) % anchors.len();
-                let drawn = anchors[i].negatives.iter().filter(|(_, j)| *j == opposite);
-                drawn.map(|(value, _)| *value).collect()
+                let random = anchors[i].negatives.iter().filter(|(_, j)| *j == opposite);
+                random.map(|(value, _)| *value).collect()
             }
         };
         mean(
@@ -263,4 +264,25 @@ fn multi_similarity(loss: &MultiSimilarityLoss, anchor: &Anchor) -> f64 {
         .map(|s| (loss.beta * (s - loss.base)).exp())
         .sum();
     pull.ln_1p() / loss.alpha + push.ln_1p() / loss.beta
+}
+
+fn contrastive(loss: &ContrastiveLoss, anchor: &Anchor) -> f64 {
+    let of_excess = |excess: f64| {
+        let excess = excess.max(0.0);
+        if loss.squared_hinge {
+            excess * excess / 2.0
+        } else {
+            excess
+        }
+    };
+    let (positives, negatives) = (anchor.positive_values(), anchor.negative_values());
+    mean(
+        positives
+            .iter()
+            .map(|d| of_excess(d - loss.positive_margin)),
+    ) + mean(
+        negatives
+            .iter()
+            .map(|d| of_excess(loss.negative_margin - d)),
+    )
 }

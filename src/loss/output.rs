@@ -1,33 +1,33 @@
-//! What a loss gives back: a value for each anchor, its reductions, and statistics of the batch.
+//! The output of a loss: a value for each anchor, its reductions, and statistics of the batch.
 
 use burn::tensor::{Bool, DataError, FloatDType, Tensor, TensorData, backend::Backend};
 
 use super::hardest::Hardest;
 
-/// The loss of each of A anchors, and what is worth knowing about the batch.
+/// The loss of each of A anchors, and statistics of the batch.
 #[derive(Debug, Clone)]
 pub struct LossOutput<B: Backend> {
-    /// Loss of each anchor, \[A\]; 0 with gradient 0 where it is not counted.
+    /// Loss of each anchor, \[A\]; 0 with gradient 0 for an anchor that is not counted.
     pub losses: Tensor<B, 1>,
     /// True for the anchors that have a positive and a negative, \[A\].
     pub counted: Tensor<B, 1, Bool>,
-    /// True for the counted anchors with a loss above 0, \[A\]: those that it still pushes. Numbers
-    /// too small to be normal count as 0, which they are on GPUs.
+    /// True for the counted anchors with a loss above 0, \[A\]. Subnormal losses count as 0, which
+    /// is what GPUs compute.
     pub active: Tensor<B, 1, Bool>,
-    /// How many of each anchor's positives and negatives have a gradient, \[A\], 0 where not
-    /// counted.
+    /// Number of positives and negatives of each anchor that have a gradient, \[A\]; 0 for an anchor
+    /// that is not counted.
     pub mined: Tensor<B, 1>,
-    /// Each anchor's hardest positive, \[A\], 0 where not counted: its largest distance or smallest
-    /// inner product.
+    /// Hardest positive of each anchor, \[A\]: its largest distance or smallest inner product; 0 for
+    /// an anchor that is not counted.
     pub positive: Tensor<B, 1>,
-    /// Each anchor's hardest negative, \[A\], 0 where not counted: its smallest distance or largest
-    /// inner product.
+    /// Hardest negative of each anchor, \[A\]: its smallest distance or largest inner product; 0 for
+    /// an anchor that is not counted.
     pub negative: Tensor<B, 1>,
 }
 
 impl<B: Backend> LossOutput<B> {
-    /// From each anchor's loss, whatever it is where the anchor is not counted, and its number of
-    /// mined comparisons, both \[A, 1\].
+    /// Creates the output from each anchor's loss and its number of mined comparisons, both
+    /// \[A, 1\]. Values of anchors that are not counted are replaced by 0.
     pub(super) fn new(losses: Tensor<B, 2>, mined: Tensor<B, 2>, hardest: Hardest<B>) -> Self {
         let not_counted = hardest.counted.clone().bool_not();
         let masked = |values: Tensor<B, 2>| {
@@ -46,19 +46,20 @@ impl<B: Backend> LossOutput<B> {
         }
     }
 
-    /// Sum of the losses over the anchors, \[1\].
+    /// Returns the sum of the losses over the anchors, \[1\].
     pub fn sum(&self) -> Tensor<B, 1> {
         self.losses.clone().sum()
     }
 
-    /// Mean of the losses over the counted anchors, \[1\]; 0 with gradient 0 where none is counted.
+    /// Returns the mean of the losses over the counted anchors, \[1\]; 0 with gradient 0 if the batch
+    /// has no counted anchor.
     pub fn mean(&self) -> Tensor<B, 1> {
         let anchors = count(self.counted.clone(), self.losses.dtype().into());
         self.sum() / anchors.clamp_min(1.0)
     }
 
-    /// The batch's statistics as one tensor \[6\] without gradient, for a single read by
-    /// [`LossStatistics::from_data`].
+    /// Returns the statistics of the batch as one tensor \[6\] without gradient, which
+    /// [`LossStatistics::from_data`] decodes: one copy from the device.
     pub fn statistics(&self) -> Tensor<B, 1> {
         let dtype = self.losses.dtype().into();
         Tensor::cat(
@@ -75,7 +76,7 @@ impl<B: Backend> LossOutput<B> {
     }
 }
 
-/// How many entries are true, \[1\].
+/// Returns the number of true entries, \[1\].
 fn count<B: Backend>(mask: Tensor<B, 1, Bool>, dtype: FloatDType) -> Tensor<B, 1> {
     mask.float().cast(dtype).sum()
 }
@@ -85,29 +86,30 @@ fn count<B: Backend>(mask: Tensor<B, 1, Bool>, dtype: FloatDType) -> Tensor<B, 1
 pub struct LossStatistics {
     /// Sum of the losses over the anchors.
     pub sum: f64,
-    /// Mean of the losses over the counted anchors; 0 where none is.
+    /// Mean of the losses over the counted anchors; 0 if the batch has no counted anchor.
     pub mean: f64,
-    /// Number of counted anchors: those that have a positive and a negative.
+    /// Number of counted anchors, which have a positive and a negative.
     pub anchors: usize,
     /// Number of counted anchors with a loss above 0.
     pub active: usize,
-    /// Number of positives and negatives that have a gradient, over all anchors.
+    /// Number of positives and negatives with a gradient, over all anchors.
     pub mined: usize,
     /// Mean over the counted anchors of the distance to, or inner product with, the hardest positive;
-    /// 0 where none is counted.
+    /// 0 if the batch has no counted anchor.
     pub mean_positive: f64,
-    /// The same for negatives.
+    /// Mean over the counted anchors of the distance to, or inner product with, the hardest negative;
+    /// 0 if the batch has no counted anchor.
     pub mean_negative: f64,
 }
 
 impl LossStatistics {
-    /// Decodes what [`LossOutput::statistics`] packed.
+    /// Decodes the tensor that [`LossOutput::statistics`] returns.
     ///
     /// # Errors
     /// If the data is not a vector of floats.
     ///
     /// # Panics
-    /// If the vector is not that of [`LossOutput::statistics`].
+    /// If the vector does not have 6 numbers.
     pub fn from_data(data: TensorData) -> Result<Self, DataError> {
         let packed = data.convert::<f64>().into_vec::<f64>()?;
         let [sum, anchors, active, mined, positive, negative] = packed[..] else {

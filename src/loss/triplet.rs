@@ -1,44 +1,49 @@
 //! Triplet loss.
 
 use burn::config::Config;
-use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend};
+use derive_setters::Setters;
 use serde::{Deserialize, Serialize};
 
-use super::hphn_triplet::hinge;
-use super::{LossOutput, hardest::Hardest};
+use super::hardest::Hardest;
+use super::hinge::hinge;
+use super::masked::{count, mean};
+use super::output::LossOutput;
+use super::ranked::Ranked;
 use crate::geometry::Measure;
-use crate::negatives::{
-    Comparisons,
-    masked::{count, mean},
-};
+use crate::negatives::{Comparisons, Space};
+use crate::setting::{Checked, SettingError, not_negative};
 
 /// Configuration of a [triplet loss](TripletLoss).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
 #[serde(deny_unknown_fields, default)]
+#[setters(prefix = "with_")]
 pub struct TripletLossConfig {
-    /// m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, LoOp's code.
+    /// m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, as in LoOp's code.
     pub margin: f64,
-    /// softplus(d⁺ − d⁻) instead of the hinge; the margin is then not used. Default false.
+    /// log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used. Default false.
     pub soft_margin: bool,
-    /// Which triplets are formed. Default [`Triplets::Hardest`].
+    /// The negatives that a positive is compared with. Default [`Triplets::Hardest`].
     pub triplets: Triplets,
 }
 
-/// Which negatives a positive of an anchor is compared with.
+/// The negatives that each positive of an anchor is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Triplets {
     /// The nearest negative of the anchor.
     #[default]
     Hardest,
-    /// The nearest negative that is not nearer than the positive; where there is none, the farthest
-    /// negative (FaceNet, arXiv 1503.03832, section 3.2).
+    /// The nearest negative that is not nearer than the positive, or the farthest negative if all
+    /// are nearer (FaceNet, arXiv 1503.03832, section 3.2).
     SemiHard,
     /// Every negative of the anchor ("batch all", arXiv 1703.07737); hinge only.
     All,
-    /// The one negative that stands half a batch on, whatever it is: a draw, for the order of the
-    /// classes is one. So in LoOp's code, where only the first half of the batch are anchors.
-    Drawn,
+    /// The anchor half a batch further on, if it is a negative. This is a random negative because
+    /// the order of the classes in a batch is random. LoOp's code does the same, with anchors from
+    /// the first half of the batch only.
+    #[serde(alias = "drawn")]
+    Random,
 }
 
 impl Config for TripletLossConfig {}
@@ -54,37 +59,42 @@ impl Default for TripletLossConfig {
 }
 
 impl TripletLossConfig {
-    /// The defaults.
+    /// The name in the configuration.
+    pub const NAME: &str = "triplet";
+
+    /// The default space of the embeddings.
+    pub const SPACE: Space = Space::Sphere;
+
+    /// Creates the default configuration.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the [margin](Self::margin) m.
-    pub fn with_margin(mut self, margin: f64) -> Self {
-        self.margin = margin;
-        self
-    }
-
-    /// Sets whether the [soft margin](Self::soft_margin) replaces the hinge.
-    pub fn with_soft_margin(mut self, soft_margin: bool) -> Self {
-        self.soft_margin = soft_margin;
-        self
-    }
-
-    /// Sets which [triplets](Self::triplets) are formed.
-    pub fn with_triplets(mut self, triplets: Triplets) -> Self {
-        self.triplets = triplets;
-        self
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// If the margin is out of range, or if all triplets are combined with the soft margin.
+    pub fn check(&self) -> Checked {
+        not_negative("loss.margin", self.margin)?;
+        if self.soft_margin && self.triplets == Triplets::All {
+            return Err(SettingError::value(
+                "loss.soft_margin",
+                true,
+                "loss.triplets = \"all\" supports the hinge only; remove the soft margin or choose \
+                 other triplets",
+            ));
+        }
+        Ok(())
     }
 
     /// Initialises the [loss](TripletLoss).
     ///
     /// # Panics
-    /// If all triplets are asked for with the soft margin.
+    /// If all triplets are combined with the soft margin.
     pub fn init(&self) -> TripletLoss {
         assert!(
             !(self.soft_margin && self.triplets == Triplets::All),
-            "{NO_SOFT_SUM}"
+            "{ALL_WITH_SOFT_MARGIN}"
         );
         TripletLoss {
             margin: self.margin,
@@ -100,11 +110,11 @@ impl TripletLossConfig {
 /// L = max(0, d⁺ − d⁻ + m)      or, with the soft margin,      L = log(1 + exp(d⁺ − d⁻))
 /// ```
 ///
-/// with one negative distance d⁻ for each positive distance d⁺, or all of them, as
-/// [`triplets`](Triplets) says. An anchor without a positive or without a negative (the drawn one,
-/// where it is drawn) is not counted and contributes 0 with gradient 0.
+/// [`triplets`](Triplets) selects the negative distance d⁻ of each positive distance d⁺, or all of
+/// them. An anchor without a positive or without a negative (for random triplets, without its random
+/// negative) is not counted: its loss is 0 with gradient 0.
 ///
-/// Semi-hard and all triplets sort each anchor's comparisons, so that neither takes memory for A·Kp·Kn
+/// Semi-hard and all triplets sort each anchor's comparisons, so that they need no memory for A·Kp·Kn
 /// triplets. On GPUs Burn 0.21 sorts on the host: these two copy from the device in every step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TripletLoss {
@@ -112,53 +122,68 @@ pub struct TripletLoss {
     pub margin: f64,
     /// Whether the soft margin replaces the hinge.
     pub soft_margin: bool,
-    /// Which triplets are formed.
+    /// The negatives that a positive is compared with.
     pub triplets: Triplets,
 }
 
 impl TripletLoss {
-    /// The loss of every anchor.
+    /// The measure of the comparisons.
+    pub const MEASURE: Measure = Measure::Distance;
+
+    /// Computes the loss of every anchor, with its reductions and statistics.
     ///
     /// # Shapes
-    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative distances; Kn = A for drawn negatives
+    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative distances; Kn = A for random negatives
     /// - output: \[A\]
     ///
     /// # Panics
     /// If the comparisons are not distances, or with all triplets and the soft margin.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
-        comparisons.expect(Measure::Distance);
+        comparisons.expect(Self::MEASURE);
         let comparisons = match self.triplets {
-            Triplets::Drawn => drawn(comparisons),
+            Triplets::Random => with_random_negatives(comparisons),
             _ => comparisons,
         };
         let hardest = Hardest::of(&comparisons);
         let negatives = match self.triplets {
-            // The drawn negative is the only one.
-            Triplets::Hardest | Triplets::Drawn => hardest.negative.clone(),
+            // The random negative is the only one.
+            Triplets::Hardest | Triplets::Random => hardest.negative.clone(),
             Triplets::SemiHard => semi_hard(&comparisons),
             Triplets::All => return self.all(comparisons, hardest),
         };
         let excess = comparisons.positives - negatives;
         let losses = hinge(excess, self.margin, self.soft_margin);
-        let pushed = losses
+        let active = losses
             .clone()
             .detach()
             .greater_elem(0.0)
             .bool_and(comparisons.positive_mask.clone());
-        let triplets = count(pushed, &hardest.positive);
+        let triplets = count(active, &hardest.positive);
         let mined = match self.triplets {
             // The triplets of an anchor share their negative.
-            Triplets::Hardest | Triplets::Drawn => triplets.clone() + triplets.clamp_max(1.0),
+            Triplets::Hardest | Triplets::Random => triplets.clone() + triplets.clamp_max(1.0),
             _ => triplets.mul_scalar(2.0),
         };
         LossOutput::new(mean(losses, comparisons.positive_mask), mined, hardest)
     }
 
-    /// The hinge of all triplets: Σ max(0, d⁺ + m − d⁻) is Σ c⁺(d⁺ + m) − Σ c⁻d⁻ with c⁺ the number
-    /// of negatives below d⁺ + m, and c⁻ that of positives above d⁻ − m. The counts are piecewise
-    /// constant, so that this has the right gradient too.
+    /// Computes the loss of every anchor, 0 for an anchor that is not counted.
+    ///
+    /// # Shapes
+    /// - comparisons: \[A, Kp\] positive, \[A, Kn\] negative distances; Kn = A for random negatives
+    /// - output: \[A\]
+    ///
+    /// # Panics
+    /// If the comparisons are not distances, or with all triplets and the soft margin.
+    pub fn forward_no_reduction<B: Backend>(&self, comparisons: Comparisons<B>) -> Tensor<B, 1> {
+        self.forward(comparisons).losses
+    }
+
+    /// The hinge of all triplets: Σ max(0, d⁺ + m − d⁻) is Σ c⁺(d⁺ + m) − Σ c⁻d⁻, where c⁺ is the
+    /// number of negatives below d⁺ + m and c⁻ the number of positives above d⁻ − m. The counts are
+    /// piecewise constant, so the gradient is exact too.
     fn all<B: Backend>(&self, comparisons: Comparisons<B>, hardest: Hardest<B>) -> LossOutput<B> {
-        assert!(!self.soft_margin, "{NO_SOFT_SUM}");
+        assert!(!self.soft_margin, "{ALL_WITH_SOFT_MARGIN}");
         let positives = comparisons.positives.add_scalar(self.margin);
         let [anchors, columns] = positives.dims();
         let ranked = Ranked::of(
@@ -186,15 +211,16 @@ impl TripletLoss {
     }
 }
 
-const NO_SOFT_SUM: &str =
+const ALL_WITH_SOFT_MARGIN: &str =
     "all triplets are summed in O(N² log N) with the hinge only, not with the soft margin";
 
-/// The comparisons with the one negative that stands half the anchors on.
-fn drawn<B: Backend>(comparisons: Comparisons<B>) -> Comparisons<B> {
+/// Keeps one negative of each anchor: the anchor half the batch further on.
+fn with_random_negatives<B: Backend>(comparisons: Comparisons<B>) -> Comparisons<B> {
     let [anchors, columns] = comparisons.negatives.dims();
     assert_eq!(
         anchors, columns,
-        "the drawn negative of an anchor is another anchor, but there are {columns} negatives"
+        "the random negative of an anchor is another anchor, but {anchors} anchors have {columns} \
+         negatives"
     );
     let device = comparisons.negatives.device();
     let shift = (anchors / 2) as i64;
@@ -212,8 +238,8 @@ fn drawn<B: Backend>(comparisons: Comparisons<B>) -> Comparisons<B> {
     }
 }
 
-/// For every positive the nearest negative of the anchor that is not nearer; where there is none,
-/// the farthest negative. \[A, Kp\]
+/// Returns for every positive the nearest negative of the anchor that is not nearer, or the farthest
+/// negative if all are nearer, \[A, Kp\].
 fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
     let [anchors, columns] = comparisons.positives.dims();
     let negatives = comparisons.negatives.clone().detach();
@@ -224,8 +250,8 @@ fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
         comparisons.negative_mask.clone(),
     );
     let [_, all] = ranked.is_negative.dims();
-    // How many negatives are nearer: those before the first of all equal values, for a sort may
-    // order these in any way.
+    // The number of nearer negatives. Of equal values it is the count before the first one, because
+    // a sort may order equal values in any way.
     let before = ranked.is_negative.clone().cumsum(1) - ranked.is_negative.clone();
     let repeated = Tensor::cat(
         vec![
@@ -244,66 +270,75 @@ fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
     );
     let nearer = before.mask_fill(repeated, 0.0).cummax(1);
     let nearer = ranked.at_columns(nearer).slice([0..anchors, 0..columns]);
-    // The farthest has all others before it.
+    // The index of the farthest negative.
     let last = count(comparisons.negative_mask.clone(), &negatives)
         .sub_scalar(1.0)
         .clamp_min(0.0);
-    let rising = negatives
+    let ascending = negatives
         .mask_fill(comparisons.negative_mask.clone().bool_not(), f32::MAX)
         .argsort(1);
-    let place = nearer.min_pair(last.expand([anchors, columns])).int();
+    let index = nearer.min_pair(last.expand([anchors, columns])).int();
     comparisons
         .negatives
         .clone()
-        .gather(1, rising.gather(1, place))
+        .gather(1, ascending.gather(1, index))
 }
 
-/// The positives and negatives of each anchor in one rising order, \[A, Kp + Kn\].
-struct Ranked<B: Backend> {
-    /// The values in that order; `f32::MAX` where there is neither.
-    values: Tensor<B, 2>,
-    /// The columns in that order: positives 0 to Kp − 1, then negatives.
-    columns: Tensor<B, 2, Int>,
-    /// 1 where a positive stands in that order, else 0.
-    is_positive: Tensor<B, 2>,
-    /// 1 where a negative stands in that order, else 0.
-    is_negative: Tensor<B, 2>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::test_values::*;
+    use super::*;
 
-impl<B: Backend> Ranked<B> {
-    fn of(
-        positives: Tensor<B, 2>,
-        positive_mask: Tensor<B, 2, Bool>,
-        negatives: Tensor<B, 2>,
-        negative_mask: Tensor<B, 2, Bool>,
-    ) -> Self {
-        let (flags_of_positives, flags_of_negatives) =
-            (positive_mask.clone().float(), negative_mask.clone().float());
-        let nothing = |of: &Tensor<B, 2>| of.zeros_like();
-        let is_positive = Tensor::cat(
-            vec![flags_of_positives.clone(), nothing(&flags_of_negatives)],
-            1,
-        );
-        let is_negative = Tensor::cat(vec![nothing(&flags_of_positives), flags_of_negatives], 1);
-        let values = Tensor::cat(
-            vec![
-                positives.mask_fill(positive_mask.bool_not(), f32::MAX),
-                negatives.mask_fill(negative_mask.bool_not(), f32::MAX),
-            ],
-            1,
-        );
-        let (values, columns) = values.sort_with_indices(1);
-        Self {
-            values,
-            is_positive: is_positive.gather(1, columns.clone()),
-            is_negative: is_negative.gather(1, columns.clone()),
-            columns,
-        }
+    /// Two anchors with two positives and two negatives each, at margin 0.25.
+    fn computed(triplets: Triplets) -> ValueAndGradients {
+        let positives = vec![vec![0.5, 1.0], vec![0.25, 0.5]];
+        let negatives = vec![vec![0.625, 1.125], vec![2.0, 1.0]];
+        let config = TripletLossConfig::new().with_margin(0.25);
+        let loss = config.with_triplets(triplets).init();
+        value_and_gradients(Measure::Distance, &positives, &negatives, |comparisons| {
+            loss.forward(comparisons)
+        })
     }
 
-    /// Values that stand in rising order, at the columns they belong to.
-    fn at_columns(&self, values: Tensor<B, 2>) -> Tensor<B, 2> {
-        let zeros = values.zeros_like();
-        zeros.scatter(1, self.columns.clone(), values, IndexingUpdateOp::Add)
+    #[test]
+    fn hardest_triplets_share_the_nearest_negative() {
+        let found = computed(Triplets::Hardest);
+        assert_close(&found.losses, &[(0.125 + 0.625) / 2.0, 0.0]);
+        assert_close(&found.of_positives, &[0.5, 0.5, 0.0, 0.0]);
+        assert_close(&found.of_negatives, &[-1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn semi_hard_triplets_take_the_next_negative_beyond_each_positive() {
+        let found = computed(Triplets::SemiHard);
+        assert_close(&found.losses, &[(0.125 + 0.125) / 2.0, 0.0]);
+        assert_close(&found.of_positives, &[0.5, 0.5, 0.0, 0.0]);
+        assert_close(&found.of_negatives, &[-0.5, -0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn all_triplets_are_averaged() {
+        let found = computed(Triplets::All);
+        assert_close(&found.losses, &[(0.125 + 0.625 + 0.125) / 4.0, 0.0]);
+        assert_close(&found.of_positives, &[0.25, 0.5, 0.0, 0.0]);
+        assert_close(&found.of_negatives, &[-0.5, -0.25, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn random_triplets_take_the_anchor_half_a_batch_further_on() {
+        let found = computed(Triplets::Random);
+        // Column 1 for the first anchor, column 0 for the second.
+        assert_close(&found.losses, &[0.125 / 2.0, 0.0]);
+        assert_close(&found.of_positives, &[0.0, 0.5, 0.0, 0.0]);
+        assert_close(&found.of_negatives, &[0.0, -0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn random_triplets_are_read_by_their_old_name_too() {
+        for name in ["random", "drawn"] {
+            let config: TripletLossConfig =
+                toml::from_str(&format!("triplets = \"{name}\"")).unwrap();
+            assert_eq!(config.triplets, Triplets::Random);
+        }
     }
 }

@@ -1,20 +1,20 @@
-//! `[negatives]`: where negatives are looked for.
+//! `[negatives]`: the negatives strategy.
 
 use serde::{Deserialize, Serialize};
 
-use super::Negatives;
+use super::strategy::Negatives;
 use crate::setting::{Checked, at_least, at_most};
 
-/// `[negatives]`: where negatives are looked for.
+/// `[negatives]`: the negatives strategy. Default [`Loop`](Self::Loop).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NegativesConfig {
-    // Variants with braces, without which serde would let any key pass.
-    /// Among the images' own embeddings.
+    // With braces: serde accepts unknown keys for unit variants.
+    /// The images of other classes.
     None {},
-    /// Embedding Expansion: also among points between two images of a class.
+    /// Embedding Expansion: also points between two images of a class.
     EmbeddingExpansion(EmbeddingExpansionConfig),
-    /// LoOp: the closest approach of the curve between two images of a class and the curve between
+    /// LoOp: the closest points of the curve between two images of a class and the curve between
     /// two images of another.
     Loop {},
 }
@@ -26,7 +26,7 @@ impl Default for NegativesConfig {
 }
 
 impl NegativesConfig {
-    /// Every way with its defaults.
+    /// Returns every strategy with its defaults.
     pub fn all() -> [Self; 3] {
         [
             Self::None {},
@@ -34,6 +34,9 @@ impl NegativesConfig {
             Self::Loop {},
         ]
     }
+
+    /// The name of every strategy in the configuration.
+    pub const NAMES: [&'static str; 3] = ["none", "embedding-expansion", "loop"];
 
     /// The name in the configuration.
     pub fn name(&self) -> &'static str {
@@ -44,7 +47,7 @@ impl NegativesConfig {
         }
     }
 
-    /// Initialises the way of looking for negatives.
+    /// Initialises the strategy.
     pub fn init(&self) -> Negatives {
         match self {
             Self::None {} => Negatives::None,
@@ -60,7 +63,7 @@ impl NegativesConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddingExpansionConfig {
-    /// n, the inner points between two images of a class, 1 to 64 (2 published).
+    /// n, the inner points between two images of a class, 1 to 64. Default 2, as published.
     pub points: usize,
 }
 
@@ -74,8 +77,7 @@ impl NegativesConfig {
     /// Checks every value.
     ///
     /// # Errors
-    ///
-    /// The first value out of its range, and what to give instead.
+    /// If a value is out of range.
     pub fn check(&self) -> Checked {
         match self {
             Self::EmbeddingExpansion(config) => {
@@ -83,6 +85,23 @@ impl NegativesConfig {
                 at_most("negatives.points", config.points, 64)
             }
             Self::None {} | Self::Loop {} => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_strategy_is_read_by_its_name() {
+        for (strategy, name) in NegativesConfig::all()
+            .into_iter()
+            .zip(NegativesConfig::NAMES)
+        {
+            assert_eq!(strategy.name(), name);
+            let read: NegativesConfig = toml::from_str(&format!("name = \"{name}\"")).unwrap();
+            assert_eq!(read, strategy);
         }
     }
 }

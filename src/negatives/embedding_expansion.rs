@@ -1,16 +1,30 @@
-//! Embedding Expansion: negatives also among points between two images of a class
-//! (arXiv 2003.02546).
+//! Embedding Expansion: negatives include points between two images of a class (arXiv 2003.02546).
+//!
+//! Between the images x₁ and x₂ of a pair there are n inner points (section 3.1)
+//!
+//! ```text
+//! p = (k x₂ + (n + 1 − k) x₁)/(n + 1),   k = 1 … n,
+//! ```
+//!
+//! scaled to unit length on the sphere. Each image owns itself and the inner points of its pair. The
+//! negative distance of two images of different classes is the smallest between their points:
+//!
+//! ```text
+//! d⁻ = min over p, q of |p − q|
+//! ```
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
 use super::comparisons::{Comparisons, both};
-use super::{Space, none};
+use super::none;
+use super::space::Space;
 use crate::geometry::{Measure, inner_point_approach};
 
-/// Every image is an anchor (A = N), its positives are the other images of its class, the originals
-/// only. Its negatives are the images of other classes (Kp = Kn = N), each by the nearest of the
-/// points that either owns: the image itself and the inner points between it and its pair's other
-/// image. Rows that differ in class are no pair; such images are compared by themselves alone.
+/// Compares every image with every other: each image is an anchor (A = N). Its positives are the other
+/// images of its class, without inner points. Its negatives are the images of other classes
+/// (Kp = Kn = N), each with the value of the nearest points that the two images own.
+///
+/// Rows 2i and 2i + 1 of different classes are not a pair. Their images own themselves only.
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
@@ -29,7 +43,7 @@ pub(super) fn compare<B: Backend>(
     }
 }
 
-/// True for the rows whose pair is of one class, \[N, 1\], from labels \[N\].
+/// Returns whether each row and its neighbour are of one class, \[N, 1\], for labels \[N\].
 fn in_pair<B: Backend>(labels: Tensor<B, 1, Int>) -> Tensor<B, 2, Bool> {
     let pairs = labels.dims()[0] / 2;
     let members = labels.reshape([pairs, 2]);
@@ -45,6 +59,7 @@ fn in_pair<B: Backend>(labels: Tensor<B, 1, Int>) -> Tensor<B, 2, Bool> {
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
     fn compared(labels: &[i64], points: usize) -> (Comparisons<TestBackend>, Vec<Vec<f64>>) {
         let rows = Kind::Random.rows(labels.len() / 2, 8, 7);
@@ -78,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn positives_are_those_of_the_images_alone() {
+    fn positives_do_not_use_inner_points() {
         let (comparisons, rows) = compared(&[3, 3, 3, 3], 5);
         let actual = values(comparisons.positives);
         assert!((actual[2] - point_distance(&rows[0], &rows[2])).abs() < 1e-6);
     }
 
     #[test]
-    fn images_without_a_pair_are_compared_by_themselves() {
+    fn images_without_a_pair_own_no_inner_points() {
         let (comparisons, rows) = compared(&[0, 0, 1, 2, 3, 3], 3);
         let actual = values(comparisons.negatives);
         for (i, j) in [(0, 2), (2, 3), (3, 5)] {

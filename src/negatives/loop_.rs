@@ -1,18 +1,36 @@
-//! LoOp: optimal hard negatives on the curves between the images of a class (arXiv 2108.09335).
+//! LoOp: optimal hard negatives on the curves between the images of a class (arXiv 2108.09335,
+//! section 3).
+//!
+//! The negative distance of pair i, with images x₁ and x₂, and pair j of another class, with images
+//! y₁ and y₂, is the smallest between the curves through the pairs:
+//!
+//! ```text
+//! d⁻ = min over λ, μ ∈ [0, 1] of |p(λ) − q(μ)|
+//! ```
+//!
+//! where p runs from x₁ to x₂ and q from y₁ to y₂: along arcs of great circles on the sphere
+//! ([`arcs`]), along straight segments in Euclidean space ([`segments`]). The positive distance of pair
+//! i is the largest of either image to another image z of the class:
+//!
+//! ```text
+//! d⁺ = max over z of max(|x₁ − z|, |x₂ − z|)
+//! ```
+//!
+//! With inner products, s⁻ = max p·q and s⁺ = min of x₁·z and x₂·z.
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-use super::Space;
 use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
+use super::space::Space;
 use crate::geometry::frames::Frames;
 use crate::geometry::{Measure, arcs, corner_products, length_of_square, segments, transpose};
 
-/// Every pair of rows 2i and 2i + 1 is an anchor (A = P = N/2).
+/// Compares every pair of rows 2i and 2i + 1 with every other: each pair is an anchor (A = P = N/2).
 ///
-/// Its one positive (Kp = 1) is the farthest that either member has to any other image of its class;
-/// its negatives (Kn = P) are the pairs of other classes, by the closest approach of the two curves.
-/// Rows that differ in class are no pair: as an anchor they have neither positive nor negative, and
-/// they are nobody's negative.
+/// Its one positive (Kp = 1) is the farthest image of its class from either member. Its negatives
+/// (Kn = P) are the pairs of other classes, with the closest approach of the two curves. Rows 2i and
+/// 2i + 1 of different classes are not a pair: as an anchor they have neither a positive nor a
+/// negative, and they are not a negative of other anchors.
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
@@ -28,11 +46,11 @@ pub(super) fn compare<B: Backend>(
 
     let frames = Frames::of_neighbours(embeddings.clone(), space == Space::Sphere);
     let others = others_of_class(same_class(label_of_end));
-    let apart = match measure {
+    let dissimilarity = match measure {
         Measure::Distance => frames.squared_end_distances(),
         Measure::InnerProduct => frames.end_products().neg(),
     };
-    let (one, other) = farthest_of_class(apart, others);
+    let (one, other) = farthest_of_class(dissimilarity, others);
     let (one, other) = (
         embeddings.clone().select(0, row_of_end(one, pairs)),
         embeddings.clone().select(0, row_of_end(other, pairs)),
@@ -40,11 +58,11 @@ pub(super) fn compare<B: Backend>(
     Comparisons {
         measure,
         positives: match measure {
-            // Of two rows their difference is exact, however near they are.
+            // The difference of two rows is exact, however near they are.
             Measure::Distance => length_of_square(squared_lengths(one - other)),
             Measure::InnerProduct => (one * other).sum_dim(1),
         },
-        // The members of a pair are each other's positive, so there is one.
+        // Each member of a pair is a positive of the other, so every pair has a positive.
         positive_mask: is_pair.clone(),
         negatives: match (space, measure) {
             (Space::Sphere, _) => arcs::approach(&frames, measure),
@@ -59,18 +77,20 @@ pub(super) fn compare<B: Backend>(
     }
 }
 
-/// For every pair the two images of its class that lie farthest apart, of which one is a member: as
-/// numbers of ends, each \[P\]. Any two where there are none.
+/// Returns for every pair the two images of its class that are farthest from each other, one of them a
+/// member of the pair, as indices of ends. The indices are arbitrary for a pair without other images
+/// of its class.
 ///
 /// # Shapes
-/// - apart: \[2P, 2P\], the larger the farther, of the first ends, then the second ends, of all pairs
+/// - dissimilarity: \[2P, 2P\], larger for less similar ends; the first ends of all pairs, then the second
 /// - others: \[2P, 2P\], true where two ends are different images of one class
+/// - output: \[P\], \[P\]
 fn farthest_of_class<B: Backend>(
-    apart: Tensor<B, 2>,
+    dissimilarity: Tensor<B, 2>,
     others: Tensor<B, 2, Bool>,
 ) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
-    let pairs = apart.dims()[0] / 2;
-    let (farthest, other) = apart
+    let pairs = dissimilarity.dims()[0] / 2;
+    let (farthest, other) = dissimilarity
         .mask_fill(others.bool_not(), f32::MIN)
         .max_dim_with_indices(1);
     let (_, side) = farthest.reshape([2, pairs]).max_dim_with_indices(0);
@@ -80,7 +100,7 @@ fn farthest_of_class<B: Backend>(
     (member, other.squeeze_dim(0))
 }
 
-/// The rows of ends numbered as in [`Frames::end_products`].
+/// Returns the rows of ends that are numbered as in [`Frames::end_products`].
 fn row_of_end<B: Backend>(end: Tensor<B, 1, Int>, pairs: usize) -> Tensor<B, 1, Int> {
     let second = end.clone().greater_equal_elem(pairs as i64).int();
     (end - second.clone().mul_scalar(pairs as i64)).mul_scalar(2) + second
@@ -90,6 +110,7 @@ fn row_of_end<B: Backend>(end: Tensor<B, 1, Int>, pairs: usize) -> Tensor<B, 1, 
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
     fn compared(labels: &[i64]) -> (Comparisons<TestBackend>, Vec<Vec<f64>>) {
         let rows = Kind::Random.rows(labels.len() / 2, 8, 7);
@@ -146,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_different_classes_are_no_pair() {
+    fn rows_of_different_classes_are_not_a_pair() {
         let (comparisons, _) = compared(&[0, 0, 1, 2, 3, 3]);
         assert_eq!(flags(comparisons.positive_mask), [true, false, true]);
         #[rustfmt::skip]

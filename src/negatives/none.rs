@@ -1,12 +1,12 @@
-//! Negatives among the images' own embeddings.
+//! No generated negatives: anchors are compared with the images of the batch.
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::comparisons::{Comparisons, others_of_class, same_class, squared_lengths};
 use crate::geometry::{Measure, point_distances, transpose};
 
-/// Every image is an anchor (A = N); its positives are the other images of its class, its negatives
-/// the images of other classes (Kp = Kn = N).
+/// Compares every image with every other: each image is an anchor (A = N), its positives are the other
+/// images of its class, its negatives the images of other classes (Kp = Kn = N).
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
@@ -32,9 +32,10 @@ pub(super) fn compare<B: Backend>(
 mod tests {
     use super::*;
     use crate::geometry::oracle::*;
+    use crate::geometry::test_batches::Kind;
 
     #[test]
-    fn image_is_neither_its_own_positive_nor_its_negative() {
+    fn image_is_neither_its_own_positive_nor_its_own_negative() {
         let rows = Kind::Random.rows(2, 8, 7);
         let labels = Tensor::from_data([0, 0, 1, 2], &Default::default());
         let comparisons = compare(tensor::<TestBackend>(&rows), labels, Measure::Distance);

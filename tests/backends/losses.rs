@@ -1,4 +1,4 @@
-//! Every loss with every way of looking for negatives.
+//! Every loss with every negatives strategy.
 
 use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::geometry::Measure;
 use loop_dml::loss::{
-    HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
+    ContrastiveLossConfig, HphnTripletLossConfig, LiftedStructureLossConfig, Loss, LossStatistics,
     MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
 };
 use loop_dml::model::unit_length;
@@ -16,15 +16,15 @@ use loop_dml::negatives::{Negatives, Space};
 use crate::data::{Batch, batch};
 use crate::{Findings, full, relative_error, values};
 
-/// Classes, images of a class, dimensions.
+/// Number of classes, images per class, and dimensions.
 type Size = (usize, usize, usize);
 
 const CLASSES: [usize; 10] = [1, 2, 3, 4, 5, 6, 8, 16, 31, 64];
 const IMAGES: [usize; 3] = [2, 4, 6];
 const DIMENSIONS: [usize; 7] = [1, 2, 3, 8, 24, 64, 512];
 
-/// By default a few sizes, even and odd: a software driver compiles matrix products for seconds for
-/// every shape.
+/// Returns the sizes of the batches: by default a few, even and odd, because a software driver takes
+/// seconds to compile a matrix product for each shape.
 fn sizes() -> Vec<Size> {
     if full() {
         let classes = CLASSES.into_iter();
@@ -36,8 +36,8 @@ fn sizes() -> Vec<Size> {
     vec![(1, 2, 8), (2, 2, 3), (5, 4, 1), (3, 6, 24), (16, 2, 64)]
 }
 
-/// The losses by their names, each with the space it is trained in. Margins at which about half of
-/// the anchors are active.
+/// Returns the losses with their names and default spaces. At the margins of the triplet losses about
+/// half of the anchors are active.
 fn losses() -> Vec<(&'static str, Loss, Space)> {
     let triplet = TripletLossConfig::new().with_margin(0.3);
     let hphn = HphnTripletLossConfig::new().with_margin(0.3);
@@ -69,19 +69,24 @@ fn losses() -> Vec<(&'static str, Loss, Space)> {
             Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init()),
             Space::Sphere,
         ),
+        (
+            "contrastive",
+            Loss::Contrastive(ContrastiveLossConfig::new().init()),
+            Space::Sphere,
+        ),
     ];
     if full() {
         let of = |triplets| Loss::Triplet(triplet.with_triplets(triplets).init());
         losses.extend([
             ("triplet-semi-hard", of(Triplets::SemiHard), Space::Sphere),
             ("triplet-all", of(Triplets::All), Space::Sphere),
-            ("triplet-drawn", of(Triplets::Drawn), Space::Sphere),
+            ("triplet-random", of(Triplets::Random), Space::Sphere),
         ]);
     }
     losses
 }
 
-const WAYS: [(&str, Negatives); 3] = [
+const STRATEGIES: [(&str, Negatives); 3] = [
     ("none", Negatives::None),
     (
         "embedding-expansion",
@@ -91,7 +96,7 @@ const WAYS: [(&str, Negatives); 3] = [
 ];
 
 /// The results of a batch on one backend.
-struct TrainingSummary {
+struct BatchResult {
     losses: Vec<f64>,
     negatives: Vec<f64>,
     statistics: LossStatistics,
@@ -99,22 +104,22 @@ struct TrainingSummary {
     gradient: Vec<f64>,
 }
 
-/// The order in which results are read: fused blocks end where something is read.
+/// The order in which results are read. A read ends a fused block of operations.
 #[derive(Clone, Copy, Debug)]
 enum Reading {
-    /// The gradient first, when nothing has been read before.
+    /// The gradient first.
     Together,
-    /// Each result as soon as it is there.
+    /// Each result as soon as it is computed.
     OneByOne,
 }
 
-fn outcome<AB: AutodiffBackend>(
+fn computed<AB: AutodiffBackend>(
     loss: &Loss,
-    (way, space): (Negatives, Space),
+    (strategy, space): (Negatives, Space),
     batch: &Batch,
     dtype: DType,
     reading: Reading,
-) -> TrainingSummary {
+) -> BatchResult {
     let device = Default::default();
     let count = batch.labels.len();
     let data = TensorData::new(batch.rows.clone(), [count, batch.dim]);
@@ -129,11 +134,11 @@ fn outcome<AB: AutodiffBackend>(
     if let Reading::OneByOne = reading {
         values(rows.clone());
     }
-    let output = loss.forward(way.compare(rows, labels, space, loss.measure()));
+    let output = loss.forward(strategy.compare(rows, labels, space, loss.measure()));
     let statistics = || LossStatistics::from_data(output.statistics().into_data()).unwrap();
     let gradient = |mean: Tensor<AB, 1>| values(leaf.grad(&mean.backward()).unwrap());
     match reading {
-        Reading::OneByOne => TrainingSummary {
+        Reading::OneByOne => BatchResult {
             losses: values(output.losses.clone()),
             negatives: values(output.negative.clone()),
             statistics: statistics(),
@@ -143,7 +148,7 @@ fn outcome<AB: AutodiffBackend>(
         Reading::Together => {
             let mean = output.mean();
             let gradient = gradient(mean.clone());
-            TrainingSummary {
+            BatchResult {
                 gradient,
                 mean: values(mean)[0],
                 statistics: statistics(),
@@ -154,8 +159,8 @@ fn outcome<AB: AutodiffBackend>(
     }
 }
 
-/// Compares one loss with one way of looking for negatives at every size.
-fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Findings {
+/// Compares one loss with one negatives strategy at every size.
+fn compare<AB: AutodiffBackend>(loss: &Loss, strategy: Negatives, space: Space) -> Findings {
     let mut findings = Findings::default();
     for size @ (classes, images, dim) in sizes() {
         let batch = Batch {
@@ -163,11 +168,11 @@ fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Fi
             ..batch(classes, images, dim, 0.5, 11)
         };
         let reading = Reading::Together;
-        let how = (way, space);
-        let expected = outcome::<Autodiff<Cpu>>(loss, how, &batch, DType::F64, reading);
-        // Twice: the second time from caches.
+        let how = (strategy, space);
+        let expected = computed::<Autodiff<Cpu>>(loss, how, &batch, DType::F64, reading);
+        // Both orders of reading, then the first again with filled caches.
         for reading in [Reading::Together, Reading::OneByOne, Reading::Together] {
-            let actual = outcome::<AB>(loss, how, &batch, DType::F32, reading);
+            let actual = computed::<AB>(loss, how, &batch, DType::F32, reading);
             check(&mut findings, &actual, &expected, &batch, || {
                 format!("{size:?} read {reading:?}")
             });
@@ -178,14 +183,14 @@ fn compare<AB: AutodiffBackend>(loss: &Loss, way: Negatives, space: Space) -> Fi
 
 fn check(
     findings: &mut Findings,
-    actual: &TrainingSummary,
-    expected: &TrainingSummary,
+    actual: &BatchResult,
+    expected: &BatchResult,
     batch: &Batch,
     what: impl Fn() -> String,
 ) {
-    // Rounding of f32, of losses that are sums of numbers as large as the largest. Where curves touch,
-    // which they do in few dimensions, their distance is 0, and without f64 a square that is wrong
-    // by 1e-6 makes it 1e-3.
+    // The rounding of `f32` relative to the largest loss. Curves that touch, which occurs in few
+    // dimensions, have distance 0; without `f64`, an error of 1e-6 in the square is an error of 1e-3 in
+    // the distance.
     let scale = expected
         .losses
         .iter()
@@ -218,7 +223,7 @@ fn check(
     });
     let (found, should) = (&actual.statistics, &expected.statistics);
     let counts = |of: &LossStatistics| (of.anchors, of.active, of.mined);
-    // A hinge within rounding of 0 may count or not.
+    // A loss within rounding of the hinge may or may not be active.
     let undecided = expected
         .losses
         .iter()
@@ -246,8 +251,8 @@ fn check(
     findings.check(actual.gradient.iter().all(|x| x.is_finite()), || {
         format!("{}: the gradient is not finite", what())
     });
-    // Rows on a circle or in two points have equal distances, of which any may have the gradient;
-    // where curves touch there is none.
+    // Rows on a circle or in two points have equal distances, any of which may receive the gradient.
+    // Curves that touch have no gradient to compare.
     if touching || batch.dim < 3 {
         return;
     }
@@ -259,11 +264,11 @@ fn check(
 
 pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
     for (name, loss, space) in losses() {
-        for (way_name, way) in WAYS {
-            let name = format!("{backend}::losses::{name}::{way_name}");
+        for (strategy_name, strategy) in STRATEGIES {
+            let name = format!("{backend}::losses::{name}::{strategy_name}");
             let loss = loss.clone();
             trials.push(Trial::test(name, move || {
-                compare::<AB>(&loss, way, space).result()
+                compare::<AB>(&loss, strategy, space).result()
             }));
         }
     }

@@ -1,4 +1,5 @@
-//! Every compiled backend, fused and not, against `f64` on the host: values, gradients and counts.
+//! Compares every compiled backend, with and without fusion, with `f64` on the host: values, gradients
+//! and counts.
 //!
 //! ```text
 //! cargo test --release --features wgpu,fusion --test backends
@@ -9,8 +10,8 @@
 //! `LOOP_DML_FULL=1` runs every combination of sizes, every convolution of every backbone, and a step
 //! of GoogLeNet: minutes on a GPU, hours on a software driver.
 //!
-//! Tests run one after the other in one process, in an order that never changes, so that what an
-//! earlier test left in the caches of kernels and of fused blocks meets the later ones.
+//! Tests run one after the other in one process and in a fixed order, so that later tests run with the
+//! kernels and fused blocks that earlier tests have cached.
 
 mod data;
 mod layers;
@@ -22,7 +23,7 @@ mod training;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Whether every combination is asked for.
+/// Whether to run every combination.
 fn full() -> bool {
     std::env::var("LOOP_DML_FULL").is_ok_and(|value| value == "1")
 }
@@ -35,10 +36,10 @@ struct Findings {
 }
 
 impl Findings {
-    /// The most that are shown.
+    /// The largest number of differences in a message.
     const SHOWN: usize = 12;
 
-    /// Notes what is wrong unless `right`.
+    /// Records a difference, described by `what`, unless `right`.
     fn check(&mut self, right: bool, what: impl FnOnce() -> String) {
         self.compared += 1;
         if !right {
@@ -62,15 +63,16 @@ impl Findings {
     }
 }
 
-/// The tests of the parts on one backend.
+/// Adds the tests of the parts on one backend.
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
 }
 
-/// Those, and of whole networks and trainings. Fused backends get the parts alone, which spares minutes of
-/// compiling; `.ci/run` and scripts/gpu_check compare their trainings by the command line.
+/// Adds the tests of the parts, of whole networks and of training. Fused backends run the parts only, to
+/// save minutes of compilation; `.ci/run` and scripts/gpu_check compare their training on the command
+/// line.
 fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
@@ -95,13 +97,13 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The numbers of a tensor on the host.
+/// Copies the values of a tensor to the host.
 fn values<B: Backend, const D: usize>(tensor: burn::tensor::Tensor<B, D>) -> Vec<f64> {
     let data = tensor.into_data().convert::<f64>();
-    data.into_vec().expect("just converted")
+    data.into_vec().expect("converted to f64")
 }
 
-/// |actual − expected| over |expected|, or over `least` where that is larger.
+/// Returns |actual − expected| over the larger of |expected| and `least`.
 fn relative_error(actual: &[f64], expected: &[f64], least: f64) -> f64 {
     let lengths = (actual.len(), expected.len());
     let length = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();

@@ -1,4 +1,4 @@
-//! Ranks of the nearest positives, which every retrieval measure is made of.
+//! Ranks of the nearest positives, from which every retrieval measure is computed.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -8,7 +8,7 @@ use loop_dml::evaluation::{Role, nearest_positive_ranks};
 use crate::data::{Batch, batch};
 use crate::{Findings, full};
 
-/// Ranks by plain loops in f64; ties go to images of other classes.
+/// Computes the ranks by plain loops in `f64`; images of other classes win ties.
 fn expected(batch: &Batch, roles: &[Role]) -> Vec<Option<usize>> {
     let row = |i: usize| &batch.rows[i * batch.dim..(i + 1) * batch.dim];
     let square = |i: usize, j: usize| -> f64 {
@@ -47,7 +47,7 @@ fn compare<B: Backend>(spread: f64, around: f32) -> Findings {
         (most, 5, 48),
     ] {
         let mut batch = batch(classes, images, dim, spread, 5);
-        // A common part that the differences are small beside.
+        // Adds a common part that is large relative to the differences.
         batch.rows.iter_mut().for_each(|x| *x = around + *x * 0.1);
         let count = batch.labels.len();
         let cycle = [Role::Both, Role::Query, Role::Gallery];

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use crate::support::{loop_dml, refusal};
 
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "triplet",
     "hphn-triplet",
     "lifted-structure",
     "n-pair",
     "multi-similarity",
+    "contrastive",
 ];
 const NEGATIVES: [&str; 3] = ["none", "embedding-expansion", "loop"];
 

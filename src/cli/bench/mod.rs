@@ -11,6 +11,8 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::cli::CliError;
 use crate::config::Config;
+use crate::loss::LossKind;
+use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -51,13 +53,13 @@ enum What {
 
 #[derive(Debug, Args)]
 struct LossArgs {
-    /// Loss: triplet, hphn-triplet, lifted-structure, n-pair, multi-similarity or contrastive
-    #[arg(long, value_name = "NAME", default_value = "hphn-triplet")]
+    /// Loss
+    #[arg(long, value_name = "NAME", default_value = "hphn-triplet", value_parser = LossKind::NAMES)]
     loss: String,
-    /// Negatives: none, embedding-expansion or loop
-    #[arg(long, value_name = "NAME", default_value = "loop")]
+    /// Negatives strategy
+    #[arg(long, value_name = "NAME", default_value = "loop", value_parser = NegativesConfig::NAMES)]
     negatives: String,
-    /// Time every loss with all negatives
+    /// Time every loss with every negatives strategy
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
     /// Number of embeddings in the batch, a multiple of --images-per-class

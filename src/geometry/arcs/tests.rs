@@ -1,7 +1,10 @@
-//! Arcs against a dense grid in `f64`.
+//! Arcs compared with a dense grid in `f64`.
+
+use burn::tensor::Bool;
 
 use super::*;
 use crate::geometry::oracle::*;
+use crate::geometry::test_batches::Kind;
 use proptest::prelude::*;
 
 fn distances<B: Backend>(rows: Tensor<B, 2>) -> Tensor<B, 2> {
@@ -16,8 +19,8 @@ fn first_distance(rows: &Rows) -> f64 {
 #[test]
 fn distances_of_arcs_of_every_kind_agree_with_a_dense_grid() {
     const PAIRS: usize = 16;
-    // What is left in `f64`: the planes of arcs that are nearly half circles are defined by few
-    // digits. All other kinds are within 3e-7.
+    // The error in `f64` for arcs that are nearly half circles, whose planes are defined by few digits.
+    // All other kinds are within 3e-7.
     const TOLERANCE: f64 = 1e-5;
 
     for dim in [2, 3, 8, 64, 512] {
@@ -47,7 +50,7 @@ fn distances_of_arcs_of_every_kind_agree_with_a_dense_grid() {
 
 #[test]
 fn gradients_agree_with_central_differences_of_the_dense_grid() {
-    // Not the kinds whose arcs all touch: there is no gradient to compare.
+    // Without the kinds whose arcs all touch: they have no gradient to compare.
     for kind in [
         Kind::Random,
         Kind::Clustered,
@@ -58,13 +61,13 @@ fn gradients_agree_with_central_differences_of_the_dense_grid() {
         for (dim, seed) in [(2, 0), (3, 1), (8, 3), (8, 4)] {
             let mut rows = kind.rows(4, dim, seed);
             if kind == Kind::NearAntipodal {
-                // Arcs opposite to each other have two closest approaches and no gradient.
+                // Arcs opposite to each other have two closest approaches, so no gradient is defined.
                 rows.truncate(2);
                 rows.extend(Kind::Random.rows(3, dim, seed + 10));
             }
             let wide = widened(&rows);
-            // Small against the arcs and against what their ends lack to be opposite, but large
-            // against the rounding of `f64`.
+            // Small relative to the arcs and to the distance of their ends from opposite, but large
+            // relative to the rounding of `f64`.
             let room = (0..4)
                 .map(|i| (&wide[2 * i], &wide[2 * i + 1]))
                 .map(|(x, y)| point_distance(x, y).min(4.0 - point_distance(x, y).powi(2)))
@@ -98,7 +101,7 @@ fn gradients_are_finite_for_arcs_of_every_kind() {
 }
 
 #[test]
-fn identical_pair_is_a_point_whose_gradient_both_ends_share() {
+fn identical_pair_is_a_point_and_both_ends_share_its_gradient() {
     let point = vec![0.6, 0.8, 0.0];
     let rows = vec![
         point.clone(),
@@ -136,7 +139,7 @@ fn arc_touches_itself_with_gradient_zero() {
 }
 
 #[test]
-fn antipodal_pair_counts_as_its_two_ends() {
+fn antipodal_pair_consists_of_its_two_ends() {
     let rows = vec![
         vec![1.0, 0.0, 0.0],
         vec![-1.0, 0.0, 0.0],
@@ -160,7 +163,7 @@ fn rows_of_zeros_stay_finite() {
 }
 
 #[test]
-fn only_the_directions_of_rows_count() {
+fn lengths_of_rows_have_no_effect() {
     let rows = Kind::Random.rows(2, 8, 9);
     let longer: Rows = rows
         .iter()
@@ -169,7 +172,7 @@ fn only_the_directions_of_rows_count() {
     assert!((first_distance(&rows) - first_distance(&longer)).abs() < 1e-6);
 }
 
-/// Two arcs with ends anywhere, close together or opposite.
+/// Two arcs with random, near or opposite ends.
 fn two_arcs() -> impl Strategy<Value = Rows> {
     let kind = prop::sample::select(&[
         Kind::Random,

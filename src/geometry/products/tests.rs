@@ -1,88 +1,24 @@
-//! Products and distances where the device has `f32` alone, or TF32.
+//! Products and distances on simulated devices without `f64` and with TF32.
 
-use std::cell::Cell;
-
-use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
+use burn::tensor::{FloatDType, Tensor};
 
 use super::{SplitRows, live_products};
 use crate::geometry::oracle::*;
+use crate::geometry::simulated_device::{Device, WITHOUT_F64, in_the_devices_precision, on};
+use crate::geometry::test_batches::{Kind, near};
 use crate::geometry::{
     Measure, arc_approach, inner_point_approach, point_distances, segment_distances, transpose,
     widen,
 };
 
-/// What a GPU computes with, on the CPU.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Device {
-    /// `f64`.
-    Wide,
-    /// `f32`, no `f64`.
-    Single,
-    /// As `Single`, with the factors of matrix products rounded to TF32.
-    Tf32,
-}
-
-thread_local! {
-    static DEVICE: Cell<Device> = const { Cell::new(Device::Wide) };
-}
-
-/// Whether this thread plays a device without `f64`.
-pub(crate) fn has_no_f64() -> bool {
-    DEVICE.get() != Device::Wide
-}
-
-/// A factor of a matrix product as the device of this thread reads it.
-pub(super) fn in_the_devices_precision<B: Backend>(factor: &Tensor<B, 2>) -> Tensor<B, 2> {
-    if DEVICE.get() != Device::Tf32 {
-        return factor.clone();
-    }
-    let shape = factor.dims();
-    let values: Vec<f32> = factor.to_data().convert::<f32>().into_vec().unwrap();
-    // Ten explicit bits of the mantissa, rounded to nearest.
-    let rounded: Vec<f32> = values
-        .into_iter()
-        .map(|x| f32::from_bits((x.to_bits() + (1 << 12)) & !((1 << 13) - 1)))
-        .collect();
-    Tensor::from_data(TensorData::new(rounded, shape), &factor.device())
-}
-
-/// What `f` gives where this thread plays `device`.
-pub(crate) fn on<T>(device: Device, f: impl FnOnce() -> T) -> T {
-    DEVICE.set(device);
-    let result = f();
-    DEVICE.set(Device::Wide);
-    result
-}
-
-/// The devices without `f64`.
-pub(crate) const WITHOUT_F64: [Device; 2] = [Device::Single, Device::Tf32];
-
 type Matrix = Tensor<TestAutodiff, 2>;
 
-/// Values, and the gradient of their weighted sum.
+/// Computes a matrix on a simulated device, and the gradient of its weighted sum.
 fn computed(device: Device, f: impl Fn(Matrix) -> Matrix, rows: &Rows) -> (Vec<f64>, Vec<f64>) {
     on(device, || {
         let matrix = values(f(tensor::<TestAutodiff>(rows)));
         (matrix, weighted_sum(f, rows).1)
     })
-}
-
-/// Pairs within about `spread`, all within about `all` of one point.
-pub(crate) fn near(pairs: usize, dim: usize, all: f64, spread: f64) -> Rows {
-    let mut draws = Draws::new(7);
-    let centre = draws.direction(dim);
-    let mut rows = Rows::new();
-    for _ in 0..pairs {
-        let class = draws.direction(dim);
-        for _ in 0..2 {
-            let own = draws.direction(dim);
-            let row: Vec<f64> = (0..dim)
-                .map(|k| centre[k] + all * class[k] + spread * own[k])
-                .collect();
-            rows.push(unit(&row).into_iter().map(|x| x as f32).collect());
-        }
-    }
-    rows
 }
 
 fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
@@ -91,8 +27,8 @@ fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 }
 
 #[test]
-fn tf32_alone_would_swallow_the_published_margin() {
-    // That the tests below can fail: the product as it is, of factors rounded to TF32.
+fn plain_tf32_product_has_an_error_above_the_published_margin() {
+    // Shows that the tests below can fail: the plain product of factors rounded to TF32.
     let rows = near(8, 512, 0.05, 0.02);
     let x = tensor::<TestBackend>(&rows);
     let rounded = on(Device::Tf32, || in_the_devices_precision(&x));
@@ -140,7 +76,7 @@ const APPROACHES: [Approach; 4] = [
     ("segments", |rows| between_halves(segment_distances(rows))),
 ];
 
-/// What stands between the first half of the pairs and the second: nothing with itself.
+/// The entries between the first half of the pairs and the second half.
 fn between_halves(matrix: Matrix) -> Matrix {
     let [rows, _] = matrix.dims();
     matrix.slice([0..rows / 2, rows / 2..rows])
@@ -155,15 +91,15 @@ fn distances_in_a_collapsing_batch_are_right_without_f64() {
             for device in WITHOUT_F64 {
                 let (actual, gradient) = computed(device, approach, &rows);
                 let error = largest_difference(&actual, &expected);
-                // The search for the nearest points does not distinguish 1e-7 of their cosine, which at
-                // a distance d is up to 1e-7/d; few pairs are that undecided.
+                // The search for the nearest points does not resolve 1e-7 of their cosine, which is up to
+                // 1e-7/d at a distance d. Few pairs are that close.
                 let allowed = f64::max(1e-5, 1e-7 / all);
                 assert!(
                     error <= allowed,
                     "{name} within {all} on {device:?}: {error}"
                 );
-                // Within 0.005 the nearest points of some pairs are undecided: another inner point or end,
-                // as near, has the gradient.
+                // Within 0.005 some pairs have several nearest points to within rounding. The gradient is
+                // then that of another inner point or end at the same distance.
                 if all < 0.01 {
                     continue;
                 }
@@ -191,7 +127,7 @@ fn distances_above_a_tenth_are_right_to_1e_5_without_f64() {
                 for device in WITHOUT_F64 {
                     let (actual, _) = computed(device, approach, &rows);
                     for (actual, expected) in actual.iter().zip(&expected) {
-                        // A square that is wrong by 1e-6 is a distance wrong by 1e-3 near 0.
+                        // Near 0, an error of 1e-6 in the square is an error of 1e-3 in the distance.
                         let allowed = if *expected > 0.1 { 1e-5 } else { 1e-3 };
                         assert!(
                             (actual - expected).abs() <= allowed,
@@ -205,7 +141,7 @@ fn distances_above_a_tenth_are_right_to_1e_5_without_f64() {
 }
 
 #[test]
-fn gradient_of_live_products_is_that_of_the_plain_product() {
+fn live_products_have_the_gradient_of_the_plain_product() {
     let rows = Kind::Random.rows(8, 48, 3);
     let gradient = |device: Device, length: f32| {
         let longer = |row: &Vec<f32>| row.iter().map(|x| length * x).collect();
