@@ -22,7 +22,7 @@ pub struct ImageBatch<B: Backend> {
 }
 
 /// A transformed image and which of the split it is.
-pub(super) type View = (usize, RgbImage);
+pub(super) type TransformedImage = (usize, RgbImage);
 
 /// A batch as the workers make it.
 pub(super) struct HostBatch {
@@ -34,11 +34,11 @@ pub(super) struct HostBatch {
 impl HostBatch {
     /// Puts images together. They travel as bytes until here: a quarter of the memory, and each value
     /// is written once.
-    pub(super) fn of(views: Vec<View>, transform: &Transform) -> Self {
+    pub(super) fn of(images: Vec<TransformedImage>, transform: &Transform) -> Self {
         let length = transform.values_per_image();
-        let mut values = vec![0.0; views.len() * length];
-        let mut indices = Vec::with_capacity(views.len());
-        for ((index, image), values) in views.into_iter().zip(values.chunks_exact_mut(length)) {
+        let mut values = vec![0.0; images.len() * length];
+        let mut indices = Vec::with_capacity(images.len());
+        for ((index, image), values) in images.into_iter().zip(values.chunks_exact_mut(length)) {
             transform.normalize(&image, values);
             indices.push(index);
         }

@@ -1,4 +1,4 @@
-//! What a user can get wrong about data: each message names the file, class or key, and the mend.
+//! What a user can get wrong about data: each message names the file, class or key, and the hint.
 
 use std::path::{Path, PathBuf};
 
@@ -10,22 +10,22 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DataError {
     /// A key of the configuration has a value that cannot be used.
-    #[error("`{key} = {value}`: {mend}")]
+    #[error("`{key} = {value}`: {hint}")]
     Setting {
         /// The dotted key, as in `batch.classes`.
         key: &'static str,
         /// The value found.
         value: String,
         /// What the value has to be.
-        mend: String,
+        hint: String,
     },
     /// The dataset's root is not there.
-    #[error("data.root {} is not a folder: {mend}", root.display())]
+    #[error("data.root {} is not a folder: {hint}", root.display())]
     RootMissing {
         /// The root as configured.
         root: PathBuf,
         /// Where the dataset is to be had, or what the root has to hold.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// One of `train/` and `test/` is there, the other is not.
     #[error(
@@ -126,12 +126,12 @@ pub enum DataError {
         reason: String,
     },
     /// A file of the dataset is not there.
-    #[error("{} is missing: {mend}", path.display())]
+    #[error("{} is missing: {hint}", path.display())]
     FileMissing {
         /// The file.
         path: PathBuf,
         /// Where it is to be had.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// A mistake in, or of an image of, a line of a list.
     #[error("{}, {} {line}: {source}", list.display(), entry_of(list))]
@@ -146,7 +146,7 @@ pub enum DataError {
     /// A line, or the whole, of a list cannot be used.
     #[error("{reason}")]
     Row {
-        /// What is wrong with it, and the mend.
+        /// What is wrong with it, and the hint.
         reason: String,
     },
     /// A list that is not what it should be as a whole.
@@ -154,7 +154,7 @@ pub enum DataError {
     List {
         /// The list.
         path: PathBuf,
-        /// What is wrong with it, and the mend.
+        /// What is wrong with it, and the hint.
         reason: String,
     },
     /// An image that is named twice.
@@ -172,7 +172,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// Something in a folder of images that is neither a file nor a folder.
-    #[error("{} is no file: mend the link, or remove it", path.display())]
+    #[error("{} is no file: hint the link, or remove it", path.display())]
     NoFile {
         /// The link that leads nowhere, the pipe or the device.
         path: PathBuf,
@@ -195,7 +195,7 @@ pub enum DataError {
         left_out: usize,
     },
     /// A size that no photograph has.
-    #[error("{} has {width} x {height} pixels: {mend}", path.display())]
+    #[error("{} has {width} x {height} pixels: {hint}", path.display())]
     AbsurdSize {
         /// The image.
         path: PathBuf,
@@ -204,7 +204,7 @@ pub enum DataError {
         /// Its height.
         height: u32,
         /// What to do about it.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// Two files with the same bytes.
     #[error("{} is a copy of {}{relation}", path.display(), first.display())]
@@ -213,11 +213,11 @@ pub enum DataError {
         path: PathBuf,
         /// The first with these bytes.
         first: PathBuf,
-        /// How their classes and splits are related, with the mend.
+        /// How their classes and splits are related, with the hint.
         relation: &'static str,
     },
     /// A benchmark split of other images than the published one.
-    #[error("the {split} split {found}, the published one {published}: {mend}")]
+    #[error("the {split} split {found}, the published one {published}: {hint}")]
     NotPublished {
         /// `train` or `test`.
         split: &'static str,
@@ -226,7 +226,7 @@ pub enum DataError {
         /// What was published.
         published: String,
         /// What to do about it.
-        mend: &'static str,
+        hint: &'static str,
     },
     /// A test split without a query that could find anything.
     #[error(
@@ -347,7 +347,7 @@ pub enum DataError {
     SheetPath {
         /// The file.
         path: PathBuf,
-        /// Why not, and the mend.
+        /// Why not, and the hint.
         reason: &'static str,
     },
 }
@@ -357,12 +357,12 @@ impl DataError {
     pub(super) fn setting(
         key: &'static str,
         value: impl std::fmt::Debug,
-        mend: impl Into<String>,
+        hint: impl Into<String>,
     ) -> Self {
         Self::Setting {
             key,
             value: format!("{value:?}"),
-            mend: mend.into(),
+            hint: hint.into(),
         }
     }
 

@@ -5,19 +5,19 @@
 //! [`SplitLoader`] walks a split in order. What a user can get wrong is a [`DataError`].
 
 mod augment;
-mod base;
 mod batches;
 pub mod config;
 pub(crate) mod datasets;
 mod error;
 mod guarded;
+mod image_cache;
 pub(crate) mod image_file;
 mod loader;
 mod loader_errors;
-mod packed;
 pub(crate) mod parallel;
 mod prefetch;
 pub(crate) mod random;
+mod resize;
 mod sampler;
 mod split;
 pub mod survey;
@@ -42,8 +42,8 @@ pub use transform::Transform;
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
 use crate::progress::ProgressObserver;
-use base::Base;
-use packed::{Packed, Packing};
+use image_cache::{CacheSpec, ImageCache};
+use resize::ResizeSpec;
 
 /// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
 /// on or measured before any time is spent, and makes or opens the caches if they are wanted.
@@ -66,7 +66,7 @@ pub fn open(
     Ok(Splits {
         train: cached(
             splits.train,
-            &transform.train_bases(),
+            &transform.train_resizes(),
             config,
             transform,
             cancellation,
@@ -74,7 +74,7 @@ pub fn open(
         )?,
         test: cached(
             splits.test,
-            &[transform.test_base()],
+            &[transform.eval_resize()],
             config,
             transform,
             cancellation,
@@ -97,9 +97,9 @@ pub fn open_test(
 ) -> Result<(Split, Vec<DataError>), DataError> {
     let (test, warnings) = datasets::open_test(config, cancellation)?;
     test.check(false)?;
-    let bases = [transform.test_base()];
+    let resizes = [transform.eval_resize()];
     Ok((
-        cached(test, &bases, config, transform, cancellation, progress)?,
+        cached(test, &resizes, config, transform, cancellation, progress)?,
         warnings,
     ))
 }
@@ -107,7 +107,7 @@ pub fn open_test(
 /// The split with its cache, if the configuration wants one.
 fn cached(
     split: Split,
-    bases: &[Base],
+    resizes: &[ResizeSpec],
     config: &DataConfig,
     transform: &Transform,
     cancellation: &CancellationToken,
@@ -118,19 +118,19 @@ fn cached(
     }
     let folder: PathBuf = match &config.loading.cache_dir {
         Some(folder) => folder.clone(),
-        None => packed::default_folder()?,
+        None => image_cache::default_folder()?,
     };
-    let packed = Packed::open(
+    let cache = ImageCache::open(
         &split,
-        Packing {
+        CacheSpec {
             folder: &folder,
-            bases,
-            needed: transform.needed(bases),
+            resizes,
+            min_side: transform.min_side(resizes),
             skip_broken: config.loading.broken_images == BrokenImages::Skip,
             workers: worker_count(config.loading.workers),
             cancellation,
             progress,
         },
     )?;
-    Ok(split.with_packed(packed))
+    Ok(split.with_cache(cache))
 }

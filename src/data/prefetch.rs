@@ -1,7 +1,7 @@
 //! Batches made ahead of their use by worker threads, in order and in bounded memory.
 //!
-//! Workers take single pieces (images) rather than batches, so that all of them work on the batch
-//! that is needed next; whoever finishes a batch's last piece assembles it. No more than a fixed
+//! Workers take single samples (images) rather than batches, so that all of them work on the batch
+//! that is min_side next; whoever finishes a batch's last sample assembles it. No more than a fixed
 //! number of batches beyond those already taken is begun.
 
 use std::any::Any;
@@ -12,63 +12,63 @@ use std::thread::{self, JoinHandle};
 
 use super::DataError;
 
-/// Batches that can be made from independent pieces.
-pub(super) trait Work: Send + Sync + 'static {
+/// Batches that can be made from independent samples.
+pub(super) trait BatchJob: Send + Sync + 'static {
     /// One image.
-    type Piece: Send;
+    type Sample: Send;
     /// One batch.
-    type Whole: Send;
+    type Batch: Send;
 
     /// Number of batches.
     fn batches(&self) -> usize;
 
-    /// Number of pieces of a batch, at least 1.
-    fn pieces(&self, batch: usize) -> usize;
+    /// Number of samples of a batch, at least 1.
+    fn batch_len(&self, batch: usize) -> usize;
 
-    /// Makes a piece; the batch cannot be made if that fails.
-    fn piece(&self, batch: usize, piece: usize) -> Result<Self::Piece, DataError>;
+    /// Makes a sample; the batch cannot be made if that fails.
+    fn sample(&self, batch: usize, sample: usize) -> Result<Self::Sample, DataError>;
 
-    /// Assembles a batch of all its pieces in order.
-    fn whole(&self, batch: usize, pieces: Vec<Self::Piece>) -> Self::Whole;
+    /// Assembles a batch of all its samples in order.
+    fn collate(&self, batch: usize, samples: Vec<Self::Sample>) -> Self::Batch;
 }
 
-/// An iterator over the batches of a [`Work`]; it ends after the first batch that fails. Dropping
-/// it stops the workers and waits for them, each at most for the piece it is making.
-pub(super) struct Prefetcher<W: Work> {
-    shared: Arc<Shared<W>>,
+/// An iterator over the batches of a [`BatchJob`]; it ends after the first batch that fails. Dropping
+/// it stops the workers and waits for them, each at most for the sample it is making.
+pub(super) struct Prefetcher<J: BatchJob> {
+    shared: Arc<Shared<J>>,
     workers: Vec<JoinHandle<()>>,
 }
 
-struct Shared<W: Work> {
-    work: Arc<W>,
+struct Shared<J: BatchJob> {
+    job: Arc<J>,
     /// Batches that may be begun beyond those taken.
     ahead: usize,
-    state: Mutex<State<W>>,
+    state: Mutex<State<J>>,
     /// Workers wait for it: a batch has been taken, or all is over.
     room: Condvar,
     /// The consumer waits for it: a batch is ready, or a worker panicked.
     ready: Condvar,
 }
 
-struct State<W: Work> {
-    /// The batch and piece to be begun next.
+struct State<J: BatchJob> {
+    /// The batch and sample to be begun next.
     next: (usize, usize),
-    /// No piece of this batch or a later one is begun; lowered by a failure.
+    /// No sample of this batch or a later one is begun; lowered by a failure.
     end: usize,
     /// Batches taken by the consumer.
     taken: usize,
-    begun: HashMap<usize, Vec<Option<W::Piece>>>,
-    done: HashMap<usize, Result<W::Whole, DataError>>,
+    begun: HashMap<usize, Vec<Option<J::Sample>>>,
+    done: HashMap<usize, Result<J::Batch, DataError>>,
     /// What a worker panicked with; the consumer goes on with it.
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl<W: Work> Prefetcher<W> {
+impl<J: BatchJob> Prefetcher<J> {
     /// Starts `workers` threads, which keep up to `ahead` batches ready; both at least 1.
-    pub(super) fn new(work: Arc<W>, workers: usize, ahead: usize) -> Self {
-        let batches = work.batches();
+    pub(super) fn new(job: Arc<J>, workers: usize, ahead: usize) -> Self {
+        let batches = job.batches();
         let shared = Arc::new(Shared {
-            work,
+            job,
             ahead: ahead.max(1),
             state: Mutex::new(State {
                 next: (0, 0),
@@ -92,8 +92,8 @@ impl<W: Work> Prefetcher<W> {
     }
 }
 
-impl<W: Work> Iterator for Prefetcher<W> {
-    type Item = Result<W::Whole, DataError>;
+impl<J: BatchJob> Iterator for Prefetcher<J> {
+    type Item = Result<J::Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut state = self.shared.lock();
@@ -109,7 +109,7 @@ impl<W: Work> Iterator for Prefetcher<W> {
                 self.shared.room.notify_all();
                 return Some(done);
             }
-            if batch >= self.shared.work.batches() {
+            if batch >= self.shared.job.batches() {
                 return None;
             }
             state = wait(&self.shared.ready, state);
@@ -117,7 +117,7 @@ impl<W: Work> Iterator for Prefetcher<W> {
     }
 }
 
-impl<W: Work> Drop for Prefetcher<W> {
+impl<J: BatchJob> Drop for Prefetcher<J> {
     fn drop(&mut self) {
         self.shared.lock().end = 0;
         self.shared.room.notify_all();
@@ -128,8 +128,8 @@ impl<W: Work> Drop for Prefetcher<W> {
     }
 }
 
-impl<W: Work> Shared<W> {
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
+impl<J: BatchJob> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state
             .lock()
             .expect("work is done outside the lock, so nothing panics inside")
@@ -137,8 +137,8 @@ impl<W: Work> Shared<W> {
 
     fn run(&self) {
         let work = || {
-            while let Some((batch, piece)) = self.begin() {
-                self.finish(batch, piece, self.work.piece(batch, piece));
+            while let Some((batch, sample)) = self.begin() {
+                self.finish(batch, sample, self.job.sample(batch, sample));
             }
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
@@ -150,27 +150,27 @@ impl<W: Work> Shared<W> {
         }
     }
 
-    /// The next piece to be made, as soon as there is room for its batch; none at the end.
+    /// The next sample to be made, as soon as there is room for its batch; none at the end.
     fn begin(&self) -> Option<(usize, usize)> {
         let mut state = self.lock();
         loop {
-            let (batch, piece) = state.next;
+            let (batch, sample) = state.next;
             if batch >= state.end {
                 return None;
             }
             if batch < state.taken.saturating_add(self.ahead) {
-                state.next = if piece + 1 < self.work.pieces(batch) {
-                    (batch, piece + 1)
+                state.next = if sample + 1 < self.job.batch_len(batch) {
+                    (batch, sample + 1)
                 } else {
                     (batch + 1, 0)
                 };
-                return Some((batch, piece));
+                return Some((batch, sample));
             }
             state = wait(&self.room, state);
         }
     }
 
-    fn finish(&self, batch: usize, piece: usize, result: Result<W::Piece, DataError>) {
+    fn finish(&self, batch: usize, sample: usize, result: Result<J::Sample, DataError>) {
         let mut state = self.lock();
         let made = match result {
             Ok(made) => made,
@@ -182,21 +182,21 @@ impl<W: Work> Shared<W> {
                 return;
             }
         };
-        let pieces = state.begun.entry(batch).or_insert_with(|| {
+        let samples = state.begun.entry(batch).or_insert_with(|| {
             let mut empty = Vec::new();
-            empty.resize_with(self.work.pieces(batch), || None);
+            empty.resize_with(self.job.batch_len(batch), || None);
             empty
         });
-        pieces[piece] = Some(made);
-        if pieces.iter().any(Option::is_none) {
+        samples[sample] = Some(made);
+        if samples.iter().any(Option::is_none) {
             return;
         }
-        let pieces = state.begun.remove(&batch).unwrap_or_default();
+        let samples = state.begun.remove(&batch).unwrap_or_default();
         drop(state);
-        let whole = self
-            .work
-            .whole(batch, pieces.into_iter().flatten().collect());
-        self.lock().done.insert(batch, Ok(whole));
+        let collated = self
+            .job
+            .collate(batch, samples.into_iter().flatten().collect());
+        self.lock().done.insert(batch, Ok(collated));
         self.ready.notify_all();
     }
 }
@@ -214,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// Batches of three numbers; piece `fails` fails, piece `panics` panics.
+    /// Batches of three numbers; sample `fails` fails, sample `panics` panics.
     #[derive(Default)]
     struct Numbers {
         batches: usize,
@@ -223,32 +223,32 @@ mod tests {
         begun: AtomicUsize,
     }
 
-    impl Work for Numbers {
-        type Piece = usize;
-        type Whole = Vec<usize>;
+    impl BatchJob for Numbers {
+        type Sample = usize;
+        type Batch = Vec<usize>;
 
         fn batches(&self) -> usize {
             self.batches
         }
 
-        fn pieces(&self, _batch: usize) -> usize {
+        fn batch_len(&self, _batch: usize) -> usize {
             3
         }
 
-        fn piece(&self, batch: usize, piece: usize) -> Result<usize, DataError> {
+        fn sample(&self, batch: usize, sample: usize) -> Result<usize, DataError> {
             self.begun.fetch_add(1, Ordering::SeqCst);
-            let number = 3 * batch + piece;
+            let number = 3 * batch + sample;
             // Pieces finish out of order.
             thread::sleep(Duration::from_micros(100 * (7 - number as u64 % 7)));
-            assert_ne!(Some(number), self.panics, "piece {number}");
+            assert_ne!(Some(number), self.panics, "sample {number}");
             match Some(number) == self.fails {
                 true => Err(DataError::setting("number", number, "")),
                 false => Ok(number),
             }
         }
 
-        fn whole(&self, _batch: usize, pieces: Vec<usize>) -> Vec<usize> {
-            pieces
+        fn collate(&self, _batch: usize, samples: Vec<usize>) -> Vec<usize> {
+            samples
         }
     }
 
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "piece 10")]
+    #[should_panic(expected = "sample 10")]
     fn a_panic_of_a_worker_reaches_the_consumer() {
         let work = Arc::new(Numbers {
             batches: 50,

@@ -8,18 +8,18 @@ use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 use super::DataError;
-use super::base::{Base, Pixels};
-use super::packed::Packed;
+use super::image_cache::ImageCache;
+use super::resize::{Pixels, ResizeSpec};
 use crate::evaluation::Role;
 
 /// Where the images of a split come from: files, or memory.
 pub trait Images: Send + Sync {
     /// Decodes image `index` to 8 bit RGB; called from worker threads. Where a shorter side of
-    /// `needed` pixels is enough, the image may come in a reduced size.
+    /// `min_side` pixels is enough, the image may come in a reduced size.
     ///
     /// # Errors
     /// The file can no longer be read or decoded.
-    fn image(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError>;
+    fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, DataError>;
 
     /// What image `index` is called: its path below the dataset's root, or a name that tells it
     /// apart where there is no file.
@@ -40,7 +40,7 @@ pub struct Split {
     images: Arc<dyn Images>,
     /// What each image is in the measure; none where all are queries and gallery.
     roles: Option<Arc<[Role]>>,
-    packed: Option<Arc<Packed>>,
+    cache: Option<Arc<ImageCache>>,
     left_out: Vec<DataError>,
 }
 
@@ -87,7 +87,7 @@ impl Split {
             labels,
             images,
             roles: None,
-            packed: None,
+            cache: None,
             left_out: Vec::new(),
         }
     }
@@ -111,9 +111,9 @@ impl Split {
         self
     }
 
-    /// The same with the bases of its images in a cache.
-    pub(super) fn with_packed(mut self, packed: Packed) -> Self {
-        self.packed = Some(Arc::new(packed));
+    /// The same with the resizes of its images in a cache.
+    pub(super) fn with_cache(mut self, cache: ImageCache) -> Self {
+        self.cache = Some(Arc::new(cache));
         self
     }
 
@@ -162,27 +162,31 @@ impl Split {
         self.images.image(index, None)
     }
 
-    /// A base of image `index`, from the cache if there is one, else decoded with a shorter side of
-    /// at least `needed` pixels.
+    /// A resize of image `index`, from the cache if there is one, else decoded with a shorter side of
+    /// at least `min_side` pixels.
     ///
     /// # Errors
     /// The file can no longer be read or decoded.
-    pub(super) fn base(
+    pub(super) fn resized(
         &self,
         index: usize,
-        base: Base,
-        needed: Option<u32>,
+        resize: ResizeSpec,
+        min_side: Option<u32>,
     ) -> Result<Pixels<'_>, DataError> {
-        let packed = self.packed.as_ref();
-        match packed.and_then(|packed| packed.get(index, base)) {
+        let cache = self.cache.as_ref();
+        match cache.and_then(|cache| cache.get(index, resize)) {
             Some(pixels) => Ok(pixels),
-            None => Ok(base.of(&self.decode(index, needed)?)),
+            None => Ok(resize.apply(&self.decode(index, min_side)?)),
         }
     }
 
-    /// Decodes image `index` with a shorter side of at least `needed` pixels.
-    pub(super) fn decode(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError> {
-        self.images.image(index, needed)
+    /// Decodes image `index` with a shorter side of at least `min_side` pixels.
+    pub(super) fn decode(
+        &self,
+        index: usize,
+        min_side: Option<u32>,
+    ) -> Result<RgbImage, DataError> {
+        self.images.image(index, min_side)
     }
 
     /// The file of image `index`, if it has one of its own.

@@ -7,8 +7,8 @@ use image::{RgbImage, imageops};
 use rand::{Rng, RngExt};
 
 use super::augment::{Augmentation, random_resized_crop};
-use super::base::{Base, Pixels, Rectangle};
-use crate::data::config::{TestView, TransformConfig};
+use super::resize::{Pixels, Rectangle, ResizeSpec};
+use crate::data::config::{EvalResize, TransformConfig};
 use crate::setting::SettingError;
 
 /// Brings images to S×S pixels, S = `image_size`, and pixels to the network's numbers.
@@ -51,62 +51,62 @@ impl Transform {
     ///
     /// Under the published transform the number of values drawn is the same for each image.
     pub fn train(&self, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
-        let Ok(image) = self.train_from(rng, |base| Ok::<_, Infallible>(base.of(image)));
+        let Ok(image) = self.train_from(rng, |resize| Ok::<_, Infallible>(resize.apply(image)));
         image
     }
 
     /// A test image, S×S: resized straight, aspect not kept, or its middle.
     pub fn test(&self, image: &RgbImage) -> RgbImage {
-        let Ok(image) = self.test_from(|base| Ok::<_, Infallible>(base.of(image)));
+        let Ok(image) = self.test_from(|resize| Ok::<_, Infallible>(resize.apply(image)));
         image
     }
 
-    /// The bases that training images are made from; the same image may need one or the other.
-    pub(super) fn train_bases(&self) -> Vec<Base> {
+    /// The resizes that training images are made from; the same image may need one or the other.
+    pub(super) fn train_resizes(&self) -> Vec<ResizeSpec> {
         let share = self.config.crop_probability;
-        let mut bases = Vec::new();
+        let mut resizes = Vec::new();
         if share < 1.0 {
-            bases.push(self.straight());
+            resizes.push(self.straight());
         }
-        if share > 0.0 && !bases.contains(&self.larger()) {
-            bases.push(self.larger());
+        if share > 0.0 && !resizes.contains(&self.larger()) {
+            resizes.push(self.larger());
         }
-        bases
+        resizes
     }
 
-    /// The base that test images are made from.
-    pub(super) fn test_base(&self) -> Base {
-        match self.config.test_view {
-            TestView::Straight => self.straight(),
-            TestView::CenterCrop => Base::ShorterSide(self.config.resize as u32),
+    /// The resize that test images are made from.
+    pub(super) fn eval_resize(&self) -> ResizeSpec {
+        match self.config.eval_resize {
+            EvalResize::Direct => self.straight(),
+            EvalResize::CenterCrop => ResizeSpec::ShorterSide(self.config.resize as u32),
         }
     }
 
-    /// The shorter side, in pixels, that originals have to be decoded with to make `bases`; none
+    /// The shorter side, in pixels, that originals have to be decoded with to make `resizes`; none
     /// where they are decoded whole.
-    pub(super) fn needed(&self, bases: &[Base]) -> Option<u32> {
-        let largest = bases.iter().map(|base| base.needed()).max();
-        largest.filter(|_| self.config.reduced_decoding)
+    pub(super) fn min_side(&self, resizes: &[ResizeSpec]) -> Option<u32> {
+        let largest = resizes.iter().map(|resize| resize.min_side()).max();
+        largest.filter(|_| self.config.jpeg_dct_scaling)
     }
 
-    fn straight(&self) -> Base {
-        Base::Square(self.config.image_size as u32)
+    fn straight(&self) -> ResizeSpec {
+        ResizeSpec::Square(self.config.image_size as u32)
     }
 
     /// What crops are cut from.
-    fn larger(&self) -> Base {
+    fn larger(&self) -> ResizeSpec {
         let side = self.config.resize as u32;
         match self.config.crop_scale {
-            None => Base::Square(side),
-            Some(_) => Base::ShorterSide(side),
+            None => ResizeSpec::Square(side),
+            Some(_) => ResizeSpec::ShorterSide(side),
         }
     }
 
-    /// A training image from the base of it that `base_of` gives.
+    /// A training image from the resize of it that `resized` gives.
     pub(super) fn train_from<'a, E>(
         &self,
         rng: &mut impl Rng,
-        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
     ) -> Result<RgbImage, E> {
         let TransformConfig {
             image_size,
@@ -124,17 +124,17 @@ impl Transform {
 
         let side = image_size as u32;
         let mut image = match crop_scale {
-            _ if !crop => base_of(self.straight())?.into_image(),
-            None => base_of(self.larger())?.crop(Rectangle {
+            _ if !crop => resized(self.straight())?.into_image(),
+            None => resized(self.larger())?.crop(Rectangle {
                 x,
                 y,
                 width: side,
                 height: side,
             }),
             Some(scale) => {
-                let base = base_of(self.larger())?;
-                let part = random_resized_crop(base.size(), scale, crop_ratio, rng);
-                base.crop_resized(part, side)
+                let resize = resized(self.larger())?;
+                let part = random_resized_crop(resize.size(), scale, crop_ratio, rng);
+                resize.crop_resized(part, side)
             }
         };
         if flip {
@@ -144,18 +144,18 @@ impl Transform {
         Ok(image)
     }
 
-    /// A test image from the base of it that `base_of` gives.
+    /// A test image from the resize of it that `resized` gives.
     pub(super) fn test_from<'a, E>(
         &self,
-        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
     ) -> Result<RgbImage, E> {
-        let base = base_of(self.test_base())?;
-        Ok(match self.config.test_view {
-            TestView::Straight => base.into_image(),
-            TestView::CenterCrop => {
+        let resize = resized(self.eval_resize())?;
+        Ok(match self.config.eval_resize {
+            EvalResize::Direct => resize.into_image(),
+            EvalResize::CenterCrop => {
                 let side = self.config.image_size as u32;
-                let (width, height) = base.size();
-                base.crop(Rectangle {
+                let (width, height) = resize.size();
+                resize.crop(Rectangle {
                     x: (width - side) / 2,
                     y: (height - side) / 2,
                     width: side,
@@ -215,12 +215,12 @@ mod tests {
     }
 
     fn train_view(transform: &Transform, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
-        let bases = transform.train_bases();
-        let base_of = |base: Base| {
-            assert!(bases.contains(&base), "a cache would not have it");
-            Ok::<_, ()>(base.of(image))
+        let resizes = transform.train_resizes();
+        let resized = |resize: ResizeSpec| {
+            assert!(resizes.contains(&resize), "a cache would not have it");
+            Ok::<_, ()>(resize.apply(image))
         };
-        transform.train_from(rng, base_of).unwrap()
+        transform.train_from(rng, resized).unwrap()
     }
 
     fn assert_within_one_level(ours: impl Iterator<Item = u8>, golden: &[u8]) {

@@ -20,7 +20,7 @@ const TRAIN: [&str; 21] = [
     "--set",
     "data.resize=20",
     "--set",
-    "data.test_view=center-crop",
+    "data.eval_resize=center-crop",
     "--set",
     "batch.classes=2",
     "--set",

@@ -4,7 +4,7 @@
 use rand::{Rng, RngExt};
 
 use super::uniform;
-use crate::data::base::Rectangle;
+use crate::data::resize::Rectangle;
 
 /// Rectangles tried before giving up, as in torchvision.
 const TRIES: usize = 10;

@@ -5,8 +5,8 @@ use image::{Rgb, RgbImage};
 use rand::Rng;
 
 use super::crop::random_rectangle;
-use crate::data::base::Rectangle;
 use crate::data::config::TransformConfig;
+use crate::data::resize::Rectangle;
 
 /// Range of the rectangle's width divided by its height: torchvision's 0.3 to 3.3, which are
 /// heights divided by widths.

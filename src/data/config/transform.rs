@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransformConfig {
-    /// Side of the square that the network sees, in pixels (227 in the published recipe).
+    /// Subset of the square that the network sees, in pixels (227 in the published recipe).
     pub image_size: usize,
-    /// Side of the square from which a random crop of `image_size` is cut in training, in pixels,
+    /// Subset of the square from which a random crop of `image_size` is cut in training, in pixels,
     /// at least `image_size` (255 in the published recipe).
     pub resize: usize,
     /// Share of training images that are cropped instead of being resized straight to `image_size`
@@ -42,11 +42,11 @@ pub struct TransformConfig {
     /// Range of the rectangle's share of the area, above 0 and below 1.
     pub erase_scale: [f64; 2],
     /// How a test image is brought to `image_size`.
-    pub test_view: TestView,
-    /// Whether JPEGs with at least six times the pixels that are needed in each direction are decoded
+    pub eval_resize: EvalResize,
+    /// Whether JPEGs with at least six times the pixels that are min_side in each direction are decoded
     /// at a half, a quarter or an eighth of their size, where that divides their sides: in half the
     /// time and less memory, and up to two levels different in the mean.
-    pub reduced_decoding: bool,
+    pub jpeg_dct_scaling: bool,
     /// Mean subtracted from red, green and blue, on the scale 0 to 1 (ImageNet's).
     pub mean: [f32; 3],
     /// Standard deviation that red, green and blue are divided by (ImageNet's), above 0.
@@ -71,8 +71,8 @@ impl Default for TransformConfig {
             blur_sigma: [0.1, 2.0],
             erase_probability: 0.0,
             erase_scale: [0.02, 0.33],
-            test_view: TestView::default(),
-            reduced_decoding: true,
+            eval_resize: EvalResize::default(),
+            jpeg_dct_scaling: true,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
         }
@@ -82,10 +82,10 @@ impl Default for TransformConfig {
 /// How a test image is brought to S×S.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TestView {
+pub enum EvalResize {
     /// Resized straight, aspect not kept, as published.
     #[default]
-    Straight,
+    Direct,
     /// Its shorter side resized to `data.resize`, and the middle cut out.
     CenterCrop,
 }

@@ -9,18 +9,18 @@ use std::sync::Arc;
 
 use super::collector::Collector;
 use super::files_on_disk::at_or_below;
+use super::index::{DatasetIndex, Entry, Line, Subset};
 use super::list_file::row;
-use super::listing::{Line, ListedImage, Listing, Side};
 use super::mat_file::{MatFile, Record};
 use super::published::{CARS196, CARS196_TWO_FOLDERS, Published};
 use crate::data::DataError;
 use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
+const HINT: &str = "data.root has to be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
                     cars_annos.mat of Stanford Cars), or with cars_train/, cars_test/ and devkit/, or \
                     the one above it";
-const LABELS_MEND: &str = "cars_test_annos.mat has no classes; put cars_test_annos_withlabels.mat of \
+const LABELS_HINT: &str = "cars_test_annos.mat has no classes; put cars_test_annos_withlabels.mat of \
                            Stanford Cars into devkit/ or beside it";
 /// The last class that trains.
 const LAST_TRAINED: usize = 98;
@@ -38,8 +38,8 @@ const TWO_FOLDERS: [(&str, &str); 2] = [
 const LIST_FOLDERS: [&str; 4] = ["devkit", "car_devkit/devkit", "car_devkit", ""];
 
 /// What its lists say.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+pub(super) fn list(config: &PublishedConfig) -> Result<DatasetIndex, DataError> {
+    let root = super::published::root(config, HINT)?;
     let is = |form: &[(&str, &str)], folder: &Path| {
         form.iter().all(|(images, _)| folder.join(images).is_dir())
     };
@@ -55,30 +55,30 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
     } else {
         Err(DataError::FileMissing {
             path: root.join(ONE_FOLDER[0].0),
-            mend: MEND,
+            hint: HINT,
         })
     }
 }
 
-fn read_one_folder(root: &Path) -> Result<Listing, DataError> {
+fn read_one_folder(root: &Path) -> Result<DatasetIndex, DataError> {
     let [(folder, list)] = ONE_FOLDER;
     let path = root.join(list);
-    let file = MatFile::read(&path, MEND)?;
+    let file = MatFile::read(&path, HINT)?;
     let mut reader = Reader::new(root, &file, &path)?;
     reader.add(&path, &file, folder, "relative_im_path")?;
     Ok(reader.finish(&[folder], CARS196))
 }
 
-fn read_two_folders(root: &Path) -> Result<Listing, DataError> {
+fn read_two_folders(root: &Path) -> Result<DatasetIndex, DataError> {
     let meta = list_path(root, "cars_meta.mat");
-    let mut reader = Reader::new(root, &MatFile::read(&meta, MEND)?, &meta)?;
+    let mut reader = Reader::new(root, &MatFile::read(&meta, HINT)?, &meta)?;
     for (folder, list) in TWO_FOLDERS {
         let path = list_path(root, list);
-        let mend = match folder {
-            "cars_test" => LABELS_MEND,
-            _ => MEND,
+        let hint = match folder {
+            "cars_test" => LABELS_HINT,
+            _ => HINT,
         };
-        reader.add(&path, &MatFile::read(&path, mend)?, folder, "fname")?;
+        reader.add(&path, &MatFile::read(&path, hint)?, folder, "fname")?;
     }
     Ok(reader.finish(&TWO_FOLDERS.map(|(folder, _)| folder), CARS196_TWO_FOLDERS))
 }
@@ -148,18 +148,18 @@ impl Reader {
             };
             // Without `car_ims/`, which only the one folder's list has.
             let file = file.strip_prefix(&format!("{folder}/")).unwrap_or(&file);
-            let image = ListedImage {
+            let image = Entry {
                 name: format!("{folder}/{file}"),
                 path: images.join(file),
                 line: Some(line),
                 role: Role::Both,
             };
-            let side = match class <= LAST_TRAINED {
-                true => Side::Train,
-                false => Side::Test,
+            let subset = match class <= LAST_TRAINED {
+                true => Subset::Train,
+                false => Subset::Test,
             };
             let name = self.class_name(class);
-            self.collector.add(side, class, &name, image);
+            self.collector.add(subset, class, &name, image);
         }
         Ok(())
     }
@@ -169,12 +169,12 @@ impl Reader {
         name.unwrap_or_else(|| class.to_string())
     }
 
-    fn finish(mut self, folders: &[&str], published: Published) -> Listing {
+    fn finish(mut self, folders: &[&str], published: Published) -> DatasetIndex {
         for folder in folders {
             let images = image_folder(&self.root, folder);
             self.collector.find_unlisted(&images);
         }
-        self.collector.into_listing(Some(published))
+        self.collector.into_index(Some(published))
     }
 }
 

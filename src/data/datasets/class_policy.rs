@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rand::seq::SliceRandom;
 
-use super::listing::{ListedClass, Listing, Side};
+use super::index::{ClassEntries, DatasetIndex, Subset};
 use crate::data::DataError;
 use crate::data::config::SingleImageClasses;
 use crate::data::random::{Purpose, stream};
@@ -28,8 +28,8 @@ pub(super) fn divide<T>(
     seed: Option<u64>,
 ) -> Result<(Vec<T>, Vec<T>), DataError> {
     if !(share > 0.0 && share < 1.0) {
-        let mend = "it is a share of the classes; choose more than 0 and less than 1";
-        return Err(DataError::setting("data.train_share", share, mend));
+        let hint = "it is a share of the classes; choose more than 0 and less than 1";
+        return Err(DataError::setting("data.train_share", share, hint));
     }
     let found = classes.len();
     let count = (share * found as f64 + ROUNDING) as usize;
@@ -55,7 +55,7 @@ pub(super) fn divide<T>(
     Ok((train, test))
 }
 
-/// The fewest classes that give both sides two: ⌊s·n⌋ ≥ 2 from n = 2/s, and n − ⌊s·n⌋ ≥ 2 once
+/// The fewest classes that give both subsets two: ⌊s·n⌋ ≥ 2 from n = 2/s, and n − ⌊s·n⌋ ≥ 2 once
 /// n · (1 − s) exceeds 1.
 fn needed(share: f64) -> usize {
     let train = (FEWEST as f64 / share - ROUNDING).ceil();
@@ -66,20 +66,23 @@ fn needed(share: f64) -> usize {
 /// Does to the classes with one image what the configuration says.
 ///
 /// A test class whose one image is a query or gallery image by the list's own word stays as it is.
-pub(in crate::data) fn treat_single_images(listing: &mut Listing, policy: SingleImageClasses) {
+pub(in crate::data) fn apply_single_image_policy(
+    index: &mut DatasetIndex,
+    policy: SingleImageClasses,
+) {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     match policy {
-        Refuse => refuse(listing),
+        Refuse => refuse(index),
         Drop => {
-            listing.train.retain(|class| !is_single(class, Side::Train));
-            listing.test.retain(|class| !is_single(class, Side::Test));
+            index.train.retain(|class| !is_single(class, Subset::Train));
+            index.test.retain(|class| !is_single(class, Subset::Test));
         }
         Gallery | Repeat => {
             if policy == Gallery {
-                listing.train.retain(|class| !is_single(class, Side::Train));
+                index.train.retain(|class| !is_single(class, Subset::Train));
             }
-            for class in &mut listing.test {
-                if is_single(class, Side::Test) {
+            for class in &mut index.test {
+                if is_single(class, Subset::Test) {
                     class.images[0].role = Role::Gallery;
                 }
             }
@@ -87,28 +90,28 @@ pub(in crate::data) fn treat_single_images(listing: &mut Listing, policy: Single
     }
 }
 
-fn refuse(listing: &mut Listing) {
-    for side in [Side::Train, Side::Test] {
-        let single = listing.side(side).iter();
-        let single = single.filter(|class| is_single(class, side));
+fn refuse(index: &mut DatasetIndex) {
+    for subset in [Subset::Train, Subset::Test] {
+        let single = index.subset(subset).iter();
+        let single = single.filter(|class| is_single(class, subset));
         let faults: Vec<DataError> = single
             .map(|class| DataError::TooFewImages {
                 class: class.name.clone(),
-                split: side.name(),
+                split: subset.name(),
                 found: class.images.len(),
             })
             .collect();
-        listing.faults.extend(faults);
+        index.faults.extend(faults);
     }
 }
 
-fn is_single(class: &ListedClass, side: Side) -> bool {
-    class.images.len() == 1 && (side == Side::Train || class.images[0].role == Role::Both)
+fn is_single(class: &ClassEntries, subset: Subset) -> bool {
+    class.images.len() == 1 && (subset == Subset::Train || class.images[0].role == Role::Both)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::listing::ListedImage;
+    use super::super::index::Entry;
     use super::*;
 
     fn names(count: usize, share: f64, seed: Option<u64>) -> (Vec<usize>, Vec<usize>) {
@@ -153,21 +156,21 @@ mod tests {
         }
     }
 
-    fn class(name: &str, roles: &[Role]) -> ListedClass {
-        let image = |(index, role): (usize, &Role)| ListedImage {
+    fn class(name: &str, roles: &[Role]) -> ClassEntries {
+        let image = |(index, role): (usize, &Role)| Entry {
             name: format!("{name}/{index}.png"),
             path: format!("{name}/{index}.png").into(),
             line: None,
             role: *role,
         };
-        ListedClass {
+        ClassEntries {
             name: name.into(),
             images: roles.iter().enumerate().map(image).collect(),
         }
     }
 
-    fn treated(policy: SingleImageClasses) -> Listing {
-        let mut listing = Listing {
+    fn treated(policy: SingleImageClasses) -> DatasetIndex {
+        let mut index = DatasetIndex {
             train: vec![class("a", &[Role::Both; 2]), class("b", &[Role::Query])],
             test: vec![
                 class("c", &[Role::Both; 2]),
@@ -177,12 +180,12 @@ mod tests {
             faults: Vec::new(),
             published: None,
         };
-        treat_single_images(&mut listing, policy);
-        listing
+        apply_single_image_policy(&mut index, policy);
+        index
     }
 
-    fn classes(side: &[ListedClass]) -> String {
-        side.iter().map(|class| class.name.as_str()).collect()
+    fn classes(subset: &[ClassEntries]) -> String {
+        subset.iter().map(|class| class.name.as_str()).collect()
     }
 
     #[test]
@@ -194,10 +197,10 @@ mod tests {
             (Gallery, "a", "cde", 0),
             (Repeat, "ab", "cde", 0),
         ] {
-            let listing = treated(policy);
-            let found = (classes(&listing.train), classes(&listing.test));
+            let index = treated(policy);
+            let found = (classes(&index.train), classes(&index.test));
             assert_eq!(found, (train.into(), test.into()), "{policy:?}");
-            assert_eq!(listing.faults.len(), faults, "{policy:?}");
+            assert_eq!(index.faults.len(), faults, "{policy:?}");
         }
         assert_eq!(treated(Repeat).test[1].images[0].role, Role::Gallery);
         assert_eq!(treated(Gallery).test[2].images[0].role, Role::Query);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::files_on_disk::FilesOnDisk;
+use super::index::{Classes, DatasetIndex, Entry, Line, Subset};
 use super::list_file::row;
-use super::listing::{Classes, Line, ListedImage, Listing, Side};
 use super::published::Published;
 use crate::data::DataError;
 
@@ -19,7 +19,7 @@ pub(super) struct Collector {
     pub(super) faults: Vec<DataError>,
     files: FilesOnDisk,
     first_lines: HashMap<PathBuf, Option<Line>>,
-    sides: BTreeMap<String, (Side, Option<Line>)>,
+    subsets: BTreeMap<String, (Subset, Option<Line>)>,
     in_both: HashSet<String>,
 }
 
@@ -33,24 +33,24 @@ impl Collector {
 
     /// Adds an image to class `class`, whose place in the order of classes is `key` (0 for all where
     /// names alone order them), unless it was listed before or is missing.
-    pub(super) fn add(&mut self, side: Side, key: usize, class: &str, image: ListedImage) {
+    pub(super) fn add(&mut self, subset: Subset, key: usize, class: &str, image: Entry) {
         if let Some(fault) = self.listed_before(&image) {
             return self.faults.push(fault);
         }
-        self.note_side(side, class, &image);
+        self.note_subset(subset, class, &image);
         if !self.files.name(&image.path) {
             let path = image.path.clone();
             return self
                 .faults
                 .push(image.locate(DataError::ImageMissing { path }));
         }
-        match side {
-            Side::Train => self.train.add(key, class, image),
-            Side::Test => self.test.add(key, class, image),
+        match subset {
+            Subset::Train => self.train.add(key, class, image),
+            Subset::Test => self.test.add(key, class, image),
         }
     }
 
-    fn listed_before(&mut self, image: &ListedImage) -> Option<DataError> {
+    fn listed_before(&mut self, image: &Entry) -> Option<DataError> {
         let Some(first) = self.first_lines.get(&image.path) else {
             let line = image.line.clone();
             self.first_lines.insert(image.path.clone(), line);
@@ -70,21 +70,21 @@ impl Collector {
         }))
     }
 
-    /// Notes on which side the class is; one of both sides is a fault, told once.
-    fn note_side(&mut self, side: Side, class: &str, image: &ListedImage) {
-        let Some((first_side, first)) = self.sides.get(class) else {
-            let first = (side, image.line.clone());
-            self.sides.insert(class.into(), first);
+    /// Notes on which subset the class is; one of both subsets is a fault, told once.
+    fn note_subset(&mut self, subset: Subset, class: &str, image: &Entry) {
+        let Some((first_side, first)) = self.subsets.get(class) else {
+            let first = (subset, image.line.clone());
+            self.subsets.insert(class.into(), first);
             return;
         };
-        if *first_side == side || !self.in_both.insert(class.into()) {
+        if *first_side == subset || !self.in_both.insert(class.into()) {
             return;
         }
         self.faults.push(match (first, &image.line) {
             (Some(first), Some(line)) => line.locate(row(format!(
                 "class {class} is in the {} split here and in the {} split on {}; the test \
                  classes must never occur in training: remove it from one of them",
-                side.name(),
+                subset.name(),
                 first_side.name(),
                 place(first)
             ))),
@@ -104,9 +104,9 @@ impl Collector {
     }
 
     /// What was collected.
-    pub(super) fn into_listing(mut self, published: Option<Published>) -> Listing {
+    pub(super) fn into_index(mut self, published: Option<Published>) -> DatasetIndex {
         self.faults.extend(self.files.faults);
-        Listing {
+        DatasetIndex {
             train: self.train.into_vec(),
             test: self.test.into_vec(),
             faults: self.faults,

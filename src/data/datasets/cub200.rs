@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::collector::Collector;
 use super::files_on_disk::at_or_below;
+use super::index::{DatasetIndex, Entry, Line, Subset};
 use super::list_file::{ListFile, number, row, words};
-use super::listing::{Line, ListedImage, Listing, Side};
 use super::published::CUB200;
 use crate::data::DataError;
 use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder CUB_200_2011 (or the one above it) as CUB-200-2011's \
+const HINT: &str = "data.root has to be the folder CUB_200_2011 (or the one above it) as CUB-200-2011's \
                     archive, CUB_200_2011.tgz from data.caltech.edu, unpacks to";
 /// The last class that trains.
 const LAST_TRAINED: usize = 100;
@@ -21,11 +21,11 @@ const LAST_TRAINED: usize = 100;
 const LAST: usize = 200;
 
 /// What its lists say.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+pub(super) fn list(config: &PublishedConfig) -> Result<DatasetIndex, DataError> {
+    let root = super::published::root(config, HINT)?;
     let root = at_or_below(root, |folder| folder.join("images.txt").is_file())
         .unwrap_or_else(|| root.into());
-    let read = |name: &str| ListFile::read(&root.join(name), MEND);
+    let read = |name: &str| ListFile::read(&root.join(name), HINT);
     let (images, labels) = (read("images.txt")?, read("image_class_labels.txt")?);
     let classes = read("classes.txt")?;
 
@@ -39,12 +39,12 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
     for (id, line, path) in images {
         let class = class_of(id, &labels_by_image, &names);
         if let Some((class, name)) = collector.keep(&line, class) {
-            let side = if class <= LAST_TRAINED {
-                Side::Train
+            let subset = if class <= LAST_TRAINED {
+                Subset::Train
             } else {
-                Side::Test
+                Subset::Test
             };
-            collector.add(side, class, name, image(&root, path, line));
+            collector.add(subset, class, name, image(&root, path, line));
         }
     }
     for (id, line, _) in labels {
@@ -56,7 +56,7 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
         }
     }
     collector.find_unlisted(&root.join("images"));
-    Ok(collector.into_listing(Some(CUB200)))
+    Ok(collector.into_index(Some(CUB200)))
 }
 
 const RESTORE: &str = "restore both lists from the archive";
@@ -109,9 +109,9 @@ fn class_of<'a>(
     }
 }
 
-fn image(root: &Path, listed: &str, line: Line) -> ListedImage {
+fn image(root: &Path, listed: &str, line: Line) -> Entry {
     let name = format!("images/{listed}");
-    ListedImage {
+    Entry {
         path: root.join(&name),
         name,
         line: Some(line),

@@ -57,7 +57,7 @@ pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataE
     if !config.root.is_dir() {
         return Err(DataError::RootMissing {
             root: config.root.clone(),
-            mend: SOURCE,
+            hint: SOURCE,
         });
     }
     Ok(Splits {
@@ -68,7 +68,7 @@ pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataE
 }
 
 fn check_classes(key: &'static str, classes: &[u8]) -> Result<(), DataError> {
-    let setting = |mend: String| Err(DataError::setting(key, classes, mend));
+    let setting = |hint: String| Err(DataError::setting(key, classes, hint));
     let mut seen = HashSet::new();
     for class in classes {
         if usize::from(*class) >= CLASS_NAMES.len() {
@@ -180,7 +180,7 @@ fn read_idx<const D: usize>(
     let Some(path) = path else {
         return Err(DataError::FileMissing {
             path: plain,
-            mend: SOURCE,
+            hint: SOURCE,
         });
     };
     let unreadable = |error: std::io::Error| match error.kind() {

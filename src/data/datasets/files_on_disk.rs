@@ -52,7 +52,7 @@ pub(super) fn unsupported(path: &Path) -> DataError {
 
 /// An entry of a folder; links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum EntryKind {
     /// A folder.
     Folder,
     /// A file.
@@ -62,7 +62,7 @@ pub(super) enum Entry {
 }
 
 /// The entries of a folder that are not hidden, sorted by name.
-pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, Entry>> {
+pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, EntryKind>> {
     let mut entries = BTreeMap::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -77,11 +77,11 @@ pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, Entry>> {
             kind = target.file_type();
         }
         let kind = if kind.is_dir() {
-            Entry::Folder
+            EntryKind::Folder
         } else if kind.is_file() {
-            Entry::File
+            EntryKind::File
         } else {
-            Entry::Other
+            EntryKind::Other
         };
         entries.insert(name, kind);
     }
@@ -104,7 +104,7 @@ pub(super) fn at_or_below(root: &Path, holds: impl Fn(&Path) -> bool) -> Option<
     let below = entries(root).ok()?;
     below
         .into_iter()
-        .filter(|(_, entry)| *entry == Entry::Folder)
+        .filter(|(_, entry)| *entry == EntryKind::Folder)
         .map(|(name, _)| root.join(name))
         .find(|folder| holds(folder))
 }
@@ -112,7 +112,7 @@ pub(super) fn at_or_below(root: &Path, holds: impl Fn(&Path) -> bool) -> Option<
 /// The folders read so far, and which of their files a list has named.
 #[derive(Debug, Default)]
 pub(super) struct FilesOnDisk {
-    folders: HashMap<PathBuf, BTreeMap<OsString, Entry>>,
+    folders: HashMap<PathBuf, BTreeMap<OsString, EntryKind>>,
     named: HashMap<PathBuf, HashSet<OsString>>,
     /// Folders that could not be read.
     pub(super) faults: Vec<DataError>,
@@ -157,9 +157,9 @@ impl FilesOnDisk {
         }
         for (name, entry) in self.folders[folder].clone() {
             let path = folder.join(&name);
-            if entry == Entry::Folder {
+            if entry == EntryKind::Folder {
                 self.visit(&path, seen, unnamed);
-            } else if entry == Entry::File
+            } else if entry == EntryKind::File
                 && is_image(&path)
                 && !self.named.get(folder).is_some_and(|n| n.contains(&name))
             {
@@ -169,7 +169,7 @@ impl FilesOnDisk {
     }
 
     fn has_file(&self, folder: &Path, name: &OsStr) -> bool {
-        self.folders[folder].get(name) == Some(&Entry::File)
+        self.folders[folder].get(name) == Some(&EntryKind::File)
     }
 
     /// Reads a folder; one that is not there is empty.

@@ -9,19 +9,19 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::class_policy::divide;
-use super::files_on_disk::{Entry, entries, is_image, refuse_other_images, unreadable};
-use super::listing::{ListedClass, ListedImage, Listing};
+use super::files_on_disk::{EntryKind, entries, is_image, refuse_other_images, unreadable};
+use super::index::{ClassEntries, DatasetIndex, Entry};
 use crate::data::DataError;
 use crate::data::config::FolderConfig;
 use crate::evaluation::Role;
 
 /// What the folders below `config.root` hold.
-pub(super) fn list(config: &FolderConfig) -> Result<Listing, DataError> {
+pub(super) fn list(config: &FolderConfig) -> Result<DatasetIndex, DataError> {
     let root = &config.root;
     if !root.is_dir() {
         return Err(DataError::RootMissing {
             root: root.clone(),
-            mend: "it has to hold train/CLASS/* and test/CLASS/*, or CLASS/*",
+            hint: "it has to hold train/CLASS/* and test/CLASS/*, or CLASS/*",
         });
     }
     let missing_split = |found, missing| DataError::MissingSplit {
@@ -40,7 +40,7 @@ pub(super) fn list(config: &FolderConfig) -> Result<Listing, DataError> {
             let classes = read(root)?;
             let name = root.display().to_string();
             match divide(classes, &name, config.train_share, config.split_seed) {
-                Ok(sides) => sides,
+                Ok(subsets) => subsets,
                 // What is wrong within the folders may be why there are too few.
                 Err(error) => {
                     faults.push(error);
@@ -51,7 +51,7 @@ pub(super) fn list(config: &FolderConfig) -> Result<Listing, DataError> {
         }
     };
     faults.extend(in_both(&train, &test));
-    Ok(Listing {
+    Ok(DatasetIndex {
         train,
         test,
         faults,
@@ -59,7 +59,7 @@ pub(super) fn list(config: &FolderConfig) -> Result<Listing, DataError> {
     })
 }
 
-fn in_both(train: &[ListedClass], test: &[ListedClass]) -> Vec<DataError> {
+fn in_both(train: &[ClassEntries], test: &[ClassEntries]) -> Vec<DataError> {
     let trained: HashSet<&str> = train.iter().map(|class| class.name.as_str()).collect();
     test.iter()
         .filter(|class| trained.contains(class.name.as_str()))
@@ -73,28 +73,28 @@ fn read_classes(
     root: &Path,
     folder: &Path,
     faults: &mut Vec<DataError>,
-) -> Result<Vec<ListedClass>, DataError> {
+) -> Result<Vec<ClassEntries>, DataError> {
     let mut classes = Vec::new();
     for (name, entry) in entries(folder).map_err(|error| unreadable(folder, &error))? {
         let path = folder.join(&name);
         match entry {
-            Entry::Folder => {
+            EntryKind::Folder => {
                 let images = read_class(root, &path, faults);
                 if !images.is_empty() {
                     let name = name.to_string_lossy().into_owned();
-                    classes.push(ListedClass { name, images });
+                    classes.push(ClassEntries { name, images });
                 }
             }
-            Entry::File if is_image(&path) => faults.push(DataError::StrayImage { path }),
-            Entry::File => faults.extend(refuse_other_images(&path).err()),
-            Entry::Other => faults.push(DataError::NoFile { path }),
+            EntryKind::File if is_image(&path) => faults.push(DataError::StrayImage { path }),
+            EntryKind::File => faults.extend(refuse_other_images(&path).err()),
+            EntryKind::Other => faults.push(DataError::NoFile { path }),
         }
     }
     Ok(classes)
 }
 
 /// The images of a class folder; where there is none, `faults` says so.
-fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<ListedImage> {
+fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<Entry> {
     let found = match entries(folder) {
         Ok(found) => found,
         Err(error) => {
@@ -107,10 +107,10 @@ fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<Li
     for (name, entry) in found {
         let path = folder.join(name);
         match entry {
-            Entry::Folder => faults.push(DataError::NestedFolder { path }),
-            Entry::File if is_image(&path) => images.push(image(root, &path)),
-            Entry::File => faults.extend(refuse_other_images(&path).err()),
-            Entry::Other => faults.push(DataError::NoFile { path }),
+            EntryKind::Folder => faults.push(DataError::NestedFolder { path }),
+            EntryKind::File if is_image(&path) => images.push(image(root, &path)),
+            EntryKind::File => faults.extend(refuse_other_images(&path).err()),
+            EntryKind::Other => faults.push(DataError::NoFile { path }),
         }
     }
     if images.is_empty() && faults.len() == before {
@@ -121,8 +121,8 @@ fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<Li
     images
 }
 
-fn image(root: &Path, path: &Path) -> ListedImage {
-    ListedImage {
+fn image(root: &Path, path: &Path) -> Entry {
+    Entry {
         name: name_below(root, path),
         path: path.into(),
         line: None,

@@ -1,11 +1,11 @@
-//! The image files of a side of a listing, as the images of a split.
+//! The image files of a subset of a index, as the images of a split.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::listing::{ListedClass, ListedImage, Listing, Side};
+use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use crate::cancellation::CancellationToken;
 use crate::data::config::BrokenImages;
 use crate::data::image_file::{check_image_file, read_image_file, read_image_file_for};
@@ -13,14 +13,14 @@ use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Images, Split};
 
 struct ImageFiles {
-    files: Vec<ListedImage>,
+    files: Vec<Entry>,
 }
 
 impl Images for ImageFiles {
-    fn image(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, DataError> {
         let file = &self.files[index];
-        match needed {
-            Some(needed) => read_image_file_for(&file.path, needed),
+        match min_side {
+            Some(min_side) => read_image_file_for(&file.path, min_side),
             None => read_image_file(&file.path),
         }
         .map_err(|error| file.locate(error))
@@ -35,16 +35,16 @@ impl Images for ImageFiles {
     }
 }
 
-/// Looks at the header and the end of every image of a side. Those that could not be decoded are an
-/// error, or leave the listing, with classes of which nothing is left; they are given.
-pub(super) fn leave_out_broken(
-    classes: &mut Vec<ListedClass>,
+/// Looks at the header and the end of every image of a subset. Those that could not be decoded are an
+/// error, or leave the index, with classes of which nothing is left; they are given.
+pub(super) fn exclude_broken(
+    classes: &mut Vec<ClassEntries>,
     broken: BrokenImages,
     workers: usize,
     cancellation: &CancellationToken,
 ) -> Result<Vec<DataError>, DataError> {
-    let images: Vec<&ListedImage> = classes.iter().flat_map(|class| &class.images).collect();
-    let looks = look_at(&images, workers, cancellation)?;
+    let images: Vec<&Entry> = classes.iter().flat_map(|class| &class.images).collect();
+    let looks = check_files(&images, workers, cancellation)?;
     let sound: Vec<bool> = looks.iter().map(Result::is_ok).collect();
     let left_out: Vec<DataError> = looks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
@@ -59,8 +59,8 @@ pub(super) fn leave_out_broken(
 }
 
 /// Looks at the header and the end of every image: what is wrong with those that could not be decoded.
-pub(super) fn look_at(
-    images: &[&ListedImage],
+pub(super) fn check_files(
+    images: &[&Entry],
     workers: usize,
     cancellation: &CancellationToken,
 ) -> Result<Vec<Result<(), DataError>>, DataError> {
@@ -71,22 +71,22 @@ pub(super) fn look_at(
 }
 
 /// The listed files as images of a split.
-pub(super) fn images_of(files: Vec<ListedImage>) -> Arc<dyn Images> {
+pub(super) fn images_of(files: Vec<Entry>) -> Arc<dyn Images> {
     Arc::new(ImageFiles { files })
 }
 
-/// The split of a side.
-pub(super) fn split(listing: &Listing, side: Side) -> Split {
+/// The split of a subset.
+pub(super) fn split(index: &DatasetIndex, subset: Subset) -> Split {
     let (mut names, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
-    for (label, class) in listing.side(side).iter().enumerate() {
+    for (label, class) in index.subset(subset).iter().enumerate() {
         names.push(class.name.clone());
         labels.extend(vec![label; class.images.len()]);
         files.extend(class.images.iter().cloned());
     }
     let roles = files.iter().map(|image| image.role).collect();
-    let split = Split::new(side.name(), names, labels, images_of(files));
-    match side {
-        Side::Train => split,
-        Side::Test => split.with_roles(roles),
+    let split = Split::new(subset.name(), names, labels, images_of(files));
+    match subset {
+        Subset::Train => split,
+        Subset::Test => split.with_roles(roles),
     }
 }

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::files_on_disk::{
-    Entry, FilesOnDisk, entries, is_image, refuse_other_images, unreadable, unsupported,
+    EntryKind, FilesOnDisk, entries, is_image, refuse_other_images, unreadable, unsupported,
 };
 use super::folder::name_below;
-use super::image_files::{images_of, look_at};
+use super::image_files::{check_files, images_of};
+use super::index::Entry;
 use super::list_file::ListFile;
-use super::listing::ListedImage;
 use super::manifest;
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, LoadingConfig};
@@ -23,7 +23,7 @@ use crate::data::parallel::worker_count;
 use crate::data::{DataError, Split};
 use crate::evaluation::Role;
 
-const MEND: &str = "images are a folder of them, a text file with one path a line, or a CSV file with \
+const HINT: &str = "images are a folder of them, a text file with one path a line, or a CSV file with \
                     a column path";
 
 /// The label of images without a class.
@@ -57,7 +57,7 @@ pub struct ImageSelection {
 }
 
 /// An image with the name of its class.
-type Found = (ListedImage, Option<String>);
+type Found = (Entry, Option<String>);
 
 /// What a folder or list holds, and what is wrong with it.
 #[derive(Default)]
@@ -84,8 +84,8 @@ impl ImageSet {
         if let (false, Some(first)) = (skip, faults.first()) {
             return Err(first.clone());
         }
-        let files: Vec<&ListedImage> = images.iter().map(|(image, _)| image).collect();
-        let looks = look_at(&files, worker_count(loading.workers), cancellation)?;
+        let files: Vec<&Entry> = images.iter().map(|(image, _)| image).collect();
+        let looks = check_files(&files, worker_count(loading.workers), cancellation)?;
         let mut sound = Vec::with_capacity(images.len());
         for (image, look) in images.into_iter().zip(looks) {
             match look {
@@ -112,7 +112,7 @@ impl ImageSet {
             .iter()
             .map(|(_, class)| label(class).unwrap_or(NO_CLASS))
             .collect();
-        let files: Vec<ListedImage> = images.into_iter().map(|(image, _)| image).collect();
+        let files: Vec<Entry> = images.into_iter().map(|(image, _)| image).collect();
         // Split wants a class for each image, which these need not have.
         let split = Split::new(
             NAME,
@@ -135,8 +135,8 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataErr
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     if let (false, Some(split)) = (csv, &selection.split) {
-        let mend = "only a CSV list with a column split has splits; leave it out";
-        return Err(DataError::setting("--split", split, mend));
+        let hint = "only a CSV list with a column split has splits; leave it out";
+        return Err(DataError::setting("--split", split, hint));
     }
     if path.is_dir() {
         let mut walk = Walk::new(path);
@@ -150,7 +150,7 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataErr
             ..Contents::default()
         });
     }
-    let list = ListFile::read(path, MEND)?;
+    let list = ListFile::read(path, HINT)?;
     let root = match &selection.root {
         Some(root) => root.clone(),
         None => path.parent().unwrap_or(Path::new("")).into(),
@@ -161,8 +161,8 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataErr
     }
 }
 
-fn listed(name: String, path: PathBuf) -> ListedImage {
-    ListedImage {
+fn listed(name: String, path: PathBuf) -> Entry {
+    Entry {
         name,
         path,
         line: None,
@@ -201,14 +201,14 @@ impl<'a> Walk<'a> {
             let path = folder.join(name);
             let faults = &mut self.contents.faults;
             match entry {
-                Entry::Folder => self.visit(&path),
-                Entry::File if is_image(&path) => {
+                EntryKind::Folder => self.visit(&path),
+                EntryKind::File if is_image(&path) => {
                     let image = listed(name_below(self.root, &path), path);
                     self.contents.images.push((image, class.clone()));
                 }
-                Entry::File => faults.extend(refuse_other_images(&path).err()),
-                Entry::Other if is_image(&path) => faults.push(DataError::NoFile { path }),
-                Entry::Other => {}
+                EntryKind::File => faults.extend(refuse_other_images(&path).err()),
+                EntryKind::Other if is_image(&path) => faults.push(DataError::NoFile { path }),
+                EntryKind::Other => {}
             }
         }
     }
@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
 fn of_text(list: &ListFile, root: &Path) -> Contents {
     let (mut contents, mut files) = (Contents::default(), FilesOnDisk::default());
     for (line, text) in list.lines() {
-        let image = ListedImage {
+        let image = Entry {
             line: Some(line),
             ..listed(text.into(), root.join(text))
         };
@@ -239,11 +239,11 @@ fn of_manifest(
         let words: BTreeSet<String> = rows.iter().filter_map(|row| row.split.clone()).collect();
         if !words.contains(split) {
             let words: Vec<String> = words.into_iter().collect();
-            let mend = match words.is_empty() {
+            let hint = match words.is_empty() {
                 true => format!("{} has no column split; leave it out", path.display()),
                 false => format!("{} has the splits {}", path.display(), words.join(", ")),
             };
-            return Err(DataError::setting("--split", split, mend));
+            return Err(DataError::setting("--split", split, hint));
         }
         rows.retain(|row| row.split.as_deref() == Some(split));
     }
@@ -254,7 +254,7 @@ fn of_manifest(
     };
     for row in rows {
         let path = root.join(&row.path);
-        let image = ListedImage {
+        let image = Entry {
             line: Some(row.line),
             ..listed(row.path, path)
         };
@@ -265,7 +265,7 @@ fn of_manifest(
 
 impl Contents {
     /// Adds a listed image, or what is wrong with it.
-    fn add(&mut self, image: ListedImage, class: Option<String>, files: &mut FilesOnDisk) {
+    fn add(&mut self, image: Entry, class: Option<String>, files: &mut FilesOnDisk) {
         let path = &image.path;
         let fault = if !is_image(path) {
             unsupported(path)

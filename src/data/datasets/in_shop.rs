@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::collector::Collector;
 use super::files_on_disk::at_or_below;
+use super::index::{DatasetIndex, Entry, Line, Subset};
 use super::list_file::{ListFile, number, row, words};
-use super::listing::{Line, ListedImage, Listing, Side};
 use super::published::IN_SHOP;
 use crate::data::DataError;
 use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder In-shop Clothes Retrieval Benchmark (or the one above \
+const HINT: &str = "data.root has to be the folder In-shop Clothes Retrieval Benchmark (or the one above \
                     it) of DeepFashion, with list_eval_partition.txt in it or in its Eval/, and img.zip \
                     unpacked in it or in its Img/";
 const LIST: &str = "list_eval_partition.txt";
@@ -23,12 +23,12 @@ const LIST_FOLDERS: [&str; 3] = ["", "Eval", "eval"];
 const IMAGE_FOLDERS: [&str; 3] = ["", "Img", "img"];
 
 /// What its list says.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+pub(super) fn list(config: &PublishedConfig) -> Result<DatasetIndex, DataError> {
+    let root = super::published::root(config, HINT)?;
     let root =
         at_or_below(root, |folder| list_path(folder).is_some()).unwrap_or_else(|| root.into());
     let path = list_path(&root).unwrap_or_else(|| root.join(LIST));
-    let list = ListFile::read(&path, MEND)?;
+    let list = ListFile::read(&path, HINT)?;
     let images = images_of(&root);
 
     let mut collector = Collector::default();
@@ -37,11 +37,11 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
     for (line, text) in rows {
         count += 1;
         let parts = words(text, COLUMNS).and_then(|[name, item, status]| {
-            let (side, role) = place(status)?;
-            Ok((name, item, side, role))
+            let (subset, role) = place(status)?;
+            Ok((name, item, subset, role))
         });
-        if let Some((name, item, side, role)) = collector.keep(&line, parts) {
-            collector.add(side, 0, item, image(&images, name, line, role));
+        if let Some((name, item, subset, role)) = collector.keep(&line, parts) {
+            collector.add(subset, 0, item, image(&images, name, line, role));
         }
     }
     if count != announced {
@@ -52,7 +52,7 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
         collector.faults.push(list.fault(reason));
     }
     collector.find_unlisted(&images.join("img"));
-    Ok(collector.into_listing(Some(IN_SHOP)))
+    Ok(collector.into_index(Some(IN_SHOP)))
 }
 
 fn list_path(folder: &Path) -> Option<PathBuf> {
@@ -89,11 +89,11 @@ fn head(list: &ListFile) -> Result<(usize, impl Iterator<Item = (Line, &str)>), 
     }
 }
 
-fn place(status: &str) -> Result<(Side, Role), DataError> {
+fn place(status: &str) -> Result<(Subset, Role), DataError> {
     match status {
-        "train" => Ok((Side::Train, Role::Both)),
-        "query" => Ok((Side::Test, Role::Query)),
-        "gallery" => Ok((Side::Test, Role::Gallery)),
+        "train" => Ok((Subset::Train, Role::Both)),
+        "query" => Ok((Subset::Test, Role::Query)),
+        "gallery" => Ok((Subset::Test, Role::Gallery)),
         _ => Err(row(format!(
             "evaluation_status is {status:?} and has to be train, query or gallery: restore the line \
              from the archive"
@@ -101,8 +101,8 @@ fn place(status: &str) -> Result<(Side, Role), DataError> {
     }
 }
 
-fn image(images: &Path, name: &str, line: Line, role: Role) -> ListedImage {
-    ListedImage {
+fn image(images: &Path, name: &str, line: Line, role: Role) -> Entry {
+    Entry {
         path: images.join(name),
         name: name.into(),
         line: Some(line),

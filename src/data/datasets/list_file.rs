@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::listing::Line;
+use super::index::Line;
 use crate::data::DataError;
 
 /// What Windows' editors put before the text.
@@ -19,13 +19,13 @@ pub(super) struct ListFile {
 }
 
 impl ListFile {
-    /// Reads the list `path`; `mend` says where it is to be had if it is not there.
+    /// Reads the list `path`; `hint` says where it is to be had if it is not there.
     ///
     /// # Errors
     /// [`DataError::FileMissing`], [`DataError::Unreadable`], or [`DataError::List`] where it is no
     /// text.
-    pub(super) fn read(path: &Path, mend: &'static str) -> Result<Self, DataError> {
-        let text = String::from_utf8(read_bytes(path, mend)?).map_err(|error| DataError::List {
+    pub(super) fn read(path: &Path, hint: &'static str) -> Result<Self, DataError> {
+        let text = String::from_utf8(read_bytes(path, hint)?).map_err(|error| DataError::List {
             path: path.into(),
             reason: format!(
                 "is not UTF-8 text (byte {} of it): save it as UTF-8 or download it again",
@@ -71,12 +71,12 @@ impl ListFile {
     }
 }
 
-/// The bytes of a file of the dataset; `mend` says where it is to be had if it is not there.
-pub(super) fn read_bytes(path: &Path, mend: &'static str) -> Result<Vec<u8>, DataError> {
+/// The bytes of a file of the dataset; `hint` says where it is to be had if it is not there.
+pub(super) fn read_bytes(path: &Path, hint: &'static str) -> Result<Vec<u8>, DataError> {
     fs::read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => DataError::FileMissing {
             path: path.into(),
-            mend,
+            hint,
         },
         _ => DataError::Unreadable {
             path: path.into(),
@@ -85,7 +85,7 @@ pub(super) fn read_bytes(path: &Path, mend: &'static str) -> Result<Vec<u8>, Dat
     })
 }
 
-/// A line that cannot be used, and the mend.
+/// A line that cannot be used, and the hint.
 pub(super) fn row(reason: impl Into<String>) -> DataError {
     DataError::Row {
         reason: reason.into(),

@@ -14,24 +14,24 @@ use csv::StringRecord;
 use super::class_policy::divide;
 use super::collector::Collector;
 use super::files_on_disk::{is_image, unsupported};
+use super::index::{DatasetIndex, Entry, Line, Subset};
 use super::list_file::{ListFile, row};
-use super::listing::{Line, ListedImage, Listing, Side};
 use crate::data::DataError;
 use crate::data::config::ManifestConfig;
 use crate::evaluation::Role;
 
-const MEND: &str =
+const HINT: &str =
     "data.root has to be the CSV file, or the folder in which it lies as manifest.csv";
 /// The manifest in a folder.
 const NAME: &str = "manifest.csv";
 
 /// What the manifest says.
-pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
+pub(super) fn list(config: &ManifestConfig) -> Result<DatasetIndex, DataError> {
     let path = match config.root.is_dir() {
         true => config.root.join(NAME),
         false => config.root.clone(),
     };
-    let list = ListFile::read(&path, MEND)?;
+    let list = ListFile::read(&path, HINT)?;
     let images = match &config.images {
         Some(images) => images.clone(),
         None => path.parent().unwrap_or(Path::new("")).into(),
@@ -39,7 +39,7 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
     if !images.as_os_str().is_empty() && !images.is_dir() {
         return Err(DataError::RootMissing {
             root: images,
-            mend: "this is data.images, the folder that the manifest's paths are relative to",
+            hint: "this is data.images, the folder that the manifest's paths are relative to",
         });
     }
     let mut collector = Collector::default();
@@ -47,7 +47,7 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
     let rows = read_rows(&list, columns_of, |columns, record, line| {
         collector.keep(&line, columns.row(record, &line))
     })?;
-    let sides = sides(&rows, &path, config).map_err(|error| {
+    let subsets = subsets(&rows, &path, config).map_err(|error| {
         // What is wrong with the rows may be why there are too few.
         let mut faults = std::mem::take(&mut collector.faults);
         faults.push(error);
@@ -55,9 +55,9 @@ pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
         faults.swap_remove(0).and_more(more)
     })?;
     for row in rows {
-        add(row, &images, &sides, &mut collector);
+        add(row, &images, &subsets, &mut collector);
     }
-    Ok(collector.into_listing(None))
+    Ok(collector.into_index(None))
 }
 
 /// An image of a list that need not be a dataset: to be embedded.
@@ -158,7 +158,7 @@ struct Row {
     path: String,
     label: String,
     /// None where the manifest has no column `split`.
-    side: Option<Side>,
+    subset: Option<Subset>,
     /// Of no meaning for training images.
     role: Result<Role, DataError>,
 }
@@ -201,9 +201,9 @@ impl Columns {
                 value => Ok(value.to_string()),
             }
         });
-        let side = self
+        let subset = self
             .split
-            .map(|column| side(record[column].trim()))
+            .map(|column| subset(record[column].trim()))
             .transpose()?;
         let path = path?;
         if !is_image(Path::new(&path)) {
@@ -213,7 +213,7 @@ impl Columns {
             line: line.clone(),
             path,
             label: label?,
-            side,
+            subset,
             role: match self.roles {
                 None => Ok(Role::Both),
                 Some((query, gallery)) => role(record[query].trim(), record[gallery].trim()),
@@ -229,10 +229,10 @@ fn other_role(found: &str, missing: &str) -> String {
     )
 }
 
-fn side(word: &str) -> Result<Side, DataError> {
+fn subset(word: &str) -> Result<Subset, DataError> {
     match word.to_ascii_lowercase().as_str() {
-        "train" => Ok(Side::Train),
-        "test" => Ok(Side::Test),
+        "train" => Ok(Subset::Train),
+        "test" => Ok(Subset::Test),
         "val" | "valid" | "validation" => Err(row(format!(
             "the split is {word:?}, which is not read: write train, of which a validation set can be \
              held out while training, or test, or remove the line"
@@ -317,45 +317,45 @@ impl LineCounter<'_> {
     }
 }
 
-/// The sides of the labels where the manifest has no column `split`, otherwise none.
-fn sides(
+/// The subsets of the labels where the manifest has no column `split`, otherwise none.
+fn subsets(
     rows: &[Row],
     path: &Path,
     config: &ManifestConfig,
-) -> Result<HashMap<String, Side>, DataError> {
-    if rows.iter().any(|row| row.side.is_some()) {
+) -> Result<HashMap<String, Subset>, DataError> {
+    if rows.iter().any(|row| row.subset.is_some()) {
         return Ok(HashMap::new());
     }
     let labels: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
     let name = path.display().to_string();
     let labels = labels.into_iter().collect();
     let (train, test) = divide(labels, &name, config.train_share, config.split_seed)?;
-    let with = |side: Side| move |label: String| (label, side);
+    let with = |subset: Subset| move |label: String| (label, subset);
     Ok(train
         .into_iter()
-        .map(with(Side::Train))
-        .chain(test.into_iter().map(with(Side::Test)))
+        .map(with(Subset::Train))
+        .chain(test.into_iter().map(with(Subset::Test)))
         .collect())
 }
 
-fn add(row: Row, images: &Path, sides: &HashMap<String, Side>, collector: &mut Collector) {
-    let Some(side) = row.side.or_else(|| sides.get(&row.label).copied()) else {
+fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector) {
+    let Some(subset) = row.subset.or_else(|| subsets.get(&row.label).copied()) else {
         return;
     };
-    let role = match side {
-        Side::Train => Role::Both,
-        Side::Test => match collector.keep(&row.line, row.role) {
+    let role = match subset {
+        Subset::Train => Role::Both,
+        Subset::Test => match collector.keep(&row.line, row.role) {
             Some(role) => role,
             None => return,
         },
     };
-    let image = ListedImage {
+    let image = Entry {
         path: images.join(PathBuf::from(&row.path)),
         name: row.path,
         line: Some(row.line),
         role,
     };
-    collector.add(side, 0, &row.label, image);
+    collector.add(subset, 0, &row.label, image);
 }
 
 #[cfg(test)]

@@ -20,17 +20,17 @@ const AFTER_START: &[u8] = b", ";
 pub(super) struct MatFile(matrw::MatFile);
 
 impl MatFile {
-    /// Reads `path`; `mend` says where it is to be had if it is not there.
+    /// Reads `path`; `hint` says where it is to be had if it is not there.
     ///
     /// # Errors
     /// [`DataError::FileMissing`], [`DataError::Unreadable`], or [`DataError::List`] where it is no
     /// MATLAB file or a damaged one.
-    pub(super) fn read(path: &Path, mend: &'static str) -> Result<Self, DataError> {
+    pub(super) fn read(path: &Path, hint: &'static str) -> Result<Self, DataError> {
         let list = |reason: &str| DataError::List {
             path: path.into(),
             reason: reason.into(),
         };
-        let mut bytes = read_bytes(path, mend)?;
+        let mut bytes = read_bytes(path, hint)?;
         if bytes.len() < HEADER_BYTES || !bytes.starts_with(START) {
             return Err(list(
                 "is no MATLAB file of version 5 to 7: restore it from the archive",

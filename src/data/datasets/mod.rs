@@ -10,8 +10,8 @@ mod folder;
 mod image_files;
 pub(super) mod image_set;
 mod in_shop;
+pub(crate) mod index;
 mod list_file;
-pub(crate) mod listing;
 mod manifest;
 mod mat_file;
 pub(crate) mod published;
@@ -24,16 +24,16 @@ mod test_tree;
 use super::{DataError, Split, Splits, worker_count};
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
-use class_policy::treat_single_images;
-use image_files::{leave_out_broken, split};
-use listing::{Listing, Side};
+use class_policy::apply_single_image_policy;
+use image_files::{exclude_broken, split};
+use index::{DatasetIndex, Subset};
 
 /// What the lists and folders of a dataset say; nothing for those whose images are in memory.
 ///
 /// # Errors
 /// When the root or a list is not there or not in its format. Smaller mistakes are in
-/// [`Listing::faults`].
-pub(crate) fn list(source: &DatasetConfig) -> Result<Option<Listing>, DataError> {
+/// [`DatasetIndex::faults`].
+pub(crate) fn list(source: &DatasetConfig) -> Result<Option<DatasetIndex>, DataError> {
     match source {
         DatasetConfig::Synthetic(_) | DatasetConfig::FashionMnist(_) => return Ok(None),
         DatasetConfig::Cars196(keys) => cars196::list(keys),
@@ -57,9 +57,9 @@ pub(super) fn open(
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
         source => {
-            let listing = list(source)?.expect("all other datasets are listed");
+            let index = list(source)?.expect("all other datasets are listed");
             let (splits, warnings) =
-                splits([Side::Train, Side::Test], listing, config, cancellation)?;
+                splits([Subset::Train, Subset::Test], index, config, cancellation)?;
             let [train, test] = splits;
             Ok(Splits {
                 train,
@@ -77,53 +77,55 @@ pub(super) fn open_test(
 ) -> Result<(Split, Vec<DataError>), DataError> {
     match list(&config.source)? {
         None => open(config, cancellation).map(|splits| (splits.test, splits.warnings)),
-        Some(listing) => {
-            let ([test], warnings) = splits([Side::Test], listing, config, cancellation)?;
+        Some(index) => {
+            let ([test], warnings) = splits([Subset::Test], index, config, cancellation)?;
             Ok((test, warnings))
         }
     }
 }
 
-/// The splits of some sides, with what is odd about the dataset.
+/// The splits of some subsets, with what is odd about the dataset.
 fn splits<const N: usize>(
-    sides: [Side; N],
-    mut listing: Listing,
+    subsets: [Subset; N],
+    mut index: DatasetIndex,
     config: &DataConfig,
     cancellation: &CancellationToken,
 ) -> Result<([Split; N], Vec<DataError>), DataError> {
     let broken = config.loading.broken_images;
-    let mut warnings = accepted(&listing, broken)?;
+    let mut warnings = accepted(&index, broken)?;
     // Who only measures need not know of the training images.
     let concerned = |warning: &DataError| match warning {
-        DataError::NotPublished { split, .. } => sides.iter().any(|side| side.name() == *split),
+        DataError::NotPublished { split, .. } => {
+            subsets.iter().any(|subset| subset.name() == *split)
+        }
         _ => true,
     };
-    warnings.extend(published::compare(&listing).into_iter().filter(concerned));
+    warnings.extend(published::compare(&index).into_iter().filter(concerned));
     let workers = worker_count(config.loading.workers);
     let mut left_out = Vec::with_capacity(N);
-    for side in sides {
-        let classes = match side {
-            Side::Train => &mut listing.train,
-            Side::Test => &mut listing.test,
+    for subset in subsets {
+        let classes = match subset {
+            Subset::Train => &mut index.train,
+            Subset::Test => &mut index.test,
         };
-        left_out.push(leave_out_broken(classes, broken, workers, cancellation)?);
+        left_out.push(exclude_broken(classes, broken, workers, cancellation)?);
     }
     // Classes may have come down to one image only now.
-    treat_single_images(&mut listing, single_image_classes(&config.source));
-    accepted(&listing, broken)?;
+    apply_single_image_policy(&mut index, single_image_classes(&config.source));
+    accepted(&index, broken)?;
     let mut left_out = left_out.into_iter();
-    let splits = sides.map(|side| {
+    let splits = subsets.map(|subset| {
         let left_out = left_out.next().unwrap_or_default();
-        split(&listing, side).with_left_out(left_out)
+        split(&index, subset).with_left_out(left_out)
     });
     Ok((splits, warnings))
 }
 
-/// Refuses a listing with faults, save those that only concern files which are never used, and
+/// Refuses a index with faults, save those that only concern files which are never used, and
 /// missing images where broken ones are skipped, which are given.
-fn accepted(listing: &Listing, broken: BrokenImages) -> Result<Vec<DataError>, DataError> {
+fn accepted(index: &DatasetIndex, broken: BrokenImages) -> Result<Vec<DataError>, DataError> {
     let (mut warnings, mut refused) = (Vec::new(), Vec::new());
-    for fault in &listing.faults {
+    for fault in &index.faults {
         match fault.unlocated() {
             DataError::Unlisted { .. } => {}
             DataError::ImageMissing { .. } if broken == BrokenImages::Skip => {

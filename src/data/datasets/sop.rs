@@ -7,45 +7,45 @@ use std::path::Path;
 
 use super::collector::Collector;
 use super::files_on_disk::at_or_below;
+use super::index::{DatasetIndex, Entry, Line, Subset};
 use super::list_file::{ListFile, number, row, words};
-use super::listing::{Line, ListedImage, Listing, Side};
 use super::published::SOP;
 use crate::data::DataError;
 use crate::data::config::PublishedConfig;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder Stanford_Online_Products (or the one above it) as \
+const HINT: &str = "data.root has to be the folder Stanford_Online_Products (or the one above it) as \
                     its archive, Stanford_Online_Products.zip from cvgl.stanford.edu, unpacks to";
 const COLUMNS: [&str; 4] = ["image_id", "class_id", "super_class_id", "path"];
 /// The lists, with the classes of each.
-const LISTS: [(&str, Side, RangeInclusive<usize>); 2] = [
-    ("Ebay_train.txt", Side::Train, 1..=11_318),
-    ("Ebay_test.txt", Side::Test, 11_319..=22_634),
+const LISTS: [(&str, Subset, RangeInclusive<usize>); 2] = [
+    ("Ebay_train.txt", Subset::Train, 1..=11_318),
+    ("Ebay_test.txt", Subset::Test, 11_319..=22_634),
 ];
 
 /// What its lists say.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+pub(super) fn list(config: &PublishedConfig) -> Result<DatasetIndex, DataError> {
+    let root = super::published::root(config, HINT)?;
     let root = at_or_below(root, |folder| folder.join(LISTS[0].0).is_file())
         .unwrap_or_else(|| root.into());
     let mut collector = Collector::default();
     let mut folders = BTreeSet::new();
-    let lists = LISTS.map(|(name, ..)| ListFile::read(&root.join(name), MEND));
-    for ((_, side, classes), list) in LISTS.into_iter().zip(lists) {
+    let lists = LISTS.map(|(name, ..)| ListFile::read(&root.join(name), HINT));
+    for ((_, subset, classes), list) in LISTS.into_iter().zip(lists) {
         let list = list?;
         for (line, text) in rows(&list)? {
             let parts = words(text, COLUMNS)
                 .and_then(|[_, class, _, path]| Ok((class_of(class, &classes)?, path)));
             if let Some((class, path)) = collector.keep(&line, parts) {
                 folders.extend(path.split_once('/').map(|(folder, _)| folder.to_string()));
-                collector.add(side, class, &class.to_string(), image(&root, path, line));
+                collector.add(subset, class, &class.to_string(), image(&root, path, line));
             }
         }
     }
     for folder in folders {
         collector.find_unlisted(&root.join(folder));
     }
-    Ok(collector.into_listing(Some(SOP)))
+    Ok(collector.into_index(Some(SOP)))
 }
 
 /// The lines below the header.
@@ -72,8 +72,8 @@ fn class_of(text: &str, classes: &RangeInclusive<usize>) -> Result<usize, DataEr
     }
 }
 
-fn image(root: &Path, name: &str, line: Line) -> ListedImage {
-    ListedImage {
+fn image(root: &Path, name: &str, line: Line) -> Entry {
+    Entry {
         path: root.join(name),
         name: name.into(),
         line: Some(line),

@@ -20,7 +20,7 @@ use crate::data::parallel::in_parallel;
 use crate::data::random::{Purpose, stream};
 use crate::data::{DataError, Images, Split, Splits};
 
-/// Side of a drawing in pixels; the transform brings it to the network's size.
+/// Subset of a drawing in pixels; the transform brings it to the network's size.
 const SIDE: u32 = 48;
 /// Points per pixel and direction, of which the mean is taken: smooth edges.
 const OVERSAMPLING: u32 = 2;

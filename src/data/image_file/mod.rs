@@ -31,7 +31,7 @@ pub(crate) const MAXIMUM_PIXELS: u64 = 100_000_000;
 /// The longer side of an image that is decoded is less than so many times the shorter one: resized
 /// by its shorter side, a line of a million pixels would be a picture of gigabytes.
 const MAXIMUM_ASPECT: u32 = 50;
-/// A reduced JPEG has at least so many times the pixels that are needed in each direction. Resized, it
+/// A reduced JPEG has at least so many times the pixels that are min_side in each direction. Resized, it
 /// is then within two levels of the whole one in the mean, even where all is fine detail; with twice
 /// the pixels it was within three.
 const REDUCTION_MARGIN: u32 = 3;
@@ -91,24 +91,24 @@ pub fn read_image_file(path: &Path) -> Result<RgbImage, DataError> {
     decode_image(path, &read(path)?, None)
 }
 
-/// The same for an image that is to be resized until its shorter side has `needed` pixels: a large
+/// The same for an image that is to be resized until its shorter side has `min_side` pixels: a large
 /// JPEG may be decoded at a half, a quarter or an eighth of its size.
 ///
 /// # Errors
 /// As [`read_image_file`].
-pub fn read_image_file_for(path: &Path, needed: u32) -> Result<RgbImage, DataError> {
-    decode_image(path, &read(path)?, Some(needed))
+pub fn read_image_file_for(path: &Path, min_side: u32) -> Result<RgbImage, DataError> {
+    decode_image(path, &read(path)?, Some(min_side))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     fs::read(path).map_err(|error| unreadable(path, error))
 }
 
-/// Decodes the contents of the file `path`, at the size that is `needed` if given.
+/// Decodes the contents of the file `path`, at the size that is `min_side` if given.
 pub(crate) fn decode_image(
     path: &Path,
     bytes: &[u8],
-    needed: Option<u32>,
+    min_side: Option<u32>,
 ) -> Result<RgbImage, DataError> {
     let format = format_of(path, bytes)?;
     if !is_complete(format, bytes) {
@@ -119,7 +119,7 @@ pub(crate) fn decode_image(
         let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
         let decoder = decoder.map_err(|error| broken(path, error))?;
         refuse_absurd(path, decoder.dimensions())?;
-        decode(decoder, format, bytes, needed).map_err(|reason| broken(path, reason))
+        decode(decoder, format, bytes, min_side).map_err(|reason| broken(path, reason))
     });
     match decoded {
         Ok(image) => image,
@@ -129,7 +129,7 @@ pub(crate) fn decode_image(
 
 fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), DataError> {
     let (shorter, longer) = (width.min(height), width.max(height));
-    let mend = match u64::from(width) * u64::from(height) {
+    let hint = match u64::from(width) * u64::from(height) {
         0 => "replace or remove it",
         pixels if pixels > MAXIMUM_PIXELS => "shrink it to at most 100 million, or remove it",
         _ if longer / shorter >= MAXIMUM_ASPECT => "it is a line, not a picture; crop or remove it",
@@ -139,7 +139,7 @@ fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), DataErr
         path: path.into(),
         width,
         height,
-        mend,
+        hint,
     })
 }
 
@@ -191,11 +191,11 @@ fn decode(
     mut decoder: impl ImageDecoder,
     format: ImageFormat,
     bytes: &[u8],
-    needed: Option<u32>,
+    min_side: Option<u32>,
 ) -> Result<RgbImage, String> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let reduction = match (format, needed) {
-        (ImageFormat::Jpeg, Some(needed)) => reduction(decoder.dimensions(), needed),
+    let reduction = match (format, min_side) {
+        (ImageFormat::Jpeg, Some(min_side)) => reduction(decoder.dimensions(), min_side),
         _ => None,
     };
     let reduced = reduction.and_then(|size| decode_reduced(bytes, size));
@@ -211,10 +211,10 @@ fn decode(
     })
 }
 
-/// The size at which to decode an image so that its shorter side keeps `needed` pixels with the
+/// The size at which to decode an image so that its shorter side keeps `min_side` pixels with the
 /// margin; none if that is its own.
-fn reduction((width, height): (u32, u32), needed: u32) -> Option<(u32, u32)> {
-    let enough = u64::from(needed) * u64::from(REDUCTION_MARGIN);
+fn reduction((width, height): (u32, u32), min_side: u32) -> Option<(u32, u32)> {
+    let enough = u64::from(min_side) * u64::from(REDUCTION_MARGIN);
     [8, 4, 2].into_iter().find_map(|factor: u32| {
         // A last column that stands for less than `factor` pixels would shift the picture.
         let whole = width.is_multiple_of(factor) && height.is_multiple_of(factor);

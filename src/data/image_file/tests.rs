@@ -187,7 +187,7 @@ fn photo(width: u32, height: u32) -> Vec<u8> {
 fn a_large_jpeg_is_reduced_to_no_less_than_three_times_what_is_needed() {
     let path = Path::new("x.jpg");
     let bytes = photo(808, 600);
-    let size = |needed| decode_image(path, &bytes, needed).unwrap().dimensions();
+    let size = |min_side| decode_image(path, &bytes, min_side).unwrap().dimensions();
     assert_eq!(size(None), (808, 600));
     assert_eq!(size(Some(101)), (808, 600));
     assert_eq!(size(Some(100)), (404, 300));
@@ -212,8 +212,8 @@ fn an_image_whose_sides_the_reduction_would_not_divide_is_decoded_whole_or_less_
 #[test]
 fn a_reduced_image_becomes_nearly_the_same_small_one() {
     let bytes = photo(1000, 800);
-    let small = |needed| {
-        let image = decode_image(Path::new("x.jpg"), &bytes, needed).unwrap();
+    let small = |min_side| {
+        let image = decode_image(Path::new("x.jpg"), &bytes, min_side).unwrap();
         image::imageops::resize(&image, 96, 96, image::imageops::FilterType::Triangle)
     };
     let (whole, reduced) = (small(None), small(Some(96)));

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use image::RgbImage;
 
-use crate::data::batches::{HostBatch, View};
+use crate::data::batches::{HostBatch, TransformedImage};
 use crate::data::config::BrokenImages;
-use crate::data::prefetch::Work;
+use crate::data::prefetch::BatchJob;
 use crate::data::random::{Purpose, stream};
 use crate::data::{DataError, LoaderErrors, PairSampler, Split, Transform};
 
@@ -18,8 +18,8 @@ pub(super) struct Epochs {
     pub(super) split: Arc<Split>,
     pub(super) sampler: Arc<PairSampler>,
     pub(super) transform: Arc<Transform>,
-    /// The shorter side that originals are decoded with, as [`Transform::needed`] says.
-    pub(super) needed: Option<u32>,
+    /// The shorter side that originals are decoded with, as [`Transform::min_side`] says.
+    pub(super) min_side: Option<u32>,
     /// The epochs to be made.
     pub(super) epochs: Range<usize>,
     /// The batches of each epoch that are made.
@@ -75,8 +75,8 @@ impl Epochs {
     fn view(&self, index: usize, epoch: usize, position: usize) -> Result<RgbImage, DataError> {
         let seed = self.sampler.seed();
         let mut rng = stream(Purpose::Augmentation, seed, epoch, position);
-        let base_of = |base| self.split.base(index, base, self.needed);
-        self.transform.train_from(&mut rng, base_of)
+        let resized = |resize| self.split.resized(index, resize, self.min_side);
+        self.transform.train_from(&mut rng, resized)
     }
 
     /// The next image of the class that can be read, those that the batch does not have first.
@@ -86,7 +86,7 @@ impl Epochs {
         batch: &[usize],
         mut last: DataError,
         view: impl Fn(usize) -> Result<RgbImage, DataError>,
-    ) -> Result<View, DataError> {
+    ) -> Result<TransformedImage, DataError> {
         let class = self.sampler.class_of(index);
         let place = class.iter().position(|&image| image == index).unwrap_or(0);
         let others = class[place..].iter().chain(&class[..place]).skip(1);
@@ -109,23 +109,23 @@ impl Epochs {
     }
 }
 
-impl Work for Epochs {
-    type Piece = View;
-    type Whole = HostBatch;
+impl BatchJob for Epochs {
+    type Sample = TransformedImage;
+    type Batch = HostBatch;
 
     fn batches(&self) -> usize {
         self.epochs.len().saturating_mul(self.range.len())
     }
 
-    fn pieces(&self, _batch: usize) -> usize {
+    fn batch_len(&self, _batch: usize) -> usize {
         self.sampler.batch_len()
     }
 
-    fn piece(&self, batch: usize, piece: usize) -> Result<View, DataError> {
+    fn sample(&self, batch: usize, sample: usize) -> Result<TransformedImage, DataError> {
         let (epoch, place) = self.place(batch);
         let batches = self.sampled.epoch(&self.sampler, epoch);
-        let index = batches[place][piece];
-        let position = place * self.sampler.batch_len() + piece;
+        let index = batches[place][sample];
+        let position = place * self.sampler.batch_len() + sample;
         let view = |index| self.view(index, epoch, position);
         match view(index) {
             Ok(image) => Ok((index, image)),
@@ -137,7 +137,7 @@ impl Work for Epochs {
         }
     }
 
-    fn whole(&self, _batch: usize, views: Vec<View>) -> HostBatch {
-        HostBatch::of(views, &self.transform)
+    fn collate(&self, _batch: usize, images: Vec<TransformedImage>) -> HostBatch {
+        HostBatch::of(images, &self.transform)
     }
 }

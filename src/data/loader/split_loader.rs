@@ -9,9 +9,9 @@ use burn::tensor::backend::Backend;
 use burn_dataset::Dataset;
 
 use super::batches_between;
-use crate::data::batches::{HostBatch, View};
+use crate::data::batches::{HostBatch, TransformedImage};
 use crate::data::config::{BrokenImages, LoadingConfig};
-use crate::data::prefetch::{Prefetcher, Work};
+use crate::data::prefetch::{BatchJob, Prefetcher};
 use crate::data::{DataError, ImageBatch, LoaderErrors, Split, Transform, worker_count};
 
 /// Which of a [`SplitLoader`]'s `iter` calls give the split; the others give nothing.
@@ -97,8 +97,8 @@ impl<B: Backend> SplitLoader<B> {
 struct InOrder {
     split: Arc<Split>,
     transform: Arc<Transform>,
-    /// The shorter side that originals are decoded with, as [`Transform::needed`] says.
-    needed: Option<u32>,
+    /// The shorter side that originals are decoded with, as [`Transform::min_side`] says.
+    min_side: Option<u32>,
     /// The images that are made.
     range: Range<usize>,
     batch_size: usize,
@@ -106,24 +106,24 @@ struct InOrder {
     failure: LoaderErrors,
 }
 
-impl Work for InOrder {
+impl BatchJob for InOrder {
     /// None where the image cannot be read and is left out.
-    type Piece = Option<View>;
-    type Whole = HostBatch;
+    type Sample = Option<TransformedImage>;
+    type Batch = HostBatch;
 
     fn batches(&self) -> usize {
         self.range.len().div_ceil(self.batch_size)
     }
 
-    fn pieces(&self, batch: usize) -> usize {
+    fn batch_len(&self, batch: usize) -> usize {
         self.batch_size
             .min(self.range.len() - batch * self.batch_size)
     }
 
-    fn piece(&self, batch: usize, piece: usize) -> Result<Option<View>, DataError> {
-        let index = self.range.start + batch * self.batch_size + piece;
-        let base_of = |base| self.split.base(index, base, self.needed);
-        match self.transform.test_from(base_of) {
+    fn sample(&self, batch: usize, sample: usize) -> Result<Option<TransformedImage>, DataError> {
+        let index = self.range.start + batch * self.batch_size + sample;
+        let resized = |resize| self.split.resized(index, resize, self.min_side);
+        match self.transform.test_from(resized) {
             Ok(image) => Ok(Some((index, image))),
             Err(error) if self.broken == BrokenImages::Skip => {
                 self.failure.skip(&error);
@@ -133,8 +133,8 @@ impl Work for InOrder {
         }
     }
 
-    fn whole(&self, _batch: usize, views: Vec<Option<View>>) -> HostBatch {
-        HostBatch::of(views.into_iter().flatten().collect(), &self.transform)
+    fn collate(&self, _batch: usize, images: Vec<Option<TransformedImage>>) -> HostBatch {
+        HostBatch::of(images.into_iter().flatten().collect(), &self.transform)
     }
 }
 
@@ -201,7 +201,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
         let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
         let work = self.schedule.includes(epoch).then(|| InOrder {
             split: self.split.clone(),
-            needed: self.transform.needed(&[self.transform.test_base()]),
+            min_side: self.transform.min_side(&[self.transform.eval_resize()]),
             transform: self.transform.clone(),
             range: self.range.clone(),
             batch_size: self.batch_size,

@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use super::*;
 use crate::cancellation::CancellationToken;
 use crate::data::config::{
-    BatchConfig, BrokenImages, DataConfig, DatasetConfig, FolderConfig, LoadingConfig, TestView,
+    BatchConfig, BrokenImages, DataConfig, DatasetConfig, EvalResize, FolderConfig, LoadingConfig,
     TransformConfig,
 };
 use crate::data::{DataError, Images};
@@ -421,7 +421,7 @@ fn seed_and_epoch_give_the_same_bytes_whatever_the_workers_cached_or_not() {
         grey_probability: 0.2,
         blur_probability: 0.5,
         erase_probability: 0.5,
-        test_view: TestView::CenterCrop,
+        eval_resize: EvalResize::CenterCrop,
         ..published.clone()
     };
     for transform in [published, augmented] {

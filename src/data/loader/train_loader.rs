@@ -116,7 +116,7 @@ impl<B: Backend> TrainLoader<B> {
         Epochs {
             split: self.split.clone(),
             sampler: self.sampler.clone(),
-            needed: self.transform.needed(&self.transform.train_bases()),
+            min_side: self.transform.min_side(&self.transform.train_resizes()),
             transform: self.transform.clone(),
             epochs: epoch..self.end.max(epoch + 1),
             range: self.range.clone(),

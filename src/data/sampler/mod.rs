@@ -46,22 +46,22 @@ impl PairSampler {
     pub fn new(labels: &[usize], batch: &BatchConfig, seed: u64) -> Result<Self, DataError> {
         let classes = Classes::of(labels);
         if batch.classes < 2 {
-            let mend = "negatives come from other classes of the batch; choose at least 2";
-            return Err(DataError::setting("batch.classes", batch.classes, mend));
+            let hint = "negatives come from other classes of the batch; choose at least 2";
+            return Err(DataError::setting("batch.classes", batch.classes, hint));
         }
         if batch.classes > classes.len() {
-            let mend = format!(
+            let hint = format!(
                 "the training split has {} classes, and those of a batch are distinct; choose at most that",
                 classes.len()
             );
-            return Err(DataError::setting("batch.classes", batch.classes, mend));
+            return Err(DataError::setting("batch.classes", batch.classes, hint));
         }
         if batch.images_per_class < 2 || batch.images_per_class % 2 == 1 {
-            let mend = "the images of a class are taken in pairs; choose an even number from 2";
+            let hint = "the images of a class are taken in pairs; choose an even number from 2";
             return Err(DataError::setting(
                 "batch.images_per_class",
                 batch.images_per_class,
-                mend,
+                hint,
             ));
         }
         Ok(Self {

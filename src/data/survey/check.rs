@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::duplicates::{Digest, duplicates};
 use super::size::unusual_size;
-use super::{Contents, Placed, Problem, Severity, Survey, placed};
+use super::{Contents, DatasetSurvey, LocatedEntry, Problem, Severity, entries_of};
 use crate::data::config::SingleImageClasses;
-use crate::data::datasets::listing::{ListedClass, Listing, Side};
+use crate::data::datasets::index::{ClassEntries, DatasetIndex, Subset};
 use crate::data::datasets::{published, single_image_classes};
 use crate::data::image_file::decode_image;
 use crate::data::{DataError, Split, Splits};
@@ -31,7 +31,7 @@ pub struct CheckReport {
     /// Its root; none where images are drawn.
     pub root: Option<PathBuf>,
     /// The training split.
-    pub train: SideSummary,
+    pub train: SubsetSummary,
     /// The test split.
     pub test: TestSummary,
     /// How the splits compare with the published ones; none where none was published.
@@ -50,7 +50,7 @@ pub struct CheckReport {
 
 /// What a split consists of.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SideSummary {
+pub struct SubsetSummary {
     /// Number of images.
     pub images: usize,
     /// Number of classes.
@@ -64,7 +64,7 @@ pub struct SideSummary {
 pub struct TestSummary {
     /// Images and classes.
     #[serde(flatten)]
-    pub side: SideSummary,
+    pub subset: SubsetSummary,
     /// Images that others of their class are looked for.
     pub queries: usize,
     /// Images that can be found.
@@ -83,7 +83,7 @@ pub enum Agreement {
     Differs,
 }
 
-impl Survey {
+impl DatasetSurvey {
     /// Looks for everything that is wrong with the dataset: in its lists, in its classes, and in its
     /// images, each of which is decoded by one of the configured workers.
     ///
@@ -91,14 +91,14 @@ impl Survey {
     pub fn check(&self, progress: &dyn ProgressObserver) -> CheckReport {
         let since = Instant::now();
         let (train, test) = match &self.contents {
-            Contents::Files(listing) => (
-                SideSummary::of(listing.train.iter().map(|class| class.images.len())),
-                test_summary(listing),
+            Contents::Files(index) => (
+                SubsetSummary::of(index.train.iter().map(|class| class.images.len())),
+                test_summary(index),
             ),
             Contents::Memory(splits) => summaries_in_memory(splits),
         };
         let (published, problems) = match &self.contents {
-            Contents::Files(listing) => self.problems(listing, progress),
+            Contents::Files(index) => self.problems(index, progress),
             Contents::Memory(_) => (None, Vec::new()),
         };
         let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
@@ -119,18 +119,18 @@ impl Survey {
     /// The agreement with what was published, and every problem once, errors first.
     fn problems(
         &self,
-        listing: &Listing,
+        index: &DatasetIndex,
         progress: &dyn ProgressObserver,
     ) -> (Option<Agreement>, Vec<Problem>) {
-        let mut problems: Vec<Problem> = listing.faults.iter().cloned().map(Problem::of).collect();
-        let (agreement, differences) = compare_with_published(listing);
+        let mut problems: Vec<Problem> = index.faults.iter().cloned().map(Problem::of).collect();
+        let (agreement, differences) = compare_with_published(index);
         problems.extend(differences);
         problems.extend(class_problems(
-            listing,
+            index,
             single_image_classes(&self.config.source),
         ));
-        problems.extend(query_problems(listing));
-        problems.extend(self.image_problems(listing, progress));
+        problems.extend(query_problems(index));
+        problems.extend(self.image_problems(index, progress));
 
         // A reader may have met the same before.
         let mut seen = HashSet::new();
@@ -140,9 +140,13 @@ impl Survey {
     }
 
     /// Reads and decodes every image.
-    fn image_problems(&self, listing: &Listing, progress: &dyn ProgressObserver) -> Vec<Problem> {
-        let images: Vec<Placed<'_>> = placed(listing, Side::Train)
-            .chain(placed(listing, Side::Test))
+    fn image_problems(
+        &self,
+        index: &DatasetIndex,
+        progress: &dyn ProgressObserver,
+    ) -> Vec<Problem> {
+        let images: Vec<LocatedEntry<'_>> = entries_of(index, Subset::Train)
+            .chain(entries_of(index, Subset::Test))
             .collect();
         let examined = self.in_parallel(images.len(), "decoding", progress, |index| {
             examine(&images[index].image.path)
@@ -163,12 +167,12 @@ impl Survey {
                 ..problem
             }));
         }
-        problems.extend(duplicates(sound, listing.published.is_some()));
+        problems.extend(duplicates(sound, index.published.is_some()));
         problems
     }
 }
 
-impl SideSummary {
+impl SubsetSummary {
     fn of(class_sizes: impl Iterator<Item = usize> + Clone) -> Self {
         Self {
             images: class_sizes.clone().sum(),
@@ -182,32 +186,32 @@ impl SideSummary {
     }
 }
 
-fn test_summary(listing: &Listing) -> TestSummary {
-    let roles = || placed(listing, Side::Test).map(|placed| placed.image.role);
+fn test_summary(index: &DatasetIndex) -> TestSummary {
+    let roles = || entries_of(index, Subset::Test).map(|entries_of| entries_of.image.role);
     TestSummary {
-        side: SideSummary::of(listing.test.iter().map(|class| class.images.len())),
+        subset: SubsetSummary::of(index.test.iter().map(|class| class.images.len())),
         queries: roles().filter(|role| role.is_query()).count(),
         gallery: roles().filter(|role| role.is_in_gallery()).count(),
     }
 }
 
 /// All images in memory are queries and gallery.
-fn summaries_in_memory(splits: &Splits) -> (SideSummary, TestSummary) {
-    let summary = |split: &Split| SideSummary::of(split.class_sizes().into_iter());
+fn summaries_in_memory(splits: &Splits) -> (SubsetSummary, TestSummary) {
+    let summary = |split: &Split| SubsetSummary::of(split.class_sizes().into_iter());
     let images = splits.test.labels().len();
     let test = TestSummary {
-        side: summary(&splits.test),
+        subset: summary(&splits.test),
         queries: images,
         gallery: images,
     };
     (summary(&splits.train), test)
 }
 
-fn compare_with_published(listing: &Listing) -> (Option<Agreement>, Vec<Problem>) {
-    let Some(published) = &listing.published else {
+fn compare_with_published(index: &DatasetIndex) -> (Option<Agreement>, Vec<Problem>) {
+    let Some(published) = &index.published else {
         return (None, Vec::new());
     };
-    let differences = published::compare(listing);
+    let differences = published::compare(index);
     let agreement = if !differences.is_empty() {
         Agreement::Differs
     } else if published.train.digest.is_some() && published.test.digest.is_some() {
@@ -220,13 +224,13 @@ fn compare_with_published(listing: &Listing) -> (Option<Agreement>, Vec<Problem>
 }
 
 /// Too few classes, classes with too few images, classes in both splits.
-fn class_problems(listing: &Listing, single: SingleImageClasses) -> Vec<Problem> {
+fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for side in [Side::Train, Side::Test] {
-        let classes = listing.side(side);
+    for subset in [Subset::Train, Subset::Test] {
+        let classes = index.subset(subset);
         if classes.len() < FEWEST_CLASSES {
             problems.push(Problem::of(DataError::TooFewClasses {
-                what: format!("the {} split", side.name()),
+                what: format!("the {} split", subset.name()),
                 found: classes.len(),
                 needed: FEWEST_CLASSES,
             }));
@@ -234,12 +238,12 @@ fn class_problems(listing: &Listing, single: SingleImageClasses) -> Vec<Problem>
         let small = classes.iter().filter(|class| class.images.len() < 2);
         problems.extend(
             small
-                .filter_map(|class| too_few_images(class, side, single))
+                .filter_map(|class| too_few_images(class, subset, single))
                 .map(Problem::of),
         );
     }
-    let trained: HashSet<&str> = listing.train.iter().map(|c| c.name.as_str()).collect();
-    let both = listing.test.iter().map(|class| &class.name);
+    let trained: HashSet<&str> = index.train.iter().map(|c| c.name.as_str()).collect();
+    let both = index.test.iter().map(|class| &class.name);
     problems.extend(
         both.filter(|name| trained.contains(name.as_str()))
             .map(|name| {
@@ -254,43 +258,43 @@ fn class_problems(listing: &Listing, single: SingleImageClasses) -> Vec<Problem>
 /// What becomes of a class of less than two images; nothing for a query or distractor by the list's
 /// own word.
 fn too_few_images(
-    class: &ListedClass,
-    side: Side,
+    class: &ClassEntries,
+    subset: Subset,
     single: SingleImageClasses,
 ) -> Option<DataError> {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let role = class.images.first().map(|image| image.role);
-    let fate = match (side, role, single) {
-        (Side::Test, Some(Role::Query | Role::Gallery), _) => return None,
+    let fate = match (subset, role, single) {
+        (Subset::Test, Some(Role::Query | Role::Gallery), _) => return None,
         (_, None, _) | (_, _, Refuse) => {
             return Some(DataError::TooFewImages {
                 class: class.name.clone(),
-                split: side.name(),
+                split: subset.name(),
                 found: class.images.len(),
             });
         }
-        (_, _, Drop) | (Side::Train, _, Gallery) => {
+        (_, _, Drop) | (Subset::Train, _, Gallery) => {
             "it is left out, as data.single_image_classes says"
         }
-        (Side::Train, _, Repeat) => {
+        (Subset::Train, _, Repeat) => {
             "it is its own positive, as data.single_image_classes = \"repeat\" says"
         }
-        (Side::Test, _, Gallery | Repeat) => {
+        (Subset::Test, _, Gallery | Repeat) => {
             "it is in the gallery only, as data.single_image_classes says"
         }
     };
     Some(DataError::SingleImageClass {
         class: class.name.clone(),
-        split: side.name(),
+        split: subset.name(),
         fate,
     })
 }
 
 /// Queries that nothing can be found for; where that is so of all, the split cannot be measured.
-fn query_problems(listing: &Listing) -> Vec<Problem> {
+fn query_problems(index: &DatasetIndex) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut queries = 0;
-    for class in &listing.test {
+    for class in &index.test {
         // Such a class is reported itself.
         if class.images.len() == 1 && class.images[0].role == Role::Both {
             continue;
@@ -310,7 +314,7 @@ fn query_problems(listing: &Listing) -> Vec<Problem> {
             }
         }
     }
-    if queries == problems.len() && !listing.test.is_empty() {
+    if queries == problems.len() && !index.test.is_empty() {
         problems.push(Problem::of(DataError::NoQuery));
     }
     problems

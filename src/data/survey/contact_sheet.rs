@@ -11,11 +11,11 @@ use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{Contents, Survey};
-use crate::data::datasets::listing::{ListedImage, Side};
+use super::{Contents, DatasetSurvey};
+use crate::data::datasets::index::{Entry, Subset};
 use crate::data::{DataError, Split, read_image_file};
 
-/// Side of a thumbnail in pixels.
+/// Subset of a thumbnail in pixels.
 const THUMBNAIL: u32 = 112;
 /// Width of the lines between and around thumbnails, in pixels.
 const GAP: u32 = 2;
@@ -60,9 +60,9 @@ pub struct SheetRow {
 /// A class whose images can be drawn.
 enum DrawnClass<'a> {
     Files {
-        side: Side,
+        subset: Subset,
         name: &'a str,
-        images: &'a [ListedImage],
+        images: &'a [Entry],
     },
     Memory {
         split: &'a Split,
@@ -71,7 +71,7 @@ enum DrawnClass<'a> {
     },
 }
 
-impl Survey {
+impl DatasetSurvey {
     /// Draws classes of both splits and images of each at random, and lays out their thumbnails.
     pub fn contact_sheet(&self, layout: SheetLayout) -> ContactSheet {
         let classes = self.drawn_classes();
@@ -97,11 +97,16 @@ impl Survey {
 
     fn drawn_classes(&self) -> Vec<DrawnClass<'_>> {
         match &self.contents {
-            Contents::Files(listing) => [Side::Train, Side::Test]
+            Contents::Files(index) => [Subset::Train, Subset::Test]
                 .into_iter()
-                .flat_map(|side| listing.side(side).iter().map(move |class| (side, class)))
-                .map(|(side, class)| DrawnClass::Files {
-                    side,
+                .flat_map(|subset| {
+                    index
+                        .subset(subset)
+                        .iter()
+                        .map(move |class| (subset, class))
+                })
+                .map(|(subset, class)| DrawnClass::Files {
+                    subset,
                     name: &class.name,
                     images: &class.images,
                 })
@@ -139,7 +144,7 @@ impl DrawnClass<'_> {
 
     fn split(&self) -> &'static str {
         match self {
-            Self::Files { side, .. } => side.name(),
+            Self::Files { subset, .. } => subset.name(),
             Self::Memory { split, .. } => split.name(),
         }
     }

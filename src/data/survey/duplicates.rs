@@ -3,18 +3,18 @@
 
 use std::collections::HashMap;
 
-use super::{Placed, Problem, Severity};
+use super::{LocatedEntry, Problem, Severity};
 use crate::data::DataError;
-use crate::data::datasets::listing::Side;
+use crate::data::datasets::index::Subset;
 
 /// SHA-256 of a file's bytes.
 pub(super) type Digest = [u8; 32];
 
-/// The images met so far with the same bytes: the first of a side, and its first of another class.
+/// The images met so far with the same bytes: the first of a subset, and its first of another class.
 #[derive(Clone, Copy)]
 struct First<'a> {
-    image: Placed<'a>,
-    of_another_class: Option<Placed<'a>>,
+    image: LocatedEntry<'a>,
+    of_another_class: Option<LocatedEntry<'a>>,
 }
 
 /// A problem for every image that has the bytes of an earlier one, at its worst: of the other split
@@ -22,22 +22,22 @@ struct First<'a> {
 /// the splits is an error, unless the split is one that was `published` with its copies: there is
 /// nothing to be mended then.
 pub(super) fn duplicates<'a>(
-    images: impl IntoIterator<Item = (Placed<'a>, Digest)>,
+    images: impl IntoIterator<Item = (LocatedEntry<'a>, Digest)>,
     published: bool,
 ) -> Vec<Problem> {
     let across_splits = match published {
         true => Severity::Warning,
         false => Severity::Error,
     };
-    let mut first_by_side: HashMap<(Side, Digest), First<'a>> = HashMap::new();
+    let mut first_by_side: HashMap<(Subset, Digest), First<'a>> = HashMap::new();
     let mut problems = Vec::new();
     for (image, digest) in images {
-        let other_side = match image.side {
-            Side::Train => Side::Test,
-            Side::Test => Side::Train,
+        let other_side = match image.subset {
+            Subset::Train => Subset::Test,
+            Subset::Test => Subset::Train,
         };
         let across = first_by_side.get(&(other_side, digest)).copied();
-        let same_side = first_by_side.entry((image.side, digest));
+        let same_side = first_by_side.entry((image.subset, digest));
         let earlier = match same_side {
             std::collections::hash_map::Entry::Vacant(place) => {
                 place.insert(First {
@@ -61,7 +61,7 @@ pub(super) fn duplicates<'a>(
 
 impl<'a> First<'a> {
     /// The earlier image that `image` is worst to be a copy of; `image` is remembered.
-    fn meet(&mut self, image: Placed<'a>) -> Placed<'a> {
+    fn meet(&mut self, image: LocatedEntry<'a>) -> LocatedEntry<'a> {
         if image.class.name != self.image.class.name {
             self.of_another_class.get_or_insert(image);
             return self.image;
@@ -70,8 +70,8 @@ impl<'a> First<'a> {
     }
 }
 
-fn problem(copy: Placed<'_>, original: Placed<'_>, across_splits: Severity) -> Problem {
-    let (severity, relation) = if copy.side != original.side {
+fn problem(copy: LocatedEntry<'_>, original: LocatedEntry<'_>, across_splits: Severity) -> Problem {
+    let (severity, relation) = if copy.subset != original.subset {
         (
             across_splits,
             " of the training split, so that a test image was trained on: remove one of the two",

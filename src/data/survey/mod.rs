@@ -1,8 +1,8 @@
 //! A look at a whole dataset: everything wrong with it at once, what it consists of, and how its
 //! images look.
 //!
-//! A [`Survey`] reads the dataset's lists and folders; [`Survey::check`] then decodes every image,
-//! [`Survey::stats`] reads headers only, and [`Survey::contact_sheet`] draws some classes.
+//! A [`DatasetSurvey`] reads the dataset's lists and folders; [`DatasetSurvey::check`] then decodes every image,
+//! [`DatasetSurvey::stats`] reads headers only, and [`DatasetSurvey::contact_sheet`] draws some classes.
 
 mod check;
 mod contact_sheet;
@@ -17,12 +17,12 @@ mod tests;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use check::{Agreement, CheckReport, SideSummary, TestSummary};
+pub use check::{Agreement, CheckReport, SubsetSummary, TestSummary};
 pub use contact_sheet::{ContactSheet, SheetLayout, SheetRow, check_sheet_path};
 pub use problem::{Problem, Severity};
-pub use stats::{Bin, SideStats, Spread, Stats};
+pub use stats::{Bin, Spread, Stats, SubsetStats};
 
-use super::datasets::listing::{ListedClass, ListedImage, Listing, Side};
+use super::datasets::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use super::parallel::{in_parallel, worker_count};
 use super::{DataError, Splits, datasets};
 use crate::cancellation::CancellationToken;
@@ -31,7 +31,7 @@ use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// A configured dataset whose lists and folders have been read.
 #[derive(Debug)]
-pub struct Survey {
+pub struct DatasetSurvey {
     config: DataConfig,
     contents: Contents,
 }
@@ -39,11 +39,11 @@ pub struct Survey {
 /// Where the images are.
 #[derive(Debug)]
 enum Contents {
-    Files(Listing),
+    Files(DatasetIndex),
     Memory(Splits),
 }
 
-impl Survey {
+impl DatasetSurvey {
     /// Reads the lists and folders of the configured dataset; a dataset that is held in memory is
     /// opened, which verifies its files.
     ///
@@ -52,7 +52,7 @@ impl Survey {
     /// mistake is left to [`check`](Self::check).
     pub fn open(config: &DataConfig) -> Result<Self, DataError> {
         let contents = match datasets::list(&config.source)? {
-            Some(listing) => Contents::Files(listing),
+            Some(index) => Contents::Files(index),
             None => {
                 let splits = datasets::open(config, &CancellationToken::new())?;
                 splits.train.check(false)?;
@@ -101,18 +101,19 @@ impl Survey {
 
 /// An image with its place in the dataset.
 #[derive(Debug, Clone, Copy)]
-struct Placed<'a> {
-    image: &'a ListedImage,
-    class: &'a ListedClass,
-    side: Side,
+struct LocatedEntry<'a> {
+    image: &'a Entry,
+    class: &'a ClassEntries,
+    subset: Subset,
 }
 
-/// Every image of a side, class by class.
-fn placed(listing: &Listing, side: Side) -> impl Iterator<Item = Placed<'_>> {
-    listing.side(side).iter().flat_map(move |class| {
-        class
-            .images
-            .iter()
-            .map(move |image| Placed { image, class, side })
+/// Every image of a subset, class by class.
+fn entries_of(index: &DatasetIndex, subset: Subset) -> impl Iterator<Item = LocatedEntry<'_>> {
+    index.subset(subset).iter().flat_map(move |class| {
+        class.images.iter().map(move |image| LocatedEntry {
+            image,
+            class,
+            subset,
+        })
     })
 }

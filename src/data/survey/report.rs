@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
 use super::{
-    Agreement, CheckReport, Problem, Severity, SheetRow, SideStats, SideSummary, Spread, Stats,
+    Agreement, CheckReport, Problem, Severity, SheetRow, Spread, Stats, SubsetStats, SubsetSummary,
 };
 
 /// Problems of one kind that the text names; the rest is counted.
@@ -19,7 +19,7 @@ impl Display for CheckReport {
         writeln!(
             f,
             "test   {}; {} queries, gallery of {}",
-            self.test.side, self.test.queries, self.test.gallery
+            self.test.subset, self.test.queries, self.test.gallery
         )?;
         if let Some(agreement) = self.published {
             writeln!(f, "{}", agreement.in_words())?;
@@ -52,7 +52,7 @@ impl CheckReport {
         };
         match self.errors {
             0 => format!("no errors{warnings}: ready for training"),
-            count => format!("{count} error(s){warnings}: mend the errors before training"),
+            count => format!("{count} error(s){warnings}: hint the errors before training"),
         }
     }
 }
@@ -79,7 +79,7 @@ fn list(
     }
 }
 
-impl Display for SideSummary {
+impl Display for SubsetSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} images of {} classes", self.images, self.classes)?;
         match self.images_per_class {
@@ -104,12 +104,12 @@ impl Agreement {
 impl Display for Stats {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         title(f, self.dataset, self.root.as_deref())?;
-        side(f, "train", &self.train)?;
-        side(f, "test", &self.test)
+        subset(f, "train", &self.train)?;
+        subset(f, "test", &self.test)
     }
 }
 
-fn side(f: &mut Formatter<'_>, name: &str, stats: &SideStats) -> fmt::Result {
+fn subset(f: &mut Formatter<'_>, name: &str, stats: &SubsetStats) -> fmt::Result {
     writeln!(
         f,
         "\n{name}: {} images of {} classes",

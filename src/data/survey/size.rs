@@ -16,15 +16,15 @@ const LARGEST_RATIO: u32 = 20;
 /// absurd, else a warning.
 pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<Problem> {
     let (shorter, longer) = (width.min(height), width.max(height));
-    let (severity, mend) = if longer > LONGEST_SIDE {
-        let mend = "shrink it to sides of at most 16384 pixels, or remove it";
-        (Severity::Error, mend)
+    let (severity, hint) = if longer > LONGEST_SIDE {
+        let hint = "shrink it to sides of at most 16384 pixels, or remove it";
+        (Severity::Error, hint)
     } else if shorter < SHORTEST_SIDE {
-        let mend = "a side under 16 is rarely a photograph's; see whether it is a placeholder";
-        (Severity::Warning, mend)
+        let hint = "a side under 16 is rarely a photograph's; see whether it is a placeholder";
+        (Severity::Warning, hint)
     } else if u64::from(longer) > u64::from(LARGEST_RATIO) * u64::from(shorter) {
-        let mend = "one side is over 20 times the other; see whether it is a photograph";
-        (Severity::Warning, mend)
+        let hint = "one side is over 20 times the other; see whether it is a photograph";
+        (Severity::Warning, hint)
     } else {
         return None;
     };
@@ -34,7 +34,7 @@ pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<P
             path: path.into(),
             width,
             height,
-            mend,
+            hint,
         })
     })
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use serde::Serialize;
 
-use super::{Contents, Survey, placed};
-use crate::data::datasets::listing::{Listing, Side};
+use super::{Contents, DatasetSurvey, entries_of};
+use crate::data::datasets::index::{DatasetIndex, Subset};
 use crate::data::{Split, check_image_file};
 use crate::progress::ProgressObserver;
 
@@ -29,14 +29,14 @@ pub struct Stats {
     /// Its root; none where images are drawn.
     pub root: Option<PathBuf>,
     /// The training split.
-    pub train: SideStats,
+    pub train: SubsetStats,
     /// The test split.
-    pub test: SideStats,
+    pub test: SubsetStats,
 }
 
 /// What a split consists of. Where there is nothing to measure, a spread is absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SideStats {
+pub struct SubsetStats {
     /// Number of images.
     pub images: usize,
     /// Number of classes.
@@ -88,12 +88,12 @@ struct Header {
     file: Option<(&'static str, u64)>,
 }
 
-impl Survey {
+impl DatasetSurvey {
     /// Counts images and classes and reads the header of every image.
     pub fn stats(&self, progress: &dyn ProgressObserver) -> Stats {
         let (train, test) =
             match &self.contents {
-                Contents::Files(listing) => self.of_files(listing, progress),
+                Contents::Files(index) => self.of_files(index, progress),
                 Contents::Memory(splits) => {
                     let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
                     let headers =
@@ -103,7 +103,7 @@ impl Survey {
                                 Some(index) => in_memory(&splits.test, index),
                             }
                         });
-                    sides(
+                    subsets(
                         headers,
                         splits.train.class_sizes(),
                         splits.test.class_sizes(),
@@ -120,20 +120,20 @@ impl Survey {
 
     fn of_files(
         &self,
-        listing: &Listing,
+        index: &DatasetIndex,
         progress: &dyn ProgressObserver,
-    ) -> (SideStats, SideStats) {
-        let paths: Vec<&Path> = placed(listing, Side::Train)
-            .chain(placed(listing, Side::Test))
-            .map(|placed| placed.image.path.as_path())
+    ) -> (SubsetStats, SubsetStats) {
+        let paths: Vec<&Path> = entries_of(index, Subset::Train)
+            .chain(entries_of(index, Subset::Test))
+            .map(|entries_of| entries_of.image.path.as_path())
             .collect();
         let headers =
             self.in_parallel(paths.len(), HEADERS, progress, |index| header(paths[index]));
-        let sizes = |side| {
-            let classes = listing.side(side).iter();
+        let sizes = |subset| {
+            let classes = index.subset(subset).iter();
             classes.map(|class| class.images.len()).collect()
         };
-        sides(headers, sizes(Side::Train), sizes(Side::Test))
+        subsets(headers, sizes(Subset::Train), sizes(Subset::Test))
     }
 }
 
@@ -164,19 +164,19 @@ fn header(path: &Path) -> Option<Header> {
 }
 
 /// Divides the headers of both splits, training first.
-fn sides(
+fn subsets(
     mut headers: Vec<Option<Header>>,
     train: Vec<usize>,
     test: Vec<usize>,
-) -> (SideStats, SideStats) {
+) -> (SubsetStats, SubsetStats) {
     let test_headers = headers.split_off(train.iter().sum());
     (
-        SideStats::of(&headers, &train),
-        SideStats::of(&test_headers, &test),
+        SubsetStats::of(&headers, &train),
+        SubsetStats::of(&test_headers, &test),
     )
 }
 
-impl SideStats {
+impl SubsetStats {
     fn of(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
         let class_sizes: Vec<u64> = class_sizes.iter().map(|&size| size as u64).collect();
         let readable = || headers.iter().flatten();

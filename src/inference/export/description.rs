@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use serde_json::{Value, json};
 
 use super::{ExportHeader, TorchTensor};
-use crate::data::config::TestView;
+use crate::data::config::EvalResize;
 use crate::model::Embedder;
 use crate::model::config::{Backbone, Descriptor, ModelConfig, Pooling};
 
@@ -37,8 +37,8 @@ pub(super) fn describe<B: Backend>(
         "preprocessing": {
             "image_size": header.preprocessing.image_size,
             "resize": header.preprocessing.resize,
-            "test_view": header.preprocessing.test_view,
-            "reduced_decoding": header.preprocessing.reduced_decoding,
+            "eval_resize": header.preprocessing.eval_resize,
+            "jpeg_dct_scaling": header.preprocessing.jpeg_dct_scaling,
             "mean": decimal(header.preprocessing.mean),
             "std": decimal(header.preprocessing.std),
             "rescale": input.map(|[factor, offset]| {
@@ -66,17 +66,17 @@ fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
                       channels, 16 bit are scaled to 8, what is transparent is laid over white; \
                       colour profiles are not applied."
         .to_string();
-    if p.reduced_decoding {
+    if p.jpeg_dct_scaling {
         decode += " loop-dml decodes a JPEG with at least six times the pixels that are needed in \
                    each direction at a half, a quarter or an eighth of its size; in the mean that \
                    is up to two levels different.";
     }
-    let resize = match p.test_view {
-        TestView::Straight => format!(
+    let resize = match p.eval_resize {
+        EvalResize::Direct => format!(
             "Resize straight to {side} x {side} pixels, aspect not kept, bilinear with antialiasing \
              (PIL's is the same to one level of 255)."
         ),
-        TestView::CenterCrop => format!(
+        EvalResize::CenterCrop => format!(
             "Resize until the shorter side has {} pixels, the longer one rounded down, bilinear with \
              antialiasing (PIL's is the same to one level of 255); cut out the middle {side} x \
              {side}, whose left upper corner is at ((width - {side}) / 2, (height - {side}) / 2), \

@@ -48,7 +48,7 @@ fn tree(above: &str, devkit: &str, nested: bool) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
+fn read(tree: &Tree) -> Result<DatasetIndex, DataError> {
     list(&PublishedConfig {
         root: tree.root().into(),
     })
@@ -63,29 +63,29 @@ fn two_folders_are_divided_by_class_over_all_images() {
         ("", "", false),
     ] {
         let tree = tree(above, devkit, nested);
-        let listing = read(&tree).unwrap();
-        assert_eq!(faults(&listing, tree.root()), [""; 0]);
+        let index = read(&tree).unwrap();
+        assert_eq!(faults(&index, tree.root()), [""; 0]);
         assert_eq!(
-            contents(&listing.train),
+            contents(&index.train),
             [
                 ("Car 1", vec!["cars_train/00001.jpg", "cars_test/00002.jpg"]),
                 ("Car 98", vec!["cars_train/00003.jpg"])
             ]
         );
         assert_eq!(
-            contents(&listing.test),
+            contents(&index.test),
             [
                 ("Car 99", vec!["cars_train/00002.jpg"]),
                 ("Car 196", vec!["cars_test/00001.jpg"])
             ]
         );
         assert!(
-            listing.train[0]
+            index.train[0]
                 .images
                 .iter()
                 .all(|image| image.path.is_file())
         );
-        assert_eq!(listing.published, Some(CARS196_TWO_FOLDERS));
+        assert_eq!(index.published, Some(CARS196_TWO_FOLDERS));
     }
 }
 

@@ -1,6 +1,6 @@
 use super::super::test_tree::{Tree, contents, faults};
 use super::*;
-use crate::data::datasets::listing::Side;
+use crate::data::datasets::index::Subset;
 
 const FOUR: [&str; 8] = [
     "b/1.png", "b/0.JPG", "a/0.png", "a/1.jpeg", "d/1.PNG", "d/0.png", "c/0.jpg", "c/1.jpg",
@@ -29,7 +29,7 @@ fn config(tree: &Tree) -> FolderConfig {
     }
 }
 
-fn read(tree: &Tree) -> Listing {
+fn read(tree: &Tree) -> DatasetIndex {
     list(&config(tree)).unwrap()
 }
 
@@ -41,9 +41,9 @@ fn faults_of(tree: &Tree) -> Vec<String> {
     faults(&read(tree), tree.root())
 }
 
-fn names(listing: &Listing, side: Side) -> String {
-    listing
-        .side(side)
+fn names(index: &DatasetIndex, subset: Subset) -> String {
+    index
+        .subset(subset)
         .iter()
         .map(|class| class.name.as_str())
         .collect()
@@ -52,23 +52,23 @@ fn names(listing: &Listing, side: Side) -> String {
 #[test]
 fn first_half_of_the_sorted_classes_trains_and_the_rest_tests() {
     let tree = tree(&FOUR);
-    let listing = read(&tree);
+    let index = read(&tree);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("a", vec!["a/0.png", "a/1.jpeg"]),
             ("b", vec!["b/0.JPG", "b/1.png"])
         ]
     );
     assert_eq!(
-        contents(&listing.test),
+        contents(&index.test),
         [
             ("c", vec!["c/0.jpg", "c/1.jpg"]),
             ("d", vec!["d/0.png", "d/1.PNG"])
         ]
     );
-    assert_eq!(listing.test[0].images[0].path, tree.root().join("c/0.jpg"));
-    assert_eq!(listing.faults, []);
+    assert_eq!(index.test[0].images[0].path, tree.root().join("c/0.jpg"));
+    assert_eq!(index.faults, []);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn share_and_seed_divide_the_classes() {
             split_seed,
             ..config(&tree)
         };
-        names(&list(&keys).unwrap(), Side::Train)
+        names(&list(&keys).unwrap(), Subset::Train)
     };
     assert_eq!(with(0.75, None), "abcdef");
     let drawn = with(0.5, Some(4));
@@ -97,9 +97,9 @@ fn share_and_seed_divide_the_classes() {
 fn train_and_test_folders_are_the_splits() {
     let mut names_of_five = SPLIT.to_vec();
     names_of_five.extend(["train/z/0.png", "train/z/1.png"]);
-    let listing = read(&tree(&names_of_five));
-    assert_eq!(names(&listing, Side::Train), "xyz");
-    assert_eq!(listing.test[0].images[0].name, "test/a/0.png");
+    let index = read(&tree(&names_of_five));
+    assert_eq!(names(&index, Subset::Train), "xyz");
+    assert_eq!(index.test[0].images[0].name, "test/a/0.png");
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn hidden_files_and_files_that_are_no_images_are_passed_over() {
         "README",
         ".git/x.png",
     ]);
-    let listing = read(&tree);
-    assert_eq!(listing.faults, []);
-    assert_eq!(listing.train[0].images.len(), 2);
+    let index = read(&tree);
+    assert_eq!(index.faults, []);
+    assert_eq!(index.train[0].images.len(), 2);
 }
 
 #[test]

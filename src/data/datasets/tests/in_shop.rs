@@ -23,7 +23,7 @@ fn tree(list: &str, images: &str) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
+fn read(tree: &Tree) -> Result<DatasetIndex, DataError> {
     list(&PublishedConfig {
         root: tree.root().into(),
     })
@@ -38,17 +38,17 @@ fn list_and_images_are_found_where_archives_put_them() {
         ("In-shop Clothes/Eval/", "In-shop Clothes/Img/"),
     ] {
         let tree = tree(list, images);
-        let listing = read(&tree).unwrap();
-        assert_eq!(faults(&listing, tree.root()), [""; 0], "{list} {images}");
+        let index = read(&tree).unwrap();
+        assert_eq!(faults(&index, tree.root()), [""; 0], "{list} {images}");
         assert_eq!(
-            contents(&listing.train),
+            contents(&index.train),
             [("id_00000002", IMAGES[..2].to_vec())]
         );
         assert_eq!(
-            contents(&listing.test),
+            contents(&index.test),
             [("id_00000001", IMAGES[2..].to_vec())]
         );
-        let roles: Vec<Role> = listing.test[0]
+        let roles: Vec<Role> = index.test[0]
             .images
             .iter()
             .map(|image| image.role)

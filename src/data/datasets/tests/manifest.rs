@@ -12,7 +12,7 @@ fn tree(csv: &str) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
+fn read(tree: &Tree) -> Result<DatasetIndex, DataError> {
     list(&ManifestConfig {
         root: tree.root().into(),
         ..ManifestConfig::default()
@@ -36,14 +36,14 @@ fn quotes_marks_carriage_returns_empty_lines_and_other_columns_are_understood() 
         "\u{feff}weight, Label ,path,split\r\n1,\"a, or A\",\"a 0.jpg\",train\r\n\r\n,\"a, or A\",a1.jpg,\
          train\r\n,b,b0.jpg,test\r\n,b,b1.jpg,TEST",
     );
-    let listing = read(&tree).unwrap();
-    assert_eq!(faults(&listing, tree.root()), [""; 0]);
+    let index = read(&tree).unwrap();
+    assert_eq!(faults(&index, tree.root()), [""; 0]);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [("a, or A", vec!["a 0.jpg", "a1.jpg"])]
     );
-    assert_eq!(contents(&listing.test), [("b", vec!["b0.jpg", "b1.jpg"])]);
-    let line = listing.test[0].images[1].line.as_ref().unwrap();
+    assert_eq!(contents(&index.test), [("b", vec!["b0.jpg", "b1.jpg"])]);
+    let line = index.test[0].images[1].line.as_ref().unwrap();
     assert_eq!(line.number, 6);
 }
 
@@ -52,15 +52,15 @@ fn classes_are_divided_where_no_column_splits_them() {
     let tree = tree(
         "path,label\nd0.jpg,d\nd1.jpg,d\na 0.jpg,a\na1.jpg,a\nb0.jpg,b\nb1.jpg,b\nc0.jpg,c\nc1.png,c\n",
     );
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("a", vec!["a 0.jpg", "a1.jpg"]),
             ("b", vec!["b0.jpg", "b1.jpg"])
         ]
     );
-    assert_eq!(listing.test[1].name, "d");
+    assert_eq!(index.test[1].name, "d");
     let error = read(&self::tree("path,label\na 0.jpg,a\n"))
         .unwrap_err()
         .to_string();
@@ -76,9 +76,9 @@ fn queries_and_gallery_are_read_for_test_images_alone() {
         "path,label,split,query,gallery\na 0.jpg,a,train,,\na1.jpg,a,train,x,\nb0.jpg,b,test,yes,0\n\
          b1.jpg,b,test,,1\nc0.jpg,c,test,true,TRUE\nc1.png,c,test,no,false\nd0.jpg,d,test,maybe,1\n",
     );
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     let roles = |class: usize| -> Vec<Role> {
-        listing.test[class]
+        index.test[class]
             .images
             .iter()
             .map(|image| image.role)
@@ -86,7 +86,7 @@ fn queries_and_gallery_are_read_for_test_images_alone() {
     };
     assert_eq!(roles(0), [Role::Query, Role::Gallery]);
     assert_eq!(roles(1), [Role::Both]);
-    let found = faults(&listing, tree.root());
+    let found = faults(&index, tree.root());
     assert!(
         found[0].starts_with("manifest.csv, line 7: the test image is neither"),
         "{found:?}"
@@ -170,10 +170,10 @@ fn images_may_lie_elsewhere_or_have_whole_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let listing = list(&keys).unwrap();
-    assert_eq!(listing.faults, []);
+    let index = list(&keys).unwrap();
+    assert_eq!(index.faults, []);
     assert_eq!(
-        listing.train[0].images[1].path,
+        index.train[0].images[1].path,
         elsewhere.root().join("a1.jpg")
     );
     let keys = ManifestConfig {

@@ -14,7 +14,7 @@ const STEP: usize = 5;
 fn read(bytes: &[u8]) -> Result<MatFile, DataError> {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
-    MatFile::read(file.path(), "mend")
+    MatFile::read(file.path(), "hint")
 }
 
 fn rows(bytes: &[u8]) -> Vec<(Option<usize>, Option<String>)> {

@@ -24,7 +24,7 @@ use super::*;
 const CARS: &[u8] = include_bytes!("../../../../assets/fixtures/published/cars_annos.mat.gz");
 const BIRDS: &[u8] = include_bytes!("../../../../assets/fixtures/published/cub200.txt.gz");
 const PRODUCTS: &[u8] = include_bytes!("../../../../assets/fixtures/published/sop.txt.gz");
-/// Most time that listing the largest benchmark may take in an unoptimised build on a busy machine.
+/// Most time that index the largest benchmark may take in an unoptimised build on a busy machine.
 const LISTING_TIME: Duration = Duration::from_secs(20);
 
 fn unpacked(bytes: &[u8]) -> Vec<u8> {
@@ -92,21 +92,21 @@ fn tiny_jpeg() -> Vec<u8> {
     bytes.into_inner()
 }
 
-type List = fn(&PublishedConfig) -> Result<Listing, DataError>;
+type List = fn(&PublishedConfig) -> Result<DatasetIndex, DataError>;
 
 /// The tree is read to the published split, and to it no more once `renamed` has another name.
 fn assert_published(tree: &Tree, list: List, renamed: &str, line: &str) {
     let since = Instant::now();
-    let listing = list(&tree.config()).unwrap();
+    let index = list(&tree.config()).unwrap();
     assert!(since.elapsed() < LISTING_TIME, "{:?}", since.elapsed());
-    assert_eq!(faults(&listing, tree.root()), [""; 0]);
-    assert_eq!(compare(&listing), []);
+    assert_eq!(faults(&index, tree.root()), [""; 0]);
+    assert_eq!(compare(&index), []);
 
     let path = tree.root().join(renamed);
     let other = path.with_file_name("renamed.jpg");
     fs::rename(&path, &other).unwrap();
-    let listing = list(&tree.config()).unwrap();
-    let found = faults(&listing, tree.root());
+    let index = list(&tree.config()).unwrap();
+    let found = faults(&index, tree.root());
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with(line), "{found:?}");
     assert!(
@@ -114,7 +114,7 @@ fn assert_published(tree: &Tree, list: List, renamed: &str, line: &str) {
         "{found:?}"
     );
     assert!(found[1].contains("renamed.jpg is in no list"), "{found:?}");
-    assert_eq!(compare(&listing).len(), 1);
+    assert_eq!(compare(&index).len(), 1);
 
     fs::remove_file(other).unwrap();
     assert_eq!(
@@ -203,15 +203,15 @@ fn a_label_exchanged_between_two_images_is_not_the_published_split() {
 /// `Ebay_train.txt` and `Ebay_test.txt`, and the names of all images.
 fn products() -> ([String; 2], Vec<String>) {
     let mut lists = ["image_id class_id super_class_id path\n"; 2].map(String::from);
-    let (mut names, mut side, mut folder) = (Vec::new(), 0, String::new());
+    let (mut names, mut subset, mut folder) = (Vec::new(), 0, String::new());
     let (mut class, mut super_class, mut item) = (0, 0, 0);
     for line in text(PRODUCTS).lines() {
         if let Some((name, kind)) = line.split_once(' ')
             && ["train", "test"].contains(&name)
         {
             let now = usize::from(name == "test");
-            super_class = if now == side { super_class + 1 } else { 1 };
-            (side, item, folder) = (now, 0, format!("{kind}_final"));
+            super_class = if now == subset { super_class + 1 } else { 1 };
+            (subset, item, folder) = (now, 0, format!("{kind}_final"));
             continue;
         }
         let numbers: Vec<usize> = line.split(' ').map(|n| n.parse().unwrap()).collect();
@@ -219,7 +219,7 @@ fn products() -> ([String; 2], Vec<String>) {
         for view in (0..numbers[1]).filter(|view| !numbers[2..].contains(view)) {
             let name = format!("{folder}/{item}_{view}.JPG");
             let id = names.len() + 1;
-            writeln!(lists[side], "{id} {class} {super_class} {name}").unwrap();
+            writeln!(lists[subset], "{id} {class} {super_class} {name}").unwrap();
             names.push(name);
         }
     }

@@ -25,7 +25,7 @@ fn tree() -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
+fn read(tree: &Tree) -> Result<DatasetIndex, DataError> {
     list(&PublishedConfig {
         root: tree.root().into(),
     })
@@ -39,21 +39,17 @@ fn found(tree: &Tree) -> Vec<String> {
 #[test]
 fn classes_come_by_their_numbers() {
     let tree = tree();
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     assert_eq!(found(&tree), [""; 0]);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("1", vec!["bicycle_final/11_0.JPG"]),
             ("2", vec!["bicycle_final/12_0.JPG"]),
             ("11318", vec!["sofa_final/13_0.JPG"])
         ]
     );
-    let names: Vec<&str> = listing
-        .test
-        .iter()
-        .map(|class| class.name.as_str())
-        .collect();
+    let names: Vec<&str> = index.test.iter().map(|class| class.name.as_str()).collect();
     assert_eq!(names, ["11319", "22634"]);
 }
 

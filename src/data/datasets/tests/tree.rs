@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::listing::{ListedClass, Listing};
+use super::index::{ClassEntries, DatasetIndex};
 use crate::data::DataError;
 
 /// A temporary folder with files in it.
@@ -43,9 +43,9 @@ impl Tree {
     }
 }
 
-/// The messages of a listing's faults, without the folder `root`.
-pub(super) fn faults(listing: &Listing, root: &Path) -> Vec<String> {
-    let messages = listing.faults.iter().map(|fault| message(fault, root));
+/// The messages of a index's faults, without the folder `root`.
+pub(super) fn faults(index: &DatasetIndex, root: &Path) -> Vec<String> {
+    let messages = index.faults.iter().map(|fault| message(fault, root));
     messages.collect()
 }
 
@@ -57,9 +57,9 @@ pub(super) fn message(error: &DataError, root: &Path) -> String {
 }
 
 /// The names of classes, each with the names of its images.
-pub(super) fn contents(classes: &[ListedClass]) -> Vec<(&str, Vec<&str>)> {
+pub(super) fn contents(classes: &[ClassEntries]) -> Vec<(&str, Vec<&str>)> {
     let names = |class| {
-        let class: &ListedClass = class;
+        let class: &ClassEntries = class;
         class
             .images
             .iter()

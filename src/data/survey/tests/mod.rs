@@ -12,22 +12,22 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::data::config::{DatasetConfig, PublishedConfig};
-use crate::data::datasets::listing::Line;
+use crate::data::datasets::index::Line;
 use crate::evaluation::Role;
 use crate::progress::NoProgress;
 
 /// A dataset in a temporary folder that is listed in `list.txt`, one image a line.
 struct Tree {
     folder: TempDir,
-    listing: Listing,
+    index: DatasetIndex,
     lines: usize,
 }
 
 impl Tree {
-    /// Two classes for each side, two images each, no two alike.
+    /// Two classes for each subset, two images each, no two alike.
     fn sound() -> Self {
         let folder = TempDir::new().unwrap();
-        let listing = Listing {
+        let index = DatasetIndex {
             train: Vec::new(),
             test: Vec::new(),
             faults: Vec::new(),
@@ -35,36 +35,36 @@ impl Tree {
         };
         let mut tree = Self {
             folder,
-            listing,
+            index,
             lines: 0,
         };
-        for (side, class) in [
-            (Side::Train, "a"),
-            (Side::Train, "b"),
-            (Side::Test, "c"),
-            (Side::Test, "d"),
+        for (subset, class) in [
+            (Subset::Train, "a"),
+            (Subset::Train, "b"),
+            (Subset::Test, "c"),
+            (Subset::Test, "d"),
         ] {
             for number in 0..2 {
                 let shade = (16 * tree.lines) as u8;
-                tree.add(side, class, &png(40, 30 + number, shade));
+                tree.add(subset, class, &png(40, 30 + number, shade));
             }
         }
         tree
     }
 
     /// Lists a file of these bytes as the next image of a class and returns its path.
-    fn add(&mut self, side: Side, class: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.list(side, class, Role::Both);
+    fn add(&mut self, subset: Subset, class: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.list(subset, class, Role::Both);
         fs::write(&path, bytes).unwrap();
         path
     }
 
     /// Lists an image without making it.
-    fn list(&mut self, side: Side, class: &str, role: Role) -> PathBuf {
+    fn list(&mut self, subset: Subset, class: &str, role: Role) -> PathBuf {
         self.lines += 1;
         let name = format!("{}.png", self.lines);
         let path = self.folder.path().join(&name);
-        let image = ListedImage {
+        let image = Entry {
             name,
             path: path.clone(),
             line: Some(Line {
@@ -73,13 +73,13 @@ impl Tree {
             }),
             role,
         };
-        let classes = match side {
-            Side::Train => &mut self.listing.train,
-            Side::Test => &mut self.listing.test,
+        let classes = match subset {
+            Subset::Train => &mut self.index.train,
+            Subset::Test => &mut self.index.test,
         };
         match classes.iter_mut().find(|known| known.name == class) {
             Some(known) => known.images.push(image),
-            None => classes.push(ListedClass {
+            None => classes.push(ClassEntries {
                 name: class.into(),
                 images: vec![image],
             }),
@@ -87,17 +87,17 @@ impl Tree {
         path
     }
 
-    fn survey(self) -> (TempDir, Survey) {
+    fn survey(self) -> (TempDir, DatasetSurvey) {
         self.survey_as(DatasetConfig::Cub200(PublishedConfig::default()))
     }
 
-    fn survey_as(self, source: DatasetConfig) -> (TempDir, Survey) {
+    fn survey_as(self, source: DatasetConfig) -> (TempDir, DatasetSurvey) {
         let config = DataConfig {
             source,
             ..DataConfig::default()
         };
-        let contents = Contents::Files(self.listing);
-        (self.folder, Survey { config, contents })
+        let contents = Contents::Files(self.index);
+        (self.folder, DatasetSurvey { config, contents })
     }
 
     fn check(self) -> CheckReport {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::data::config::{FolderConfig, SingleImageClasses};
-use crate::data::datasets::published::{Published, PublishedSide};
+use crate::data::datasets::published::{Published, PublishedSubset};
 use crate::progress::NoProgress;
 use crate::progress::{Progress, ProgressObserver};
 
@@ -47,7 +47,7 @@ fn a_sound_dataset_has_no_problems() {
 #[test]
 fn a_missing_image_is_located() {
     let mut tree = Tree::sound();
-    let path = tree.list(Side::Train, "a", Role::Both);
+    let path = tree.list(Subset::Train, "a", Role::Both);
     let list = tree.folder.path().join("list.txt");
     let problem = tree.problem();
     assert_eq!(
@@ -73,11 +73,11 @@ fn a_missing_image_is_located() {
 #[test]
 fn what_the_reader_has_reported_is_reported_once() {
     let mut tree = Tree::sound();
-    let path = tree.list(Side::Test, "c", Role::Both);
-    let image = tree.listing.test[0].images.last().unwrap();
+    let path = tree.list(Subset::Test, "c", Role::Both);
+    let image = tree.index.test[0].images.last().unwrap();
     let fault = image.locate(DataError::ImageMissing { path });
-    tree.listing.faults.push(fault);
-    tree.listing.faults.push(DataError::Unlisted {
+    tree.index.faults.push(fault);
+    tree.index.faults.push(DataError::Unlisted {
         path: "stray.png".into(),
     });
     let report = tree.check();
@@ -101,7 +101,7 @@ fn files_that_cannot_be_decoded_are_told_apart() {
         (b"<html>not found</html>", "unsupported"),
     ] {
         let mut tree = Tree::sound();
-        tree.add(Side::Test, "d", bytes);
+        tree.add(Subset::Test, "d", bytes);
         let problem = tree.problem();
         assert_eq!((problem.severity, problem.kind()), (Severity::Error, kind));
     }
@@ -111,7 +111,7 @@ fn files_that_cannot_be_decoded_are_told_apart() {
 fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
     for bytes in [png_stating(60_000, 60_000), png(16_400, 17, 3)] {
         let mut tree = Tree::sound();
-        tree.add(Side::Train, "b", &bytes);
+        tree.add(Subset::Train, "b", &bytes);
         let problem = tree.problem();
         assert_eq!(
             (problem.severity, problem.kind()),
@@ -124,7 +124,7 @@ fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
 fn tiny_and_narrow_images_are_warnings() {
     for (width, height) in [(12, 12), (16, 330)] {
         let mut tree = Tree::sound();
-        tree.add(Side::Train, "b", &png(width, height, 255));
+        tree.add(Subset::Train, "b", &png(width, height, 255));
         let problem = tree.problem();
         assert_eq!(
             (problem.severity, problem.kind()),
@@ -142,16 +142,16 @@ fn tiny_and_narrow_images_are_warnings() {
 fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
     let copied = png(50, 50, 1);
     let mut tree = Tree::sound();
-    tree.add(Side::Train, "b", &copied);
-    tree.add(Side::Test, "d", &copied);
-    let side = PublishedSide {
+    tree.add(Subset::Train, "b", &copied);
+    tree.add(Subset::Test, "d", &copied);
+    let subset = PublishedSubset {
         images: 5,
         classes: 2,
         digest: None,
     };
-    tree.listing.published = Some(Published {
-        train: side,
-        test: side,
+    tree.index.published = Some(Published {
+        train: subset,
+        test: subset,
     });
     let problem = tree.problem();
     assert_eq!(problem.kind(), "duplicate");
@@ -161,23 +161,23 @@ fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
 #[test]
 fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
     let copied = png(50, 50, 1);
-    let expected = |original, copy: (Side, &str)| {
+    let expected = |original, copy: (Subset, &str)| {
         let mut tree = Tree::sound();
-        let (side, class) = original;
-        tree.add(side, class, &copied);
+        let (subset, class) = original;
+        tree.add(subset, class, &copied);
         tree.add(copy.0, copy.1, &copied);
         let problem = tree.problem();
         assert_eq!(problem.kind(), "duplicate");
         assert_eq!(problem.line().unwrap().1, 10);
         (problem.severity, problem.error.to_string())
     };
-    let (severity, message) = expected((Side::Train, "a"), (Side::Train, "a"));
+    let (severity, message) = expected((Subset::Train, "a"), (Subset::Train, "a"));
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("of the same class"), "{message}");
-    let (severity, message) = expected((Side::Test, "c"), (Side::Test, "d"));
+    let (severity, message) = expected((Subset::Test, "c"), (Subset::Test, "d"));
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("labels must be wrong"), "{message}");
-    let (severity, message) = expected((Side::Train, "b"), (Side::Test, "d"));
+    let (severity, message) = expected((Subset::Train, "b"), (Subset::Test, "d"));
     assert_eq!(severity, Severity::Error);
     assert!(message.contains("was trained on"), "{message}");
     assert!(
@@ -190,7 +190,7 @@ fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
 fn every_copy_is_reported_and_the_first_is_not() {
     let mut tree = Tree::sound();
     for class in ["a", "a", "b", "a", "b"] {
-        tree.add(Side::Train, class, &png(50, 50, 1));
+        tree.add(Subset::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
     let problems = survey.check(&NoProgress).problems;
@@ -206,7 +206,7 @@ fn every_copy_is_reported_and_the_first_is_not() {
 fn a_class_of_both_splits_is_an_error() {
     let mut tree = Tree::sound();
     for shade in [200, 201] {
-        tree.add(Side::Test, "a", &png(30, 30, shade));
+        tree.add(Subset::Test, "a", &png(30, 30, shade));
     }
     let problem = tree.problem();
     assert_eq!(
@@ -221,24 +221,24 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let refused = Some(("error", "too-few-images"));
     let kept = Some(("warning", "single-image-class"));
-    for (policy, side, role, expected) in [
-        (Refuse, Side::Train, Role::Both, refused),
-        (Refuse, Side::Test, Role::Both, refused),
-        (Repeat, Side::Train, Role::Both, kept),
-        (Drop, Side::Train, Role::Both, kept),
-        (Repeat, Side::Test, Role::Both, kept),
-        (Gallery, Side::Test, Role::Both, kept),
-        (Gallery, Side::Test, Role::Gallery, None),
-        (Refuse, Side::Test, Role::Gallery, None),
+    for (policy, subset, role, expected) in [
+        (Refuse, Subset::Train, Role::Both, refused),
+        (Refuse, Subset::Test, Role::Both, refused),
+        (Repeat, Subset::Train, Role::Both, kept),
+        (Drop, Subset::Train, Role::Both, kept),
+        (Repeat, Subset::Test, Role::Both, kept),
+        (Gallery, Subset::Test, Role::Both, kept),
+        (Gallery, Subset::Test, Role::Gallery, None),
+        (Refuse, Subset::Test, Role::Gallery, None),
         (
             Refuse,
-            Side::Test,
+            Subset::Test,
             Role::Query,
             Some(("warning", "query-without-gallery")),
         ),
     ] {
         let mut tree = Tree::sound();
-        fs::write(tree.list(side, "lonely", role), png(30, 30, 99)).unwrap();
+        fs::write(tree.list(subset, "lonely", role), png(30, 30, 99)).unwrap();
         let folder = FolderConfig {
             single_image_classes: policy,
             ..FolderConfig::default()
@@ -246,14 +246,14 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
         let problems = survey.check(&NoProgress).problems;
         let expected: Vec<_> = expected.into_iter().collect();
-        assert_eq!(names(&problems), expected, "{policy:?} {side:?} {role:?}");
+        assert_eq!(names(&problems), expected, "{policy:?} {subset:?} {role:?}");
     }
 }
 
 #[test]
 fn too_few_classes_are_an_error() {
     let mut tree = Tree::sound();
-    tree.listing.test.pop();
+    tree.index.test.pop();
     assert_eq!(tree.problem().kind(), "too-few-classes");
 }
 
@@ -261,11 +261,11 @@ fn too_few_classes_are_an_error() {
 fn queries_without_gallery_are_warnings_until_none_is_left() {
     let mut tree = Tree::sound();
     for shade in [150, 151] {
-        let path = tree.list(Side::Test, "e", Role::Query);
+        let path = tree.list(Subset::Test, "e", Role::Query);
         fs::write(path, png(30, 30, shade)).unwrap();
     }
     let set_roles = |tree: &mut Tree, role| {
-        let classes = tree.listing.test.iter_mut();
+        let classes = tree.index.test.iter_mut();
         classes
             .flat_map(|class| &mut class.images)
             .for_each(|image| image.role = role);
@@ -284,27 +284,30 @@ fn queries_without_gallery_are_warnings_until_none_is_left() {
 
 #[test]
 fn a_published_split_of_other_counts_is_an_error() {
-    let side = PublishedSide {
+    let subset = PublishedSubset {
         images: 4,
         classes: 2,
         digest: None,
     };
     let mut tree = Tree::sound();
-    tree.listing.published = Some(Published {
-        train: side,
-        test: side,
+    tree.index.published = Some(Published {
+        train: subset,
+        test: subset,
     });
     let report = tree.check();
     assert_eq!(report.published, Some(Agreement::Counts));
     assert_eq!(report.problems, []);
 
     let mut tree = Tree::sound();
-    let train = PublishedSide {
+    let train = PublishedSubset {
         classes: 100,
         images: 5864,
         digest: None,
     };
-    tree.listing.published = Some(Published { train, test: side });
+    tree.index.published = Some(Published {
+        train,
+        test: subset,
+    });
     let report = tree.check();
     assert_eq!(report.published, Some(Agreement::Differs));
     assert_eq!(names(&report.problems)[0], ("error", "not-published"));
@@ -318,7 +321,7 @@ fn a_published_split_of_other_counts_is_an_error() {
 fn text_names_twenty_of_a_kind_and_json_all() {
     let mut tree = Tree::sound();
     for _ in 0..25 {
-        tree.list(Side::Train, "a", Role::Both);
+        tree.list(Subset::Train, "a", Role::Both);
     }
     let report = tree.check();
     let text = report.to_string();

@@ -11,8 +11,8 @@ use crate::progress::NoProgress;
 #[test]
 fn stats_come_from_headers() {
     let mut tree = Tree::sound();
-    tree.add(Side::Train, "a", &png_stating(640, 480));
-    tree.add(Side::Train, "a", b"no image");
+    tree.add(Subset::Train, "a", &png_stating(640, 480));
+    tree.add(Subset::Train, "a", b"no image");
     let bytes: u64 = (1..=4)
         .chain([9])
         .map(|n| tree.folder.path().join(format!("{n}.png")))
@@ -41,9 +41,9 @@ const LAYOUT: SheetLayout = SheetLayout {
 #[test]
 fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
     let mut tree = Tree::sound();
-    tree.listing.test.clear();
-    tree.listing.train.truncate(1);
-    let broken = tree.add(Side::Train, "a", b"no image");
+    tree.index.test.clear();
+    tree.index.train.truncate(1);
+    let broken = tree.add(Subset::Train, "a", b"no image");
     let (_folder, survey) = tree.survey();
     let sheet = survey.contact_sheet(LAYOUT);
     assert_eq!(sheet.picture.dimensions(), (4 * 114 + 2, 114 + 2));
@@ -69,7 +69,7 @@ fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
         } else {
             assert_eq!(first, [255; 3], "a wide image has white above");
             assert_eq!(middle[1..], [90, 200]);
-            assert_eq!(pixel(column, 1, 56), middle, "and reaches the sides");
+            assert_eq!(pixel(column, 1, 56), middle, "and reaches the subsets");
         }
     }
     assert_eq!(pixel(3, 56, 56), [255; 3], "there is no fourth image");
@@ -82,7 +82,7 @@ fn a_seed_draws_the_same_classes_again_and_another_seed_others() {
     let mut tree = Tree::sound();
     for number in 0..20 {
         for shade in [100, 101] {
-            tree.add(Side::Test, &format!("more-{number}"), &png(20, 20, shade));
+            tree.add(Subset::Test, &format!("more-{number}"), &png(20, 20, shade));
         }
     }
     let (_folder, survey) = tree.survey();
@@ -132,7 +132,7 @@ fn images_in_memory_are_counted_and_drawn() {
         let classes = ["x", "y"].map(String::from).to_vec();
         Split::new(name, classes, vec![0, 1, 0, 1, 1], Arc::new(Squares))
     };
-    let survey = Survey {
+    let survey = DatasetSurvey {
         config: DataConfig::default(),
         contents: Contents::Memory(Splits {
             train: split("train"),
@@ -142,7 +142,7 @@ fn images_in_memory_are_counted_and_drawn() {
     };
     let report = survey.check(&NoProgress);
     assert!(report.in_memory && report.problems.is_empty());
-    assert_eq!(report.test.side.images_per_class, Some([2, 3]));
+    assert_eq!(report.test.subset.images_per_class, Some([2, 3]));
     assert_eq!((report.test.queries, report.test.gallery), (5, 5));
     let stats = survey.stats(&NoProgress);
     assert_eq!(stats.test.width.unwrap().median, 28.0);

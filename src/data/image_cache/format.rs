@@ -1,4 +1,4 @@
-//! The file: a header, an index with size and checksum of each base, and the pixels, all little-endian.
+//! The file: a header, an index with size and checksum of each resize, and the pixels, all little-endian.
 //!
 //! ```text
 //! magic 8 · key 64 · number of entries u64 · checksum of the index u32 · entries of the index · pixels
@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::Packing;
+use super::CacheSpec;
 use crate::cancellation::CancellationToken;
 use crate::data::parallel::in_parallel_until;
 use crate::data::{DataError, Split};
@@ -51,7 +51,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// A base in the file.
+/// A resize in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) width: u32,
@@ -135,13 +135,13 @@ pub(super) fn header(key: &str, entries: usize, index: &[u8]) -> Vec<u8> {
 }
 
 /// The hash of all that the contents depend on, in hexadecimal.
-pub(super) fn key(split: &Split, packing: &Packing) -> Result<String, DataError> {
+pub(super) fn key(split: &Split, spec: &CacheSpec) -> Result<String, DataError> {
     let mut hash = Sha256::new();
-    let settings = (PIXELS_VERSION, packing.bases, packing.needed);
+    let settings = (PIXELS_VERSION, spec.resizes, spec.min_side);
     hash.update(format!("{settings:?}\n"));
     let stamps = in_parallel_until(
-        packing.cancellation,
-        packing.workers,
+        spec.cancellation,
+        spec.workers,
         split.labels().len(),
         |image| stamp(split, image),
     )?;

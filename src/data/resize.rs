@@ -1,5 +1,5 @@
 //! What an image is brought to before anything random is done with it, so that the work of decoding
-//! and resizing can be kept: a transform says which bases it needs of an image, and a cache holds
+//! and resizing can be kept: a transform says which resizes it needs of an image, and a cache holds
 //! just these.
 
 use std::borrow::Cow;
@@ -13,23 +13,23 @@ const CHANNELS: usize = 3;
 
 /// What an image is brought to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Base {
+pub(crate) enum ResizeSpec {
     /// Resized straight to a square of this side, aspect not kept.
     Square(u32),
     /// Resized so that the shorter side is this long, aspect kept.
     ShorterSide(u32),
 }
 
-impl Base {
+impl ResizeSpec {
     /// The pixels that the shorter side of the original should have, so that nothing is enlarged.
-    pub(super) fn needed(self) -> u32 {
+    pub(super) fn min_side(self) -> u32 {
         match self {
             Self::Square(side) | Self::ShorterSide(side) => side,
         }
     }
 
     /// Brings an image to it.
-    pub(super) fn of(self, image: &RgbImage) -> Pixels<'static> {
+    pub(super) fn apply(self, image: &RgbImage) -> Pixels<'static> {
         let (width, height) = self.size(image.dimensions());
         let bytes = resize(image, None, (width, height));
         Pixels {
@@ -144,12 +144,12 @@ mod tests {
 
     #[test]
     fn the_shorter_side_is_as_asked_and_the_aspect_is_kept() {
-        let base = Base::ShorterSide(20);
-        assert_eq!(base.size((500, 375)), (26, 20));
-        assert_eq!(base.size((375, 500)), (20, 26));
-        assert_eq!(base.size((10, 10)), (20, 20));
-        assert_eq!(base.of(&pattern(40, 30)).size(), (26, 20));
-        assert_eq!(Base::Square(7).of(&pattern(40, 30)).size(), (7, 7));
+        let resize = ResizeSpec::ShorterSide(20);
+        assert_eq!(resize.size((500, 375)), (26, 20));
+        assert_eq!(resize.size((375, 500)), (20, 26));
+        assert_eq!(resize.size((10, 10)), (20, 20));
+        assert_eq!(resize.apply(&pattern(40, 30)).size(), (26, 20));
+        assert_eq!(ResizeSpec::Square(7).apply(&pattern(40, 30)).size(), (7, 7));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The cache: the bases of a split's images, decoded once into a file that is mapped to memory.
+//! The cache: the resizes of a split's images, decoded once into a file that is mapped to memory.
 //!
 //! A file is named by a hash of all that its contents depend on: each image's name, length and time
-//! of change, the bases, and how images are decoded. Whoever finds the file opens it; whoever does
+//! of change, the resizes, and how images are decoded. Whoever finds the file opens it; whoever does
 //! not builds it under a temporary name and renames it, while others wait. A file is checked as a
 //! whole when it is opened and built anew if damaged. What comes from it is byte for byte what
 //! decoding would give, so that a run with the cache is the run without it. None is ever deleted: that
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
-use super::base::{Base, Pixels};
+use super::resize::{Pixels, ResizeSpec};
 use super::{DataError, Split};
 use crate::cancellation::CancellationToken;
 use crate::file_lock::{NotLocked, wait_for_lock};
@@ -28,13 +28,13 @@ use format::{Damage, Index};
 
 /// What is put into a cache, and where.
 #[derive(Clone, Copy)]
-pub(super) struct Packing<'a> {
+pub(super) struct CacheSpec<'a> {
     /// The folder of the caches; created if need be.
     pub(super) folder: &'a Path,
-    /// The bases that the transform needs of each image.
-    pub(super) bases: &'a [Base],
+    /// The resizes that the transform needs of each image.
+    pub(super) resizes: &'a [ResizeSpec],
     /// The shorter side, in pixels, that originals are decoded with.
-    pub(super) needed: Option<u32>,
+    pub(super) min_side: Option<u32>,
     /// Whether an image that cannot be read is left out instead of being an error.
     pub(super) skip_broken: bool,
     /// Threads that decode, and check.
@@ -45,30 +45,30 @@ pub(super) struct Packing<'a> {
     pub(super) progress: &'a dyn ProgressObserver,
 }
 
-/// The bases of a split's images in a file.
-pub(super) struct Packed {
+/// The resizes of a split's images in a file.
+pub(super) struct ImageCache {
     map: Mmap,
     index: Index,
-    bases: Vec<Base>,
+    resizes: Vec<ResizeSpec>,
 }
 
-impl Packed {
+impl ImageCache {
     /// Opens the cache of `split`, building it where it is not there or damaged. A cache that another
     /// run is building is waited for.
     ///
     /// # Errors
     /// When an image cannot be read (and broken ones are not skipped), the cache cannot be written,
     /// or the work is interrupted.
-    pub(super) fn open(split: &Split, packing: Packing) -> Result<Self, DataError> {
-        let key = format::key(split, &packing)?;
-        let path = packing.folder.join(format!("{key}.images"));
-        let lock = fs::create_dir_all(packing.folder)
-            .map_err(|error| unwritable(packing.folder, error))
-            .and_then(|()| lock(&path.with_extension("lock"), split, packing.cancellation));
+    pub(super) fn open(split: &Split, spec: CacheSpec) -> Result<Self, DataError> {
+        let key = format::key(split, &spec)?;
+        let path = spec.folder.join(format!("{key}.images"));
+        let lock = fs::create_dir_all(spec.folder)
+            .map_err(|error| unwritable(spec.folder, error))
+            .and_then(|()| lock(&path.with_extension("lock"), split, spec.cancellation));
         // A cache that is there serves without a lock too, from a folder that only others may write.
         if path.exists() && !matches!(lock, Err(DataError::Cancelled)) {
-            match Self::map(&path, &key, split, &packing)? {
-                Ok(packed) => return Ok(packed),
+            match Self::map(&path, &key, split, &spec)? {
+                Ok(cache) => return Ok(cache),
                 Err(damage) => tracing::warn!(
                     "image cache {} is damaged ({damage}); it is built again",
                     path.display()
@@ -76,19 +76,19 @@ impl Packed {
             }
         }
         let _lock = lock?;
-        Builder::new(split, &packing).write(&path, &key)?;
+        Builder::new(split, &spec).write(&path, &key)?;
         let megabytes = fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;
         tracing::info!("cached images in {} ({megabytes} MB)", path.display());
-        Self::map(&path, &key, split, &packing)?.map_err(|damage| DataError::CacheUnwritable {
+        Self::map(&path, &key, split, &spec)?.map_err(|damage| DataError::CacheUnwritable {
             path,
             reason: format!("what was written cannot be read back ({damage})"),
         })
     }
 
-    /// A base of image `index`; nothing if the image could not be read when the cache was made.
-    pub(super) fn get(&self, index: usize, base: Base) -> Option<Pixels<'_>> {
-        let place = self.bases.iter().position(|&packed| packed == base)?;
-        let entry = self.index.entry(index * self.bases.len() + place)?;
+    /// A resize of image `index`; nothing if the image could not be read when the cache was made.
+    pub(super) fn get(&self, index: usize, resize: ResizeSpec) -> Option<Pixels<'_>> {
+        let place = self.resizes.iter().position(|&cache| cache == resize)?;
+        let entry = self.index.entry(index * self.resizes.len() + place)?;
         Some(Pixels {
             width: entry.width,
             height: entry.height,
@@ -101,7 +101,7 @@ impl Packed {
         path: &Path,
         key: &str,
         split: &Split,
-        packing: &Packing,
+        spec: &CacheSpec,
     ) -> Result<Result<Self, Damage>, DataError> {
         let unreadable = |error: std::io::Error| DataError::Unreadable {
             path: path.into(),
@@ -109,18 +109,18 @@ impl Packed {
         };
         let file = File::open(path).map_err(unreadable)?;
         let map = map_file(&file).map_err(unreadable)?;
-        let entries = split.labels().len() * packing.bases.len();
+        let entries = split.labels().len() * spec.resizes.len();
         let index = match Index::read(&map, key, entries) {
             Ok(index) => index,
             Err(damage) => return Ok(Err(damage)),
         };
-        if let Err(damage) = index.check(&map, packing.workers, packing.cancellation)? {
+        if let Err(damage) = index.check(&map, spec.workers, spec.cancellation)? {
             return Ok(Err(damage));
         }
         Ok(Ok(Self {
             map,
             index,
-            bases: packing.bases.to_vec(),
+            resizes: spec.resizes.to_vec(),
         }))
     }
 }

@@ -12,7 +12,7 @@ use crate::cancellation::CancellationToken;
 use crate::data::Images;
 use crate::progress::NoProgress;
 
-const BASES: [Base; 2] = [Base::Square(8), Base::ShorterSide(6)];
+const RESIZES: [ResizeSpec; 2] = [ResizeSpec::Square(8), ResizeSpec::ShorterSide(6)];
 
 /// Pictures in files, counting how often they are decoded.
 struct Pictures {
@@ -79,17 +79,17 @@ impl Scene {
         Split::new("train", names, labels, self.pictures.clone())
     }
 
-    fn open(&self, skip_broken: bool) -> Result<Packed, DataError> {
-        let packing = Packing {
+    fn open(&self, skip_broken: bool) -> Result<ImageCache, DataError> {
+        let spec = CacheSpec {
             folder: &self.caches(),
-            bases: &BASES,
-            needed: None,
+            resizes: &RESIZES,
+            min_side: None,
             skip_broken,
             workers: 2,
             cancellation: &CancellationToken::new(),
             progress: &NoProgress,
         };
-        Packed::open(&self.split(), packing)
+        ImageCache::open(&self.split(), spec)
     }
 
     /// The one cache file.
@@ -112,11 +112,11 @@ impl Scene {
     }
 }
 
-fn assert_whole(scene: &Scene, packed: &Packed) {
+fn assert_whole(scene: &Scene, cache: &ImageCache) {
     for index in 0..12 {
         let image = scene.split().image(index).unwrap();
-        for base in BASES {
-            assert_eq!(packed.get(index, base).unwrap(), base.of(&image));
+        for resize in RESIZES {
+            assert_eq!(cache.get(index, resize).unwrap(), resize.apply(&image));
         }
     }
 }
@@ -126,14 +126,14 @@ fn a_cache_holds_what_decoding_gives_and_is_made_once() {
     let scene = Scene::new();
     assert_whole(&scene, &scene.open(false).unwrap());
     let decoded = scene.decoded();
-    let packed = scene.open(false).unwrap();
+    let cache = scene.open(false).unwrap();
     assert_eq!(
         scene.decoded(),
         decoded,
         "the second opening decodes nothing"
     );
-    assert_whole(&scene, &packed);
-    assert!(packed.get(0, Base::Square(9)).is_none());
+    assert_whole(&scene, &cache);
+    assert!(cache.get(0, ResizeSpec::Square(9)).is_none());
 }
 
 #[test]
@@ -191,26 +191,26 @@ fn a_broken_image_is_named_or_left_out_and_no_half_cache_stays() {
     let error = scene.open(false).err().unwrap().to_string();
     assert!(error.contains("7.png"), "{error}");
     assert!(scene.files().is_empty());
-    let packed = scene.open(true).unwrap();
-    assert!(packed.get(7, BASES[0]).is_none());
-    assert!(packed.get(8, BASES[0]).is_some());
+    let cache = scene.open(true).unwrap();
+    assert!(cache.get(7, RESIZES[0]).is_none());
+    assert!(cache.get(8, RESIZES[0]).is_some());
 }
 
 #[test]
 fn interruption_leaves_nothing_behind() {
     let cancellation = CancellationToken::new();
     let scene = Scene::cancelling(Some(cancellation.clone()));
-    let packing = Packing {
+    let spec = CacheSpec {
         folder: &scene.caches(),
-        bases: &BASES,
-        needed: None,
+        resizes: &RESIZES,
+        min_side: None,
         skip_broken: false,
         workers: 1,
         // Once the key has been computed.
         cancellation: &cancellation,
         progress: &NoProgress,
     };
-    let error = Packed::open(&scene.split(), packing).err().unwrap();
+    let error = ImageCache::open(&scene.split(), spec).err().unwrap();
     assert_eq!(error, DataError::Cancelled);
     let left = fs::read_dir(scene.caches()).unwrap();
     let left = left.filter(|entry| {

@@ -1,6 +1,6 @@
 //! What the lists and folders of a dataset say, before any image is opened.
 //!
-//! A reader goes through its lists to the end and leaves what is wrong in [`Listing::faults`], so that
+//! A reader goes through its lists to the end and leaves what is wrong in [`DatasetIndex::faults`], so that
 //! `data check` can name everything at once; opening the dataset for training refuses the first.
 
 use std::collections::BTreeMap;
@@ -11,16 +11,16 @@ use super::published::Published;
 use crate::data::DataError;
 use crate::evaluation::Role;
 
-/// The two sides of zero-shot retrieval.
+/// The two subsets of zero-shot retrieval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Side {
+pub(crate) enum Subset {
     /// Images that train.
     Train,
     /// Images of unseen classes that test.
     Test,
 }
 
-impl Side {
+impl Subset {
     /// `train` or `test`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ impl Line {
 
 /// An image that a dataset says it has.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedImage {
+pub(crate) struct Entry {
     /// Its path below the dataset's root, as listed.
     pub(crate) name: String,
     /// Where it lies.
@@ -63,7 +63,7 @@ pub(crate) struct ListedImage {
     pub(crate) role: Role,
 }
 
-impl ListedImage {
+impl Entry {
     /// `error`, with the line that lists the image, if one does.
     pub(crate) fn locate(&self, error: DataError) -> DataError {
         match &self.line {
@@ -75,32 +75,32 @@ impl ListedImage {
 
 /// A class with its images, in the order of the list.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedClass {
+pub(crate) struct ClassEntries {
     /// Its name.
     pub(crate) name: String,
     /// Its images, at least one.
-    pub(crate) images: Vec<ListedImage>,
+    pub(crate) images: Vec<Entry>,
 }
 
 /// A dataset before any image is opened.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct DatasetIndex {
     /// Classes that train, in the order of their labels.
-    pub(crate) train: Vec<ListedClass>,
+    pub(crate) train: Vec<ClassEntries>,
     /// Classes that test, in the order of their labels.
-    pub(crate) test: Vec<ListedClass>,
+    pub(crate) test: Vec<ClassEntries>,
     /// What is wrong with the lists and folders, in the order it was met.
     pub(crate) faults: Vec<DataError>,
     /// What is known of the dataset's published split.
     pub(crate) published: Option<Published>,
 }
 
-impl Listing {
-    /// The classes of a side.
-    pub(crate) fn side(&self, side: Side) -> &[ListedClass] {
-        match side {
-            Side::Train => &self.train,
-            Side::Test => &self.test,
+impl DatasetIndex {
+    /// The classes of a subset.
+    pub(crate) fn subset(&self, subset: Subset) -> &[ClassEntries] {
+        match subset {
+            Subset::Train => &self.train,
+            Subset::Test => &self.test,
         }
     }
 }
@@ -108,13 +108,13 @@ impl Listing {
 /// Collects images by class: classes come in the order of their keys, then of their names.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
-    by_key: BTreeMap<(usize, String), Vec<ListedImage>>,
+    by_key: BTreeMap<(usize, String), Vec<Entry>>,
 }
 
 impl Classes {
     /// Adds an image to class `name`, whose place in the order of classes is `key` (0 for all where
     /// names alone order them).
-    pub(super) fn add(&mut self, key: usize, name: &str, image: ListedImage) {
+    pub(super) fn add(&mut self, key: usize, name: &str, image: Entry) {
         self.by_key
             .entry((key, name.to_string()))
             .or_default()
@@ -122,10 +122,10 @@ impl Classes {
     }
 
     /// The classes in order.
-    pub(super) fn into_vec(self) -> Vec<ListedClass> {
+    pub(super) fn into_vec(self) -> Vec<ClassEntries> {
         self.by_key
             .into_iter()
-            .map(|((_, name), images)| ListedClass { name, images })
+            .map(|((_, name), images)| ClassEntries { name, images })
             .collect()
     }
 }

@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Packing, format, unwritable};
-use crate::data::base::{Base, Pixels};
-use crate::data::prefetch::{Prefetcher, Work};
+use super::{CacheSpec, format, unwritable};
+use crate::data::prefetch::{BatchJob, Prefetcher};
+use crate::data::resize::{Pixels, ResizeSpec};
 use crate::data::{DataError, Split};
 use crate::progress::{Progress, Unit};
 
@@ -20,44 +20,47 @@ const CHUNKS_AHEAD: usize = 2;
 
 pub(super) struct Builder<'a> {
     split: &'a Split,
-    packing: &'a Packing<'a>,
+    spec: &'a CacheSpec<'a>,
 }
 
-/// The bases of an image; none if it could not be read.
+/// The resizes of an image; none if it could not be read.
 type Bases = Option<Vec<Pixels<'static>>>;
 
 struct Decoding {
     split: Split,
-    bases: Vec<Base>,
-    needed: Option<u32>,
+    resizes: Vec<ResizeSpec>,
+    min_side: Option<u32>,
     skip_broken: bool,
 }
 
-impl Work for Decoding {
-    type Piece = Bases;
-    type Whole = Vec<Bases>;
+impl BatchJob for Decoding {
+    type Sample = Bases;
+    type Batch = Vec<Bases>;
 
     fn batches(&self) -> usize {
         self.split.labels().len().div_ceil(CHUNK)
     }
 
-    fn pieces(&self, batch: usize) -> usize {
+    fn batch_len(&self, batch: usize) -> usize {
         CHUNK.min(self.split.labels().len() - batch * CHUNK)
     }
 
-    fn piece(&self, batch: usize, piece: usize) -> Result<Bases, DataError> {
-        let image = self.split.decode(batch * CHUNK + piece, self.needed);
+    fn sample(&self, batch: usize, sample: usize) -> Result<Bases, DataError> {
+        let image = self.split.decode(batch * CHUNK + sample, self.min_side);
         match image {
             Ok(image) => Ok(Some(
-                self.bases.iter().map(|base| base.of(&image)).collect(),
+                self.resizes
+                    .iter()
+                    .map(|resize| resize.apply(&image))
+                    .collect(),
             )),
             Err(_) if self.skip_broken => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn whole(&self, _batch: usize, pieces: Vec<Bases>) -> Vec<Bases> {
-        pieces
+    fn collate(&self, _batch: usize, samples: Vec<Bases>) -> Vec<Bases> {
+        samples
     }
 }
 
@@ -75,13 +78,13 @@ fn remove_leftovers(folder: &Path, key: &str) -> io::Result<()> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(split: &'a Split, packing: &'a Packing<'a>) -> Self {
-        Self { split, packing }
+    pub(super) fn new(split: &'a Split, spec: &'a CacheSpec<'a>) -> Self {
+        Self { split, spec }
     }
 
     /// Decodes all images into a temporary file beside `path` and renames it.
     pub(super) fn write(&self, path: &Path, key: &str) -> Result<(), DataError> {
-        let folder = self.packing.folder;
+        let folder = self.spec.folder;
         let unwritable = |error: std::io::Error| unwritable(path, error);
         remove_leftovers(folder, key).map_err(unwritable)?;
         let prefix = format!("{key}-");
@@ -100,8 +103,8 @@ impl<'a> Builder<'a> {
 
     fn write_to(&self, file: &mut File, path: &Path, key: &str) -> Result<(), DataError> {
         let unwritable = |error: std::io::Error| unwritable(path, error);
-        let bases = self.packing.bases.len();
-        let entries = self.split.labels().len() * bases;
+        let resizes = self.spec.resizes.len();
+        let entries = self.split.labels().len() * resizes;
         let mut index = Vec::with_capacity(entries * format::ENTRY);
         let start = (format::HEADER + entries * format::ENTRY) as u64;
         let mut writer = BufWriter::new(file);
@@ -110,7 +113,7 @@ impl<'a> Builder<'a> {
         let task = format!("caching {} images", self.split.name());
         let total = self.split.labels().len() as u64;
         let report = |done| {
-            self.packing.progress.update(Progress {
+            self.spec.progress.update(Progress {
                 task: &task,
                 done,
                 total: Some(total),
@@ -120,26 +123,26 @@ impl<'a> Builder<'a> {
         report(0);
         let mut done = 0;
         for chunk in self.decoding() {
-            if self.packing.cancellation.is_cancelled() {
+            if self.spec.cancellation.is_cancelled() {
                 return Err(DataError::Cancelled);
             }
             for image in chunk? {
                 done += 1;
                 report(done);
                 let Some(image) = image else {
-                    index.extend_from_slice(&vec![0; bases * format::ENTRY]);
+                    index.extend_from_slice(&vec![0; resizes * format::ENTRY]);
                     continue;
                 };
-                for base in image {
-                    writer.write_all(&base.bytes).map_err(unwritable)?;
-                    let checksum = crc32fast::hash(&base.bytes);
-                    for number in [base.width, base.height, checksum] {
+                for resize in image {
+                    writer.write_all(&resize.bytes).map_err(unwritable)?;
+                    let checksum = crc32fast::hash(&resize.bytes);
+                    for number in [resize.width, resize.height, checksum] {
                         index.extend_from_slice(&number.to_le_bytes());
                     }
                 }
             }
         }
-        self.packing.progress.finish(&task);
+        self.spec.progress.finish(&task);
         writer.seek(SeekFrom::Start(0)).map_err(unwritable)?;
         let header = format::header(key, entries, &index);
         writer.write_all(&header).map_err(unwritable)?;
@@ -150,17 +153,17 @@ impl<'a> Builder<'a> {
     }
 
     fn decoding(&self) -> Prefetcher<Decoding> {
-        let Packing {
-            bases,
-            needed,
+        let CacheSpec {
+            resizes,
+            min_side,
             skip_broken,
             workers,
             ..
-        } = *self.packing;
+        } = *self.spec;
         let decoding = Decoding {
             split: self.split.clone(),
-            bases: bases.to_vec(),
-            needed,
+            resizes: resizes.to_vec(),
+            min_side,
             skip_broken,
         };
         Prefetcher::new(Arc::new(decoding), workers, CHUNKS_AHEAD)
