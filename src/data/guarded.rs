@@ -1,12 +1,12 @@
-//! Calls into libraries that may panic on a stranger's bytes, which is then a broken file and not the
-//! end of a run.
+//! Calls into libraries that may panic on malformed files. The panic becomes an error of the file and
+//! does not end the run.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// Whether this thread's panics are expected and not worth a message.
+    /// Whether panics of this thread are expected, so that no message is printed.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -14,7 +14,7 @@ thread_local! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Panicked;
 
-/// What `call` gives, or that it panicked, of which nothing is printed.
+/// Runs `call` and catches a panic, without printing its message.
 pub(super) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_caught_and_others_are_told_as_before() {
+    fn a_panic_is_caught_and_later_panics_are_printed() {
         assert_eq!(guarded(|| 7), Ok(7));
         assert_eq!(guarded(|| -> u8 { panic!("a decoder") }), Err(Panicked));
         assert!(!QUIET.get());
