@@ -1,20 +1,24 @@
 //! From a configured dataset to batches on the device.
 //!
-//! [`open`] gives two [`Split`]s of images with labels; a [`TrainLoader`] walks the training split
-//! in P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]), a
-//! [`SplitLoader`] walks a split in order. What a user can get wrong is a [`DataError`].
+//! [`open`] returns two [`Split`]s of images with labels. A [`TrainLoader`] loads the training split in
+//! P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]). A [`SplitLoader`]
+//! loads a split in order. Errors are a [`DataError`].
+//!
+//! Imports go one way: `loader`, `survey` → `datasets`, `sampler`, `transform` → `split` →
+//! `image_cache` → `prefetch`, `images` → `image_file`, `resize`. `config` imports none of them.
 
 mod augment;
 mod batches;
 pub mod config;
-pub(crate) mod datasets;
+mod datasets;
 mod error;
 mod guarded;
 mod image_cache;
 pub(crate) mod image_file;
+mod images;
+mod list_line;
 mod loader;
-mod loader_errors;
-pub(crate) mod parallel;
+mod parallel;
 mod prefetch;
 pub(crate) mod random;
 mod resize;
@@ -28,29 +32,31 @@ mod transform;
 use std::path::PathBuf;
 
 pub use batches::ImageBatch;
-pub use datasets::image_set::{ImageSelection, ImageSet, NO_CLASS};
+pub use datasets::{DatasetError, ImageSelection, ImageSet, NO_CLASS};
 pub use error::DataError;
-pub use image_file::{check_image_file, read_image_file, read_image_file_for};
-pub use loader::{EpochSchedule, SplitLoader, TrainLoader};
-pub use loader_errors::LoaderErrors;
+pub use image_cache::CacheError;
+pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};
+pub use images::Images;
+pub use list_line::ListLine;
+pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoader};
 pub(crate) use parallel::in_parallel;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{Images, LabelledImage, Split, Splits};
+pub use split::{LabelledImage, Split, SplitError, Splits};
 pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
 use crate::progress::ProgressObserver;
-use image_cache::{CacheSpec, ImageCache};
+use image_cache::CacheOptions;
 use resize::ResizeSpec;
 
-/// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
-/// on or measured before any time is spent, and makes or opens the caches if they are wanted.
-/// Progress of the cache is reported to `progress`.
+/// Opens the configured dataset: finds the images of both splits, checks them as far as possible
+/// without decoding, and opens or builds the caches if they are configured. Reports the progress of the
+/// cache to `progress`.
 ///
 /// # Errors
-/// The first mistake found in the configuration's dataset keys, the folders or the files.
+/// If the dataset, a folder or a file is invalid, a cache cannot be written, or the work is cancelled.
 pub fn open(
     config: &DataConfig,
     transform: &Transform,
@@ -84,8 +90,8 @@ pub fn open(
     })
 }
 
-/// Opens the test split alone, with what is odd about the dataset: a finished run is measured without
-/// its training images.
+/// Opens the test split alone and returns it with warnings about the dataset. A finished run is
+/// evaluated without its training images.
 ///
 /// # Errors
 /// As [`open`], for the test split.
@@ -94,7 +100,7 @@ pub fn open_test(
     transform: &Transform,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
-) -> Result<(Split, Vec<DataError>), DataError> {
+) -> Result<(Split, Vec<String>), DataError> {
     let (test, warnings) = datasets::open_test(config, cancellation)?;
     test.check(false)?;
     let resizes = [transform.eval_resize()];
@@ -104,7 +110,7 @@ pub fn open_test(
     ))
 }
 
-/// The split with its cache, if the configuration wants one.
+/// Returns the split with its cache, if one is configured.
 fn cached(
     split: Split,
     resizes: &[ResizeSpec],
@@ -120,17 +126,13 @@ fn cached(
         Some(folder) => folder.clone(),
         None => image_cache::default_folder()?,
     };
-    let cache = ImageCache::open(
-        &split,
-        CacheSpec {
-            folder: &folder,
-            resizes,
-            min_side: transform.min_side(resizes),
-            skip_broken: config.loading.broken_images == BrokenImages::Skip,
-            workers: worker_count(config.loading.workers),
-            cancellation,
-            progress,
-        },
-    )?;
-    Ok(split.with_cache(cache))
+    Ok(split.with_cache(CacheOptions {
+        folder: &folder,
+        resizes,
+        min_side: transform.min_side(resizes),
+        skip_broken: config.loading.broken_images == BrokenImages::Skip,
+        workers: worker_count(config.loading.workers),
+        cancellation,
+        progress,
+    })?)
 }

@@ -1,8 +1,8 @@
-//! Batches made ahead of their use by worker threads, in order and in bounded memory.
+//! Batches loaded ahead of their use by worker threads, in order and in bounded memory.
 //!
-//! Workers take single samples (images) rather than batches, so that all of them work on the batch
-//! that is min_side next; whoever finishes a batch's last sample assembles it. No more than a fixed
-//! number of batches beyond those already taken is begun.
+//! Workers take single samples (images), not batches, so that all of them work on the batch that is
+//! needed next. The worker that finishes the last sample of a batch collates it. At most a fixed number
+//! of batches beyond those already taken is started.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,30 +10,37 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use super::DataError;
-
-/// Batches that can be made from independent samples.
+/// Batches that consist of independent samples.
 pub(super) trait BatchJob: Send + Sync + 'static {
     /// One image.
     type Sample: Send;
     /// One batch.
     type Batch: Send;
+    /// Why a sample cannot be loaded.
+    type Error: Send;
 
-    /// Number of batches.
+    /// Returns the number of batches.
     fn batches(&self) -> usize;
 
-    /// Number of samples of a batch, at least 1.
+    /// Returns the number of samples of a batch, at least 1.
     fn batch_len(&self, batch: usize) -> usize;
 
-    /// Makes a sample; the batch cannot be made if that fails.
-    fn sample(&self, batch: usize, sample: usize) -> Result<Self::Sample, DataError>;
+    /// Loads a sample.
+    ///
+    /// # Errors
+    /// If the sample cannot be loaded. The batch then fails with this error.
+    fn sample(&self, batch: usize, sample: usize) -> Result<Self::Sample, Self::Error>;
 
-    /// Assembles a batch of all its samples in order.
+    /// Makes a batch of all its samples, which are in order.
     fn collate(&self, batch: usize, samples: Vec<Self::Sample>) -> Self::Batch;
 }
 
-/// An iterator over the batches of a [`BatchJob`]; it ends after the first batch that fails. Dropping
-/// it stops the workers and waits for them, each at most for the sample it is making.
+/// What the consumer receives for a batch.
+type Collated<J> = Result<<J as BatchJob>::Batch, <J as BatchJob>::Error>;
+
+/// An iterator over the batches of a [`BatchJob`]. It ends after the first batch that fails.
+///
+/// Dropping it stops the workers and waits until each has finished its current sample.
 pub(super) struct Prefetcher<J: BatchJob> {
     shared: Arc<Shared<J>>,
     workers: Vec<JoinHandle<()>>,
@@ -41,30 +48,30 @@ pub(super) struct Prefetcher<J: BatchJob> {
 
 struct Shared<J: BatchJob> {
     job: Arc<J>,
-    /// Batches that may be begun beyond those taken.
+    /// Batches that may be started beyond those taken.
     ahead: usize,
     state: Mutex<State<J>>,
-    /// Workers wait for it: a batch has been taken, or all is over.
+    /// Notifies workers: a batch was taken, or the job has ended.
     room: Condvar,
-    /// The consumer waits for it: a batch is ready, or a worker panicked.
+    /// Notifies the consumer: a batch is ready, or a worker panicked.
     ready: Condvar,
 }
 
 struct State<J: BatchJob> {
-    /// The batch and sample to be begun next.
+    /// The batch and sample to start next.
     next: (usize, usize),
-    /// No sample of this batch or a later one is begun; lowered by a failure.
+    /// Workers start no sample of this batch or a later one. A failure lowers it.
     end: usize,
     /// Batches taken by the consumer.
     taken: usize,
-    begun: HashMap<usize, Vec<Option<J::Sample>>>,
-    done: HashMap<usize, Result<J::Batch, DataError>>,
-    /// What a worker panicked with; the consumer goes on with it.
+    started: HashMap<usize, Vec<Option<J::Sample>>>,
+    done: HashMap<usize, Collated<J>>,
+    /// The panic of a worker, which is resumed in the consumer.
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl<J: BatchJob> Prefetcher<J> {
-    /// Starts `workers` threads, which keep up to `ahead` batches ready; both at least 1.
+    /// Starts `workers` threads (at least 1), which keep up to `ahead` batches (at least 1) ready.
     pub(super) fn new(job: Arc<J>, workers: usize, ahead: usize) -> Self {
         let batches = job.batches();
         let shared = Arc::new(Shared {
@@ -74,7 +81,7 @@ impl<J: BatchJob> Prefetcher<J> {
                 next: (0, 0),
                 end: batches,
                 taken: 0,
-                begun: HashMap::new(),
+                started: HashMap::new(),
                 done: HashMap::new(),
                 panic: None,
             }),
@@ -93,7 +100,7 @@ impl<J: BatchJob> Prefetcher<J> {
 }
 
 impl<J: BatchJob> Iterator for Prefetcher<J> {
-    type Item = Result<J::Batch, DataError>;
+    type Item = Collated<J>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut state = self.shared.lock();
@@ -104,7 +111,7 @@ impl<J: BatchJob> Iterator for Prefetcher<J> {
             }
             let batch = state.taken;
             if let Some(done) = state.done.remove(&batch) {
-                // After a failure there is nothing more to take.
+                // The iterator ends after a failure.
                 state.taken = if done.is_ok() { batch + 1 } else { usize::MAX };
                 self.shared.room.notify_all();
                 return Some(done);
@@ -122,7 +129,7 @@ impl<J: BatchJob> Drop for Prefetcher<J> {
         self.shared.lock().end = 0;
         self.shared.room.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker's panic has been caught and handed to the consumer.
+            // A worker's panic was caught and is resumed in the consumer.
             let _ = worker.join();
         }
     }
@@ -132,16 +139,16 @@ impl<J: BatchJob> Shared<J> {
     fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state
             .lock()
-            .expect("work is done outside the lock, so nothing panics inside")
+            .expect("samples are loaded outside the lock, so the lock is never poisoned")
     }
 
     fn run(&self) {
-        let work = || {
-            while let Some((batch, sample)) = self.begin() {
+        let load = || {
+            while let Some((batch, sample)) = self.start() {
                 self.finish(batch, sample, self.job.sample(batch, sample));
             }
         };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
             let mut state = self.lock();
             state.end = 0;
             state.panic.get_or_insert(panic);
@@ -150,8 +157,8 @@ impl<J: BatchJob> Shared<J> {
         }
     }
 
-    /// The next sample to be made, as soon as there is room for its batch; none at the end.
-    fn begin(&self) -> Option<(usize, usize)> {
+    /// Waits until the next sample may be started and returns it. `None` at the end.
+    fn start(&self) -> Option<(usize, usize)> {
         let mut state = self.lock();
         loop {
             let (batch, sample) = state.next;
@@ -170,10 +177,10 @@ impl<J: BatchJob> Shared<J> {
         }
     }
 
-    fn finish(&self, batch: usize, sample: usize, result: Result<J::Sample, DataError>) {
+    fn finish(&self, batch: usize, sample: usize, result: Result<J::Sample, J::Error>) {
         let mut state = self.lock();
-        let made = match result {
-            Ok(made) => made,
+        let loaded = match result {
+            Ok(loaded) => loaded,
             Err(error) => {
                 state.end = state.end.min(batch);
                 state.done.entry(batch).or_insert(Err(error));
@@ -182,16 +189,16 @@ impl<J: BatchJob> Shared<J> {
                 return;
             }
         };
-        let samples = state.begun.entry(batch).or_insert_with(|| {
+        let samples = state.started.entry(batch).or_insert_with(|| {
             let mut empty = Vec::new();
             empty.resize_with(self.job.batch_len(batch), || None);
             empty
         });
-        samples[sample] = Some(made);
+        samples[sample] = Some(loaded);
         if samples.iter().any(Option::is_none) {
             return;
         }
-        let samples = state.begun.remove(&batch).unwrap_or_default();
+        let samples = state.started.remove(&batch).unwrap_or_default();
         drop(state);
         let collated = self
             .job
@@ -204,7 +211,7 @@ impl<J: BatchJob> Shared<J> {
 fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     condition
         .wait(guard)
-        .expect("work is done outside the lock, so nothing panics inside")
+        .expect("samples are loaded outside the lock, so the lock is never poisoned")
 }
 
 #[cfg(test)]
@@ -214,18 +221,19 @@ mod tests {
 
     use super::*;
 
-    /// Batches of three numbers; sample `fails` fails, sample `panics` panics.
+    /// Batches of three numbers. Sample `fails` fails, sample `panics` panics.
     #[derive(Default)]
     struct Numbers {
         batches: usize,
         fails: Option<usize>,
         panics: Option<usize>,
-        begun: AtomicUsize,
+        started: AtomicUsize,
     }
 
     impl BatchJob for Numbers {
         type Sample = usize;
         type Batch = Vec<usize>;
+        type Error = String;
 
         fn batches(&self) -> usize {
             self.batches
@@ -235,14 +243,14 @@ mod tests {
             3
         }
 
-        fn sample(&self, batch: usize, sample: usize) -> Result<usize, DataError> {
-            self.begun.fetch_add(1, Ordering::SeqCst);
+        fn sample(&self, batch: usize, sample: usize) -> Result<usize, String> {
+            self.started.fetch_add(1, Ordering::SeqCst);
             let number = 3 * batch + sample;
             // Pieces finish out of order.
             thread::sleep(Duration::from_micros(100 * (7 - number as u64 % 7)));
             assert_ne!(Some(number), self.panics, "sample {number}");
             match Some(number) == self.fails {
-                true => Err(DataError::setting("number", number, "")),
+                true => Err(format!("sample {number}")),
                 false => Ok(number),
             }
         }
@@ -253,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn batches_come_in_order_for_any_number_of_workers() {
+    fn batches_are_in_order_for_any_number_of_workers() {
         for (workers, ahead) in [(1, 1), (2, 3), (8, 2), (0, 0)] {
-            let work = Arc::new(Numbers {
+            let job = Arc::new(Numbers {
                 batches: 20,
                 ..Default::default()
             });
-            let batches: Vec<_> = Prefetcher::new(work, workers, ahead)
+            let batches: Vec<_> = Prefetcher::new(job, workers, ahead)
                 .map(Result::unwrap)
                 .collect();
             assert_eq!(batches.concat(), (0..60).collect::<Vec<_>>());
@@ -268,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn no_batches_end_at_once() {
+    fn a_job_without_batches_ends_immediately() {
         assert!(
             Prefetcher::new(Arc::new(Numbers::default()), 2, 2)
                 .next()
@@ -277,61 +285,54 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_agreed_batches_are_begun_ahead() {
-        let work = Arc::new(Numbers {
+    fn at_most_the_given_number_of_batches_is_started_ahead() {
+        let job = Arc::new(Numbers {
             batches: 100,
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work.clone(), 4, 2);
+        let mut batches = Prefetcher::new(job.clone(), 4, 2);
         for taken in 1..5 {
             batches.next();
             thread::sleep(Duration::from_millis(20));
-            assert_eq!(work.begun.load(Ordering::SeqCst), 3 * (taken + 2));
+            assert_eq!(job.started.load(Ordering::SeqCst), 3 * (taken + 2));
         }
     }
 
     #[test]
     fn dropping_early_stops_and_joins_the_workers() {
-        let work = Arc::new(Numbers {
+        let job = Arc::new(Numbers {
             batches: 1000,
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work.clone(), 4, 3);
+        let mut batches = Prefetcher::new(job.clone(), 4, 3);
         batches.next();
         drop(batches);
-        assert_eq!(Arc::strong_count(&work), 1, "a thread still holds the work");
+        assert_eq!(Arc::strong_count(&job), 1, "a thread still holds the job");
     }
 
     #[test]
-    fn a_failure_comes_in_its_place_and_ends_the_batches() {
-        let work = Arc::new(Numbers {
+    fn a_failure_is_returned_in_order_and_ends_the_batches() {
+        let job = Arc::new(Numbers {
             batches: 50,
             fails: Some(16),
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work, 4, 4);
+        let mut batches = Prefetcher::new(job, 4, 4);
         for first in [0, 3, 6, 9, 12] {
             assert_eq!(batches.next().unwrap().unwrap()[0], first);
         }
-        assert!(
-            batches
-                .next()
-                .unwrap()
-                .unwrap_err()
-                .to_string()
-                .contains("16")
-        );
+        assert!(batches.next().unwrap().unwrap_err().contains("16"));
         assert!(batches.next().is_none());
     }
 
     #[test]
     #[should_panic(expected = "sample 10")]
-    fn a_panic_of_a_worker_reaches_the_consumer() {
-        let work = Arc::new(Numbers {
+    fn a_panic_of_a_worker_is_resumed_in_the_consumer() {
+        let job = Arc::new(Numbers {
             batches: 50,
             panics: Some(10),
             ..Default::default()
         });
-        Prefetcher::new(work, 2, 2).for_each(drop);
+        Prefetcher::new(job, 2, 2).for_each(drop);
     }
 }

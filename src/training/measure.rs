@@ -14,7 +14,9 @@ use super::{CheckpointRecorder, TrainStepSchedule, TrainingError};
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::data::{DataError, EpochSchedule, LoaderErrors, Split, SplitLoader, Transform};
+use crate::data::{
+    DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
+};
 use crate::evaluation::Recall;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::progress::{Progress, ProgressObserver, Unit};
@@ -61,7 +63,7 @@ pub fn measure<B: Backend>(
     }
     progress.finish("embedding");
     if let Some(error) = failure.take() {
-        return Err(error.into());
+        return Err(DataError::from(error).into());
     }
     if !embeddings.are_finite() {
         return Err(TrainingError::BrokenNetwork);
@@ -80,11 +82,11 @@ pub fn measure<B: Backend>(
 /// The error of a measure without a query.
 pub(super) fn nothing_measured(skipped: &[String]) -> TrainingError {
     TrainingError::Data(match skipped.last() {
-        Some(last) => DataError::NothingMeasured {
+        Some(last) => DataError::Loader(LoaderError::NothingMeasured {
             skipped: skipped.len(),
             last: last.clone(),
-        },
-        None => DataError::NoQuery,
+        }),
+        None => DataError::Split(SplitError::NoQuery),
     })
 }
 

@@ -25,7 +25,9 @@ use super::{
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::data::{self, EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform};
+use crate::data::{
+    self, DataError, EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform,
+};
 use crate::evaluation::Recall;
 use crate::model::Embedder;
 
@@ -268,7 +270,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             observer.event(TrainingEvent::ImagesSkipped { causes: &skipped });
         }
         if let Some(error) = loader_errors.take() {
-            return Err(error.into());
+            return Err(DataError::from(error).into());
         }
         if let Some(error) = failure.take() {
             return Err(match error {

@@ -1,27 +1,26 @@
-//! What the lists and folders of a dataset say, before any image is opened.
+//! The index of a dataset: what its lists and folders name, before any image is opened.
 //!
-//! A reader goes through its lists to the end and leaves what is wrong in [`DatasetIndex::faults`], so that
-//! `data check` can name everything at once; opening the dataset for training refuses the first.
+//! A reader processes its lists completely and stores errors in [`DatasetIndex::errors`], so that `data
+//! check` can report all of them. Opening the dataset for training reports the first.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
+use super::error::DatasetError;
 use super::published::Published;
-use crate::data::DataError;
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 
-/// The two subsets of zero-shot retrieval.
+/// The training or the test part of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Subset {
-    /// Images that train.
+    /// The training images.
     Train,
-    /// Images of unseen classes that test.
+    /// The test images, of classes unseen in training.
     Test,
 }
 
 impl Subset {
-    /// `train` or `test`.
+    /// Returns `train` or `test`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -30,45 +29,25 @@ impl Subset {
     }
 }
 
-/// The line of a list that names an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// The list.
-    pub(crate) list: Arc<Path>,
-    /// The line, from 1.
-    pub(crate) number: usize,
-}
-
-impl Line {
-    /// `error`, with the line it comes from.
-    pub(crate) fn locate(&self, error: DataError) -> DataError {
-        DataError::Listed {
-            list: self.list.to_path_buf(),
-            line: self.number,
-            source: Box::new(error),
-        }
-    }
-}
-
-/// An image that a dataset says it has.
+/// An image of the index.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Its path below the dataset's root, as listed.
     pub(crate) name: String,
-    /// Where it lies.
+    /// Its file.
     pub(crate) path: PathBuf,
-    /// Where it is listed; none where the folder itself is the list.
-    pub(crate) line: Option<Line>,
-    /// What it is in the measure; of no meaning for training images.
+    /// The line that lists it. `None` for a dataset without lists.
+    pub(crate) line: Option<ListLine>,
+    /// Its role in the evaluation. Unused for training images.
     pub(crate) role: Role,
 }
 
 impl Entry {
-    /// `error`, with the line that lists the image, if one does.
-    pub(crate) fn locate(&self, error: DataError) -> DataError {
+    /// Returns the error with the line that lists the image, if there is one.
+    pub(crate) fn locate(&self, error: impl Into<DatasetError>) -> DatasetError {
         match &self.line {
-            Some(line) => line.locate(error),
-            None => error,
+            Some(line) => error.into().at(line),
+            None => error.into(),
         }
     }
 }
@@ -82,50 +61,33 @@ pub(crate) struct ClassEntries {
     pub(crate) images: Vec<Entry>,
 }
 
-/// A dataset before any image is opened.
+/// The classes and images of a dataset.
 #[derive(Debug)]
 pub(crate) struct DatasetIndex {
-    /// Classes that train, in the order of their labels.
+    /// Training classes, in the order of their labels.
     pub(crate) train: Vec<ClassEntries>,
-    /// Classes that test, in the order of their labels.
+    /// Test classes, in the order of their labels.
     pub(crate) test: Vec<ClassEntries>,
-    /// What is wrong with the lists and folders, in the order it was met.
-    pub(crate) faults: Vec<DataError>,
-    /// What is known of the dataset's published split.
+    /// Errors in the lists and folders, in the order in which they were found.
+    pub(crate) errors: Vec<DatasetError>,
+    /// The published split of the dataset, if there is one.
     pub(crate) published: Option<Published>,
 }
 
 impl DatasetIndex {
-    /// The classes of a subset.
-    pub(crate) fn subset(&self, subset: Subset) -> &[ClassEntries] {
+    /// Returns the classes of a subset.
+    pub(crate) fn classes(&self, subset: Subset) -> &[ClassEntries] {
         match subset {
             Subset::Train => &self.train,
             Subset::Test => &self.test,
         }
     }
-}
 
-/// Collects images by class: classes come in the order of their keys, then of their names.
-#[derive(Debug, Default)]
-pub(super) struct Classes {
-    by_key: BTreeMap<(usize, String), Vec<Entry>>,
-}
-
-impl Classes {
-    /// Adds an image to class `name`, whose place in the order of classes is `key` (0 for all where
-    /// names alone order them).
-    pub(super) fn add(&mut self, key: usize, name: &str, image: Entry) {
-        self.by_key
-            .entry((key, name.to_string()))
-            .or_default()
-            .push(image);
-    }
-
-    /// The classes in order.
-    pub(super) fn into_vec(self) -> Vec<ClassEntries> {
-        self.by_key
-            .into_iter()
-            .map(|((_, name), images)| ClassEntries { name, images })
-            .collect()
+    /// Returns the classes of a subset.
+    pub(super) fn classes_mut(&mut self, subset: Subset) -> &mut Vec<ClassEntries> {
+        match subset {
+            Subset::Train => &mut self.train,
+            Subset::Test => &mut self.test,
+        }
     }
 }

@@ -1,22 +1,23 @@
-//! Where loaders leave their mistakes: Burn's iterators have no way to return an error.
+//! The errors of loaders: Burn's iterators cannot return one.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::DataError;
+use super::LoaderError;
 use crate::cancellation::CancellationToken;
 
-/// Where a loader leaves the mistake that ended its batches early, and the images that it skipped.
-/// Clones share the place.
+/// Stores the error that ended a loader's batches early, and the errors of skipped images. Clones share
+/// the storage.
 #[derive(Clone, Default)]
 pub struct LoaderErrors {
-    first: Arc<Mutex<Option<DataError>>>,
+    first: Arc<Mutex<Option<LoaderError>>>,
     skipped: Arc<Mutex<BTreeSet<String>>>,
     cancellation: Option<CancellationToken>,
 }
 
 impl LoaderErrors {
-    /// Errors that also cancel `cancellation`.
+    /// Makes a storage whose errors also cancel `cancellation`.
     pub fn cancelling(cancellation: CancellationToken) -> Self {
         Self {
             cancellation: Some(cancellation),
@@ -24,39 +25,41 @@ impl LoaderErrors {
         }
     }
 
-    /// Takes the first failure since the last call; to be asked whenever the batches have ended.
-    pub fn take(&self) -> Option<DataError> {
+    /// Takes the first error since the last call. Call this whenever the batches have ended.
+    pub fn take(&self) -> Option<LoaderError> {
         self.first().take()
     }
 
-    /// What was wrong with the images that were skipped instead, each once, in order.
+    /// Returns the messages of skipped images, each once, sorted.
     pub fn skipped(&self) -> Vec<String> {
-        whole(&self.skipped).iter().cloned().collect()
+        lock(&self.skipped).iter().cloned().collect()
     }
 
-    pub(super) fn skip(&self, error: &DataError) {
-        whole(&self.skipped).insert(error.to_string());
+    pub(super) fn skip(&self, error: &impl fmt::Display) {
+        lock(&self.skipped).insert(error.to_string());
     }
 
-    pub(super) fn record(&self, error: DataError) {
+    pub(super) fn record(&self, error: LoaderError) {
         if let Some(cancellation) = &self.cancellation {
             cancellation.cancel_because(&error.to_string());
         }
         self.first().get_or_insert(error);
     }
 
-    fn first(&self) -> MutexGuard<'_, Option<DataError>> {
-        whole(&self.first)
+    fn first(&self) -> MutexGuard<'_, Option<LoaderError>> {
+        lock(&self.first)
     }
 }
 
-/// What is kept here is whole at any time, also after a panic elsewhere.
-fn whole<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Ignores poisoning: the stored values are consistent at any time.
+fn lock<T>(stored: &Mutex<T>) -> MutexGuard<'_, T> {
+    stored
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-impl std::fmt::Debug for LoaderErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for LoaderErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("LoaderErrors").field(&*self.first()).finish()
     }
 }

@@ -1,5 +1,5 @@
-//! The batches of all epochs of a training, as work for the prefetcher: the workers go on into the
-//! next epoch while the network is still in this one, or measured.
+//! The batches of all epochs of a training, for the prefetcher. Workers continue with the next epoch
+//! while the network still trains on this one, or is evaluated.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,37 +7,42 @@ use std::sync::{Arc, Mutex};
 
 use image::RgbImage;
 
+use super::{LoaderError, LoaderErrors};
 use crate::data::batches::{HostBatch, TransformedImage};
 use crate::data::config::BrokenImages;
+use crate::data::image_file::ImageError;
 use crate::data::prefetch::BatchJob;
 use crate::data::random::{Purpose, stream};
-use crate::data::{DataError, LoaderErrors, PairSampler, Split, Transform};
+use crate::data::sampler::PairSampler;
+use crate::data::split::Split;
+use crate::data::transform::Transform;
 
-/// What the workers read.
-pub(super) struct Epochs {
+/// Loads the batches of several epochs of the training split.
+pub(super) struct TrainJob {
     pub(super) split: Arc<Split>,
     pub(super) sampler: Arc<PairSampler>,
     pub(super) transform: Arc<Transform>,
-    /// The shorter side that originals are decoded with, as [`Transform::min_side`] says.
+    /// Shorter side that reduced decoding must keep, from [`Transform::min_side`].
     pub(super) min_side: Option<u32>,
-    /// The epochs to be made.
+    /// The epochs to load.
     pub(super) epochs: Range<usize>,
-    /// The batches of each epoch that are made.
+    /// The batches of each epoch to load.
     pub(super) range: Range<usize>,
     pub(super) broken: BrokenImages,
-    pub(super) failure: LoaderErrors,
-    pub(super) sampled: Sampled,
+    pub(super) errors: LoaderErrors,
+    pub(super) sampled: SampledEpochs,
 }
 
-/// The batches of the epochs under way.
-pub(super) struct Sampled {
+/// The sampled batches (image indices) of the epochs that workers are loading.
+pub(super) struct SampledEpochs {
     epochs: Mutex<BTreeMap<usize, Arc<Vec<Vec<usize>>>>>,
-    /// As many epochs as can be under way at once.
+    /// Number of epochs that can be loading at the same time.
     kept: usize,
 }
 
-impl Sampled {
-    /// Nothing yet, of epochs that may be of one batch, with so many batches made ahead.
+impl SampledEpochs {
+    /// Starts empty. With `ahead` batches prefetched, and epochs of at least one batch, workers load at
+    /// most `ahead + 1` epochs at the same time.
     pub(super) fn new(ahead: usize) -> Self {
         Self {
             epochs: Mutex::default(),
@@ -61,9 +66,10 @@ impl Sampled {
     }
 }
 
-impl Epochs {
-    /// The epoch and the place in it of a batch, counted from the first that is made.
-    fn place(&self, batch: usize) -> (usize, usize) {
+impl TrainJob {
+    /// Returns the epoch of a batch and its position in the epoch. Batches are counted from the first
+    /// that is loaded.
+    fn locate(&self, batch: usize) -> (usize, usize) {
         let per_epoch = self.range.len();
         (
             self.epochs.start + batch / per_epoch,
@@ -71,47 +77,49 @@ impl Epochs {
         )
     }
 
-    /// Image `index` as it is seen at `position` of `epoch`.
-    fn view(&self, index: usize, epoch: usize, position: usize) -> Result<RgbImage, DataError> {
+    /// Loads image `index` with the augmentation of `position` in `epoch`.
+    fn load(&self, index: usize, epoch: usize, position: usize) -> Result<RgbImage, ImageError> {
         let seed = self.sampler.seed();
         let mut rng = stream(Purpose::Augmentation, seed, epoch, position);
         let resized = |resize| self.split.resized(index, resize, self.min_side);
         self.transform.train_from(&mut rng, resized)
     }
 
-    /// The next image of the class that can be read, those that the batch does not have first.
-    fn stand_in(
+    /// Loads another image of the class instead of `index`, which cannot be read: the next that can be
+    /// read, images that are not in the batch first.
+    fn substitute(
         &self,
         index: usize,
         batch: &[usize],
-        mut last: DataError,
-        view: impl Fn(usize) -> Result<RgbImage, DataError>,
-    ) -> Result<TransformedImage, DataError> {
+        mut last: ImageError,
+        load: impl Fn(usize) -> Result<RgbImage, ImageError>,
+    ) -> Result<TransformedImage, LoaderError> {
         let class = self.sampler.class_of(index);
-        let place = class.iter().position(|&image| image == index).unwrap_or(0);
-        let others = class[place..].iter().chain(&class[..place]).skip(1);
-        let (there, new): (Vec<usize>, Vec<usize>) =
+        let position = class.iter().position(|&image| image == index).unwrap_or(0);
+        let others = class[position..].iter().chain(&class[..position]).skip(1);
+        let (in_batch, new): (Vec<usize>, Vec<usize>) =
             others.partition(|image| batch.contains(image));
-        for other in new.into_iter().chain(there) {
-            match view(other) {
+        for other in new.into_iter().chain(in_batch) {
+            match load(other) {
                 Ok(image) => return Ok((other, image)),
                 Err(error) => {
-                    self.failure.skip(&error);
+                    self.errors.skip(&error);
                     last = error;
                 }
             }
         }
         let label = self.split.labels()[index];
-        Err(DataError::ClassBroken {
+        Err(LoaderError::ClassBroken {
             class: self.split.class_names()[label].clone(),
             last: last.to_string(),
         })
     }
 }
 
-impl BatchJob for Epochs {
+impl BatchJob for TrainJob {
     type Sample = TransformedImage;
     type Batch = HostBatch;
+    type Error = LoaderError;
 
     fn batches(&self) -> usize {
         self.epochs.len().saturating_mul(self.range.len())
@@ -121,23 +129,23 @@ impl BatchJob for Epochs {
         self.sampler.batch_len()
     }
 
-    fn sample(&self, batch: usize, sample: usize) -> Result<TransformedImage, DataError> {
-        let (epoch, place) = self.place(batch);
+    fn sample(&self, batch: usize, sample: usize) -> Result<TransformedImage, LoaderError> {
+        let (epoch, batch) = self.locate(batch);
         let batches = self.sampled.epoch(&self.sampler, epoch);
-        let index = batches[place][sample];
-        let position = place * self.sampler.batch_len() + sample;
-        let view = |index| self.view(index, epoch, position);
-        match view(index) {
+        let index = batches[batch][sample];
+        let position = batch * self.sampler.batch_len() + sample;
+        let load = |index| self.load(index, epoch, position);
+        match load(index) {
             Ok(image) => Ok((index, image)),
             Err(error) if self.broken == BrokenImages::Skip => {
-                self.failure.skip(&error);
-                self.stand_in(index, &batches[place], error, view)
+                self.errors.skip(&error);
+                self.substitute(index, &batches[batch], error, load)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn collate(&self, _batch: usize, images: Vec<TransformedImage>) -> HostBatch {
-        HostBatch::of(images, &self.transform)
+        HostBatch::new(images, &self.transform)
     }
 }

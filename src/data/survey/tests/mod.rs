@@ -1,4 +1,4 @@
-//! A small dataset of files, with a list, to survey.
+//! A survey of a small dataset of files with a list.
 
 mod problems;
 mod views;
@@ -10,13 +10,15 @@ use std::sync::Arc;
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
+use super::dataset_survey::Contents;
 use super::*;
-use crate::data::config::{DatasetConfig, PublishedConfig};
-use crate::data::datasets::index::Line;
+use crate::data::config::{DataConfig, DatasetConfig, PublishedConfig};
+use crate::data::datasets::{ClassEntries, DatasetIndex, Entry, Subset};
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 use crate::progress::NoProgress;
 
-/// A dataset in a temporary folder that is listed in `list.txt`, one image a line.
+/// A dataset in a temporary folder, listed in `list.txt` with one image per line.
 struct Tree {
     folder: TempDir,
     index: DatasetIndex,
@@ -24,13 +26,13 @@ struct Tree {
 }
 
 impl Tree {
-    /// Two classes for each subset, two images each, no two alike.
-    fn sound() -> Self {
+    /// Makes two classes for each subset, with two different images each.
+    fn valid() -> Self {
         let folder = TempDir::new().unwrap();
         let index = DatasetIndex {
             train: Vec::new(),
             test: Vec::new(),
-            faults: Vec::new(),
+            errors: Vec::new(),
             published: None,
         };
         let mut tree = Self {
@@ -52,14 +54,14 @@ impl Tree {
         tree
     }
 
-    /// Lists a file of these bytes as the next image of a class and returns its path.
+    /// Writes and lists a file of these bytes as the next image of a class. Returns its path.
     fn add(&mut self, subset: Subset, class: &str, bytes: &[u8]) -> PathBuf {
         let path = self.list(subset, class, Role::Both);
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    /// Lists an image without making it.
+    /// Lists an image without writing it.
     fn list(&mut self, subset: Subset, class: &str, role: Role) -> PathBuf {
         self.lines += 1;
         let name = format!("{}.png", self.lines);
@@ -67,7 +69,7 @@ impl Tree {
         let image = Entry {
             name,
             path: path.clone(),
-            line: Some(Line {
+            line: Some(ListLine {
                 list: Arc::from(self.folder.path().join("list.txt")),
                 number: self.lines,
             }),
@@ -104,7 +106,7 @@ impl Tree {
         self.survey().1.check(&NoProgress)
     }
 
-    /// The one problem of the dataset.
+    /// Returns the only problem of the dataset.
     fn problem(self) -> Problem {
         let report = self.check();
         assert_eq!(report.problems.len(), 1, "{report}");
@@ -124,7 +126,7 @@ fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
     encoded(&RgbImage::from_pixel(width, height, Rgb([shade, 90, 200])))
 }
 
-/// A whole PNG file whose header states another width and height.
+/// Returns a PNG file whose header states another width and height.
 fn png_stating(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = png(20, 20, 7);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());

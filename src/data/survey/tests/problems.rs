@@ -1,10 +1,10 @@
-//! What `check` finds, and what it does not.
+//! The problems that `check` reports.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::data::config::{FolderConfig, SingleImageClasses};
-use crate::data::datasets::published::{Published, PublishedSubset};
+use crate::data::datasets::{ListError, Published, PublishedSubset};
 use crate::progress::NoProgress;
 use crate::progress::{Progress, ProgressObserver};
 
@@ -14,8 +14,8 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn a_sound_dataset_has_no_problems() {
-    /// The counts that were reported.
+fn a_valid_dataset_has_no_problems() {
+    /// The reported counts.
     #[derive(Default)]
     struct Reported(std::sync::Mutex<BTreeSet<(u64, Option<u64>)>>);
 
@@ -29,7 +29,7 @@ fn a_sound_dataset_has_no_problems() {
     }
 
     let reported = Reported::default();
-    let (_folder, survey) = Tree::sound().survey();
+    let (_folder, survey) = Tree::valid().survey();
     let report = survey.check(&reported);
     assert_eq!(report.problems, []);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
@@ -46,7 +46,7 @@ fn a_sound_dataset_has_no_problems() {
 
 #[test]
 fn a_missing_image_is_located() {
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     let path = tree.list(Subset::Train, "a", Role::Both);
     let list = tree.folder.path().join("list.txt");
     let problem = tree.problem();
@@ -71,15 +71,14 @@ fn a_missing_image_is_located() {
 }
 
 #[test]
-fn what_the_reader_has_reported_is_reported_once() {
-    let mut tree = Tree::sound();
+fn a_problem_of_the_reader_is_reported_once() {
+    let mut tree = Tree::valid();
     let path = tree.list(Subset::Test, "c", Role::Both);
     let image = tree.index.test[0].images.last().unwrap();
-    let fault = image.locate(DataError::ImageMissing { path });
-    tree.index.faults.push(fault);
-    tree.index.faults.push(DataError::Unlisted {
-        path: "stray.png".into(),
-    });
+    let error = image.locate(ListError::ImageMissing { path });
+    tree.index.errors.push(error);
+    let path = "stray.png".into();
+    tree.index.errors.push(ListError::Unlisted { path }.into());
     let report = tree.check();
     assert_eq!(
         names(&report.problems),
@@ -89,7 +88,7 @@ fn what_the_reader_has_reported_is_reported_once() {
 }
 
 #[test]
-fn files_that_cannot_be_decoded_are_told_apart() {
+fn files_that_cannot_be_decoded_are_distinguished() {
     let whole = png(40, 30, 250);
     let mut damaged = whole.clone();
     let middle = damaged.len() - 25;
@@ -100,7 +99,7 @@ fn files_that_cannot_be_decoded_are_told_apart() {
         (&damaged, "broken"),
         (b"<html>not found</html>", "unsupported"),
     ] {
-        let mut tree = Tree::sound();
+        let mut tree = Tree::valid();
         tree.add(Subset::Test, "d", bytes);
         let problem = tree.problem();
         assert_eq!((problem.severity, problem.kind()), (Severity::Error, kind));
@@ -108,9 +107,9 @@ fn files_that_cannot_be_decoded_are_told_apart() {
 }
 
 #[test]
-fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
+fn absurd_sizes_are_errors() {
     for bytes in [png_stating(60_000, 60_000), png(16_400, 17, 3)] {
-        let mut tree = Tree::sound();
+        let mut tree = Tree::valid();
         tree.add(Subset::Train, "b", &bytes);
         let problem = tree.problem();
         assert_eq!(
@@ -123,7 +122,7 @@ fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
 #[test]
 fn tiny_and_narrow_images_are_warnings() {
     for (width, height) in [(12, 12), (16, 330)] {
-        let mut tree = Tree::sound();
+        let mut tree = Tree::valid();
         tree.add(Subset::Train, "b", &png(width, height, 255));
         let problem = tree.problem();
         assert_eq!(
@@ -139,9 +138,9 @@ fn tiny_and_narrow_images_are_warnings() {
 }
 
 #[test]
-fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
+fn a_copy_across_the_splits_of_a_published_dataset_is_a_warning() {
     let copied = png(50, 50, 1);
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     tree.add(Subset::Train, "b", &copied);
     tree.add(Subset::Test, "d", &copied);
     let subset = PublishedSubset {
@@ -159,10 +158,10 @@ fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
 }
 
 #[test]
-fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
+fn severity_of_a_copy_is_that_of_its_worst_relation() {
     let copied = png(50, 50, 1);
     let expected = |original, copy: (Subset, &str)| {
-        let mut tree = Tree::sound();
+        let mut tree = Tree::valid();
         let (subset, class) = original;
         tree.add(subset, class, &copied);
         tree.add(copy.0, copy.1, &copied);
@@ -187,8 +186,8 @@ fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
 }
 
 #[test]
-fn every_copy_is_reported_and_the_first_is_not() {
-    let mut tree = Tree::sound();
+fn every_copy_is_reported_except_the_first() {
+    let mut tree = Tree::valid();
     for class in ["a", "a", "b", "a", "b"] {
         tree.add(Subset::Train, class, &png(50, 50, 1));
     }
@@ -198,13 +197,13 @@ fn every_copy_is_reported_and_the_first_is_not() {
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
         .collect();
-    // Classes come one after the other: the copies in a, then those in b.
+    // The copies are ordered by class: those in a, then those in b.
     assert_eq!(relations, [false, false, true, true]);
 }
 
 #[test]
 fn a_class_of_both_splits_is_an_error() {
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     for shade in [200, 201] {
         tree.add(Subset::Test, "a", &png(30, 30, shade));
     }
@@ -217,7 +216,7 @@ fn a_class_of_both_splits_is_an_error() {
 }
 
 #[test]
-fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
+fn a_class_of_one_image_follows_the_configuration_or_the_list() {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let refused = Some(("error", "too-few-images"));
     let kept = Some(("warning", "single-image-class"));
@@ -237,7 +236,7 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
             Some(("warning", "query-without-gallery")),
         ),
     ] {
-        let mut tree = Tree::sound();
+        let mut tree = Tree::valid();
         fs::write(tree.list(subset, "lonely", role), png(30, 30, 99)).unwrap();
         let folder = FolderConfig {
             single_image_classes: policy,
@@ -252,14 +251,14 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
 
 #[test]
 fn too_few_classes_are_an_error() {
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     tree.index.test.pop();
     assert_eq!(tree.problem().kind(), "too-few-classes");
 }
 
 #[test]
-fn queries_without_gallery_are_warnings_until_none_is_left() {
-    let mut tree = Tree::sound();
+fn queries_without_gallery_are_warnings_and_an_error_if_all_are() {
+    let mut tree = Tree::valid();
     for shade in [150, 151] {
         let path = tree.list(Subset::Test, "e", Role::Query);
         fs::write(path, png(30, 30, shade)).unwrap();
@@ -270,7 +269,7 @@ fn queries_without_gallery_are_warnings_until_none_is_left() {
             .flat_map(|class| &mut class.images)
             .for_each(|image| image.role = role);
     };
-    let mut other = Tree::sound();
+    let mut other = Tree::valid();
     let report = tree.check();
     let expected = ("warning", "query-without-gallery");
     assert_eq!(names(&report.problems), [expected; 2]);
@@ -283,13 +282,13 @@ fn queries_without_gallery_are_warnings_until_none_is_left() {
 }
 
 #[test]
-fn a_published_split_of_other_counts_is_an_error() {
+fn a_published_split_with_other_counts_is_an_error() {
     let subset = PublishedSubset {
         images: 4,
         classes: 2,
         digest: None,
     };
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     tree.index.published = Some(Published {
         train: subset,
         test: subset,
@@ -298,7 +297,7 @@ fn a_published_split_of_other_counts_is_an_error() {
     assert_eq!(report.published, Some(Agreement::Counts));
     assert_eq!(report.problems, []);
 
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     let train = PublishedSubset {
         classes: 100,
         images: 5864,
@@ -318,8 +317,8 @@ fn a_published_split_of_other_counts_is_an_error() {
 }
 
 #[test]
-fn text_names_twenty_of_a_kind_and_json_all() {
-    let mut tree = Tree::sound();
+fn text_names_twenty_problems_of_a_kind_and_json_all() {
+    let mut tree = Tree::valid();
     for _ in 0..25 {
         tree.list(Subset::Train, "a", Role::Both);
     }
