@@ -4,8 +4,18 @@
 //! P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]). A [`SplitLoader`]
 //! loads a split in order. Errors are a [`DataError`].
 //!
-//! Imports go one way: `loader`, `survey` → `datasets`, `sampler`, `transform` → `split` →
-//! `image_cache` → `prefetch`, `images` → `image_file`, `resize`. `config` imports none of them.
+//! Imports go one way, each module importing only from lines below its own:
+//!
+//! ```text
+//! error
+//! survey, loader
+//! datasets, batches, sampler
+//! split, transform
+//! image_cache, augment
+//! prefetch, images
+//! image_file, resize, config
+//! guarded, list_line, parallel, random
+//! ```
 
 mod augment;
 mod batches;

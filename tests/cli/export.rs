@@ -312,7 +312,7 @@ fn mistakes_in_exporting_and_embedding_are_one_clear_line() {
     fs::create_dir(here.join("empty")).unwrap();
     refused(
         "embed model.safetensors --images empty --output e.npy",
-        "empty names no .jpg, .jpeg or .png image",
+        "empty contains no .jpg, .jpeg or .png image",
     );
     fs::write(here.join("list.txt"), "photos/class-00/0.png\nnone.png\n").unwrap();
     refused(

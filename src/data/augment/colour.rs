@@ -6,8 +6,8 @@
 use image::{Rgb, RgbImage};
 use rand::{Rng, RngExt};
 
+use super::draw::uniform;
 use super::hue::rotate_hue;
-use super::uniform;
 use crate::data::config::TransformConfig;
 
 /// A change of the colours of a whole image.

@@ -3,7 +3,7 @@
 
 use rand::{Rng, RngExt};
 
-use super::uniform;
+use super::draw::uniform;
 use crate::data::resize::Rectangle;
 
 /// Rectangles tried before the fallback, as in torchvision.

@@ -6,16 +6,18 @@
 mod blur;
 mod colour;
 mod crop;
+mod draw;
 mod erase;
 mod hue;
 
 use image::RgbImage;
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 pub(crate) use self::crop::random_resized_crop;
 
 use self::blur::blur;
 use self::colour::{Adjustment, draw_jitter, to_grey};
+use self::draw::{occurs, uniform};
 use self::erase::Erasure;
 use crate::data::config::TransformConfig;
 
@@ -75,16 +77,6 @@ impl Augmentation {
             erasure.apply(image);
         }
     }
-}
-
-/// Draws whether an event of this probability occurs. Probability 0 draws no random value.
-fn occurs(probability: f64, rng: &mut impl Rng) -> bool {
-    probability > 0.0 && rng.random_bool(probability)
-}
-
-/// Draws a number uniform in the range, from one random value.
-fn uniform([low, high]: [f64; 2], rng: &mut impl Rng) -> f64 {
-    low + (high - low) * rng.random::<f64>()
 }
 
 #[cfg(test)]

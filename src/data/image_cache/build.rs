@@ -5,7 +5,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{CacheError, CacheSpec, format};
+use super::error::CacheError;
+use super::format;
+use super::spec::CacheSpec;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
 use crate::data::prefetch::{BatchJob, Prefetcher};

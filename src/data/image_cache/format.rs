@@ -11,7 +11,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::CacheError;
+use super::error::CacheError;
 use crate::cancellation::CancellationToken;
 use crate::data::parallel::in_parallel_until;
 

@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::{CacheError, CacheSpec};
+use super::error::CacheError;
+use super::spec::CacheSpec;
 use crate::data::image_file::ImageError;
 use crate::data::parallel::in_parallel_until;
 

@@ -13,58 +13,24 @@ mod build;
 mod error;
 mod format;
 mod key;
+mod spec;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use memmap2::Mmap;
 
 pub use error::CacheError;
+pub(super) use spec::{CacheOptions, CacheSpec};
 
-use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
-use crate::cancellation::CancellationToken;
 use crate::file_lock::{NotLocked, wait_for_lock};
-use crate::progress::ProgressObserver;
 use build::build;
 use format::{Damage, Index};
 use key::key;
-
-/// The images of a cache and how to build it.
-#[derive(Clone, Copy)]
-pub(super) struct CacheSpec<'a> {
-    /// The images.
-    pub(super) images: &'a Arc<dyn Images>,
-    /// Number of images.
-    pub(super) count: usize,
-    /// Name of the split, for messages.
-    pub(super) split: &'a str,
-    /// How to build the cache.
-    pub(super) options: CacheOptions<'a>,
-}
-
-/// How to build a cache.
-#[derive(Clone, Copy)]
-pub(super) struct CacheOptions<'a> {
-    /// The folder of the caches, created if it does not exist.
-    pub(super) folder: &'a Path,
-    /// The resizes that the transform needs of each image.
-    pub(super) resizes: &'a [ResizeSpec],
-    /// Shorter side, in pixels, that reduced decoding must keep. `None` to decode at full size.
-    pub(super) min_side: Option<u32>,
-    /// Whether an image that cannot be read is left out instead of being an error.
-    pub(super) skip_broken: bool,
-    /// Threads that decode and verify.
-    pub(super) workers: usize,
-    /// Checked several times a second.
-    pub(super) cancellation: &'a CancellationToken,
-    /// Reports decoded images.
-    pub(super) progress: &'a dyn ProgressObserver,
-}
 
 /// An open cache of a split's resized images.
 pub(super) struct ImageCache {

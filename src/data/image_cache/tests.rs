@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::cancellation::CancellationToken;
 use crate::data::image_file::{ImageError, read_image_file};
+use crate::data::images::Images;
 use crate::progress::NoProgress;
 
 const RESIZES: [ResizeSpec; 2] = [ResizeSpec::Square(8), ResizeSpec::ShorterSide(6)];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::LoaderError;
+use super::error::LoaderError;
 use crate::cancellation::CancellationToken;
 
 /// Stores the error that ended a loader's batches early, and the errors of skipped images. Clones share

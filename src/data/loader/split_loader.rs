@@ -8,8 +8,9 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 use burn_dataset::Dataset;
 
+use super::error::LoaderError;
+use super::errors::LoaderErrors;
 use super::slices::batches_between;
-use super::{LoaderError, LoaderErrors};
 use crate::data::batches::{HostBatch, ImageBatch, TransformedImage};
 use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use image::RgbImage;
 
-use super::{LoaderError, LoaderErrors};
+use super::error::LoaderError;
+use super::errors::LoaderErrors;
 use crate::data::batches::{HostBatch, TransformedImage};
 use crate::data::config::BrokenImages;
 use crate::data::image_file::ImageError;

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 
+use super::error::LoaderError;
+use super::errors::LoaderErrors;
 use super::slices::batches_between;
 use super::train_job::{SampledEpochs, TrainJob};
-use super::{LoaderError, LoaderErrors};
 use crate::data::batches::{HostBatch, ImageBatch};
 use crate::data::config::LoadingConfig;
 use crate::data::parallel::worker_count;
