@@ -15,7 +15,9 @@ use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
 use crate::data::config::{BatchConfig, Sampler};
-use crate::data::{self, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform};
+use crate::data::{
+    self, DataError, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform,
+};
 use crate::progress::NoProgress;
 
 /// The benchmark of a configuration's training loader on its training images.
@@ -167,7 +169,7 @@ impl LoaderBenchmark {
             synchronise::<B>(&compute.device);
             rates.push(images as f64 / start.elapsed().as_secs_f64());
             if let Some(error) = failure.take() {
-                return Err(error.into());
+                return Err(DataError::from(error).into());
             }
             self.check_cancellation()?;
         }
@@ -206,7 +208,7 @@ impl LoaderBenchmark {
             }
         }
         match failure.take() {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(DataError::from(error).into()),
             None => Ok(waited / (waited + worked)),
         }
     }

@@ -11,7 +11,7 @@ use super::output::print;
 use super::progress::ProgressBars;
 use crate::config::Config;
 use crate::data::config::DataConfig;
-use crate::data::survey::{ContactSheet, SheetLayout, Survey, check_sheet_path};
+use crate::data::survey::{ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path};
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -106,7 +106,7 @@ pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
 }
 
 fn check(source: &SourceArgs) -> Result<(), CliError> {
-    let survey = Survey::open(&configured(source)?)?;
+    let survey = DatasetSurvey::open(&configured(source)?)?;
     let report = survey.check(&ProgressBars::default());
     if source.json {
         print(json!(report))?;
@@ -127,7 +127,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
-    let survey = Survey::open(&configured(&args.source)?)?;
+    let survey = DatasetSurvey::open(&configured(&args.source)?)?;
     let stats = survey.stats(&ProgressBars::default());
     let sheet = match &args.sheet {
         Some(path) => Some((path, written_sheet(&survey, args, path)?)),
@@ -152,7 +152,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
 }
 
 fn written_sheet(
-    survey: &Survey,
+    survey: &DatasetSurvey,
     args: &StatsArgs,
     path: &std::path::Path,
 ) -> Result<ContactSheet, CliError> {

@@ -9,7 +9,8 @@ use crate::atomic_file::AtomicFileError;
 use crate::backend::BackendError;
 use crate::bench::BenchError;
 use crate::config::ConfigError;
-use crate::data::DataError;
+use crate::data::survey::SheetPathError;
+use crate::data::{CacheError, DataError, DatasetError};
 use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
 use crate::inference::{InferenceError, RetrievalError};
@@ -97,7 +98,7 @@ fn backend_status(error: &BackendError) -> u8 {
 fn data_status(error: &DataError) -> u8 {
     match error {
         DataError::Cancelled => INTERRUPTED,
-        DataError::CacheUnwritable { .. } => FAILURE,
+        DataError::Cache(CacheError::Unwritable { .. }) => FAILURE,
         _ => USER_ERROR,
     }
 }
@@ -175,6 +176,8 @@ macro_rules! convert {
 
 convert! {
     SettingError => ConfigError,
+    DatasetError => DataError,
+    SheetPathError => DataError,
     RunFolderError => TrainingError,
     EmbeddingFileError => InferenceError,
     AtomicFileError => InferenceError,

@@ -107,7 +107,7 @@ mod tests {
             ("data.blur_sigma=[0.0, 1.0]", "above 0"),
             ("data.blur_sigma=[1.0, 100.0]", "give 50 or less"),
             ("data.erase_scale=[0.1, 1.5]", "give 1 or less"),
-            ("data.test_view=middle", "center-crop"),
+            ("data.eval_resize=middle", "center-crop"),
             ("data.broken_images=ignore", "skip"),
             ("data.cache=true", "in memory"),
             ("batch.sampler=random", "every-image"),

@@ -6,13 +6,18 @@ use super::ConfigError;
 use super::keys::lookup;
 
 /// A key by its former and its present name.
-const KEYS: [(&str, &str); 2] = [
+const KEYS: [(&str, &str); 4] = [
+    ("data.test_view", "data.eval_resize"),
+    ("data.reduced_decoding", "data.jpeg_dct_scaling"),
     ("optimizer.backbone_factor", "optimizer.backbone_lr_scale"),
     ("training.freeze_epochs", "training.freeze_backbone_epochs"),
 ];
 
 /// A value of a key, by its present name, and what the value is called now.
-const VALUES: [(&str, &str, &str); 0] = [];
+const VALUES: [(&str, &str, &str); 2] = [
+    ("data.eval_resize", "straight", "direct"),
+    ("loss.triplets", "drawn", "random"),
+];
 
 /// Whether a former name is worth a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +102,21 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::keys::known_keys;
+    use crate::data::config::EvalResize;
+    use crate::loss::{LossKind, Triplets};
 
     #[test]
     fn former_names_are_read_as_the_present_ones() {
-        let text = "[optimizer]\nbackbone_factor = 0.5\n[training]\nfreeze_epochs = 3\n";
-        let config = Config::parse(text, "old.toml", &[]).unwrap();
+        let text = "[optimizer]\nbackbone_factor = 0.5\n[training]\nfreeze_epochs = 3\n[loss]\nname = \
+                    \"triplet\"\ntriplets = \"drawn\"\n[data]\ntest_view = \"straight\"\n";
+        let config = Config::parse(text, "old.toml", &["data.reduced_decoding=true".into()]);
+        let config = config.unwrap();
+        assert_eq!(config.data.transform.eval_resize, EvalResize::Direct);
+        assert!(config.data.transform.jpeg_dct_scaling);
+        let LossKind::Triplet(triplet) = config.loss.kind else {
+            panic!("the loss is triplet");
+        };
+        assert_eq!(triplet.triplets, Triplets::Random);
         assert_eq!(config.optimizer.backbone_lr_scale, 0.5);
         assert_eq!(config.training.freeze_backbone_epochs, 3);
     }

@@ -4,7 +4,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use image::RgbImage;
 
-use super::{Split, Transform};
+use super::split::Split;
+use super::transform::Transform;
 
 /// A batch of images on the device.
 #[derive(Debug, Clone)]
@@ -13,7 +14,7 @@ pub struct ImageBatch<B: Backend> {
     pub images: Tensor<B, 4>,
     /// Labels, `[N]`.
     pub labels: Tensor<B, 1, Int>,
-    /// Which images of the split they are, N of them.
+    /// Indices of the images in the split, N of them.
     pub indices: Vec<usize>,
     /// The epoch this batch belongs to, from 1.
     pub epoch: usize,
@@ -21,31 +22,31 @@ pub struct ImageBatch<B: Backend> {
     pub last: bool,
 }
 
-/// A transformed image and which of the split it is.
-pub(super) type View = (usize, RgbImage);
+/// A transformed image with its index in the split.
+pub(super) type TransformedImage = (usize, RgbImage);
 
-/// A batch as the workers make it.
+/// A batch as a worker collates it.
 pub(super) struct HostBatch {
     pub(super) indices: Vec<usize>,
-    /// `[N, 3, S, S]` row by row.
+    /// Values of shape `[N, 3, S, S]`, row-major.
     values: Vec<f32>,
 }
 
 impl HostBatch {
-    /// Puts images together. They travel as bytes until here: a quarter of the memory, and each value
-    /// is written once.
-    pub(super) fn of(views: Vec<View>, transform: &Transform) -> Self {
+    /// Collates and normalises images. They stay bytes until here, which takes a quarter of the memory
+    /// and writes each value once.
+    pub(super) fn new(images: Vec<TransformedImage>, transform: &Transform) -> Self {
         let length = transform.values_per_image();
-        let mut values = vec![0.0; views.len() * length];
-        let mut indices = Vec::with_capacity(views.len());
-        for ((index, image), values) in views.into_iter().zip(values.chunks_exact_mut(length)) {
+        let mut values = vec![0.0; images.len() * length];
+        let mut indices = Vec::with_capacity(images.len());
+        for ((index, image), values) in images.into_iter().zip(values.chunks_exact_mut(length)) {
             transform.normalize(&image, values);
             indices.push(index);
         }
         Self { indices, values }
     }
 
-    /// Brings it to the device, with the labels of `split`.
+    /// Uploads the batch to the device, with the labels of `split`. `side` is S.
     pub(super) fn upload<B: Backend>(
         self,
         split: &Split,

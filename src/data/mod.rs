@@ -1,22 +1,36 @@
 //! From a configured dataset to batches on the device.
 //!
-//! [`open`] gives two [`Split`]s of images with labels; a [`TrainLoader`] walks the training split
-//! in P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]), a
-//! [`SplitLoader`] walks a split in order. What a user can get wrong is a [`DataError`].
+//! [`open`] returns two [`Split`]s of images with labels. A [`TrainLoader`] loads the training split in
+//! P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]). A [`SplitLoader`]
+//! loads a split in order. Errors are a [`DataError`].
+//!
+//! Imports go one way, each module importing only from lines below its own:
+//!
+//! ```text
+//! error
+//! survey, loader
+//! datasets, batches, sampler
+//! split, transform
+//! image_cache, augment
+//! prefetch, images
+//! image_file, resize, config
+//! list_line, parallel, random
+//! ```
 
 mod augment;
-mod base;
 mod batches;
 pub mod config;
-pub(crate) mod datasets;
+mod datasets;
 mod error;
+mod image_cache;
 pub(crate) mod image_file;
+mod images;
+mod list_line;
 mod loader;
-mod loader_errors;
-mod packed;
-pub(crate) mod parallel;
+mod parallel;
 mod prefetch;
 pub(crate) mod random;
+mod resize;
 mod sampler;
 mod split;
 pub mod survey;
@@ -27,29 +41,31 @@ mod transform;
 use std::path::PathBuf;
 
 pub use batches::ImageBatch;
-pub use datasets::image_set::{ImageSelection, ImageSet, NO_CLASS};
+pub use datasets::{DatasetError, ImageSelection, ImageSet, NO_CLASS};
 pub use error::DataError;
-pub use image_file::{check_image_file, read_image_file, read_image_file_for};
-pub use loader::{EpochSchedule, SplitLoader, TrainLoader};
-pub use loader_errors::LoaderErrors;
+pub use image_cache::CacheError;
+pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};
+pub use images::Images;
+pub use list_line::ListLine;
+pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoader};
 pub(crate) use parallel::in_parallel;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{Images, LabelledImage, Split, Splits};
+pub use split::{LabelledImage, Split, SplitError, Splits};
 pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
 use crate::progress::ProgressObserver;
-use base::Base;
-use packed::{Packed, Packing};
+use image_cache::CacheOptions;
+use resize::ResizeSpec;
 
-/// Opens the configured dataset: finds the images of both splits, refuses what could not be trained
-/// on or measured before any time is spent, and makes or opens the caches if they are wanted.
-/// Progress of the cache is reported to `progress`.
+/// Opens the configured dataset: finds the images of both splits, checks them as far as possible
+/// without decoding, and opens or builds the caches if they are configured. Reports the progress of the
+/// cache to `progress`.
 ///
 /// # Errors
-/// The first mistake found in the configuration's dataset keys, the folders or the files.
+/// If the dataset, a folder or a file is invalid, a cache cannot be written, or the work is cancelled.
 pub fn open(
     config: &DataConfig,
     transform: &Transform,
@@ -65,7 +81,7 @@ pub fn open(
     Ok(Splits {
         train: cached(
             splits.train,
-            &transform.train_bases(),
+            &transform.train_resizes(),
             config,
             transform,
             cancellation,
@@ -73,7 +89,7 @@ pub fn open(
         )?,
         test: cached(
             splits.test,
-            &[transform.test_base()],
+            &[transform.eval_resize()],
             config,
             transform,
             cancellation,
@@ -83,8 +99,8 @@ pub fn open(
     })
 }
 
-/// Opens the test split alone, with what is odd about the dataset: a finished run is measured without
-/// its training images.
+/// Opens the test split alone and returns it with warnings about the dataset. A finished run is
+/// evaluated without its training images.
 ///
 /// # Errors
 /// As [`open`], for the test split.
@@ -93,20 +109,20 @@ pub fn open_test(
     transform: &Transform,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
-) -> Result<(Split, Vec<DataError>), DataError> {
+) -> Result<(Split, Vec<String>), DataError> {
     let (test, warnings) = datasets::open_test(config, cancellation)?;
     test.check(false)?;
-    let bases = [transform.test_base()];
+    let resizes = [transform.eval_resize()];
     Ok((
-        cached(test, &bases, config, transform, cancellation, progress)?,
+        cached(test, &resizes, config, transform, cancellation, progress)?,
         warnings,
     ))
 }
 
-/// The split with its cache, if the configuration wants one.
+/// Returns the split with its cache, if one is configured.
 fn cached(
     split: Split,
-    bases: &[Base],
+    resizes: &[ResizeSpec],
     config: &DataConfig,
     transform: &Transform,
     cancellation: &CancellationToken,
@@ -117,19 +133,15 @@ fn cached(
     }
     let folder: PathBuf = match &config.loading.cache_dir {
         Some(folder) => folder.clone(),
-        None => packed::default_folder()?,
+        None => image_cache::default_folder()?,
     };
-    let packed = Packed::open(
-        &split,
-        Packing {
-            folder: &folder,
-            bases,
-            needed: transform.needed(bases),
-            skip_broken: config.loading.broken_images == BrokenImages::Skip,
-            workers: worker_count(config.loading.workers),
-            cancellation,
-            progress,
-        },
-    )?;
-    Ok(split.with_packed(packed))
+    Ok(split.with_cache(CacheOptions {
+        folder: &folder,
+        resizes,
+        min_side: transform.min_side(resizes),
+        skip_broken: config.loading.broken_images == BrokenImages::Skip,
+        workers: worker_count(config.loading.workers),
+        cancellation,
+        progress,
+    })?)
 }

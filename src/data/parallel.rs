@@ -1,12 +1,15 @@
-//! Independent pieces of work spread over threads.
+//! Independent items of work spread over threads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::DataError;
 use crate::cancellation::CancellationToken;
 
-/// Worker threads for the configured number, of which 0 means one for each core.
+/// The work was cancelled before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cancelled;
+
+/// Returns the number of worker threads for the configured number; 0 means one for each core.
 pub fn worker_count(configured: usize) -> usize {
     match configured {
         0 => thread::available_parallelism().map_or(1, usize::from),
@@ -14,28 +17,29 @@ pub fn worker_count(configured: usize) -> usize {
     }
 }
 
-/// As [`in_parallel`], given up when interrupted.
+/// Computes as [`in_parallel`] does, and stops early when cancelled.
 ///
 /// # Errors
-/// [`DataError::Cancelled`].
+/// If `cancellation` is cancelled.
 pub(crate) fn in_parallel_until<T: Send>(
     cancellation: &CancellationToken,
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
-) -> Result<Vec<T>, DataError> {
+) -> Result<Vec<T>, Cancelled> {
     let work = |i| (!cancellation.is_cancelled()).then(|| work(i));
     let done: Option<Vec<T>> = in_parallel(workers, count, work).into_iter().collect();
-    done.ok_or(DataError::Cancelled)
+    done.ok_or(Cancelled)
 }
 
-/// `work(0), …, work(count − 1)` in order, computed by `workers` threads.
+/// Returns `work(0), …, work(count − 1)` in order, computed by `workers` threads.
 pub(crate) fn in_parallel<T: Send>(
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
 ) -> Vec<T> {
-    // Small enough that the threads finish together, large enough that taking one costs nothing.
+    // Small enough that all threads finish at about the same time, large enough that the cost of
+    // taking a chunk does not matter.
     const CHUNK: usize = 64;
     let next = AtomicUsize::new(0);
     let take_chunks = || {
@@ -70,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_order_whatever_the_number_of_threads() {
+    fn results_are_in_order_for_any_number_of_threads() {
         for workers in [1, 2, 5] {
             let squares = in_parallel(workers, 1000, |i| i * i);
             assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());

@@ -1,8 +1,8 @@
-//! Batches made ahead of their use by worker threads, in order and in bounded memory.
+//! Batches loaded ahead of their use by worker threads, in order and in bounded memory.
 //!
-//! Workers take single pieces (images) rather than batches, so that all of them work on the batch
-//! that is needed next; whoever finishes a batch's last piece assembles it. No more than a fixed
-//! number of batches beyond those already taken is begun.
+//! Workers take single samples (images), not batches, so that all of them work on the batch that is
+//! needed next. The worker that finishes the last sample of a batch collates it. At most a fixed number
+//! of batches beyond those already taken is started.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -10,71 +10,78 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
-use super::DataError;
-
-/// Batches that can be made from independent pieces.
-pub(super) trait Work: Send + Sync + 'static {
+/// Batches that consist of independent samples.
+pub(super) trait BatchJob: Send + Sync + 'static {
     /// One image.
-    type Piece: Send;
+    type Sample: Send;
     /// One batch.
-    type Whole: Send;
+    type Batch: Send;
+    /// Why a sample cannot be loaded.
+    type Error: Send;
 
-    /// Number of batches.
+    /// Returns the number of batches.
     fn batches(&self) -> usize;
 
-    /// Number of pieces of a batch, at least 1.
-    fn pieces(&self, batch: usize) -> usize;
+    /// Returns the number of samples of a batch, at least 1.
+    fn batch_len(&self, batch: usize) -> usize;
 
-    /// Makes a piece; the batch cannot be made if that fails.
-    fn piece(&self, batch: usize, piece: usize) -> Result<Self::Piece, DataError>;
+    /// Loads a sample.
+    ///
+    /// # Errors
+    /// If the sample cannot be loaded. The batch then fails with this error.
+    fn sample(&self, batch: usize, sample: usize) -> Result<Self::Sample, Self::Error>;
 
-    /// Assembles a batch of all its pieces in order.
-    fn whole(&self, batch: usize, pieces: Vec<Self::Piece>) -> Self::Whole;
+    /// Makes a batch of all its samples, which are in order.
+    fn collate(&self, batch: usize, samples: Vec<Self::Sample>) -> Self::Batch;
 }
 
-/// An iterator over the batches of a [`Work`]; it ends after the first batch that fails. Dropping
-/// it stops the workers and waits for them, each at most for the piece it is making.
-pub(super) struct Prefetcher<W: Work> {
-    shared: Arc<Shared<W>>,
+/// What the consumer receives for a batch.
+type Collated<J> = Result<<J as BatchJob>::Batch, <J as BatchJob>::Error>;
+
+/// An iterator over the batches of a [`BatchJob`]. It ends after the first batch that fails.
+///
+/// Dropping it stops the workers and waits until each has finished its current sample.
+pub(super) struct Prefetcher<J: BatchJob> {
+    shared: Arc<Shared<J>>,
     workers: Vec<JoinHandle<()>>,
 }
 
-struct Shared<W: Work> {
-    work: Arc<W>,
-    /// Batches that may be begun beyond those taken.
+struct Shared<J: BatchJob> {
+    job: Arc<J>,
+    /// Batches that may be started beyond those taken.
     ahead: usize,
-    state: Mutex<State<W>>,
-    /// Workers wait for it: a batch has been taken, or all is over.
+    state: Mutex<State<J>>,
+    /// Notifies workers: a batch was taken, or the job has ended.
     room: Condvar,
-    /// The consumer waits for it: a batch is ready, or a worker panicked.
+    /// Notifies the consumer: a batch is ready, or a worker panicked.
     ready: Condvar,
 }
 
-struct State<W: Work> {
-    /// The batch and piece to be begun next.
+struct State<J: BatchJob> {
+    /// The batch and sample to start next.
     next: (usize, usize),
-    /// No piece of this batch or a later one is begun; lowered by a failure.
+    /// Workers start no sample of this batch or a later one. A failure lowers it.
     end: usize,
     /// Batches taken by the consumer.
     taken: usize,
-    begun: HashMap<usize, Vec<Option<W::Piece>>>,
-    done: HashMap<usize, Result<W::Whole, DataError>>,
-    /// What a worker panicked with; the consumer goes on with it.
+    started: HashMap<usize, Vec<Option<J::Sample>>>,
+    done: HashMap<usize, Collated<J>>,
+    /// The panic of a worker, which is resumed in the consumer.
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl<W: Work> Prefetcher<W> {
-    /// Starts `workers` threads, which keep up to `ahead` batches ready; both at least 1.
-    pub(super) fn new(work: Arc<W>, workers: usize, ahead: usize) -> Self {
-        let batches = work.batches();
+impl<J: BatchJob> Prefetcher<J> {
+    /// Starts `workers` threads (at least 1), which keep up to `ahead` batches (at least 1) ready.
+    pub(super) fn new(job: Arc<J>, workers: usize, ahead: usize) -> Self {
+        let batches = job.batches();
         let shared = Arc::new(Shared {
-            work,
+            job,
             ahead: ahead.max(1),
             state: Mutex::new(State {
                 next: (0, 0),
                 end: batches,
                 taken: 0,
-                begun: HashMap::new(),
+                started: HashMap::new(),
                 done: HashMap::new(),
                 panic: None,
             }),
@@ -92,8 +99,8 @@ impl<W: Work> Prefetcher<W> {
     }
 }
 
-impl<W: Work> Iterator for Prefetcher<W> {
-    type Item = Result<W::Whole, DataError>;
+impl<J: BatchJob> Iterator for Prefetcher<J> {
+    type Item = Collated<J>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut state = self.shared.lock();
@@ -104,12 +111,12 @@ impl<W: Work> Iterator for Prefetcher<W> {
             }
             let batch = state.taken;
             if let Some(done) = state.done.remove(&batch) {
-                // After a failure there is nothing more to take.
+                // The iterator ends after a failure.
                 state.taken = if done.is_ok() { batch + 1 } else { usize::MAX };
                 self.shared.room.notify_all();
                 return Some(done);
             }
-            if batch >= self.shared.work.batches() {
+            if batch >= self.shared.job.batches() {
                 return None;
             }
             state = wait(&self.shared.ready, state);
@@ -117,31 +124,31 @@ impl<W: Work> Iterator for Prefetcher<W> {
     }
 }
 
-impl<W: Work> Drop for Prefetcher<W> {
+impl<J: BatchJob> Drop for Prefetcher<J> {
     fn drop(&mut self) {
         self.shared.lock().end = 0;
         self.shared.room.notify_all();
         for worker in self.workers.drain(..) {
-            // A worker's panic has been caught and handed to the consumer.
+            // A worker's panic was caught and is resumed in the consumer.
             let _ = worker.join();
         }
     }
 }
 
-impl<W: Work> Shared<W> {
-    fn lock(&self) -> MutexGuard<'_, State<W>> {
+impl<J: BatchJob> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
         self.state
             .lock()
-            .expect("work is done outside the lock, so nothing panics inside")
+            .expect("samples are loaded outside the lock, so the lock is never poisoned")
     }
 
     fn run(&self) {
-        let work = || {
-            while let Some((batch, piece)) = self.begin() {
-                self.finish(batch, piece, self.work.piece(batch, piece));
+        let load = || {
+            while let Some((batch, sample)) = self.start() {
+                self.finish(batch, sample, self.job.sample(batch, sample));
             }
         };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(load)) {
             let mut state = self.lock();
             state.end = 0;
             state.panic.get_or_insert(panic);
@@ -150,30 +157,30 @@ impl<W: Work> Shared<W> {
         }
     }
 
-    /// The next piece to be made, as soon as there is room for its batch; none at the end.
-    fn begin(&self) -> Option<(usize, usize)> {
+    /// Waits until the next sample may be started and returns it. `None` at the end.
+    fn start(&self) -> Option<(usize, usize)> {
         let mut state = self.lock();
         loop {
-            let (batch, piece) = state.next;
+            let (batch, sample) = state.next;
             if batch >= state.end {
                 return None;
             }
             if batch < state.taken.saturating_add(self.ahead) {
-                state.next = if piece + 1 < self.work.pieces(batch) {
-                    (batch, piece + 1)
+                state.next = if sample + 1 < self.job.batch_len(batch) {
+                    (batch, sample + 1)
                 } else {
                     (batch + 1, 0)
                 };
-                return Some((batch, piece));
+                return Some((batch, sample));
             }
             state = wait(&self.room, state);
         }
     }
 
-    fn finish(&self, batch: usize, piece: usize, result: Result<W::Piece, DataError>) {
+    fn finish(&self, batch: usize, sample: usize, result: Result<J::Sample, J::Error>) {
         let mut state = self.lock();
-        let made = match result {
-            Ok(made) => made,
+        let loaded = match result {
+            Ok(loaded) => loaded,
             Err(error) => {
                 state.end = state.end.min(batch);
                 state.done.entry(batch).or_insert(Err(error));
@@ -182,21 +189,21 @@ impl<W: Work> Shared<W> {
                 return;
             }
         };
-        let pieces = state.begun.entry(batch).or_insert_with(|| {
+        let samples = state.started.entry(batch).or_insert_with(|| {
             let mut empty = Vec::new();
-            empty.resize_with(self.work.pieces(batch), || None);
+            empty.resize_with(self.job.batch_len(batch), || None);
             empty
         });
-        pieces[piece] = Some(made);
-        if pieces.iter().any(Option::is_none) {
+        samples[sample] = Some(loaded);
+        if samples.iter().any(Option::is_none) {
             return;
         }
-        let pieces = state.begun.remove(&batch).unwrap_or_default();
+        let samples = state.started.remove(&batch).unwrap_or_default();
         drop(state);
-        let whole = self
-            .work
-            .whole(batch, pieces.into_iter().flatten().collect());
-        self.lock().done.insert(batch, Ok(whole));
+        let collated = self
+            .job
+            .collate(batch, samples.into_iter().flatten().collect());
+        self.lock().done.insert(batch, Ok(collated));
         self.ready.notify_all();
     }
 }
@@ -204,7 +211,7 @@ impl<W: Work> Shared<W> {
 fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     condition
         .wait(guard)
-        .expect("work is done outside the lock, so nothing panics inside")
+        .expect("samples are loaded outside the lock, so the lock is never poisoned")
 }
 
 #[cfg(test)]
@@ -214,52 +221,53 @@ mod tests {
 
     use super::*;
 
-    /// Batches of three numbers; piece `fails` fails, piece `panics` panics.
+    /// Batches of three numbers. Sample `fails` fails, sample `panics` panics.
     #[derive(Default)]
     struct Numbers {
         batches: usize,
         fails: Option<usize>,
         panics: Option<usize>,
-        begun: AtomicUsize,
+        started: AtomicUsize,
     }
 
-    impl Work for Numbers {
-        type Piece = usize;
-        type Whole = Vec<usize>;
+    impl BatchJob for Numbers {
+        type Sample = usize;
+        type Batch = Vec<usize>;
+        type Error = String;
 
         fn batches(&self) -> usize {
             self.batches
         }
 
-        fn pieces(&self, _batch: usize) -> usize {
+        fn batch_len(&self, _batch: usize) -> usize {
             3
         }
 
-        fn piece(&self, batch: usize, piece: usize) -> Result<usize, DataError> {
-            self.begun.fetch_add(1, Ordering::SeqCst);
-            let number = 3 * batch + piece;
+        fn sample(&self, batch: usize, sample: usize) -> Result<usize, String> {
+            self.started.fetch_add(1, Ordering::SeqCst);
+            let number = 3 * batch + sample;
             // Pieces finish out of order.
             thread::sleep(Duration::from_micros(100 * (7 - number as u64 % 7)));
-            assert_ne!(Some(number), self.panics, "piece {number}");
+            assert_ne!(Some(number), self.panics, "sample {number}");
             match Some(number) == self.fails {
-                true => Err(DataError::setting("number", number, "")),
+                true => Err(format!("sample {number}")),
                 false => Ok(number),
             }
         }
 
-        fn whole(&self, _batch: usize, pieces: Vec<usize>) -> Vec<usize> {
-            pieces
+        fn collate(&self, _batch: usize, samples: Vec<usize>) -> Vec<usize> {
+            samples
         }
     }
 
     #[test]
-    fn batches_come_in_order_for_any_number_of_workers() {
+    fn batches_are_in_order_for_any_number_of_workers() {
         for (workers, ahead) in [(1, 1), (2, 3), (8, 2), (0, 0)] {
-            let work = Arc::new(Numbers {
+            let job = Arc::new(Numbers {
                 batches: 20,
                 ..Default::default()
             });
-            let batches: Vec<_> = Prefetcher::new(work, workers, ahead)
+            let batches: Vec<_> = Prefetcher::new(job, workers, ahead)
                 .map(Result::unwrap)
                 .collect();
             assert_eq!(batches.concat(), (0..60).collect::<Vec<_>>());
@@ -268,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn no_batches_end_at_once() {
+    fn a_job_without_batches_ends_immediately() {
         assert!(
             Prefetcher::new(Arc::new(Numbers::default()), 2, 2)
                 .next()
@@ -277,61 +285,54 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_agreed_batches_are_begun_ahead() {
-        let work = Arc::new(Numbers {
+    fn at_most_the_given_number_of_batches_is_started_ahead() {
+        let job = Arc::new(Numbers {
             batches: 100,
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work.clone(), 4, 2);
+        let mut batches = Prefetcher::new(job.clone(), 4, 2);
         for taken in 1..5 {
             batches.next();
             thread::sleep(Duration::from_millis(20));
-            assert_eq!(work.begun.load(Ordering::SeqCst), 3 * (taken + 2));
+            assert_eq!(job.started.load(Ordering::SeqCst), 3 * (taken + 2));
         }
     }
 
     #[test]
     fn dropping_early_stops_and_joins_the_workers() {
-        let work = Arc::new(Numbers {
+        let job = Arc::new(Numbers {
             batches: 1000,
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work.clone(), 4, 3);
+        let mut batches = Prefetcher::new(job.clone(), 4, 3);
         batches.next();
         drop(batches);
-        assert_eq!(Arc::strong_count(&work), 1, "a thread still holds the work");
+        assert_eq!(Arc::strong_count(&job), 1, "a thread still holds the job");
     }
 
     #[test]
-    fn a_failure_comes_in_its_place_and_ends_the_batches() {
-        let work = Arc::new(Numbers {
+    fn a_failure_is_returned_in_order_and_ends_the_batches() {
+        let job = Arc::new(Numbers {
             batches: 50,
             fails: Some(16),
             ..Default::default()
         });
-        let mut batches = Prefetcher::new(work, 4, 4);
+        let mut batches = Prefetcher::new(job, 4, 4);
         for first in [0, 3, 6, 9, 12] {
             assert_eq!(batches.next().unwrap().unwrap()[0], first);
         }
-        assert!(
-            batches
-                .next()
-                .unwrap()
-                .unwrap_err()
-                .to_string()
-                .contains("16")
-        );
+        assert!(batches.next().unwrap().unwrap_err().contains("16"));
         assert!(batches.next().is_none());
     }
 
     #[test]
-    #[should_panic(expected = "piece 10")]
-    fn a_panic_of_a_worker_reaches_the_consumer() {
-        let work = Arc::new(Numbers {
+    #[should_panic(expected = "sample 10")]
+    fn a_panic_of_a_worker_is_resumed_in_the_consumer() {
+        let job = Arc::new(Numbers {
             batches: 50,
             panics: Some(10),
             ..Default::default()
         });
-        Prefetcher::new(work, 2, 2).for_each(drop);
+        Prefetcher::new(job, 2, 2).for_each(drop);
     }
 }

@@ -1,10 +1,10 @@
-//! Random streams that depend on nothing but what they are for: no draw of one worker, epoch or
-//! image changes that of another.
+//! Random streams that depend only on their purpose, seed and position. Draws of one worker, epoch or
+//! image do not change those of another.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is drawn for; two uses of one seed never share numbers.
+/// The purpose of a stream. Two purposes with the same seed never share numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     /// The shape of a synthetic class (class, 0).
@@ -15,13 +15,13 @@ pub(crate) enum Purpose {
     Batches = 3,
     /// The augmentation of an image (epoch, position in the epoch).
     Augmentation = 4,
-    /// Which classes train where a dataset does not say (0, 0).
+    /// The training classes of a dataset without a split (0, 0).
     ClassSplit = 5,
-    /// The features that dropout takes (epoch, a hash of the batch).
+    /// The features that dropout removes (epoch, a hash of the batch).
     Dropout = 6,
 }
 
-/// The stream of `purpose` under `seed` for the pair (a, b).
+/// Returns the stream of `purpose` with `seed` for the pair (a, b).
 pub(crate) fn stream(purpose: Purpose, seed: u64, a: usize, b: usize) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, word) in key

@@ -1,4 +1,4 @@
-//! Opening a dataset: what is refused, what is left out, and what is told.
+//! Opening a dataset: errors, skipped images and warnings.
 
 use std::fs;
 use std::path::Path;
@@ -64,14 +64,14 @@ fn skipping(folder: &TempDir) -> Result<Splits, DataError> {
     open_source(DatasetConfig::Folder(keys), loading)
 }
 
-const FOUR: [&str; 12] = [
+const FOUR_CLASSES: [&str; 12] = [
     "b/1.png", "b/0.jpg", "b/2.png", "a/0.png", "a/1.jpeg", "a/2.png", "d/1.png", "d/0.png",
     "d/2.png", "c/0.jpg", "c/1.jpg", "c/2.jpg",
 ];
 
 #[test]
-fn a_folder_opens_to_labelled_images() {
-    let folder = folder_of(&FOUR);
+fn a_folder_opens_with_labelled_images() {
+    let folder = folder_of(&FOUR_CLASSES);
     let splits = open_folder(&folder, FolderConfig::default()).unwrap();
     assert_eq!(splits.train.class_names(), ["a", "b"]);
     assert_eq!(splits.test.labels(), [0, 0, 0, 1, 1, 1]);
@@ -81,18 +81,18 @@ fn a_folder_opens_to_labelled_images() {
 }
 
 #[test]
-fn cut_and_foreign_files_are_refused_before_training_and_counted() {
-    let folder = folder_of(&FOUR);
+fn truncated_and_foreign_files_are_refused_and_counted() {
+    let folder = folder_of(&FOUR_CLASSES);
     let path = folder.path().join("c/1.jpg");
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let message = refusal(&folder);
-    assert!(message.contains("c/1.jpg is cut off"), "{message}");
+    assert!(message.contains("c/1.jpg is truncated"), "{message}");
     fs::write(&path, "<html>").unwrap();
     fs::write(folder.path().join("c/2.jpg"), "").unwrap();
     let message = refusal(&folder);
     assert!(
-        message.contains("c/1.jpg is neither JPEG nor PNG inside"),
+        message.contains("c/1.jpg is neither JPEG nor PNG"),
         "{message}"
     );
     assert!(message.contains("and 1 more problem(s)"), "{message}");
@@ -100,7 +100,7 @@ fn cut_and_foreign_files_are_refused_before_training_and_counted() {
 
 #[test]
 fn skipped_images_are_left_out_and_named() {
-    let folder = folder_of(&FOUR);
+    let folder = folder_of(&FOUR_CLASSES);
     fs::write(folder.path().join("c/1.jpg"), "<html>").unwrap();
     let splits = skipping(&folder).unwrap();
     assert_eq!(splits.test.labels(), [0, 0, 1, 1, 1]);
@@ -111,8 +111,8 @@ fn skipped_images_are_left_out_and_named() {
 }
 
 #[test]
-fn a_class_that_is_skipped_to_one_image_is_named() {
-    let folder = folder_of(&FOUR);
+fn a_class_with_one_image_after_skipping_is_named() {
+    let folder = folder_of(&FOUR_CLASSES);
     for name in ["a/0.png", "a/2.png"] {
         fs::write(folder.path().join(name), "<html>").unwrap();
     }
@@ -124,8 +124,8 @@ fn a_class_that_is_skipped_to_one_image_is_named() {
 }
 
 #[test]
-fn the_policy_for_single_images_also_takes_classes_that_skipping_left_with_one() {
-    let folder = folder_of(&FOUR);
+fn the_policy_for_single_images_applies_after_skipping() {
+    let folder = folder_of(&FOUR_CLASSES);
     for name in ["a/0.png", "a/2.png", "c/0.jpg", "c/1.jpg"] {
         fs::write(folder.path().join(name), "<html>").unwrap();
     }
@@ -153,19 +153,22 @@ fn the_policy_for_single_images_also_takes_classes_that_skipping_left_with_one()
 
 #[cfg(unix)]
 #[test]
-fn links_that_lead_nowhere_are_named() {
-    let folder = folder_of(&FOUR);
+fn broken_links_are_named() {
+    let folder = folder_of(&FOUR_CLASSES);
     for link in ["c/dead.jpg", "dead-class"] {
         std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(link)).unwrap();
     }
     let message = refusal(&folder);
-    assert!(message.contains("c/dead.jpg is no file"), "{message}");
+    assert!(
+        message.contains("c/dead.jpg is neither a file nor a folder"),
+        "{message}"
+    );
     assert!(message.contains("and 1 more problem(s)"), "{message}");
 }
 
 #[test]
-fn an_image_that_is_a_line_is_refused() {
-    let folder = folder_of(&FOUR);
+fn an_image_with_extreme_aspect_is_refused() {
+    let folder = folder_of(&FOUR_CLASSES);
     RgbImage::new(3000, 1)
         .save(folder.path().join("c/line.png"))
         .unwrap();
@@ -177,7 +180,7 @@ fn an_image_that_is_a_line_is_refused() {
 }
 
 #[test]
-fn one_training_class_is_too_few() {
+fn one_training_class_is_refused() {
     let folder = folder_of(&[
         "train/a/0.png",
         "train/a/1.png",
@@ -195,7 +198,7 @@ fn one_training_class_is_too_few() {
 
 #[test]
 fn classes_of_one_image_follow_the_policy() {
-    let mut names = FOUR.to_vec();
+    let mut names = FOUR_CLASSES.to_vec();
     names.extend(["aa/0.png", "e/0.png"]);
     let folder = folder_of(&names);
     let message = refusal(&folder);
@@ -207,7 +210,7 @@ fn classes_of_one_image_follow_the_policy() {
         };
         open_folder(&folder, keys).unwrap()
     };
-    // Six classes: a, aa, b train and c, d, e test.
+    // Six classes: training classes a, aa, b and test classes c, d, e.
     let dropped = open_with(SingleImageClasses::Drop);
     assert_eq!(dropped.train.class_names(), ["a", "b"]);
     assert_eq!(dropped.test.class_names(), ["c", "d"]);
@@ -221,8 +224,8 @@ fn classes_of_one_image_follow_the_policy() {
 }
 
 #[test]
-fn a_manifest_gives_queries_and_gallery_and_refuses_a_test_without_answers() {
-    let folder = folder_of(&FOUR);
+fn a_manifest_has_queries_and_gallery_and_needs_a_query_with_an_answer() {
+    let folder = folder_of(&FOUR_CLASSES);
     let manifest = folder.path().join("list.csv");
     let write = |gallery_of_c: &str| {
         let rows = [
@@ -253,10 +256,10 @@ fn a_manifest_gives_queries_and_gallery_and_refuses_a_test_without_answers() {
 }
 
 #[test]
-fn an_interruption_ends_the_opening() {
+fn cancellation_ends_opening() {
     let config = DataConfig {
         source: DatasetConfig::Folder(FolderConfig {
-            root: folder_of(&FOUR).keep(),
+            root: folder_of(&FOUR_CLASSES).keep(),
             ..Default::default()
         }),
         ..Default::default()

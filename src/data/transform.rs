@@ -1,5 +1,5 @@
-//! How an image becomes the network's input: the published training and test transforms, and the
-//! augmentations that users of the field add to them.
+//! The transforms from an image to the network's input: the published training and test transforms, and
+//! optional augmentations.
 
 use std::convert::Infallible;
 
@@ -7,23 +7,23 @@ use image::{RgbImage, imageops};
 use rand::{Rng, RngExt};
 
 use super::augment::{Augmentation, random_resized_crop};
-use super::base::{Base, Pixels, Rectangle};
-use crate::data::config::{TestView, TransformConfig};
+use super::resize::{Pixels, Rectangle, ResizeSpec};
+use crate::data::config::{EvalResize, TransformConfig};
 use crate::setting::SettingError;
 
-/// Brings images to S×S pixels, S = `image_size`, and pixels to the network's numbers.
+/// Transforms images to S×S pixels, S = `image_size`, and normalises them.
 #[derive(Debug, Clone)]
 pub struct Transform {
     config: TransformConfig,
-    /// The normalised value of each byte, by channel.
+    /// Normalised value of each byte, by channel.
     table: [[f32; 256]; 3],
 }
 
 impl Transform {
-    /// The transform with the configured sizes, probabilities and statistics.
+    /// Makes the configured transform.
     ///
     /// # Errors
-    /// A key out of its range.
+    /// If a key is out of its range.
     pub fn new(config: &TransformConfig) -> Result<Self, SettingError> {
         config.check()?;
         let table = std::array::from_fn(|c| {
@@ -35,78 +35,81 @@ impl Transform {
         })
     }
 
-    /// S, the side of the network's input in pixels.
+    /// Returns S, the side of the network's input in pixels.
     pub fn image_size(&self) -> usize {
         self.config.image_size
     }
 
-    /// 3·S·S, the length of one normalised image.
+    /// Returns 3·S·S, the length of one normalised image.
     pub fn values_per_image(&self) -> usize {
         3 * self.config.image_size * self.config.image_size
     }
 
-    /// A training image, S×S, drawn anew with each call: resized straight, aspect not kept, or (with
-    /// `crop_probability`) cropped at random, from the `resize` square or as a random resized crop;
-    /// then mirrored with `flip_probability`, then the colours and what is blurred or erased.
+    /// Returns a random S×S training version of an image.
     ///
-    /// Under the published transform the number of values drawn is the same for each image.
+    /// The image is resized directly (the aspect ratio is not kept) or, with `crop_probability`, cropped
+    /// at random: from the `resize` square, or as a random resized crop. Then it is flipped with
+    /// `flip_probability`, then colour jitter, grey, blur and erasing follow.
+    ///
+    /// With the published transform, the number of random values drawn is the same for each image.
     pub fn train(&self, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
-        let Ok(image) = self.train_from(rng, |base| Ok::<_, Infallible>(base.of(image)));
+        let Ok(image) = self.train_from(rng, |resize| Ok::<_, Infallible>(resize.apply(image)));
         image
     }
 
-    /// A test image, S×S: resized straight, aspect not kept, or its middle.
+    /// Returns the S×S test version of an image: resized directly (the aspect ratio is not kept), or
+    /// cropped to the middle.
     pub fn test(&self, image: &RgbImage) -> RgbImage {
-        let Ok(image) = self.test_from(|base| Ok::<_, Infallible>(base.of(image)));
+        let Ok(image) = self.test_from(|resize| Ok::<_, Infallible>(resize.apply(image)));
         image
     }
 
-    /// The bases that training images are made from; the same image may need one or the other.
-    pub(super) fn train_bases(&self) -> Vec<Base> {
-        let share = self.config.crop_probability;
-        let mut bases = Vec::new();
-        if share < 1.0 {
-            bases.push(self.straight());
+    /// Returns the resizes that training needs. Each use of an image needs one of them.
+    pub(super) fn train_resizes(&self) -> Vec<ResizeSpec> {
+        let probability = self.config.crop_probability;
+        let mut resizes = Vec::new();
+        if probability < 1.0 {
+            resizes.push(self.direct());
         }
-        if share > 0.0 && !bases.contains(&self.larger()) {
-            bases.push(self.larger());
+        if probability > 0.0 && !resizes.contains(&self.before_crop()) {
+            resizes.push(self.before_crop());
         }
-        bases
+        resizes
     }
 
-    /// The base that test images are made from.
-    pub(super) fn test_base(&self) -> Base {
-        match self.config.test_view {
-            TestView::Straight => self.straight(),
-            TestView::CenterCrop => Base::ShorterSide(self.config.resize as u32),
+    /// Returns the resize that test images need.
+    pub(super) fn eval_resize(&self) -> ResizeSpec {
+        match self.config.eval_resize {
+            EvalResize::Direct => self.direct(),
+            EvalResize::CenterCrop => ResizeSpec::ShorterSide(self.config.resize as u32),
         }
     }
 
-    /// The shorter side, in pixels, that originals have to be decoded with to make `bases`; none
-    /// where they are decoded whole.
-    pub(super) fn needed(&self, bases: &[Base]) -> Option<u32> {
-        let largest = bases.iter().map(|base| base.needed()).max();
-        largest.filter(|_| self.config.reduced_decoding)
+    /// Returns the shorter side, in pixels, that reduced decoding must keep for `resizes`. `None` if
+    /// images are decoded at full size.
+    pub(super) fn min_side(&self, resizes: &[ResizeSpec]) -> Option<u32> {
+        let largest = resizes.iter().map(|resize| resize.min_side()).max();
+        largest.filter(|_| self.config.jpeg_dct_scaling)
     }
 
-    fn straight(&self) -> Base {
-        Base::Square(self.config.image_size as u32)
+    fn direct(&self) -> ResizeSpec {
+        ResizeSpec::Square(self.config.image_size as u32)
     }
 
-    /// What crops are cut from.
-    fn larger(&self) -> Base {
+    /// Returns the resize that crops are cut from.
+    fn before_crop(&self) -> ResizeSpec {
         let side = self.config.resize as u32;
         match self.config.crop_scale {
-            None => Base::Square(side),
-            Some(_) => Base::ShorterSide(side),
+            None => ResizeSpec::Square(side),
+            Some(_) => ResizeSpec::ShorterSide(side),
         }
     }
 
-    /// A training image from the base of it that `base_of` gives.
+    /// Makes a training image. `resized` returns the image with the given resize.
     pub(super) fn train_from<'a, E>(
         &self,
         rng: &mut impl Rng,
-        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
     ) -> Result<RgbImage, E> {
         let TransformConfig {
             image_size,
@@ -124,17 +127,17 @@ impl Transform {
 
         let side = image_size as u32;
         let mut image = match crop_scale {
-            _ if !crop => base_of(self.straight())?.into_image(),
-            None => base_of(self.larger())?.crop(Rectangle {
+            _ if !crop => resized(self.direct())?.into_image(),
+            None => resized(self.before_crop())?.crop(Rectangle {
                 x,
                 y,
                 width: side,
                 height: side,
             }),
             Some(scale) => {
-                let base = base_of(self.larger())?;
-                let part = random_resized_crop(base.size(), scale, crop_ratio, rng);
-                base.crop_resized(part, side)
+                let pixels = resized(self.before_crop())?;
+                let part = random_resized_crop(pixels.size(), scale, crop_ratio, rng);
+                pixels.crop_resized(part, side)
             }
         };
         if flip {
@@ -144,18 +147,18 @@ impl Transform {
         Ok(image)
     }
 
-    /// A test image from the base of it that `base_of` gives.
+    /// Makes a test image. `resized` returns the image with the given resize.
     pub(super) fn test_from<'a, E>(
         &self,
-        base_of: impl FnOnce(Base) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
     ) -> Result<RgbImage, E> {
-        let base = base_of(self.test_base())?;
-        Ok(match self.config.test_view {
-            TestView::Straight => base.into_image(),
-            TestView::CenterCrop => {
+        let pixels = resized(self.eval_resize())?;
+        Ok(match self.config.eval_resize {
+            EvalResize::Direct => pixels.into_image(),
+            EvalResize::CenterCrop => {
                 let side = self.config.image_size as u32;
-                let (width, height) = base.size();
-                base.crop(Rectangle {
+                let (width, height) = pixels.size();
+                pixels.crop(Rectangle {
                     x: (width - side) / 2,
                     y: (height - side) / 2,
                     width: side,
@@ -165,10 +168,11 @@ impl Transform {
         })
     }
 
-    /// Writes a transformed image as (x / 255 − mean) / std, in the order `[3, S, S]`.
+    /// Writes a transformed image to `values` as (x / 255 − mean) / std, with shape `[3, S, S]`.
     ///
     /// # Panics
-    /// When `values` is not [`values_per_image`](Self::values_per_image) long or the image not S×S.
+    /// If the length of `values` is not [`values_per_image`](Self::values_per_image), or the image is not
+    /// S×S.
     pub fn normalize(&self, image: &RgbImage, values: &mut [f32]) {
         assert_eq!(values.len(), self.values_per_image());
         assert_eq!(image.as_raw().len(), values.len());
@@ -214,13 +218,16 @@ mod tests {
         })
     }
 
-    fn train_view(transform: &Transform, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
-        let bases = transform.train_bases();
-        let base_of = |base: Base| {
-            assert!(bases.contains(&base), "a cache would not have it");
-            Ok::<_, ()>(base.of(image))
+    fn train_image(transform: &Transform, image: &RgbImage, rng: &mut impl Rng) -> RgbImage {
+        let resizes = transform.train_resizes();
+        let resized = |resize: ResizeSpec| {
+            assert!(
+                resizes.contains(&resize),
+                "the cache does not contain this resize"
+            );
+            Ok::<_, ()>(resize.apply(image))
         };
-        transform.train_from(rng, base_of).unwrap()
+        transform.train_from(rng, resized).unwrap()
     }
 
     fn assert_within_one_level(ours: impl Iterator<Item = u8>, golden: &[u8]) {
@@ -235,7 +242,7 @@ mod tests {
     // a = np.stack([x * 53 % 256, y * 71 % 256, x * y * 29 % 256], 2).astype(np.uint8)
     // Image.fromarray(a).resize((s, s), Image.BILINEAR)       # Pillow 13.0
     #[test]
-    fn shrinking_agrees_with_pil_to_one_level() {
+    fn shrinking_agrees_with_pil_within_one_level() {
         // np.asarray(…).reshape(-1), s = 5
         let golden = [
             57, 41, 18, 139, 41, 53, 84, 41, 83, 147, 41, 55, 85, 41, 35, 57, 151, 61, 139, 151,
@@ -248,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn enlarging_agrees_with_pil_to_one_level() {
+    fn enlarging_agrees_with_pil_within_one_level() {
         // np.asarray(…).reshape(-1)[::13], s = 17
         let golden = [
             0, 0, 0, 54, 21, 25, 103, 21, 0, 196, 58, 24, 34, 96, 175, 49, 134, 202, 143, 134, 45,
@@ -261,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn normalised_values_are_planes_of_channels() {
+    fn normalised_values_are_ordered_by_channel() {
         let transform = transform(2, 2, 0.0, 0.0);
         let image = RgbImage::from_fn(2, 2, |x, y| Rgb([(x + 2 * y) as u8, 100, 255]));
         let mut values = [0.0; 12];
@@ -273,21 +280,21 @@ mod tests {
     }
 
     #[test]
-    fn training_without_crop_and_flip_is_the_test_transform() {
+    fn training_without_crop_and_flip_equals_the_test_transform() {
         let transform = transform(7, 9, 0.0, 0.0);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         assert_eq!(
-            train_view(&transform, &pattern(), &mut rng),
+            train_image(&transform, &pattern(), &mut rng),
             transform.test(&pattern())
         );
     }
 
     #[test]
-    fn every_training_image_is_one_of_the_published_kinds_in_its_share() {
+    fn training_images_are_of_the_published_kinds_in_the_published_shares() {
         let both = transform(8, 10, 0.5, 0.5);
-        let straight = both.test(&pattern());
+        let direct = both.test(&pattern());
         let larger = transform(10, 10, 0.0, 0.0).test(&pattern());
-        let mut kinds = vec![straight];
+        let mut kinds = vec![direct];
         for (x, y) in (0..9).map(|i| (i % 3, i / 3)) {
             kinds.push(imageops::crop_imm(&larger, x, y, 8, 8).to_image());
         }
@@ -297,10 +304,10 @@ mod tests {
         let (mut crops, mut flips, mut seen) = (0, 0, HashSet::new());
         let draws = 2000;
         for _ in 0..draws {
-            let image = train_view(&both, &pattern(), &mut rng);
+            let image = train_image(&both, &pattern(), &mut rng);
             let plain = kinds.iter().position(|kind| *kind == image);
             let kind = plain.or_else(|| mirrored.iter().position(|kind| *kind == image));
-            let kind = kind.expect("neither resized nor cropped from the larger square");
+            let kind = kind.expect("neither resized directly nor cropped from the resized square");
             crops += usize::from(kind > 0);
             flips += usize::from(plain.is_none());
             seen.insert((kind, plain.is_none()));
@@ -308,11 +315,11 @@ mod tests {
         // Five standard deviations of a fair coin: 5 · ½ · √2000 = 112.
         assert!(crops.abs_diff(draws / 2) < 112, "{crops} crops");
         assert!(flips.abs_diff(draws / 2) < 112, "{flips} flips");
-        assert_eq!(seen.len(), 20, "every offset occurs, plain and mirrored");
+        assert_eq!(seen.len(), 20, "every offset occurs, flipped and not");
     }
 
     #[test]
-    fn keys_out_of_range_are_named() {
+    fn values_out_of_range_are_refused_with_their_key() {
         let refusal = |config: TransformConfig| Transform::new(&config).unwrap_err().to_string();
         assert!(refusal(config(0, 5, 0.5, 0.5)).contains("data.image_size = 0"));
         assert!(refusal(config(8, 7, 0.5, 0.5)).contains("data.resize = 7"));

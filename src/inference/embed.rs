@@ -10,7 +10,9 @@ use super::error::InferenceError;
 use super::source::EmbeddingSource;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
-use crate::data::{DataError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform};
+use crate::data::{
+    DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
+};
 use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// Returns the embeddings of `images` in their order, and a message for each image that was skipped.
@@ -68,13 +70,14 @@ pub fn embed<B: Backend>(
     }
     progress.finish("embedding");
     if let Some(error) = failure.take() {
-        return Err(error.into());
+        return Err(DataError::from(error).into());
     }
     let mut left_out: Vec<String> = images.left_out.iter().map(ToString::to_string).collect();
     left_out.extend(failure.skipped());
     if embedded.labels.is_empty() {
         let (path, left_out) = (images.path.clone(), left_out.len());
-        return Err(DataError::NoImages { path, left_out }.into());
+        let error = DatasetError::NoImages { path, left_out };
+        return Err(DataError::from(error).into());
     }
     Ok((embedded, left_out))
 }

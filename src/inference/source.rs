@@ -108,7 +108,7 @@ impl EmbeddingSource {
         let transform = [
             format!("data.image_size={side}"),
             format!("data.resize={resize}"),
-            "data.test_view=center-crop".to_string(),
+            "data.eval_resize=center-crop".to_string(),
         ];
         let config = Config::parse("", "the command line", &[&model[..], &transform].concat())?;
         config.check()?;
@@ -205,7 +205,7 @@ impl<B: Backend> EmbeddingNetwork<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::config::TestView;
+    use crate::data::config::EvalResize;
 
     fn pretrained(
         backbone: &str,
@@ -224,7 +224,7 @@ mod tests {
         let sizes = |backbone, size| {
             let source = pretrained(backbone, size).unwrap();
             let transform = source.config().data.transform.clone();
-            assert_eq!(transform.test_view, TestView::CenterCrop);
+            assert_eq!(transform.eval_resize, EvalResize::CenterCrop);
             (transform.image_size, transform.resize)
         };
         assert_eq!(sizes("googlenet", None), (224, 256));

@@ -42,7 +42,6 @@ pub enum Triplets {
     /// The anchor half a batch further on, if it is a negative. This is a random negative because
     /// the order of the classes in a batch is random. LoOp's code does the same, with anchors from
     /// the first half of the batch only.
-    #[serde(alias = "drawn")]
     Random,
 }
 
@@ -331,14 +330,5 @@ mod tests {
         assert_close(&found.losses, &[0.125 / 2.0, 0.0]);
         assert_close(&found.of_positives, &[0.0, 0.5, 0.0, 0.0]);
         assert_close(&found.of_negatives, &[0.0, -0.5, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn random_triplets_are_read_by_their_old_name_too() {
-        for name in ["random", "drawn"] {
-            let config: TripletLossConfig =
-                toml::from_str(&format!("triplets = \"{name}\"")).unwrap();
-            assert_eq!(config.triplets, Triplets::Random);
-        }
     }
 }

@@ -9,7 +9,9 @@ use super::TrainingError;
 use super::validation::{RetrievalProtocol, SplitEmbeddings};
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::data::{DataError, EpochSchedule, LoaderErrors, Split, SplitLoader, Transform};
+use crate::data::{
+    DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
+};
 use crate::evaluation::Recall;
 use crate::model::Embedder;
 use crate::progress::{Progress, ProgressObserver, Unit};
@@ -57,7 +59,7 @@ pub fn measure<B: Backend>(
     }
     progress.finish(TASK);
     if let Some(error) = errors.take() {
-        return Err(error.into());
+        return Err(DataError::from(error).into());
     }
     if !embeddings.are_finite() {
         return Err(TrainingError::BrokenNetwork);
@@ -76,11 +78,11 @@ pub fn measure<B: Backend>(
 /// The error of a measurement without a query.
 pub(super) fn nothing_measured(skipped: &[String]) -> TrainingError {
     TrainingError::Data(match skipped.last() {
-        Some(last) => DataError::NothingMeasured {
+        Some(last) => DataError::Loader(LoaderError::NothingMeasured {
             skipped: skipped.len(),
             last: last.clone(),
-        },
-        None => DataError::NoQuery,
+        }),
+        None => DataError::Split(SplitError::NoQuery),
     })
 }
 

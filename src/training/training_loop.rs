@@ -22,7 +22,9 @@ use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{GroupedAdam, StepDecay, TrainingError};
 use crate::config::Config;
-use crate::data::{EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform};
+use crate::data::{
+    DataError, EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform,
+};
 use crate::model::Embedder;
 
 /// A network with its data, ready for its remaining epochs.
@@ -152,7 +154,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             observer.event(TrainingEvent::ImagesSkipped { causes: &skipped });
         }
         if let Some(error) = loader_errors.take() {
-            return Err(error.into());
+            return Err(DataError::from(error).into());
         }
         if let Some(error) = failure.take() {
             return Err(match error {

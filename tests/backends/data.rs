@@ -1,4 +1,4 @@
-//! Numbers that are the same in every run: embeddings in classes, and arrays.
+//! Reproducible numbers: embeddings in classes, and arrays.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,30 +11,30 @@ impl Draws {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
-    /// From the standard normal distribution.
+    /// Draws from the standard normal distribution.
     pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.0.random::<f64>()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.0.random::<f64>()).cos()
     }
 
-    /// Independent draws from the standard normal distribution, as f32.
+    /// Returns independent draws from the standard normal distribution, as f32.
     pub(crate) fn normals(&mut self, count: usize) -> Vec<f32> {
         (0..count).map(|_| self.normal() as f32).collect()
     }
 }
 
-/// A batch of embeddings, row by row, the rows of a class adjacent.
+/// A batch of embeddings, row by row. The rows of a class are adjacent.
 #[derive(Clone)]
 pub(crate) struct Batch {
     pub(crate) rows: Vec<f32>,
     pub(crate) labels: Vec<i64>,
     pub(crate) dim: usize,
-    /// Whether they are compared by distances.
+    /// Whether the embeddings are compared by distances.
     pub(crate) distances: bool,
 }
 
-/// P classes of K embeddings that scatter around centres of their own, `spread` times as far as the
-/// centres do around 0.
+/// Draws P classes of K embeddings. Embeddings scatter around the centre of their class, `spread` times
+/// as far as the centres scatter around 0.
 pub(crate) fn batch(classes: usize, images: usize, dim: usize, spread: f64, seed: u64) -> Batch {
     let mut draws = Draws::new(seed);
     let mut batch = Batch {

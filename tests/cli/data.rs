@@ -1,4 +1,4 @@
-//! `loop-dml data`: what it finds, what it prints, its exit status.
+//! `loop-dml data`: its reports, output and exit status.
 
 use std::fs;
 use std::path::Path;
@@ -9,14 +9,14 @@ use crate::support::{draw_folder, loop_dml, refusal};
 
 const FOLDER: [&str; 4] = ["--dataset", "folder", "--root", "photos"];
 
-/// Four drawn classes of four images under `photos`.
+/// Draws four classes of four images under `photos`.
 fn photos() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 4, 4);
     directory
 }
 
-/// Standard output of `data` with these arguments, at an exit status.
+/// Runs `data` with these arguments, expects an exit status, and returns standard output.
 fn data(directory: &Path, arguments: &[&str], status: i32) -> String {
     let output = loop_dml(directory)
         .arg("data")
@@ -33,7 +33,7 @@ fn check(directory: &Path, more: &[&str], status: i32) -> Value {
     serde_json::from_str(&data(directory, &arguments, status)).unwrap()
 }
 
-/// Severity and kind of each problem.
+/// Returns severity and kind of each problem.
 fn kinds(report: &Value) -> Vec<(&str, &str)> {
     let problems = report["problems"].as_array().unwrap().iter();
     problems
@@ -45,7 +45,7 @@ fn kinds(report: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_sound_folder_passes() {
+fn a_valid_folder_has_no_problems() {
     let directory = photos();
     let report = check(directory.path(), &[], 0);
     assert_eq!(report["dataset"], "folder");
@@ -63,7 +63,7 @@ fn a_sound_folder_passes() {
 }
 
 #[test]
-fn every_problem_is_in_one_report() {
+fn all_problems_are_in_one_report() {
     let directory = photos();
     let class = |number| directory.path().join(format!("photos/class-0{number}"));
     let cut = class(0).join("1.jpg");
@@ -102,7 +102,7 @@ fn every_problem_is_in_one_report() {
     let text = data(directory.path(), &[&["check"], &FOLDER[..]].concat(), 2);
     for part in [
         "leak.png is a copy of",
-        "1.jpg is cut off",
+        "1.jpg is truncated",
         "3 error(s), 1 warning(s)",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -110,7 +110,7 @@ fn every_problem_is_in_one_report() {
 }
 
 #[test]
-fn a_report_is_the_same_whatever_the_number_of_workers() {
+fn a_report_does_not_depend_on_the_number_of_workers() {
     let directory = photos();
     let class = directory.path().join("photos/class-02");
     for number in 0..3 {
@@ -126,7 +126,7 @@ fn a_report_is_the_same_whatever_the_number_of_workers() {
 }
 
 #[test]
-fn images_that_need_no_file_are_counted() {
+fn images_in_memory_are_counted() {
     let directory = tempfile::tempdir().unwrap();
     let arguments = [
         "check",
@@ -143,7 +143,7 @@ fn images_that_need_no_file_are_counted() {
 }
 
 #[test]
-fn a_recipe_names_the_dataset_too() {
+fn a_recipe_can_name_the_dataset() {
     let directory = photos();
     let recipe = "[data]\ndataset = \"folder\"\nroot = \"photos\"\n";
     fs::write(directory.path().join("recipe.toml"), recipe).unwrap();
@@ -152,7 +152,7 @@ fn a_recipe_names_the_dataset_too() {
 }
 
 #[test]
-fn stats_measure_headers() {
+fn stats_are_read_from_headers() {
     let directory = photos();
     let arguments = [&["stats", "--json"], &FOLDER[..]].concat();
     let stats: Value = serde_json::from_str(&data(directory.path(), &arguments, 0)).unwrap();
@@ -165,7 +165,7 @@ fn stats_measure_headers() {
 }
 
 #[test]
-fn a_contact_sheet_has_its_rows_named_and_is_never_overwritten() {
+fn a_contact_sheet_names_its_rows_and_is_never_overwritten() {
     let directory = photos();
     let sheet = ["--sheet", "sheet.png", "--classes", "3", "--images", "2"];
     let arguments = [&["stats", "--json"], &FOLDER[..], &sheet].concat();
@@ -188,7 +188,7 @@ fn a_contact_sheet_has_its_rows_named_and_is_never_overwritten() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn invalid_arguments_are_named() {
     let directory = photos();
     let check = ["data", "check", "--dataset"];
     let message = refusal(

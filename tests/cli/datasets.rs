@@ -1,11 +1,11 @@
-//! Trainings on datasets of several kinds, with broken images and with the cache.
+//! Training on several kinds of datasets, with broken images and with the cache.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::{draw_folder, evaluate, evaluation, loop_dml, metrics, refusal};
 
-/// Arguments of a training that takes seconds, on `dataset` below `root`.
+/// Returns the arguments of a training on `dataset` in `root` that takes seconds.
 fn arguments(dataset: &str, root: &str, run: &str) -> Vec<String> {
     let mut arguments = vec!["train".to_string(), "--run".into(), run.into()];
     for set in [
@@ -43,25 +43,25 @@ fn refused(directory: &Path, arguments: &[String]) -> String {
 }
 
 #[test]
-fn the_cache_changes_nothing_but_the_time() {
+fn the_cache_does_not_change_the_metrics() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 4);
     let plain = arguments("folder", "photos", "plain");
     trained(directory.path(), &plain);
     let cached = ["data.cache=true", "data.cache_dir=cache"];
     let first = with(arguments("folder", "photos", "first"), &cached);
-    let printed = trained(directory.path(), &first);
-    assert!(printed.contains("caching 16 train images"), "{printed}");
+    let stderr = trained(directory.path(), &first);
+    assert!(stderr.contains("caching 16 train images"), "{stderr}");
     let second = with(arguments("folder", "photos", "second"), &cached);
-    let printed = trained(directory.path(), &second);
-    assert!(!printed.contains("caching"), "{printed}");
+    let stderr = trained(directory.path(), &second);
+    assert!(!stderr.contains("caching"), "{stderr}");
     for run in ["first", "second"] {
         assert_eq!(
             metrics(directory.path(), run),
             metrics(directory.path(), "plain")
         );
     }
-    // A damaged cache is built again.
+    // A damaged cache is built again and not trained on.
     for entry in fs::read_dir(directory.path().join("cache")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|kind| kind == "images") {
@@ -72,15 +72,15 @@ fn the_cache_changes_nothing_but_the_time() {
         }
     }
     let third = with(arguments("folder", "photos", "third"), &cached);
-    let printed = trained(directory.path(), &third);
-    assert!(printed.contains("is damaged"), "{printed}");
+    let stderr = trained(directory.path(), &third);
+    assert!(stderr.contains("is damaged"), "{stderr}");
     assert_eq!(
         metrics(directory.path(), "third"),
         metrics(directory.path(), "plain")
     );
 }
 
-/// Damages the pixels of a PNG between its sound header and end.
+/// Damages the pixels of a PNG. Its header and end stay valid.
 fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
@@ -89,7 +89,7 @@ fn damage(path: &Path) {
 }
 
 #[test]
-fn a_broken_image_ends_a_training_with_its_name() {
+fn a_broken_image_ends_a_training_with_an_error_that_names_it() {
     let directory = tempfile::tempdir().unwrap();
     let photos = directory.path().join("photos");
     draw_folder(&photos, 8, 4);
@@ -101,15 +101,15 @@ fn a_broken_image_ends_a_training_with_its_name() {
         ))
         .assert()
         .code(2);
-    let printed = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
-    let last = printed.trim_end().lines().last().unwrap();
-    assert!(last.starts_with("error: "), "{printed}");
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    let last = stderr.trim_end().lines().last().unwrap();
+    assert!(last.starts_with("error: "), "{stderr}");
     assert!(
         last.contains("class-01/0.png cannot be decoded"),
-        "{printed}"
+        "{stderr}"
     );
 
-    // The run begins again and skips the image.
+    // The run resumes from its start and skips the image.
     let resume = [
         "train",
         "--resume",
@@ -119,15 +119,15 @@ fn a_broken_image_ends_a_training_with_its_name() {
         "data.broken_images=skip",
     ];
     let output = loop_dml(directory.path()).args(resume).assert().success();
-    let printed = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
     assert!(
-        printed.contains("class-01/0.png cannot be decoded"),
-        "{printed}"
+        stderr.contains("class-01/0.png cannot be decoded"),
+        "{stderr}"
     );
 }
 
 #[test]
-fn broken_images_are_skipped_and_counted_when_asked() {
+fn broken_images_are_skipped_and_counted_if_configured() {
     let directory = tempfile::tempdir().unwrap();
     let photos = directory.path().join("photos");
     draw_folder(&photos, 8, 4);
@@ -140,11 +140,11 @@ fn broken_images_are_skipped_and_counted_when_asked() {
     );
 
     let skip = ["data.broken_images=skip"];
-    let printed = trained(
+    let stderr = trained(
         directory.path(),
         &with(arguments("folder", "photos", "run"), &skip),
     );
-    assert!(printed.contains("class-05/0.png"), "{printed}");
+    assert!(stderr.contains("class-05/0.png"), "{stderr}");
     let object = evaluation(directory.path(), "run", &[]);
     assert_eq!(
         (&object["skipped"], &object["queries"]),
@@ -153,7 +153,7 @@ fn broken_images_are_skipped_and_counted_when_asked() {
 }
 
 #[test]
-fn a_test_split_of_which_nothing_can_be_read_is_refused_before_training() {
+fn a_test_split_without_readable_images_is_refused_before_training() {
     let directory = tempfile::tempdir().unwrap();
     let photos = directory.path().join("photos");
     draw_folder(&photos, 8, 4);
@@ -174,14 +174,14 @@ fn a_test_split_of_which_nothing_can_be_read_is_refused_before_training() {
         &with(arguments("folder", "photos", "run"), &skip),
     );
     assert!(
-        message.contains("no query of the test split is left"),
+        message.contains("no query of the test split has a gallery image of its class left"),
         "{message}"
     );
     assert!(!directory.path().join("run").exists());
 }
 
 #[test]
-fn images_that_changed_since_the_run_began_are_reported() {
+fn changed_image_files_of_a_resumed_run_are_reported() {
     let directory = tempfile::tempdir().unwrap();
     let photos = directory.path().join("photos");
     draw_folder(&photos, 8, 4);
@@ -193,16 +193,19 @@ fn images_that_changed_since_the_run_began_are_reported() {
     };
     assert!(!resume("training.epochs=3").contains("warning"));
     fs::copy(photos.join("class-00/2.png"), photos.join("class-01/0.png")).unwrap();
-    let printed = resume("training.epochs=4");
+    let stderr = resume("training.epochs=4");
     assert!(
-        printed.contains("warning: files of the training images"),
-        "{printed}"
+        stderr.contains("warning: names or lengths of the training images"),
+        "{stderr}"
     );
-    assert!(!printed.contains("files of the test images"), "{printed}");
+    assert!(
+        !stderr.contains("names or lengths of the test images"),
+        "{stderr}"
+    );
 }
 
 #[test]
-fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
+fn a_manifest_with_queries_and_gallery_can_be_trained_and_evaluated() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 4);
     let mut rows = vec!["path,label,split,query,gallery".to_string()];
@@ -237,7 +240,7 @@ fn a_manifest_with_queries_and_gallery_trains_and_is_measured() {
 }
 
 #[test]
-fn mirror_images_are_averaged_when_asked_and_change_the_measure_little() {
+fn averaging_mirror_images_changes_recall_little() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("photos"), 8, 4);
     trained(directory.path(), &arguments("folder", "photos", "run"));
@@ -252,7 +255,7 @@ fn mirror_images_are_averaged_when_asked_and_change_the_measure_little() {
         &["evaluation.mirror=true"],
     );
     trained(directory.path(), &averaged);
-    // The same network, since measuring does not train; the same measure as when asked for later.
+    // Evaluation does not train, so the network and its recall are the same as with a later --mirror.
     assert_eq!(evaluate(directory.path(), "averaged", &[]), mirrored);
 }
 
@@ -262,17 +265,17 @@ fn every_sampler_trains_and_reports_its_coverage() {
     draw_folder(&directory.path().join("photos"), 8, 5);
     for sampler in ["uniform", "every-image"] {
         let set = format!("batch.sampler={sampler}");
-        let printed = trained(
+        let stderr = trained(
             directory.path(),
             &with(arguments("folder", "photos", sampler), &[&set]),
         );
         let all = "an epoch covers 100.0 % of the training images";
-        assert_eq!(printed.contains(all), sampler == "every-image", "{printed}");
+        assert_eq!(stderr.contains(all), sampler == "every-image", "{stderr}");
     }
 }
 
 #[test]
-fn the_loader_is_timed_decoded_and_from_the_cache() {
+fn bench_loader_measures_decoding_and_the_cache() {
     let directory = tempfile::tempdir().unwrap();
     let small =
         "bench loader --images 40 --batch 8 --size 16 --resize 18 --passes 1 --steps 1 --json";

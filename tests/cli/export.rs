@@ -20,7 +20,7 @@ const TRAIN: [&str; 21] = [
     "--set",
     "data.resize=20",
     "--set",
-    "data.test_view=center-crop",
+    "data.eval_resize=center-crop",
     "--set",
     "batch.classes=2",
     "--set",
@@ -318,7 +318,7 @@ fn errors_of_export_and_embed_are_one_line() {
     fs::create_dir(here.join("empty")).unwrap();
     refused(
         "embed model.safetensors --images empty --output e.npy",
-        "empty names no .jpg, .jpeg or .png image",
+        "empty contains no .jpg, .jpeg or .png image",
     );
     fs::write(here.join("list.txt"), "photos/class-00/0.png\nnone.png\n").unwrap();
     refused(

@@ -1,17 +1,17 @@
-//! Gaussian blur with the border reflected, as torchvision's `gaussian_blur` does it.
+//! Gaussian blur with reflected borders, as torchvision's `gaussian_blur`.
 //!
-//! The `image` crate's blurs repeat the pixel at the border, which weighs it more than the others,
-//! and end their kernels at 2σ to 2.5σ.
+//! The `image` crate's blurs repeat the border pixel, which gives it more weight than the others, and
+//! end their kernels at 2σ to 2.5σ.
 
 use image::RgbImage;
 
 /// Values of a pixel.
 const CHANNELS: usize = 3;
-/// Where the kernel ends, in standard deviations: 0.3 % of a Gaussian lie beyond, less than one
-/// level of 255.
+/// Radius of the kernel in standard deviations. 0.3 % of a Gaussian are beyond it, less than one level
+/// of 255.
 const CUT_OFF: f32 = 3.0;
 
-/// Convolves with a Gaussian of standard deviation `sigma` in pixels, above 0.
+/// Convolves with a Gaussian of standard deviation `sigma` in pixels, which must be above 0.
 pub(super) fn blur(image: &mut RgbImage, sigma: f32) {
     if image.is_empty() {
         return;
@@ -33,7 +33,7 @@ pub(super) fn blur(image: &mut RgbImage, sigma: f32) {
     }
 }
 
-/// Weights at −r … r pixels, with the sum 1.
+/// Returns the weights at −r … r pixels. Their sum is 1.
 fn kernel(sigma: f32) -> Vec<f32> {
     let radius = (CUT_OFF * sigma).ceil() as i32;
     let gaussian = |offset: i32| (-0.5 * (offset as f32 / sigma).powi(2)).exp();
@@ -42,7 +42,7 @@ fn kernel(sigma: f32) -> Vec<f32> {
     weights.into_iter().map(|weight| weight / sum).collect()
 }
 
-/// Every row convolved by itself; not rounded, so that this happens once.
+/// Convolves every row. The result is not rounded, so that rounding happens only once.
 fn blur_rows(image: &RgbImage, kernel: &[f32]) -> Vec<f32> {
     let width = image.width() as usize;
     let radius = kernel.len() / 2;
@@ -72,12 +72,12 @@ fn add(sums: &mut [f32], weight: f32, values: &[f32]) {
     }
 }
 
-/// The pixel, 0 to `length` − 1, seen `position` − `radius` pixels from the first, where both ends
-/// are mirrors that run through the middle of the last pixels.
+/// Returns the pixel, 0 to `length` − 1, at offset `position` − `radius` from the first. Offsets beyond
+/// an end are reflected about the centre of the last pixel.
 fn reflect(position: usize, radius: usize, length: usize) -> usize {
     let last = length - 1;
     let period = (2 * last).max(1);
-    // `radius` whole periods more keep the difference from falling below 0.
+    // Adding `radius` whole periods keeps the difference from falling below 0.
     let phase = (position + radius * period - radius) % period;
     phase.min(period - phase).min(last)
 }
@@ -102,8 +102,8 @@ mod tests {
     // k = 2 * math.ceil(3 * sigma) + 1
     // F.gaussian_blur(t, [k, k], [sigma, sigma]).permute(1, 2, 0).reshape(-1)[::7]
     #[test]
-    fn blur_agrees_with_torchvision_to_one_level() {
-        // One level for sums that lie between two bytes and were added in another order.
+    fn blur_agrees_with_torchvision_within_one_level() {
+        // One level, since sums between two bytes are added in another order.
         // sigma = 1
         let golden = [
             39, 52, 74, 115, 52, 43, 60, 79, 99, 153, 79, 74, 105, 128, 113, 144, 128, 60, 144,
@@ -121,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_of_a_pixel_changes_nothing() {
+    fn sigma_of_a_tenth_of_a_pixel_changes_nothing() {
         assert_eq!(blurred(&pattern(), 0.1), pattern());
     }
 
     #[test]
-    fn a_blur_wider_than_the_image_and_an_image_of_one_pixel_are_fine() {
+    fn a_blur_can_be_wider_than_the_image_and_an_image_one_pixel() {
         let speck = RgbImage::from_pixel(1, 1, Rgb([1, 128, 255]));
         assert_eq!(blurred(&speck, 50.0), speck);
         let line = RgbImage::from_fn(4, 1, |x, _| Rgb([200 * (x % 2) as u8; 3]));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_becomes_the_gaussian() {
+    fn a_point_becomes_a_gaussian() {
         let mut image = RgbImage::new(21, 21);
         image.put_pixel(10, 10, Rgb([255; 3]));
         let blurred = blurred(&image, 2.0);
@@ -168,7 +168,7 @@ mod tests {
 
         #[test]
         fn blur_keeps_the_mean(seed: u8, sigma in 0.1_f32..1.5) {
-            // A black frame as wide as the kernel lets nothing be lost at the border.
+            // With a black frame as wide as the kernel, the border loses nothing.
             let frame = 6;
             let image = RgbImage::from_fn(30, 30, |x, y| {
                 let inside = (frame..30 - frame).contains(&x) && (frame..30 - frame).contains(&y);
@@ -178,7 +178,7 @@ mod tests {
             let mean = |image: &RgbImage| {
                 image.iter().map(|&value| f64::from(value)).sum::<f64>() / image.len() as f64
             };
-            // 900 roundings of half a level at most, which hardly agree.
+            // 900 independent roundings of at most half a level.
             prop_assert!((mean(&blurred(&image, sigma)) - mean(&image)).abs() < 0.25);
         }
     }

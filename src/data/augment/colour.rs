@@ -1,35 +1,35 @@
-//! Colour jitter and grey, as torchvision and Pillow do them.
+//! Colour jitter and grey, as in torchvision and Pillow.
 //!
-//! The `image` crate's `brighten` and `contrast` are other operations: they add a constant and
-//! stretch about mid-grey.
+//! The `image` crate's `brighten` and `contrast` are different operations: they add a constant and scale
+//! about mid-grey.
 
 use image::{Rgb, RgbImage};
 use rand::{Rng, RngExt};
 
-use super::hue::turn_hue;
-use super::uniform;
+use super::draw::uniform;
+use super::hue::rotate_hue;
 use crate::data::config::TransformConfig;
 
 /// A change of the colours of a whole image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Adjustment {
-    /// Every value times this factor, from 0; 1 changes nothing.
+    /// Multiplies every value by this factor, at least 0. 1 changes nothing.
     Brightness(f32),
-    /// The distance of every value from the image's mean grey times this factor, from 0.
+    /// Multiplies the distance of every value from the image's mean grey by this factor, at least 0.
     Contrast(f32),
-    /// The distance of every value from its pixel's grey times this factor, from 0.
+    /// Multiplies the distance of every value from its pixel's grey by this factor, at least 0.
     Saturation(f32),
-    /// Every pixel's hue turned by this many whole turns; its HSV saturation and value stay.
+    /// Rotates every pixel's hue by this many turns. HSV saturation and value stay the same.
     Hue(f32),
 }
 
-/// Brightness, contrast, saturation or hue, still without its factor.
+/// Brightness, contrast, saturation or hue, without the factor.
 type Kind = fn(f32) -> Adjustment;
 
-/// The colour jitter of one image: the adjustments that are on, with uniform factors and in a
-/// random order, each order equally likely.
+/// Draws the colour jitter of one image: the adjustments that are on, with uniform factors, in a random
+/// order. All orders are equally likely.
 ///
-/// Two values are drawn for each adjustment that is on, none for one that is off.
+/// Two random values are drawn for each adjustment that is on, none for one that is off.
 pub(super) fn draw_jitter(config: &TransformConfig, rng: &mut impl Rng) -> Vec<Adjustment> {
     let around_one = |strength: f64| [(1.0 - strength).max(0.0), 1.0 + strength];
     let kinds: [(f64, [f64; 2], Kind); 4] = [
@@ -55,7 +55,7 @@ pub(super) fn draw_jitter(config: &TransformConfig, rng: &mut impl Rng) -> Vec<A
         .filter(|&(strength, ..)| strength > 0.0)
         .map(|(_, range, kind)| (rng.random(), kind(uniform(range, rng) as f32)))
         .collect();
-    // Sorting by random keys draws a fixed number of values, which a shuffle need not do.
+    // Sorting by random keys draws a fixed number of values. A shuffle may not.
     placed.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     placed
         .into_iter()
@@ -64,16 +64,16 @@ pub(super) fn draw_jitter(config: &TransformConfig, rng: &mut impl Rng) -> Vec<A
 }
 
 impl Adjustment {
-    /// Changes the image.
+    /// Applies the adjustment to an image.
     pub(super) fn apply(self, image: &mut RgbImage) {
         match self {
-            Self::Brightness(factor) => stretch(image, 0.0, factor),
-            Self::Contrast(factor) => stretch(image, mean_grey(image), factor),
+            Self::Brightness(factor) => scale_about(image, 0.0, factor),
+            Self::Contrast(factor) => scale_about(image, mean_grey(image), factor),
             Self::Saturation(factor) => for_each_pixel(image, |pixel| {
                 let grey = f32::from(grey(pixel));
                 pixel.map(|value| scaled(value, grey, factor))
             }),
-            Self::Hue(turns) => turn_hue(image, turns),
+            Self::Hue(turns) => rotate_hue(image, turns),
         }
     }
 }
@@ -89,15 +89,15 @@ fn for_each_pixel(image: &mut RgbImage, change: impl Fn([u8; 3]) -> [u8; 3]) {
     }
 }
 
-/// Luma by ITU-R 601: 0.299 red, 0.587 green and 0.114 blue, in Pillow's 16 bit fractions with the
-/// sum 2¹⁶, so that a grey pixel stays what it is.
+/// Returns the luma by ITU-R 601: 0.299 red, 0.587 green and 0.114 blue, in Pillow's 16 bit fractions.
+/// Their sum is 2¹⁶, so a grey pixel stays unchanged.
 fn grey([red, green, blue]: [u8; 3]) -> u8 {
     const HALF: u32 = 1 << 15;
     let [red, green, blue] = [red, green, blue].map(u32::from);
     ((19_595 * red + 38_470 * green + 7_471 * blue + HALF) >> 16) as u8
 }
 
-/// Mean of the greys, rounded to a byte as Pillow does; 0 for an image without pixels.
+/// Returns the mean of the greys, rounded to a byte as Pillow does; 0 for an image without pixels.
 fn mean_grey(image: &RgbImage) -> f32 {
     let sum: u64 = image
         .pixels()
@@ -108,14 +108,14 @@ fn mean_grey(image: &RgbImage) -> f32 {
 }
 
 /// Scales the distance of every value from `centre`.
-fn stretch(image: &mut RgbImage, centre: f32, factor: f32) {
+fn scale_about(image: &mut RgbImage, centre: f32, factor: f32) {
     let table: [u8; 256] = std::array::from_fn(|value| scaled(value as u8, centre, factor));
     for value in image.iter_mut() {
         *value = table[usize::from(*value)];
     }
 }
 
-/// `value` with its distance from `centre` times `factor`, cut off to a byte as Pillow does it.
+/// Scales the distance of `value` from `centre` by `factor`, truncated to a byte as in Pillow.
 fn scaled(value: u8, centre: f32, factor: f32) -> u8 {
     (centre + factor * (f32::from(value) - centre)) as u8
 }
@@ -143,7 +143,7 @@ mod tests {
     // p, t = Image.fromarray(a), torch.from_numpy(a).permute(2, 0, 1)
 
     #[test]
-    fn brightness_is_that_of_pillow() {
+    fn brightness_equals_pillows() {
         // np.asarray(F.adjust_brightness(p, factor)).reshape(-1)[::7]
         // factor = 1.4
         let golden = [
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn contrast_is_that_of_pillow() {
+    fn contrast_equals_pillows() {
         // np.asarray(F.adjust_contrast(p, factor)).reshape(-1)[::7]
         // factor = 1.5
         let golden = [
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn saturation_is_that_of_pillow() {
+    fn saturation_equals_pillows() {
         // np.asarray(F.adjust_saturation(p, factor)).reshape(-1)[::7]
         // factor = 1.6
         let golden = [
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn grey_is_that_of_pillow() {
+    fn grey_equals_pillows() {
         // np.asarray(F.to_grayscale(p, 3)).reshape(-1)[::7]
         let golden = [
             0, 32, 63, 34, 66, 21, 61, 99, 61, 118, 51, 89, 128, 173, 112, 151, 119, 125, 173, 148,
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn no_brightness_is_black_and_no_saturation_is_grey() {
+    fn zero_brightness_is_black_and_zero_saturation_is_grey() {
         let black = adjusted(Adjustment::Brightness(0.0), &pattern());
         assert!(black.iter().all(|&value| value == 0));
         let mut grey = pattern();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_without_pixels_stays_one() {
+    fn an_image_without_pixels_is_accepted() {
         for kind in [
             Adjustment::Contrast,
             Adjustment::Saturation,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn every_order_of_the_four_is_equally_likely() {
+    fn every_order_of_the_adjustments_is_equally_likely() {
         let config = TransformConfig {
             brightness: 0.4,
             contrast: 0.3,
@@ -316,7 +316,7 @@ mod tests {
         }
 
         #[test]
-        fn grey_pixels_have_no_saturation_to_change(byte: u8, factor in 0.0_f32..2.0) {
+        fn saturation_does_not_change_grey_pixels(byte: u8, factor in 0.0_f32..2.0) {
             let image = RgbImage::from_pixel(2, 1, Rgb([byte; 3]));
             prop_assert_eq!(adjusted(Adjustment::Saturation(factor), &image), image);
         }

@@ -1,21 +1,21 @@
-//! Random resized crops (Szegedy et al., "Going deeper with convolutions", 2015), with the
-//! distribution of torchvision's `RandomResizedCrop`.
+//! Random resized crops (Szegedy et al., "Going deeper with convolutions", 2015), with the distribution
+//! of torchvision's `RandomResizedCrop`.
 
 use rand::{Rng, RngExt};
 
-use super::uniform;
-use crate::data::base::Rectangle;
+use super::draw::uniform;
+use crate::data::resize::Rectangle;
 
-/// Rectangles tried before giving up, as in torchvision.
+/// Rectangles tried before the fallback, as in torchvision.
 const TRIES: usize = 10;
 
-/// A part of an image of `size` (width, height; at least 1×1) whose share of the area is uniform in
-/// `scale` and whose width divided by height is log-uniform in `ratio`, at a uniform place.
+/// Draws a rectangle of an image of `size` (width, height; at least 1×1). Its share of the area is
+/// uniform in `scale`, its width divided by height is log-uniform in `ratio`, its position is uniform.
 ///
-/// Where ten such rectangles are all too wide or too high for the image, its middle: all of it, or
-/// as much as has a ratio within the range.
+/// If ten such rectangles are all too wide or too high for the image, this returns the middle of the
+/// image: the largest part with a ratio within the range.
 ///
-/// The number of values drawn is always the same.
+/// The number of random values drawn is always the same.
 pub(crate) fn random_resized_crop(
     size: (u32, u32),
     scale: [f64; 2],
@@ -25,11 +25,10 @@ pub(crate) fn random_resized_crop(
     random_rectangle(size, size, scale, ratio, rng).unwrap_or_else(|| middle(size, ratio))
 }
 
-/// The first of ten rectangles, drawn as for [`random_resized_crop`], that has at least one pixel
-/// and is no larger than `largest` (width, height), which is no larger than `size`.
+/// Draws ten rectangles as [`random_resized_crop`] does. Returns the first that has at least one pixel
+/// and is at most `largest` (width, height), which must be at most `size`.
 ///
-/// All ten are drawn even where the first will do, so that what is drawn afterwards does not depend
-/// on it.
+/// All ten are always drawn, so that later draws do not depend on which one fits.
 pub(super) fn random_rectangle(
     size: (u32, u32),
     largest: (u32, u32),
@@ -44,31 +43,30 @@ pub(super) fn random_rectangle(
         let [width, height] = [area * ratio, area / ratio];
         [width, height].map(|square| square.sqrt().round_ties_even() as u32)
     });
-    let place: [f64; 2] = rng.random();
+    let position: [f64; 2] = rng.random();
 
     let fits = |[width, height]: &[u32; 2]| {
         (1..=largest.0).contains(width) && (1..=largest.1).contains(height)
     };
     let [width, height] = shapes.into_iter().find(fits)?;
     Some(Rectangle {
-        x: offset(size.0 - width, place[0]),
-        y: offset(size.1 - height, place[1]),
+        x: offset(size.0 - width, position[0]),
+        y: offset(size.1 - height, position[1]),
         width,
         height,
     })
 }
 
-/// 0 to `last`, each equally likely for a `place` uniform in [0, 1).
-fn offset(last: u32, place: f64) -> u32 {
-    (place * (f64::from(last) + 1.0)) as u32
+/// Returns 0 to `last`, each equally likely for a `position` uniform in [0, 1).
+fn offset(last: u32, position: f64) -> u32 {
+    (position * (f64::from(last) + 1.0)) as u32
 }
 
-/// The largest part around the middle with width divided by height within the range.
+/// Returns the largest central part whose width divided by height is within the range.
 fn middle((width, height): (u32, u32), [least, most]: [f64; 2]) -> Rectangle {
     let [w, h] = [width, height].map(f64::from);
     let wanted = [w.min(h * most), h.min(w / least)];
-    // A range that begins above 1 or ends below it would leave less than a pixel of the thinnest
-    // images.
+    // If the range does not contain 1, less than a pixel could remain of very narrow images.
     let [inner_width, inner_height] = wanted.map(|side| side.round_ties_even().max(1.0) as u32);
     Rectangle {
         x: (width - inner_width) / 2,
@@ -86,18 +84,18 @@ mod tests {
 
     use super::*;
 
-    /// ImageNet's customary ranges.
+    /// The usual ranges for ImageNet.
     const SCALE: [f64; 2] = [0.08, 1.0];
     const RATIO: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
-    /// Width divided by height, and by how much it can be off since both are whole.
+    /// Returns width divided by height, and its largest rounding error.
     fn ratio_of(part: Rectangle) -> (f64, f64) {
         let [w, h] = [part.width, part.height].map(f64::from);
         (w / h, (w + 0.5) / (h - 0.5) - w / h)
     }
 
     #[test]
-    fn ten_misfits_give_the_middle_that_torchvision_gives() {
+    fn without_a_fit_the_middle_equals_torchvisions() {
         // RandomResizedCrop(1, scale=(1, 1), ratio=r).make_params([torch.zeros(3, h, w)])
         let all = [1.0, 1.0];
         let crop = |size, ratio| {
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_a_crop_is_equally_likely() {
+    fn every_position_of_a_crop_is_equally_likely() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let mut counts = [[0_u32; 5]; 3];
         for _ in 0..1500 {
@@ -133,7 +131,7 @@ mod tests {
         let draws = 4000;
         let (mut area, mut log_ratio, mut wide) = (0.0, 0.0, 0);
         for _ in 0..draws {
-            // So small a share always fits.
+            // Such a small share always fits.
             let part = random_resized_crop((3000, 2000), [0.1, 0.3], [0.5, 2.0], &mut rng);
             area += f64::from(part.width) * f64::from(part.height) / 6e6;
             log_ratio += ratio_of(part).0.ln();
@@ -148,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_crop_lies_inside(
+        fn a_crop_is_inside_the_image(
             size in (1_u32..400, 1_u32..400),
             scale in (0.01..1.0, 0.0..1.0_f64),
             ratio in (0.1..10.0, 1.0..10.0_f64),
@@ -164,7 +162,7 @@ mod tests {
         }
 
         #[test]
-        fn a_crop_of_a_nearly_square_image_keeps_both_ranges(
+        fn a_crop_of_a_nearly_square_image_respects_both_ranges(
             size in (100_u32..400, 0.75..1.33_f64),
             seed: u64,
         ) {
@@ -174,7 +172,7 @@ mod tests {
             prop_assert!(ratio >= RATIO[0] - slack && ratio <= RATIO[1] + slack, "ratio {ratio}");
             let whole = f64::from(size.0) * f64::from(size.1);
             let area = f64::from(part.width) * f64::from(part.height);
-            // Half a pixel in either side.
+            // Half a pixel in each side.
             let slack = 0.5 * f64::from(part.width + part.height) + 0.25;
             prop_assert!(area >= SCALE[0] * whole - slack && area <= whole, "{part:?} of {size:?}");
         }

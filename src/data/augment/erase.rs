@@ -1,15 +1,15 @@
-//! Random erasing (Zhong et al., "Random Erasing Data Augmentation", 2020), with the distribution
-//! of torchvision's `RandomErasing`.
+//! Random erasing (Zhong et al., "Random Erasing Data Augmentation", 2020), with the distribution of
+//! torchvision's `RandomErasing`.
 
 use image::{Rgb, RgbImage};
 use rand::Rng;
 
 use super::crop::random_rectangle;
-use crate::data::base::Rectangle;
 use crate::data::config::TransformConfig;
+use crate::data::resize::Rectangle;
 
-/// Range of the rectangle's width divided by its height: torchvision's 0.3 to 3.3, which are
-/// heights divided by widths.
+/// Range of the rectangle's width divided by its height: torchvision's 0.3 to 3.3, which is height
+/// divided by width.
 const RATIO: [f64; 2] = [1.0 / 3.3, 1.0 / 0.3];
 
 /// A rectangle that is filled with one colour.
@@ -20,11 +20,11 @@ pub(super) struct Erasure {
 }
 
 impl Erasure {
-    /// A rectangle of the S×S image whose share of the area is uniform in `data.erase_scale`, and
-    /// the colour that becomes 0 when normalised, rounded to bytes. None where ten rectangles are all
-    /// as wide or as high as the image.
+    /// Draws a rectangle of the S×S image whose share of the area is uniform in `data.erase_scale`. Its
+    /// colour becomes 0 when normalised, up to rounding to bytes. `None` if ten rectangles are all as
+    /// wide or as high as the image.
     ///
-    /// The number of values drawn is always the same.
+    /// The number of random values drawn is always the same.
     pub(super) fn draw(config: &TransformConfig, rng: &mut impl Rng) -> Option<Self> {
         let side = config.image_size as u32;
         let largest = side.saturating_sub(1);
@@ -42,7 +42,7 @@ impl Erasure {
         })
     }
 
-    /// Fills the rectangle, which has to lie inside.
+    /// Fills the rectangle, which must be inside the image.
     pub(super) fn apply(&self, image: &mut RgbImage) {
         let Rectangle {
             x,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_the_rectangle_is_filled() {
+    fn only_the_rectangle_is_filled() {
         let erasure = Erasure {
             part: Rectangle {
                 x: 1,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_one_pixel_and_a_share_of_all_are_not_erased() {
+    fn an_image_of_one_pixel_and_a_share_of_one_are_not_erased() {
         for (image_size, erase_scale) in [(1, [0.02, 0.33]), (32, [1.0, 1.0])] {
             let config = TransformConfig {
                 image_size,
@@ -115,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_rectangle_lies_inside_and_has_its_share_of_the_area(
+        fn the_rectangle_is_inside_and_has_its_share_of_the_area(
             image_size in 16_usize..300,
             least in 0.02..0.3_f64,
             spread in 0.0..0.2_f64,

@@ -1,18 +1,18 @@
-//! Turns of the hue in HSV, as torchvision's `adjust_hue` does them on tensors.
+//! Rotation of the hue in HSV, as torchvision's `adjust_hue` on tensors.
 //!
-//! The `image` crate's `huerotate` turns about the grey axis of RGB instead, which changes HSV's
-//! saturation and value too.
+//! The `image` crate's `huerotate` rotates about the grey axis of RGB instead, which also changes HSV's
+//! saturation and value.
 
 use image::RgbImage;
 
 /// Values of a pixel.
 const CHANNELS: usize = 3;
-/// Pixels whose channels are taken apart at once, for the compiler to turn the arithmetic into
-/// vector instructions: twice as fast as pixel by pixel.
+/// Pixels whose channels are separated together, so that the compiler vectorises the arithmetic. This is
+/// twice as fast as pixel by pixel.
 const BLOCK: usize = 64;
 
-/// Turns the hue of every pixel by this many whole turns of the circle.
-pub(super) fn turn_hue(image: &mut RgbImage, turns: f32) {
+/// Rotates the hue of every pixel by this many turns.
+pub(super) fn rotate_hue(image: &mut RgbImage, turns: f32) {
     let sextants = 6.0 * (turns - turns.round());
     let [mut red, mut green, mut blue] = [[0.0; BLOCK]; 3];
     for block in image.chunks_mut(BLOCK * CHANNELS) {
@@ -22,35 +22,35 @@ pub(super) fn turn_hue(image: &mut RgbImage, turns: f32) {
             blue[i] = f32::from(pixel[2]);
         }
         for i in 0..BLOCK {
-            [red[i], green[i], blue[i]] = turned([red[i], green[i], blue[i]], sextants);
+            [red[i], green[i], blue[i]] = rotated([red[i], green[i], blue[i]], sextants);
         }
         for (i, pixel) in block.chunks_exact_mut(CHANNELS).enumerate() {
-            // Rounded, for `as` cuts off.
+            // Rounded, since `as` truncates.
             pixel.copy_from_slice(&[red[i], green[i], blue[i]].map(|value| (value + 0.5) as u8));
         }
     }
 }
 
-/// A pixel with its hue turned by −3 to 3 sextants, without branches.
+/// Rotates the hue of a pixel by −3 to 3 sextants, without branches.
 #[inline]
-fn turned([red, green, blue]: [f32; 3], sextants: f32) -> [f32; 3] {
+fn rotated([red, green, blue]: [f32; 3], sextants: f32) -> [f32; 3] {
     // The hues of pure red, green and blue, in sextants.
     const PURE: [f32; 3] = [0.0, 2.0, 4.0];
     let most = red.max(green).max(blue);
     let least = red.min(green).min(blue);
     let range = most - least;
-    // Grey has no hue: 1, the next larger range of bytes, only keeps the quotients finite.
+    // Grey has no hue. 1, the next larger range of bytes, keeps the quotients finite.
     let unit = range.max(1.0);
     let near_red = PURE[0] + (green - blue) / unit;
     let near_green = PURE[1] + (blue - red) / unit;
     let near_blue = PURE[2] + (red - green) / unit;
     let others = if most == green { near_green } else { near_blue };
     let hue = sextants + if most == red { near_red } else { others };
-    // A channel is at its most up to one sextant from its own hue, and at its least from two on.
+    // A channel is largest within one sextant of its own hue, and smallest from two sextants on.
     PURE.map(|own| {
-        let apart = (hue - own).abs();
-        let apart = apart.min((6.0 - apart).abs());
-        least + range * (2.0 - apart).clamp(0.0, 1.0)
+        let distance = (hue - own).abs();
+        let distance = distance.min((6.0 - distance).abs());
+        least + range * (2.0 - distance).clamp(0.0, 1.0)
     })
 }
 
@@ -64,7 +64,7 @@ mod tests {
 
     fn with_hue(turns: f32, image: &RgbImage) -> RgbImage {
         let mut image = image.clone();
-        turn_hue(&mut image, turns);
+        rotate_hue(&mut image, turns);
         image
     }
 
@@ -73,9 +73,9 @@ mod tests {
     // a = np.stack([x * 53 % 256, y * 71 % 256, x * y * 29 % 256], 2).astype(np.uint8)
     // t = torch.from_numpy(a).permute(2, 0, 1)
     #[test]
-    fn hue_agrees_with_torchvision_to_one_level() {
-        // Of the tensor: Pillow knows 256 hues only, which is up to 9 levels off. One level, since
-        // torchvision cuts off what is rounded here.
+    fn hue_agrees_with_torchvision_within_one_level() {
+        // Compared with the tensor version, since Pillow has only 256 hues and differs by up to 9
+        // levels. One level, since torchvision truncates where this rounds.
         // F.adjust_hue(t, turns).permute(1, 2, 0).reshape(-1)[::7]
         // turns = 0.3
         let golden = [
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_of_a_turn_swaps_the_pure_colours() {
+    fn a_third_of_a_turn_permutes_the_pure_colours() {
         let turn = |pixel, turns: f32| {
             let image = RgbImage::from_pixel(1, 1, Rgb(pixel));
             with_hue(turns, &image)[(0, 0)].0
@@ -116,7 +116,7 @@ mod tests {
     proptest! {
         #[test]
         fn whole_turns_change_nothing(pixels in prop::collection::vec(any::<[u8; 3]>(), 1..200)) {
-            // Fewer pixels than a block, and more.
+            // Fewer and more pixels than a block.
             let image = RgbImage::from_fn(pixels.len() as u32, 1, |x, _| Rgb(pixels[x as usize]));
             for turns in [0.0, 1.0, -1.0] {
                 prop_assert_eq!(&with_hue(turns, &image), &image);
@@ -124,7 +124,7 @@ mod tests {
         }
 
         #[test]
-        fn a_hue_turned_there_and_back_is_what_it_was(pixel: [u8; 3], turns in -0.5_f32..0.5) {
+        fn rotating_the_hue_forth_and_back_restores_it(pixel: [u8; 3], turns in -0.5_f32..0.5) {
             let image = RgbImage::from_pixel(1, 1, Rgb(pixel));
             let there = with_hue(turns, &image)[(0, 0)].0;
             let back = with_hue(-turns, &RgbImage::from_pixel(1, 1, Rgb(there)));
@@ -136,7 +136,7 @@ mod tests {
         }
 
         #[test]
-        fn grey_has_no_hue_to_turn(byte: u8, turns in -0.5_f32..0.5) {
+        fn rotating_the_hue_does_not_change_grey(byte: u8, turns in -0.5_f32..0.5) {
             let image = RgbImage::from_pixel(2, 1, Rgb([byte; 3]));
             prop_assert_eq!(with_hue(turns, &image), image);
         }

@@ -1,28 +1,31 @@
-//! Augmentations that are off in the published recipe: colour jitter, grey, blur, erasing and
-//! random resized crops, with the semantics of torchvision's transforms of those names.
+//! Augmentations that are off in the published recipe: colour jitter, grey, blur, erasing and random
+//! resized crops, with the semantics of torchvision's transforms of the same names.
 //!
-//! What is random is drawn first, as an [`Augmentation`]; applying it is deterministic.
+//! All random values are drawn first, as an [`Augmentation`]. Applying it is deterministic.
 
 mod blur;
 mod colour;
 mod crop;
+mod draw;
 mod erase;
 mod hue;
 
 use image::RgbImage;
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 pub(crate) use self::crop::random_resized_crop;
 
 use self::blur::blur;
 use self::colour::{Adjustment, draw_jitter, to_grey};
+use self::draw::{occurs, uniform};
 use self::erase::Erasure;
 use crate::data::config::TransformConfig;
 
-/// What is done to the S×S pixels of one training image, S = `data.image_size`; by default nothing.
+/// The augmentation of one training image of S×S pixels, S = `data.image_size`. The default changes
+/// nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Augmentation {
-    /// In the order in which they are applied.
+    /// Adjustments in the order in which they are applied.
     jitter: Vec<Adjustment>,
     grey: bool,
     /// Standard deviation of the blur, in pixels.
@@ -31,35 +34,35 @@ pub(crate) struct Augmentation {
 }
 
 impl Augmentation {
-    /// Draws what is done to one image.
+    /// Draws the augmentation of one image.
     ///
-    /// How many values are drawn depends on the configuration alone: none for what is off, always
-    /// the same for what is on, whether it then befalls the image or not.
+    /// The number of random values drawn depends only on the configuration: 0 for an augmentation that
+    /// is off, a fixed number for one that is on, whether or not it then applies to the image.
     pub(crate) fn draw(config: &TransformConfig, rng: &mut impl Rng) -> Self {
         let jitter = draw_jitter(config, rng);
-        let grey = happens(config.grey_probability, rng);
+        let grey = occurs(config.grey_probability, rng);
         let mut augmentation = Self {
             jitter,
             grey,
             ..Self::default()
         };
         if config.blur_probability > 0.0 {
-            let blurred = happens(config.blur_probability, rng);
+            let blurred = occurs(config.blur_probability, rng);
             let sigma = uniform(config.blur_sigma, rng) as f32;
             augmentation.blur = blurred.then_some(sigma);
         }
         if config.erase_probability > 0.0 {
-            let erased = happens(config.erase_probability, rng);
+            let erased = occurs(config.erase_probability, rng);
             let erasure = Erasure::draw(config, rng);
             augmentation.erasure = erasure.filter(|_| erased);
         }
         augmentation
     }
 
-    /// Does it: colour jitter, grey, blur, erasing.
+    /// Applies colour jitter, grey, blur and erasing, in this order.
     ///
     /// # Panics
-    /// When an erased rectangle does not lie inside the image, which then is not S×S.
+    /// If the erased rectangle is not inside the image, because the image is not S×S.
     pub(crate) fn apply(&self, image: &mut RgbImage) {
         for adjustment in &self.jitter {
             adjustment.apply(image);
@@ -74,16 +77,6 @@ impl Augmentation {
             erasure.apply(image);
         }
     }
-}
-
-/// Whether something of this probability happens; what never does draws nothing.
-fn happens(probability: f64, rng: &mut impl Rng) -> bool {
-    probability > 0.0 && rng.random_bool(probability)
-}
-
-/// A number uniform in the range, from one value drawn.
-fn uniform([low, high]: [f64; 2], rng: &mut impl Rng) -> f64 {
-    low + (high - low) * rng.random::<f64>()
 }
 
 #[cfg(test)]
@@ -111,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Everything on, on images of 32×32 pixels.
+    /// All augmentations on, for images of 32×32 pixels.
     fn everything() -> TransformConfig {
         TransformConfig {
             brightness: 0.4,
@@ -126,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_nothing_is_drawn_and_nothing_done() {
+    fn the_default_draws_nothing_and_changes_nothing() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let augmentation = Augmentation::draw(&TransformConfig::default(), &mut rng);
         assert_eq!(augmentation, Augmentation::default());
@@ -144,8 +137,8 @@ mod tests {
     // t = F.adjust_hue(F.adjust_saturation(t, 1.3), -0.05)
     // t.permute(1, 2, 0).reshape(-1)[::7]
     #[test]
-    fn the_four_together_agree_with_torchvision_to_two_levels() {
-        // One for the rounding of greys, as in Pillow, and one for that of hues.
+    fn all_four_adjustments_agree_with_torchvision_within_two_levels() {
+        // One level for rounding greys as Pillow does, and one for rounding hues.
         let golden = [
             25, 15, 81, 158, 6, 45, 88, 85, 188, 148, 98, 133, 120, 152, 77, 247, 167, 0, 240, 247,
             96, 6, 243, 156, 188, 58, 210, 41, 130, 39, 11, 135, 20, 113, 202, 0, 123, 171, 213,
@@ -166,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_lost_before_the_mean_colour_is_filled_in() {
+    fn grey_is_applied_before_erasing_with_the_mean_colour() {
         let config = TransformConfig {
             image_size: 9,
             hue: 0.5,
@@ -188,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn each_befalls_its_share_of_images() {
+    fn each_augmentation_applies_to_its_share_of_images() {
         let config = everything();
         let mut rng = ChaCha8Rng::seed_from_u64(6);
         let draws = 4000;
@@ -215,7 +208,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn as_many_values_are_drawn_for_every_image(seed: u64) {
+        fn the_same_number_of_values_is_drawn_for_every_image(seed: u64) {
             let drawn = |seed| {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 Augmentation::draw(&everything(), &mut rng);
@@ -227,7 +220,7 @@ mod tests {
         }
 
         #[test]
-        fn one_seed_makes_one_image(seed: u64) {
+        fn the_same_seed_makes_the_same_image(seed: u64) {
             let augmented = || {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 let mut image = image::imageops::thumbnail(&pattern(), 32, 32);

@@ -1,25 +1,25 @@
-//! Nonsense in `[data]` is refused before anything starts.
+//! Range checks of `[data]`.
 
 use super::{DataConfig, DatasetConfig, LoadingConfig, SyntheticConfig, TransformConfig};
 use crate::setting::{
     Checked, SettingError, at_least, at_most, even, finite, not_negative, positive, share,
 };
 
-/// A side beyond which one image alone would take gigabytes in a backbone.
+/// Beyond this side, a single image takes gigabytes in a backbone.
 const MAXIMUM_IMAGE_SIZE: usize = 2048;
-/// A factor of brightness, contrast or saturation beyond which nothing is left of an image.
+/// Beyond this factor of brightness, contrast or saturation, an image is no longer recognisable.
 const MAXIMUM_JITTER: f64 = 10.0;
-/// The widest crop: ten times as wide as high, or as high as wide.
+/// The largest ratio of width to height of a crop.
 const MAXIMUM_RATIO: f64 = 10.0;
-/// The widest blur, in pixels; wider ones leave nothing of an image and take long.
+/// The largest standard deviation of a blur, in pixels. Larger ones make an image unrecognisable and
+/// are slow.
 const MAXIMUM_SIGMA: f64 = 50.0;
 
 impl DataConfig {
-    /// Checks every value by itself and against the others.
+    /// Checks every value, alone and against the others.
     ///
     /// # Errors
-    ///
-    /// The first value that no images can be loaded with, and what to give instead.
+    /// If a value is out of range or contradicts another. The error names the first.
     pub fn check(&self) -> Checked {
         self.transform.check()?;
         self.loading.check(&self.source)?;
@@ -28,19 +28,18 @@ impl DataConfig {
 }
 
 impl TransformConfig {
-    /// Checks every value by itself and against the others.
+    /// Checks every value, alone and against the others.
     ///
     /// # Errors
-    ///
-    /// The first value that no image can be transformed with, and what to give instead.
+    /// If a value is out of range or contradicts another. The error names the first.
     pub fn check(&self) -> Checked {
         at_least("data.image_size", self.image_size, 1)?;
         at_most("data.image_size", self.image_size, MAXIMUM_IMAGE_SIZE)?;
         at_most("data.resize", self.resize, 2 * MAXIMUM_IMAGE_SIZE)?;
         if self.resize < self.image_size {
             let reason = format!(
-                "crops of data.image_size = {0} are cut from this size; give {0} or more \
-                 (published: 255 for 227)",
+                "must be at least data.image_size = {0}, since crops are cut from it; give {0} or \
+                 more (published: 255 for 227)",
                 self.image_size
             );
             return Err(SettingError::value(
@@ -72,7 +71,7 @@ impl TransformConfig {
             ("data.hue", self.hue, 0.5),
         ] {
             not_negative(key, jitter)?;
-            no_more_than(key, jitter, jitter, maximum)?;
+            check_maximum(key, jitter, jitter, maximum)?;
         }
         share("data.grey_probability", self.grey_probability)?;
         share("data.blur_probability", self.blur_probability)?;
@@ -83,14 +82,14 @@ impl TransformConfig {
 }
 
 impl LoadingConfig {
-    /// Checks every value, and that the images of `source` can be loaded so.
+    /// Checks every value, also against `source`.
     pub(super) fn check(&self, source: &DatasetConfig) -> Checked {
         at_least("data.prefetch", self.prefetch, 1)?;
         at_most("data.prefetch", self.prefetch, 1024)?;
         at_most("data.workers", self.workers, 1024)?;
         if self.cache && !source.has_image_files() {
             let reason = format!(
-                "the images of data.dataset = \"{}\" are in memory already; leave this key out",
+                "the images of data.dataset = \"{}\" are already in memory; remove this key",
                 source.name()
             );
             return Err(SettingError::value("data.cache", true, reason));
@@ -100,7 +99,7 @@ impl LoadingConfig {
 }
 
 impl DatasetConfig {
-    /// Checks the keys of the dataset; its files are looked at where they are opened.
+    /// Checks the keys of the dataset. Its files are checked when they are opened.
     pub(super) fn check(&self) -> Checked {
         match self {
             Self::Synthetic(keys) => keys.check()?,
@@ -124,7 +123,8 @@ impl DatasetConfig {
 }
 
 impl SyntheticConfig {
-    fn check(&self) -> Checked {
+    /// Checks every value.
+    pub(in crate::data) fn check(&self) -> Checked {
         at_least("data.classes", self.classes, 4)?;
         even("data.classes", self.classes)?;
         at_most("data.classes", self.classes, 100_000)?;
@@ -138,11 +138,11 @@ fn class_share(share: f64) -> Checked {
     if share < 1.0 {
         return Ok(());
     }
-    let reason = "the other classes test; give less than 1";
+    let reason = "the test split needs classes too; give less than 1";
     Err(SettingError::value("data.train_share", share, reason))
 }
 
-/// Two numbers above 0, the second at least the first and at most `maximum`.
+/// Checks two numbers above 0, the second at least the first and at most `maximum`.
 fn range(key: &str, [low, high]: [f64; 2], maximum: f64) -> Checked {
     let value = || toml::Value::from(vec![low, high]);
     for number in [low, high] {
@@ -155,12 +155,16 @@ fn range(key: &str, [low, high]: [f64; 2], maximum: f64) -> Checked {
         }
     }
     if low > high {
-        return Err(SettingError::value(key, value(), "give two rising numbers"));
+        return Err(SettingError::value(
+            key,
+            value(),
+            "give two numbers in ascending order",
+        ));
     }
-    no_more_than(key, value(), high, maximum)
+    check_maximum(key, value(), high, maximum)
 }
 
-fn no_more_than(key: &str, value: impl Into<toml::Value>, number: f64, maximum: f64) -> Checked {
+fn check_maximum(key: &str, value: impl Into<toml::Value>, number: f64, maximum: f64) -> Checked {
     if number <= maximum {
         return Ok(());
     }

@@ -1,32 +1,32 @@
-//! Which images: the datasets, each with keys of its own.
+//! The datasets, each with its keys.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// `data.dataset` and the keys that only this dataset has.
+/// `data.dataset` and the keys of this dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "dataset", rename_all = "kebab-case")]
 pub enum DatasetConfig {
-    /// A fine-grained set drawn from a seed; needs no file.
+    /// A fine-grained dataset drawn from a seed. It needs no file.
     Synthetic(SyntheticConfig),
     /// Fashion-MNIST's IDX files, plain or gzipped.
     FashionMnist(FashionMnistConfig),
-    /// Cars196, classes 1–98 train and 99–196 test: `car_ims/` with `cars_annos.mat`, or `cars_train/`,
-    /// `cars_test/` and `devkit/`.
+    /// Cars196, training classes 1–98, test classes 99–196: `car_ims/` with `cars_annos.mat`, or
+    /// `cars_train/`, `cars_test/` and `devkit/`.
     Cars196(PublishedConfig),
-    /// CUB-200-2011, classes 1–100 train and 101–200 test: `images.txt`, `image_class_labels.txt`,
-    /// `classes.txt` and `images/`.
+    /// CUB-200-2011, training classes 1–100, test classes 101–200: `images.txt`,
+    /// `image_class_labels.txt`, `classes.txt` and `images/`.
     Cub200(PublishedConfig),
-    /// Stanford Online Products by its own lists: `Ebay_train.txt`, `Ebay_test.txt` and the folders
+    /// Stanford Online Products, split by its lists: `Ebay_train.txt`, `Ebay_test.txt` and the folders
     /// beside them.
     Sop(PublishedConfig),
-    /// In-Shop Clothes by its own list, with queries and gallery: `list_eval_partition.txt` and
+    /// In-Shop Clothes, split by its list, with queries and gallery: `list_eval_partition.txt` and
     /// `img/`.
     InShop(PublishedConfig),
     /// `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or `ROOT/CLASS/*`.
     Folder(FolderConfig),
-    /// A CSV file with the columns `path` and `label`, and if wanted `split`, `query`, `gallery`.
+    /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`.
     Manifest(ManifestConfig),
 }
 
@@ -43,7 +43,7 @@ impl DatasetConfig {
         "manifest",
     ];
 
-    /// One of each, with the keys that it has by default.
+    /// Returns one of each, with default keys.
     pub(crate) fn all() -> [Self; 8] {
         [
             Self::Synthetic(SyntheticConfig::default()),
@@ -57,7 +57,7 @@ impl DatasetConfig {
         ]
     }
 
-    /// Its name in the configuration.
+    /// Returns its name in the configuration.
     pub fn name(&self) -> &'static str {
         Self::NAMES[match self {
             Self::Synthetic(_) => 0,
@@ -71,7 +71,7 @@ impl DatasetConfig {
         }]
     }
 
-    /// Where its files lie; none for images that are drawn.
+    /// Returns the folder or file of the images, or `None` for drawn images.
     pub fn root(&self) -> Option<&Path> {
         match self {
             Self::Synthetic(_) => None,
@@ -84,7 +84,7 @@ impl DatasetConfig {
         }
     }
 
-    /// The paths among its keys.
+    /// Returns its keys that are paths.
     pub(crate) fn paths_mut(&mut self) -> Vec<&mut PathBuf> {
         match self {
             Self::Synthetic(_) => Vec::new(),
@@ -100,7 +100,7 @@ impl DatasetConfig {
         }
     }
 
-    /// Whether its images are files, which a cache spares from being decoded again.
+    /// Returns whether its images are files, so that a cache avoids decoding them again.
     pub fn has_image_files(&self) -> bool {
         !matches!(self, Self::Synthetic(_) | Self::FashionMnist(_))
     }
@@ -110,11 +110,12 @@ impl DatasetConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
-    /// Number of classes, even, at least 4; the first half trains, the second tests.
+    /// Number of classes, even, at least 4. The first half is the training split, the second the test
+    /// split.
     pub classes: usize,
     /// Images drawn for each class, at least 2.
     pub images_per_class: usize,
-    /// Seed of the drawings, apart from `training.seed`.
+    /// Seed of the drawings, independent of `training.seed`.
     pub drawing_seed: u64,
 }
 
@@ -135,9 +136,9 @@ pub struct FashionMnistConfig {
     /// Folder with `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
     /// `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` (with or without `.gz`).
     pub root: PathBuf,
-    /// Classes (0 to 9) whose images train.
+    /// Training classes (0 to 9).
     pub train_classes: Vec<u8>,
-    /// Classes (0 to 9) whose images test; none may also train.
+    /// Test classes (0 to 9). None may be a training class.
     pub test_classes: Vec<u8>,
 }
 
@@ -155,7 +156,7 @@ impl Default for FashionMnistConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishedConfig {
-    /// The folder that the archive unpacks to, or the one above it. It has to be given.
+    /// The folder that the archive unpacks to, or its parent. Required.
     pub root: PathBuf,
 }
 
@@ -163,15 +164,16 @@ pub struct PublishedConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FolderConfig {
-    /// The folder with `train/` and `test/`, or with one folder per class, which are then divided by
-    /// `train_share`. It has to be given.
+    /// The folder with `train/` and `test/`, or with one folder per class. Without `train/` and `test/`,
+    /// the classes are divided by `train_share`. Required.
     pub root: PathBuf,
-    /// Share of the classes that train where there is no `train/` and `test/`, above 0 and below 1.
+    /// Share of training classes without `train/` and `test/`, above 0 and below 1.
     pub train_share: f64,
-    /// Seed by which classes are drawn for training. Absent: the first by name train.
+    /// Seed that draws the training classes. If absent, the first classes by name are the training
+    /// classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// What becomes of classes with one image.
+    /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
 }
 
@@ -190,17 +192,18 @@ impl Default for FolderConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManifestConfig {
-    /// The CSV file, or the folder in which it lies as `manifest.csv`. It has to be given.
+    /// The CSV file, or the folder that contains it as `manifest.csv`. Required.
     pub root: PathBuf,
-    /// The folder that the paths in it are relative to. Absent: the one it lies in.
+    /// The folder that the paths in the file are relative to. If absent: the folder of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// Share of the classes that train where there is no column `split`, above 0 and below 1.
+    /// Share of training classes without a column `split`, above 0 and below 1.
     pub train_share: f64,
-    /// Seed by which classes are drawn for training. Absent: the first by name train.
+    /// Seed that draws the training classes. If absent, the first classes by name are the training
+    /// classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// What becomes of classes with one image.
+    /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
 }
 
@@ -222,19 +225,19 @@ impl Default for ManifestConfig {
     }
 }
 
-/// What becomes of a class with one image, which has no positive.
+/// How a class with one image is treated, since it has no positive pair.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SingleImageClasses {
-    /// They are an error that names the first.
+    /// It is an error.
     #[default]
     Refuse,
-    /// They are left out.
+    /// It is left out.
     Drop,
-    /// In the test split they stay, to be found by no query; in the training split they are left
+    /// In the test split its image is in the gallery only. In the training split the class is left
     /// out.
     Gallery,
-    /// In the training split the image is its own positive, told apart by its augmentation; in the
-    /// test split as with `gallery`.
+    /// In the training split the image is its own positive, with another augmentation. In the test split
+    /// as with `gallery`.
     Repeat,
 }

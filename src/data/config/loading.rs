@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Keys of `[data]` that say how images are loaded; save `broken_images` they change speed, never the
-/// batches.
+/// Keys of `[data]` that say how images are loaded. Except for `broken_images` they change the speed,
+/// never the batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoadingConfig {
     /// Worker threads that read and transform images; 0 means one for each core.
     pub workers: usize,
-    /// Batches kept ready ahead of the network, at least 1.
+    /// Batches loaded ahead of the network, at least 1.
     pub prefetch: usize,
-    /// Whether images are decoded once, to a file that later epochs and runs read from.
+    /// Whether images are decoded once, into a file that later epochs and runs read.
     pub cache: bool,
-    /// The folder of such files. Absent: `loop-dml` in the user's cache folder.
+    /// The folder of these files. If absent: `loop-dml` in the user's cache folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_dir: Option<PathBuf>,
-    /// What becomes of images that cannot be read.
+    /// How images that cannot be read are treated.
     pub broken_images: BrokenImages,
 }
 
@@ -34,14 +34,14 @@ impl Default for LoadingConfig {
     }
 }
 
-/// What becomes of images that cannot be read.
+/// How images that cannot be read are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BrokenImages {
-    /// The first ends the run, with its name.
+    /// The first one ends the run with an error that names it.
     #[default]
     Fail,
-    /// They are counted and named. In training the next image of the class that can be read stands
-    /// in; in a measure they are left out.
+    /// They are counted and named. In training, the next readable image of the class replaces them. In
+    /// evaluation they are left out.
     Skip,
 }

@@ -1,5 +1,6 @@
-//! `[data]`: the dataset with its own keys, the transforms and the loading.
+//! `[data]`: the dataset with its keys, the transforms and the loading; `[batch]`.
 
+mod batch;
 mod check;
 mod dataset;
 mod loading;
@@ -9,11 +10,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use batch::*;
 pub use dataset::*;
 pub use loading::*;
 pub use transform::*;
-
-pub use super::sampler::config::*;
 
 /// `[data]`: which images, and how they are prepared.
 ///
@@ -21,7 +21,7 @@ pub use super::sampler::config::*;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "toml::Table")]
 pub struct DataConfig {
-    /// The dataset and the keys of its own.
+    /// The dataset and its keys.
     #[serde(flatten)]
     pub source: DatasetConfig,
     /// How an image becomes the network's input.
@@ -42,9 +42,9 @@ impl Default for DataConfig {
     }
 }
 
-/// A part of `[data]`, whose keys stand among those of others.
+/// A part of `[data]`. Its keys are in the same table as those of other parts.
 trait Part: Default + Serialize + for<'de> Deserialize<'de> {
-    /// One with every key, those that are absent by default too.
+    /// Returns a value with every key, including those that are absent by default.
     fn with_every_key() -> Self;
 }
 
@@ -67,7 +67,7 @@ impl Part for LoadingConfig {
 }
 
 impl DataConfig {
-    /// One of each dataset, together with every key of `[data]` that it can have.
+    /// Returns one configuration per dataset, with every key of `[data]` that is valid with it.
     pub(crate) fn with_every_key() -> Vec<Self> {
         DatasetConfig::all()
             .into_iter()
@@ -90,7 +90,7 @@ impl DataConfig {
     }
 }
 
-/// Takes the keys of `T` out of `table`.
+/// Removes the keys of `T` from `table`.
 fn take<T: Part>(table: &mut toml::Table) -> Result<T, String> {
     let known = toml::Table::try_from(T::with_every_key()).map_err(|error| error.to_string())?;
     let own: toml::Table = known

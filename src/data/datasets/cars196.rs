@@ -1,95 +1,97 @@
-//! Cars196 (Krause et al. 2013), in either form it was given out in: `car_ims/` with
-//! `cars_annos.mat`, or `cars_train/`, `cars_test/` and `devkit/`.
+//! Cars196 (Krause et al. 2013), in either published form: `car_ims/` with `cars_annos.mat`, or
+//! `cars_train/`, `cars_test/` and `devkit/`.
 //!
-//! Classes 1 to 98 train and 99 to 196 test, over all images: the two folders of the second form
-//! are another split, of images, which metric learning does not use.
+//! Of all images, classes 1 to 98 are the training split and 99 to 196 the test split. The two folders of
+//! the second form are a split of images, which metric learning does not use.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::collector::Collector;
-use super::files_on_disk::at_or_below;
-use super::list_file::row;
-use super::listing::{Line, ListedImage, Listing, Side};
+use super::error::DatasetError;
+use super::files_on_disk::{at_or_below, existing_folder};
+use super::index::{DatasetIndex, Entry, Subset};
+use super::list_error::ListError;
 use super::mat_file::{MatFile, Record};
 use super::published::{CARS196, CARS196_TWO_FOLDERS, Published};
-use crate::data::DataError;
 use crate::data::config::PublishedConfig;
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
+const HINT: &str = "data.root must be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
                     cars_annos.mat of Stanford Cars), or with cars_train/, cars_test/ and devkit/, or \
-                    the one above it";
-const LABELS_MEND: &str = "cars_test_annos.mat has no classes; put cars_test_annos_withlabels.mat of \
+                    its parent";
+const LABELS_HINT: &str = "cars_test_annos.mat has no classes; put cars_test_annos_withlabels.mat of \
                            Stanford Cars into devkit/ or beside it";
-/// The last class that trains.
-const LAST_TRAINED: usize = 98;
+/// The last training class.
+const LAST_TRAINING: usize = 98;
 /// The last class.
 const LAST: usize = 196;
 
-/// The form of one folder.
+/// The form with one folder: images and list.
 const ONE_FOLDER: [(&str, &str); 1] = [("car_ims", "cars_annos.mat")];
-/// The form of two folders.
+/// The form with two folders: images and list of each.
 const TWO_FOLDERS: [(&str, &str); 2] = [
     ("cars_train", "cars_train_annos.mat"),
     ("cars_test", "cars_test_annos_withlabels.mat"),
 ];
-/// Where the second form's lists may lie: as unpacked, as copied to Kaggle, or beside the images.
+/// Folders of the second form's lists: as unpacked, as copied to Kaggle, or beside the images.
 const LIST_FOLDERS: [&str; 4] = ["devkit", "car_devkit/devkit", "car_devkit", ""];
 
-/// What its lists say.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
-    let is = |form: &[(&str, &str)], folder: &Path| {
+/// Reads the index from the lists.
+pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+    let root = existing_folder(&config.root, HINT)?;
+    let has_form = |form: &[(&str, &str)], folder: &Path| {
         form.iter().all(|(images, _)| folder.join(images).is_dir())
     };
     let found = at_or_below(root, |folder| {
-        is(&ONE_FOLDER, folder) || is(&TWO_FOLDERS, folder)
+        has_form(&ONE_FOLDER, folder) || has_form(&TWO_FOLDERS, folder)
     });
     let root = found.unwrap_or_else(|| root.into());
-    let two = is(&TWO_FOLDERS, &root);
-    if is(&ONE_FOLDER, &root) && (!two || root.join(ONE_FOLDER[0].1).is_file()) {
+    let two = has_form(&TWO_FOLDERS, &root);
+    if has_form(&ONE_FOLDER, &root) && (!two || root.join(ONE_FOLDER[0].1).is_file()) {
         read_one_folder(&root)
     } else if two {
         read_two_folders(&root)
     } else {
-        Err(DataError::FileMissing {
+        Err(ListError::Missing {
             path: root.join(ONE_FOLDER[0].0),
-            mend: MEND,
-        })
+            hint: HINT,
+        }
+        .into())
     }
 }
 
-fn read_one_folder(root: &Path) -> Result<Listing, DataError> {
+fn read_one_folder(root: &Path) -> Result<DatasetIndex, DatasetError> {
     let [(folder, list)] = ONE_FOLDER;
     let path = root.join(list);
-    let file = MatFile::read(&path, MEND)?;
+    let file = MatFile::read(&path, HINT)?;
     let mut reader = Reader::new(root, &file, &path)?;
     reader.add(&path, &file, folder, "relative_im_path")?;
     Ok(reader.finish(&[folder], CARS196))
 }
 
-fn read_two_folders(root: &Path) -> Result<Listing, DataError> {
+fn read_two_folders(root: &Path) -> Result<DatasetIndex, DatasetError> {
     let meta = list_path(root, "cars_meta.mat");
-    let mut reader = Reader::new(root, &MatFile::read(&meta, MEND)?, &meta)?;
+    let mut reader = Reader::new(root, &MatFile::read(&meta, HINT)?, &meta)?;
     for (folder, list) in TWO_FOLDERS {
         let path = list_path(root, list);
-        let mend = match folder {
-            "cars_test" => LABELS_MEND,
-            _ => MEND,
+        let hint = match folder {
+            "cars_test" => LABELS_HINT,
+            _ => HINT,
         };
-        reader.add(&path, &MatFile::read(&path, mend)?, folder, "fname")?;
+        reader.add(&path, &MatFile::read(&path, hint)?, folder, "fname")?;
     }
     Ok(reader.finish(&TWO_FOLDERS.map(|(folder, _)| folder), CARS196_TWO_FOLDERS))
 }
 
 fn list_path(root: &Path, list: &str) -> PathBuf {
     let paths = LIST_FOLDERS.map(|folder| root.join(folder).join(list));
-    let there = paths.iter().find(|path| path.is_file());
-    there.unwrap_or(&paths[0]).clone()
+    let existing = paths.iter().find(|path| path.is_file());
+    existing.unwrap_or(&paths[0]).clone()
 }
 
-/// The folder of images `name`, which some copies hold within one of the same name.
+/// Returns the folder of images `name`. Some copies nest it in a folder of the same name.
 fn image_folder(root: &Path, name: &str) -> PathBuf {
     let (outer, inner) = (root.join(name), root.join(name).join(name));
     if inner.is_dir() { inner } else { outer }
@@ -102,19 +104,17 @@ struct Reader {
 }
 
 impl Reader {
-    /// Takes the classes' names from `file`, which is at `path`.
-    fn new(root: &Path, file: &MatFile, path: &Path) -> Result<Self, DataError> {
+    /// Reads the names of the classes from `file`, which was read from `path`.
+    fn new(root: &Path, file: &MatFile, path: &Path) -> Result<Self, DatasetError> {
         let mut collector = Collector::default();
         let names = variable(file.texts("class_names"), "cell array class_names", path)?;
         if names.len() != LAST || names.contains(&None) {
-            collector.faults.push(DataError::List {
-                path: path.into(),
-                reason: format!(
-                    "has {} names in class_names where there have to be {LAST}: restore it from the \
-                     archive",
-                    names.iter().flatten().count()
-                ),
-            });
+            let reason = format!(
+                "has {} names in class_names instead of {LAST}: restore it from the archive",
+                names.iter().flatten().count()
+            );
+            let error = ListError::invalid(path, reason);
+            collector.errors.push(error.into());
         }
         Ok(Self {
             root: root.into(),
@@ -123,14 +123,14 @@ impl Reader {
         })
     }
 
-    /// Adds the images of `annotations`, which lie in `folder` under the name in `field`.
+    /// Adds the images of `annotations`. They are in `folder`, with the file name in `field`.
     fn add(
         &mut self,
         list: &Path,
         file: &MatFile,
         folder: &str,
         field: &str,
-    ) -> Result<(), DataError> {
+    ) -> Result<(), DatasetError> {
         let records = variable(
             file.records("annotations"),
             "struct array annotations",
@@ -139,27 +139,27 @@ impl Reader {
         let images = image_folder(&self.root, folder);
         let list: Arc<Path> = list.into();
         for (index, record) in records.into_iter().enumerate() {
-            let line = Line {
+            let line = ListLine {
                 list: Arc::clone(&list),
                 number: index + 1,
             };
             let Some((class, file)) = self.collector.keep(&line, annotation(record, field)) else {
                 continue;
             };
-            // Without `car_ims/`, which only the one folder's list has.
+            // Only the list of the form with one folder includes the folder, `car_ims/`.
             let file = file.strip_prefix(&format!("{folder}/")).unwrap_or(&file);
-            let image = ListedImage {
+            let image = Entry {
                 name: format!("{folder}/{file}"),
                 path: images.join(file),
                 line: Some(line),
                 role: Role::Both,
             };
-            let side = match class <= LAST_TRAINED {
-                true => Side::Train,
-                false => Side::Test,
+            let subset = match class <= LAST_TRAINING {
+                true => Subset::Train,
+                false => Subset::Test,
             };
             let name = self.class_name(class);
-            self.collector.add(side, class, &name, image);
+            self.collector.add(subset, class, &name, image);
         }
         Ok(())
     }
@@ -169,36 +169,35 @@ impl Reader {
         name.unwrap_or_else(|| class.to_string())
     }
 
-    fn finish(mut self, folders: &[&str], published: Published) -> Listing {
+    fn finish(mut self, folders: &[&str], published: Published) -> DatasetIndex {
         for folder in folders {
             let images = image_folder(&self.root, folder);
             self.collector.find_unlisted(&images);
         }
-        self.collector.into_listing(Some(published))
+        self.collector.into_index(Some(published))
     }
 }
 
-fn variable<T>(found: Option<T>, what: &str, path: &Path) -> Result<T, DataError> {
-    found.ok_or_else(|| DataError::List {
-        path: path.into(),
-        reason: format!("has no {what}: restore it from the archive"),
+fn variable<T>(found: Option<T>, what: &str, path: &Path) -> Result<T, ListError> {
+    found.ok_or_else(|| {
+        ListError::invalid(path, format!("has no {what}: restore it from the archive"))
     })
 }
 
-/// The class, from 1, and the file of an annotation.
-fn annotation(record: Record, field: &str) -> Result<(usize, String), DataError> {
+/// Returns the class, from 1, and the file of an annotation.
+fn annotation(record: Record, field: &str) -> Result<(usize, String), ListError> {
     let Some(file) = record.text(field).filter(|file| !file.is_empty()) else {
-        return Err(row(format!(
+        return Err(ListError::row(format!(
             "the annotation has no text {field}: restore the file from the archive"
         )));
     };
     match record.number("class") {
         Some(class) if (1..=LAST).contains(&class) => Ok((class, file)),
-        Some(class) => Err(row(format!(
+        Some(class) => Err(ListError::row(format!(
             "class {class} of {file} is not between 1 and {LAST}: restore the file from the archive"
         ))),
-        None => Err(row(format!(
-            "the annotation of {file} has no class: take the file with labels"
+        None => Err(ListError::row(format!(
+            "the annotation of {file} has no class: use the file with labels"
         ))),
     }
 }

@@ -1,56 +1,62 @@
-//! From the lines of lists to classes: what every reader does with an image once it has its line
-//! apart.
+//! Collects listed images into classes. All readers of lists use it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::error::DatasetError;
 use super::files_on_disk::FilesOnDisk;
-use super::list_file::row;
-use super::listing::{Classes, Line, ListedImage, Listing, Side};
+use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
+use super::list_error::ListError;
 use super::published::Published;
-use crate::data::DataError;
+use crate::data::list_line::ListLine;
+use crate::data::split::SplitError;
 
-/// Puts images into classes, and notes those that are listed twice, missing, or in no list.
+/// Collects images into classes, and records images that are listed twice, missing, or not listed.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     train: Classes,
     test: Classes,
-    /// What is wrong, in the order it was met.
-    pub(super) faults: Vec<DataError>,
+    /// Errors, in the order in which they were found.
+    pub(super) errors: Vec<DatasetError>,
     files: FilesOnDisk,
-    first_lines: HashMap<PathBuf, Option<Line>>,
-    sides: BTreeMap<String, (Side, Option<Line>)>,
+    first_lines: HashMap<PathBuf, Option<ListLine>>,
+    subsets: BTreeMap<String, (Subset, Option<ListLine>)>,
     in_both: HashSet<String>,
 }
 
 impl Collector {
-    /// The value, or nothing and a fault in `line`.
-    pub(super) fn keep<T>(&mut self, line: &Line, result: Result<T, DataError>) -> Option<T> {
+    /// Returns the value, or records the error at `line` and returns `None`.
+    pub(super) fn keep<T>(
+        &mut self,
+        line: &ListLine,
+        result: Result<T, impl Into<DatasetError>>,
+    ) -> Option<T> {
         result
-            .map_err(|error| self.faults.push(line.locate(error)))
+            .map_err(|error| self.errors.push(error.into().at(line)))
             .ok()
     }
 
-    /// Adds an image to class `class`, whose place in the order of classes is `key` (0 for all where
-    /// names alone order them), unless it was listed before or is missing.
-    pub(super) fn add(&mut self, side: Side, key: usize, class: &str, image: ListedImage) {
-        if let Some(fault) = self.listed_before(&image) {
-            return self.faults.push(fault);
+    /// Adds an image to class `class`, unless it was listed before or is missing.
+    ///
+    /// Classes are ordered by `key`, then by name; `key` is 0 for all if names alone order them.
+    pub(super) fn add(&mut self, subset: Subset, key: usize, class: &str, image: Entry) {
+        if let Some(error) = self.listed_before(&image) {
+            return self.errors.push(error);
         }
-        self.note_side(side, class, &image);
-        if !self.files.name(&image.path) {
+        self.record_subset(subset, class, &image);
+        if !self.files.find_listed(&image.path) {
             let path = image.path.clone();
             return self
-                .faults
-                .push(image.locate(DataError::ImageMissing { path }));
+                .errors
+                .push(image.locate(ListError::ImageMissing { path }));
         }
-        match side {
-            Side::Train => self.train.add(key, class, image),
-            Side::Test => self.test.add(key, class, image),
+        match subset {
+            Subset::Train => self.train.add(key, class, image),
+            Subset::Test => self.test.add(key, class, image),
         }
     }
 
-    fn listed_before(&mut self, image: &ListedImage) -> Option<DataError> {
+    fn listed_before(&mut self, image: &Entry) -> Option<DatasetError> {
         let Some(first) = self.first_lines.get(&image.path) else {
             let line = image.line.clone();
             self.first_lines.insert(image.path.clone(), line);
@@ -58,64 +64,87 @@ impl Collector {
         };
         let name = image.name.clone();
         let (first, line) = (first.as_ref()?, image.line.as_ref()?);
-        Some(line.locate(match first.list == line.list {
-            true => DataError::ListedTwice {
+        let error = match first.list == line.list {
+            true => ListError::ListedTwice {
                 name,
                 first: first.number,
             },
-            false => row(format!(
+            false => ListError::row(format!(
                 "{name} is listed here and on {}: remove one of the two",
-                place(first)
+                line_in_words(first)
             )),
-        }))
+        };
+        Some(DatasetError::from(error).at(line))
     }
 
-    /// Notes on which side the class is; one of both sides is a fault, told once.
-    fn note_side(&mut self, side: Side, class: &str, image: &ListedImage) {
-        let Some((first_side, first)) = self.sides.get(class) else {
-            let first = (side, image.line.clone());
-            self.sides.insert(class.into(), first);
+    /// Records the subset of a class. A class in both subsets is an error, which is reported once.
+    fn record_subset(&mut self, subset: Subset, class: &str, image: &Entry) {
+        let Some((first_subset, first)) = self.subsets.get(class) else {
+            let first = (subset, image.line.clone());
+            self.subsets.insert(class.into(), first);
             return;
         };
-        if *first_side == side || !self.in_both.insert(class.into()) {
+        if *first_subset == subset || !self.in_both.insert(class.into()) {
             return;
         }
-        self.faults.push(match (first, &image.line) {
-            (Some(first), Some(line)) => line.locate(row(format!(
+        self.errors.push(match (first, &image.line) {
+            (Some(first), Some(line)) => DatasetError::from(ListError::row(format!(
                 "class {class} is in the {} split here and in the {} split on {}; the test \
                  classes must never occur in training: remove it from one of them",
-                side.name(),
-                first_side.name(),
-                place(first)
-            ))),
-            _ => DataError::ClassInBothSplits {
+                subset.name(),
+                first_subset.name(),
+                line_in_words(first)
+            )))
+            .at(line),
+            _ => DatasetError::from(SplitError::ClassInBothSplits {
                 class: class.into(),
-            },
+            }),
         });
     }
 
-    /// Names the image files below `folder` that no line has named.
+    /// Records the image files below `folder` that no list has named.
     pub(super) fn find_unlisted(&mut self, folder: &Path) {
-        let unlisted = self.files.unnamed_below(folder);
-        let unlisted = unlisted
-            .into_iter()
-            .map(|path| DataError::Unlisted { path });
-        self.faults.extend(unlisted);
+        let unlisted = self.files.unlisted_below(folder).into_iter();
+        let errors = unlisted.map(|path| ListError::Unlisted { path }.into());
+        self.errors.extend(errors);
     }
 
-    /// What was collected.
-    pub(super) fn into_listing(mut self, published: Option<Published>) -> Listing {
-        self.faults.extend(self.files.faults);
-        Listing {
+    /// Returns the collected classes and errors.
+    pub(super) fn into_index(mut self, published: Option<Published>) -> DatasetIndex {
+        let unreadable = self.files.errors.into_iter();
+        self.errors.extend(unreadable.map(DatasetError::from));
+        DatasetIndex {
             train: self.train.into_vec(),
             test: self.test.into_vec(),
-            faults: self.faults,
+            errors: self.errors,
             published,
         }
     }
 }
 
-fn place(line: &Line) -> String {
+fn line_in_words(line: &ListLine) -> String {
     let list = line.list.file_name().unwrap_or(line.list.as_os_str());
     format!("line {} of {}", line.number, list.to_string_lossy())
+}
+
+/// Images by class. Classes are ordered by their keys, then by their names.
+#[derive(Debug, Default)]
+struct Classes {
+    by_key: BTreeMap<(usize, String), Vec<Entry>>,
+}
+
+impl Classes {
+    fn add(&mut self, key: usize, name: &str, image: Entry) {
+        self.by_key
+            .entry((key, name.to_string()))
+            .or_default()
+            .push(image);
+    }
+
+    fn into_vec(self) -> Vec<ClassEntries> {
+        self.by_key
+            .into_iter()
+            .map(|((_, name), images)| ClassEntries { name, images })
+            .collect()
+    }
 }

@@ -1,31 +1,33 @@
 //! CUB-200-2011 (Wah et al. 2011): `images.txt`, `image_class_labels.txt`, `classes.txt` and
-//! `images/`; classes 1 to 100 train, 101 to 200 test.
+//! `images/`. Classes 1 to 100 are the training split, 101 to 200 the test split.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::collector::Collector;
-use super::files_on_disk::at_or_below;
-use super::list_file::{ListFile, number, row, words};
-use super::listing::{Line, ListedImage, Listing, Side};
+use super::error::DatasetError;
+use super::files_on_disk::{at_or_below, existing_folder};
+use super::index::{DatasetIndex, Entry, Subset};
+use super::list_error::ListError;
+use super::list_file::{ListFile, number, words};
 use super::published::CUB200;
-use crate::data::DataError;
 use crate::data::config::PublishedConfig;
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder CUB_200_2011 (or the one above it) as CUB-200-2011's \
-                    archive, CUB_200_2011.tgz from data.caltech.edu, unpacks to";
-/// The last class that trains.
-const LAST_TRAINED: usize = 100;
+const HINT: &str = "data.root must be the folder CUB_200_2011 (or its parent) of CUB-200-2011's archive, \
+                    CUB_200_2011.tgz from data.caltech.edu";
+/// The last training class.
+const LAST_TRAINING: usize = 100;
 /// The last class.
 const LAST: usize = 200;
 
-/// What its lists say.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+/// Reads the index from the lists.
+pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+    let root = existing_folder(&config.root, HINT)?;
     let root = at_or_below(root, |folder| folder.join("images.txt").is_file())
         .unwrap_or_else(|| root.into());
-    let read = |name: &str| ListFile::read(&root.join(name), MEND);
+    let read = |name: &str| ListFile::read(&root.join(name), HINT);
     let (images, labels) = (read("images.txt")?, read("image_class_labels.txt")?);
     let classes = read("classes.txt")?;
 
@@ -39,34 +41,34 @@ pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
     for (id, line, path) in images {
         let class = class_of(id, &labels_by_image, &names);
         if let Some((class, name)) = collector.keep(&line, class) {
-            let side = if class <= LAST_TRAINED {
-                Side::Train
+            let subset = if class <= LAST_TRAINING {
+                Subset::Train
             } else {
-                Side::Test
+                Subset::Test
             };
-            collector.add(side, class, name, image(&root, path, line));
+            collector.add(subset, class, name, image(&root, path, line));
         }
     }
     for (id, line, _) in labels {
         if !listed.contains(&id) {
-            let error = row(format!(
+            let error = ListError::row(format!(
                 "image {id} has a class here but is not in images.txt: {RESTORE}"
             ));
-            collector.faults.push(line.locate(error));
+            collector.errors.push(DatasetError::from(error).at(&line));
         }
     }
     collector.find_unlisted(&root.join("images"));
-    Ok(collector.into_listing(Some(CUB200)))
+    Ok(collector.into_index(Some(CUB200)))
 }
 
 const RESTORE: &str = "restore both lists from the archive";
 
-/// The lines of a list of ids, each id once.
+/// Returns the lines of a list of ids, each id once.
 fn by_id<'a>(
     list: &'a ListFile,
     columns: [&str; 2],
     collector: &mut Collector,
-) -> Vec<(usize, Line, &'a str)> {
+) -> Vec<(usize, ListLine, &'a str)> {
     let mut first: HashMap<usize, usize> = HashMap::new();
     let mut rows = Vec::new();
     for (line, text) in list.lines() {
@@ -74,8 +76,8 @@ fn by_id<'a>(
             let id = number(id, columns[0])?;
             match first.insert(id, line.number) {
                 None => Ok((id, value)),
-                Some(first) => Err(row(format!(
-                    "{} {id} is on line {first} too: remove one of the two",
+                Some(first) => Err(ListError::row(format!(
+                    "{} {id} is also on line {first}: remove one of the two",
                     columns[0]
                 ))),
             }
@@ -87,31 +89,31 @@ fn by_id<'a>(
     rows
 }
 
-/// The class of an image, with its name.
+/// Returns the class of an image and its name.
 fn class_of<'a>(
     image: usize,
     labels: &HashMap<usize, &str>,
     names: &HashMap<usize, &'a str>,
-) -> Result<(usize, &'a str), DataError> {
+) -> Result<(usize, &'a str), ListError> {
     let Some(label) = labels.get(&image) else {
         let reason = format!("image {image} has no class in image_class_labels.txt: {RESTORE}");
-        return Err(row(reason));
+        return Err(ListError::row(reason));
     };
     let class = number(label, "class_id")?;
     match names.get(&class) {
         Some(name) if (1..=LAST).contains(&class) => Ok((class, name)),
-        Some(_) => Err(row(format!(
+        Some(_) => Err(ListError::row(format!(
             "class {class} of image {image} is not between 1 and {LAST}: {RESTORE}"
         ))),
-        None => Err(row(format!(
+        None => Err(ListError::row(format!(
             "class {class} of image {image} is not in classes.txt: {RESTORE}"
         ))),
     }
 }
 
-fn image(root: &Path, listed: &str, line: Line) -> ListedImage {
+fn image(root: &Path, listed: &str, line: ListLine) -> Entry {
     let name = format!("images/{listed}");
-    ListedImage {
+    Entry {
         path: root.join(&name),
         name,
         line: Some(line),

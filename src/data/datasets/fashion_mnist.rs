@@ -1,23 +1,26 @@
-//! Fashion-MNIST (arXiv 1708.07747) as zero-shot retrieval: some of its ten classes train, others
-//! test.
+//! Fashion-MNIST (arXiv 1708.07747) as zero-shot retrieval: some of its ten classes are training classes,
+//! others test classes.
 //!
-//! The training split is the images of `train_classes` among the 60,000 training images, the test
-//! split those of `test_classes` among the 10,000 test images: 1,000 queries a class, none of which
-//! was ever a training image of anyone. Grey becomes three equal channels.
+//! The training split contains the images of `train_classes` among the 60,000 training images, the test
+//! split those of `test_classes` among the 10,000 test images. So there are 1,000 queries per class, and
+//! none is a training image of the published split. Grey becomes three equal channels.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
 use image::{Rgb, RgbImage};
 
+use super::error::DatasetError;
+use super::files_on_disk::existing_folder;
+use super::idx::{IMAGES_MAGIC, IdxError, IdxFile, LABELS_MAGIC};
 use crate::data::config::FashionMnistConfig;
-use crate::data::{DataError, Images, Split, Splits};
+use crate::data::image_file::ImageError;
+use crate::data::images::Images;
+use crate::data::split::{Split, SplitError, Splits};
+use crate::setting::SettingError;
 
-/// What the labels 0 to 9 stand for, as its authors name them.
+/// The names of the labels 0 to 9, from the authors.
 const CLASS_NAMES: [&str; 10] = [
     "T-shirt/top",
     "Trouser",
@@ -31,18 +34,13 @@ const CLASS_NAMES: [&str; 10] = [
     "Ankle boot",
 ];
 
-/// Where the files are to be had.
-const SOURCE: &str = "it may end in .gz; install Debian's package dataset-fashion-mnist, which puts them into \
-                      /usr/share/datasets/fashion-mnist, or download the four IDX files from \
-                      https://github.com/zalandoresearch/fashion-mnist and set data.root to their folder";
-
-/// Start of an IDX file of bytes in three dimensions: images, rows, columns.
-const IMAGES_MAGIC: u32 = 0x0803;
-/// Start of an IDX file of bytes in one dimension.
-const LABELS_MAGIC: u32 = 0x0801;
+const HINT: &str = "install Debian's package dataset-fashion-mnist, which puts the files into \
+                    /usr/share/datasets/fashion-mnist, or download the four IDX files (.gz or unpacked) \
+                    from https://github.com/zalandoresearch/fashion-mnist and set data.root to their \
+                    folder";
 
 /// Opens the dataset below `config.root`.
-pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataError> {
+pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DatasetError> {
     check_classes("data.train_classes", &config.train_classes)?;
     check_classes("data.test_classes", &config.test_classes)?;
     if let Some(&both) = config
@@ -50,16 +48,12 @@ pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataE
         .iter()
         .find(|class| config.test_classes.contains(class))
     {
-        return Err(DataError::ClassInBothSplits {
+        return Err(SplitError::ClassInBothSplits {
             class: format!("{both} ({})", CLASS_NAMES[usize::from(both)]),
-        });
+        }
+        .into());
     }
-    if !config.root.is_dir() {
-        return Err(DataError::RootMissing {
-            root: config.root.clone(),
-            mend: SOURCE,
-        });
-    }
+    existing_folder(&config.root, HINT)?;
     Ok(Splits {
         train: read_split("train", &config.root, "train", &config.train_classes)?,
         test: read_split("test", &config.root, "t10k", &config.test_classes)?,
@@ -67,24 +61,28 @@ pub(in crate::data) fn open(config: &FashionMnistConfig) -> Result<Splits, DataE
     })
 }
 
-fn check_classes(key: &'static str, classes: &[u8]) -> Result<(), DataError> {
-    let setting = |mend: String| Err(DataError::setting(key, classes, mend));
+fn check_classes(key: &'static str, classes: &[u8]) -> Result<(), SettingError> {
+    let setting = |reason: String| Err(SettingError::value(key, classes.to_vec(), reason));
     let mut seen = HashSet::new();
     for class in classes {
         if usize::from(*class) >= CLASS_NAMES.len() {
-            return setting(format!("there is no class {class}; the classes are 0 to 9"));
+            return setting(format!(
+                "class {class} does not exist; the classes are 0 to 9"
+            ));
         }
         if !seen.insert(class) {
             return setting(format!("class {class} is listed twice; list it once"));
         }
     }
     match classes.len() {
-        0 | 1 => setting("images of different classes are compared; list at least two".into()),
+        0 | 1 => {
+            setting("images of different classes are compared; list at least two classes".into())
+        }
         _ => Ok(()),
     }
 }
 
-/// Grey images of one size, one after the other.
+/// Grey images of the same size, one after the other.
 struct GreyImages {
     split: &'static str,
     width: u32,
@@ -99,7 +97,7 @@ impl GreyImages {
 }
 
 impl Images for GreyImages {
-    fn image(&self, index: usize, _needed: Option<u32>) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, _min_side: Option<u32>) -> Result<RgbImage, ImageError> {
         let pixels = &self.pixels[index * self.area()..][..self.area()];
         Ok(RgbImage::from_fn(self.width, self.height, |x, y| {
             Rgb([pixels[(y * self.width + x) as usize]; 3])
@@ -111,31 +109,25 @@ impl Images for GreyImages {
     }
 }
 
-/// The images of `classes` in the files whose names start with `prefix`, labelled by position in
-/// `classes`.
+/// Reads the images of `classes` from the files whose names start with `prefix`. The label of a class is
+/// its position in `classes`.
 fn read_split(
     split: &'static str,
     root: &Path,
     prefix: &str,
     classes: &[u8],
-) -> Result<Split, DataError> {
-    let (image_path, sizes, pixels) = read_idx(
-        root,
-        &format!("{prefix}-images-idx3-ubyte"),
-        "images",
-        IMAGES_MAGIC,
-    )?;
-    let (label_path, label_sizes, all_labels) = read_idx(
-        root,
-        &format!("{prefix}-labels-idx1-ubyte"),
-        "labels",
-        LABELS_MAGIC,
-    )?;
-    let ([count, height, width], [label_count]) = (sizes, label_sizes);
+) -> Result<Split, IdxError> {
+    let (image_name, label_name) = (
+        format!("{prefix}-images-idx3-ubyte"),
+        format!("{prefix}-labels-idx1-ubyte"),
+    );
+    let image_file = IdxFile::<3>::read(root, &image_name, ("images", IMAGES_MAGIC), HINT)?;
+    let label_file = IdxFile::<1>::read(root, &label_name, ("labels", LABELS_MAGIC), HINT)?;
+    let ([count, height, width], [label_count]) = (image_file.sizes, label_file.sizes);
     if count != label_count {
-        return Err(DataError::IdxCount {
-            image_path,
-            label_path,
+        return Err(IdxError::Count {
+            image_path: image_file.path,
+            label_path: label_file.path,
             images: count as usize,
             labels: label_count as usize,
         });
@@ -147,13 +139,13 @@ fn read_split(
         pixels: Vec::new(),
     };
     if images.area() == 0 {
-        return Err(DataError::BrokenImage {
-            path: image_path,
-            reason: "its images have no pixels".into(),
+        return Err(IdxError::NoPixels {
+            path: image_file.path,
         });
     }
     let mut labels = Vec::new();
-    for (image, class) in pixels.chunks_exact(images.area()).zip(&all_labels) {
+    let pixels = image_file.bytes.chunks_exact(images.area());
+    for (image, class) in pixels.zip(&label_file.bytes) {
         if let Some(label) = classes.iter().position(|wanted| wanted == class) {
             labels.push(label);
             images.pixels.extend_from_slice(image);
@@ -163,73 +155,6 @@ fn read_split(
         .iter()
         .map(|&class| CLASS_NAMES[usize::from(class)].to_string());
     Ok(Split::new(split, names.collect(), labels, Arc::new(images)))
-}
-
-/// Reads the IDX file `name` or `name.gz`: its path, its D sizes and its bytes. An IDX file is a
-/// number that tells type and D, the D sizes, all big-endian 32 bit, and the bytes.
-fn read_idx<const D: usize>(
-    root: &Path,
-    name: &str,
-    kind: &'static str,
-    magic: u32,
-) -> Result<(PathBuf, [u32; D], Vec<u8>), DataError> {
-    let (plain, zipped) = (root.join(name), root.join(format!("{name}.gz")));
-    let path = [zipped, plain.clone()]
-        .into_iter()
-        .find(|path| path.is_file());
-    let Some(path) = path else {
-        return Err(DataError::FileMissing {
-            path: plain,
-            mend: SOURCE,
-        });
-    };
-    let unreadable = |error: std::io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof => DataError::Truncated { path: path.clone() },
-        _ => DataError::Unreadable {
-            path: path.clone(),
-            reason: error.to_string(),
-        },
-    };
-    let file = BufReader::new(File::open(&path).map_err(unreadable)?);
-    let mut file: Box<dyn Read> = match path.extension() {
-        Some(extension) if extension == "gz" => Box::new(GzDecoder::new(file)),
-        _ => Box::new(file),
-    };
-    let mut next_u32 = || {
-        let mut bytes = [0; 4];
-        file.read_exact(&mut bytes)
-            .map(|()| u32::from_be_bytes(bytes))
-    };
-    let found = next_u32().map_err(unreadable)?;
-    if found != magic {
-        return Err(DataError::IdxMagic {
-            path,
-            kind,
-            expected: magic,
-            found,
-        });
-    }
-    let mut sizes = [0; D];
-    for size in &mut sizes {
-        *size = next_u32().map_err(unreadable)?;
-    }
-    let header = 4 * (1 + D as u64);
-    let stated = sizes.iter().fold(1_u64, |product, &size| {
-        product.saturating_mul(u64::from(size))
-    });
-    let mut bytes = Vec::new();
-    // One byte more than stated shows that there are too many.
-    file.take(stated.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 != stated {
-        return Err(DataError::IdxLength {
-            path,
-            expected: header.saturating_add(stated),
-            found: header + bytes.len() as u64,
-        });
-    }
-    Ok((path, sizes, bytes))
 }
 
 #[cfg(test)]
@@ -256,8 +181,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// Thirty images of 2×3 in each pair of files, the i-th of class i mod 10 and value i; training
-    /// files gzipped, test files plain.
+    /// Makes thirty images of 2×3 in each pair of files. The i-th has class i mod 10 and value i. The
+    /// training files are gzipped, the test files are not.
     fn small_set() -> TempDir {
         let folder = TempDir::new().unwrap();
         let pixels: Vec<u8> = (0..30).flat_map(|i| [i; 6]).collect();
@@ -287,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_go_to_their_split_from_gzipped_and_plain_files() {
+    fn classes_are_split_from_gzipped_and_plain_files() {
         let splits = open(&config(&small_set())).unwrap();
         assert_eq!(
             splits.train.labels(),
@@ -304,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_classes_are_named_with_their_key() {
+    fn invalid_classes_are_refused_with_their_key() {
         let folder = small_set();
         let with = |train: &[u8], test: &[u8]| {
             refusal(&FashionMnistConfig {
@@ -315,7 +240,7 @@ mod tests {
         };
         assert!(
             with(&[0, 1, 10], &[2, 3])
-                .contains("`data.train_classes = [0, 1, 10]`: there is no class 10")
+                .contains("`data.train_classes = [0, 1, 10]`: class 10 does not exist")
         );
         assert!(with(&[0, 1, 2], &[2, 3]).contains("class 2 (Pullover) is in both"));
         assert!(with(&[0, 0], &[2, 3]).contains("class 0 is listed twice"));
@@ -323,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_root_and_missing_file_name_the_package() {
+    fn missing_root_and_missing_file_are_reported_with_the_package() {
         let message = refusal(&FashionMnistConfig {
             root: "/nowhere/at/all".into(),
             ..Default::default()
@@ -343,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn swapped_cut_and_mismatched_files_are_named() {
+    fn swapped_truncated_and_mismatched_files_are_named() {
         let folder = small_set();
         let replace = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -363,19 +288,19 @@ mod tests {
         );
         let message = replace("t10k-images-idx3-ubyte", &images[..100]);
         assert!(
-            message.contains("holds 100 bytes where its header states 196"),
+            message.contains("has 100 bytes, but its header states 196"),
             "{message}"
         );
         let message = replace("t10k-images-idx3-ubyte", &[&images[..], &[0]].concat());
-        assert!(message.contains("holds 197 bytes"), "{message}");
+        assert!(message.contains("has 197 bytes"), "{message}");
         let message = replace("t10k-labels-idx1-ubyte", &idx(LABELS_MAGIC, &[2], &[1, 2]));
         assert!(message.contains("30 images"), "{message}");
         let zipped = gzipped(&images);
         let message = replace("train-images-idx3-ubyte.gz", &zipped[..zipped.len() - 20]);
-        assert!(message.contains("is cut off"), "{message}");
-        let message = replace("train-images-idx3-ubyte.gz", b"no gzip at all");
+        assert!(message.contains("is truncated"), "{message}");
+        let message = replace("train-images-idx3-ubyte.gz", b"not gzipped");
         assert!(message.contains("cannot read"), "{message}");
         let message = replace("t10k-images-idx3-ubyte", b"");
-        assert!(message.contains("is cut off"), "{message}");
+        assert!(message.contains("is truncated"), "{message}");
     }
 }

@@ -1,140 +1,138 @@
 //! A folder of class folders: `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or `ROOT/CLASS/*`.
 //!
-//! Images are the files named `.jpg`, `.jpeg` or `.png`, in any case; names are sorted, so that a
-//! folder gives the same split on every machine. Hidden files and files that are no images
-//! (`Thumbs.db`, `notes.txt`) are passed over; images of other kinds are refused, since leaving
-//! them out silently would change the dataset.
+//! Images are the files named `.jpg`, `.jpeg` or `.png`, in any case. Names are sorted, so a folder has
+//! the same split on every machine. Hidden files and files that are not images (`Thumbs.db`,
+//! `notes.txt`) are ignored. Images of other formats are an error, since leaving them out silently would
+//! change the dataset.
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::class_policy::divide;
-use super::files_on_disk::{Entry, entries, is_image, refuse_other_images, unreadable};
-use super::listing::{ListedClass, ListedImage, Listing};
-use crate::data::DataError;
+use super::class_split::divide;
+use super::error::DatasetError;
+use super::file_names::{is_image, name_below, refuse_other_images};
+use super::files_on_disk::{EntryKind, entries, existing_folder};
+use super::folder_error::FolderError;
+use super::index::{ClassEntries, DatasetIndex, Entry};
+use super::list_error::ListError;
 use crate::data::config::FolderConfig;
+use crate::data::split::SplitError;
 use crate::evaluation::Role;
 
-/// What the folders below `config.root` hold.
-pub(super) fn list(config: &FolderConfig) -> Result<Listing, DataError> {
-    let root = &config.root;
-    if !root.is_dir() {
-        return Err(DataError::RootMissing {
-            root: root.clone(),
-            mend: "it has to hold train/CLASS/* and test/CLASS/*, or CLASS/*",
-        });
-    }
-    let missing_split = |found, missing| DataError::MissingSplit {
-        root: root.clone(),
+/// Reads the index from the folders below `config.root`.
+pub(super) fn index(config: &FolderConfig) -> Result<DatasetIndex, DatasetError> {
+    let hint = "it must contain train/CLASS/* and test/CLASS/*, or CLASS/*";
+    let root = existing_folder(&config.root, hint)?;
+    let missing_split = |found, missing| FolderError::MissingSplit {
+        root: root.into(),
         found,
         missing,
     };
-    let mut faults = Vec::new();
-    let mut read = |folder: &Path| read_classes(root, folder, &mut faults);
+    let mut errors = Vec::new();
+    let mut read = |folder: &Path| read_classes(root, folder, &mut errors);
     let (train, test) = (root.join("train"), root.join("test"));
     let (train, test) = match (train.is_dir(), test.is_dir()) {
         (true, true) => (read(&train)?, read(&test)?),
-        (true, false) => return Err(missing_split("train", "test")),
-        (false, true) => return Err(missing_split("test", "train")),
+        (true, false) => return Err(missing_split("train", "test").into()),
+        (false, true) => return Err(missing_split("test", "train").into()),
         (false, false) => {
             let classes = read(root)?;
             let name = root.display().to_string();
             match divide(classes, &name, config.train_share, config.split_seed) {
-                Ok(sides) => sides,
-                // What is wrong within the folders may be why there are too few.
+                Ok(subsets) => subsets,
+                // Errors in the folders may be the reason why there are too few classes.
                 Err(error) => {
-                    faults.push(error);
-                    let more = faults.len() - 1;
-                    return Err(faults.swap_remove(0).and_more(more));
+                    errors.push(error);
+                    let more = errors.len() - 1;
+                    return Err(errors.swap_remove(0).and_more(more));
                 }
             }
         }
     };
-    faults.extend(in_both(&train, &test));
-    Ok(Listing {
+    errors.extend(in_both(&train, &test));
+    Ok(DatasetIndex {
         train,
         test,
-        faults,
+        errors,
         published: None,
     })
 }
 
-fn in_both(train: &[ListedClass], test: &[ListedClass]) -> Vec<DataError> {
+fn in_both(train: &[ClassEntries], test: &[ClassEntries]) -> Vec<DatasetError> {
     let trained: HashSet<&str> = train.iter().map(|class| class.name.as_str()).collect();
     test.iter()
         .filter(|class| trained.contains(class.name.as_str()))
-        .map(|class| DataError::ClassInBothSplits {
+        .map(|class| SplitError::ClassInBothSplits {
             class: class.name.clone(),
         })
+        .map(DatasetError::from)
         .collect()
 }
 
 fn read_classes(
     root: &Path,
     folder: &Path,
-    faults: &mut Vec<DataError>,
-) -> Result<Vec<ListedClass>, DataError> {
+    errors: &mut Vec<DatasetError>,
+) -> Result<Vec<ClassEntries>, DatasetError> {
     let mut classes = Vec::new();
-    for (name, entry) in entries(folder).map_err(|error| unreadable(folder, &error))? {
+    for (name, entry) in entries(folder).map_err(|error| ListError::unreadable(folder, &error))? {
         let path = folder.join(&name);
         match entry {
-            Entry::Folder => {
-                let images = read_class(root, &path, faults);
+            EntryKind::Folder => {
+                let images = read_class(root, &path, errors);
                 if !images.is_empty() {
                     let name = name.to_string_lossy().into_owned();
-                    classes.push(ListedClass { name, images });
+                    classes.push(ClassEntries { name, images });
                 }
             }
-            Entry::File if is_image(&path) => faults.push(DataError::StrayImage { path }),
-            Entry::File => faults.extend(refuse_other_images(&path).err()),
-            Entry::Other => faults.push(DataError::NoFile { path }),
+            EntryKind::File if is_image(&path) => {
+                errors.push(FolderError::StrayImage { path }.into())
+            }
+            EntryKind::File => {
+                errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
+            }
+            EntryKind::Other => errors.push(FolderError::NotAFile { path }.into()),
         }
     }
     Ok(classes)
 }
 
-/// The images of a class folder; where there is none, `faults` says so.
-fn read_class(root: &Path, folder: &Path, faults: &mut Vec<DataError>) -> Vec<ListedImage> {
+/// Reads the images of a class folder. An empty folder adds an error to `errors`.
+fn read_class(root: &Path, folder: &Path, errors: &mut Vec<DatasetError>) -> Vec<Entry> {
     let found = match entries(folder) {
         Ok(found) => found,
         Err(error) => {
-            faults.push(unreadable(folder, &error));
+            errors.push(ListError::unreadable(folder, &error).into());
             return Vec::new();
         }
     };
-    let before = faults.len();
+    let before = errors.len();
     let mut images = Vec::new();
     for (name, entry) in found {
         let path = folder.join(name);
         match entry {
-            Entry::Folder => faults.push(DataError::NestedFolder { path }),
-            Entry::File if is_image(&path) => images.push(image(root, &path)),
-            Entry::File => faults.extend(refuse_other_images(&path).err()),
-            Entry::Other => faults.push(DataError::NoFile { path }),
+            EntryKind::Folder => errors.push(FolderError::NestedFolder { path }.into()),
+            EntryKind::File if is_image(&path) => images.push(image(root, &path)),
+            EntryKind::File => {
+                errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
+            }
+            EntryKind::Other => errors.push(FolderError::NotAFile { path }.into()),
         }
     }
-    if images.is_empty() && faults.len() == before {
-        faults.push(DataError::EmptyClass {
-            path: folder.into(),
-        });
+    if images.is_empty() && errors.len() == before {
+        let path = folder.into();
+        errors.push(FolderError::EmptyClass { path }.into());
     }
     images
 }
 
-fn image(root: &Path, path: &Path) -> ListedImage {
-    ListedImage {
+fn image(root: &Path, path: &Path) -> Entry {
+    Entry {
         name: name_below(root, path),
         path: path.into(),
         line: None,
         role: Role::Both,
     }
-}
-
-/// The path below `root`, written as on Unix, so that a folder has the same names on every machine.
-pub(super) fn name_below(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
 }
 
 #[cfg(test)]

@@ -1,29 +1,39 @@
-//! The image files of a side of a listing, as the images of a split.
+//! The image files of an index as the images of a split.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::listing::{ListedClass, ListedImage, Listing, Side};
+use super::error::DatasetError;
+use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use crate::cancellation::CancellationToken;
 use crate::data::config::BrokenImages;
-use crate::data::image_file::{check_image_file, read_image_file, read_image_file_for};
-use crate::data::parallel::in_parallel_until;
-use crate::data::{DataError, Images, Split};
+use crate::data::image_file::{
+    ImageError, check_image_file, read_image_file, read_image_file_reduced,
+};
+use crate::data::images::Images;
+use crate::data::parallel::{Cancelled, in_parallel_until};
+use crate::data::split::Split;
 
 struct ImageFiles {
-    files: Vec<ListedImage>,
+    files: Vec<Entry>,
 }
 
 impl Images for ImageFiles {
-    fn image(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, ImageError> {
         let file = &self.files[index];
-        match needed {
-            Some(needed) => read_image_file_for(&file.path, needed),
+        match min_side {
+            Some(min_side) => read_image_file_reduced(&file.path, min_side),
             None => read_image_file(&file.path),
         }
-        .map_err(|error| file.locate(error))
+        .map_err(|error| match &file.line {
+            None => error,
+            Some(line) => ImageError::Listed {
+                line: line.clone(),
+                source: Box::new(error),
+            },
+        })
     }
 
     fn name(&self, index: usize) -> String {
@@ -35,58 +45,60 @@ impl Images for ImageFiles {
     }
 }
 
-/// Looks at the header and the end of every image of a side. Those that could not be decoded are an
-/// error, or leave the listing, with classes of which nothing is left; they are given.
-pub(super) fn leave_out_broken(
-    classes: &mut Vec<ListedClass>,
+/// Checks the header and the end of every image of the classes.
+///
+/// Images that cannot be read are an error, or are removed together with classes that become empty.
+/// Returns the errors of removed images.
+pub(super) fn exclude_broken(
+    classes: &mut Vec<ClassEntries>,
     broken: BrokenImages,
     workers: usize,
     cancellation: &CancellationToken,
-) -> Result<Vec<DataError>, DataError> {
-    let images: Vec<&ListedImage> = classes.iter().flat_map(|class| &class.images).collect();
-    let looks = look_at(&images, workers, cancellation)?;
-    let sound: Vec<bool> = looks.iter().map(Result::is_ok).collect();
-    let left_out: Vec<DataError> = looks.into_iter().filter_map(Result::err).collect();
+) -> Result<Vec<DatasetError>, DatasetError> {
+    let images: Vec<&Entry> = classes.iter().flat_map(|class| &class.images).collect();
+    let checks = check_files(&images, workers, cancellation)?;
+    let readable: Vec<bool> = checks.iter().map(Result::is_ok).collect();
+    let left_out: Vec<DatasetError> = checks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
         return Err(first.clone().and_more(left_out.len() - 1));
     }
-    let mut sound = sound.into_iter();
+    let mut readable = readable.into_iter();
     for class in classes.iter_mut() {
-        class.images.retain(|_| sound.next().unwrap_or(true));
+        class.images.retain(|_| readable.next().unwrap_or(true));
     }
     classes.retain(|class| !class.images.is_empty());
     Ok(left_out)
 }
 
-/// Looks at the header and the end of every image: what is wrong with those that could not be decoded.
-pub(super) fn look_at(
-    images: &[&ListedImage],
+/// Checks the header and the end of every image. Returns one result per image.
+pub(super) fn check_files(
+    images: &[&Entry],
     workers: usize,
     cancellation: &CancellationToken,
-) -> Result<Vec<Result<(), DataError>>, DataError> {
+) -> Result<Vec<Result<(), DatasetError>>, Cancelled> {
     in_parallel_until(cancellation, workers, images.len(), |i| {
-        let look = check_image_file(&images[i].path);
-        look.map(drop).map_err(|error| images[i].locate(error))
+        let check = check_image_file(&images[i].path);
+        check.map(drop).map_err(|error| images[i].locate(error))
     })
 }
 
-/// The listed files as images of a split.
-pub(super) fn images_of(files: Vec<ListedImage>) -> Arc<dyn Images> {
+/// Returns the files as images of a split.
+pub(super) fn images_of(files: Vec<Entry>) -> Arc<dyn Images> {
     Arc::new(ImageFiles { files })
 }
 
-/// The split of a side.
-pub(super) fn split(listing: &Listing, side: Side) -> Split {
+/// Returns the split of a subset.
+pub(super) fn split(index: &DatasetIndex, subset: Subset) -> Split {
     let (mut names, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
-    for (label, class) in listing.side(side).iter().enumerate() {
+    for (label, class) in index.classes(subset).iter().enumerate() {
         names.push(class.name.clone());
         labels.extend(vec![label; class.images.len()]);
         files.extend(class.images.iter().cloned());
     }
     let roles = files.iter().map(|image| image.role).collect();
-    let split = Split::new(side.name(), names, labels, images_of(files));
-    match side {
-        Side::Train => split,
-        Side::Test => split.with_roles(roles),
+    let split = Split::new(subset.name(), names, labels, images_of(files));
+    match subset {
+        Subset::Train => split,
+        Subset::Test => split.with_roles(roles),
     }
 }

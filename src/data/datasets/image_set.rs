@@ -1,109 +1,112 @@
 //! Images to embed, with or without classes: a folder, a list, or one image.
 //!
-//! A folder is walked to the bottom, in the order of its names. An image's class is the folder it lies
-//! in, by its path below the root (`DIR/cat/1.jpg` is of class `cat`, `DIR/test/cat/1.jpg` of
-//! `test/cat`); those directly in the root have none. A list is a text file with one path a line, in
-//! which no image has a class, or a CSV file with a column `path` and if wanted `label` and `split`.
-//! Rows come as listed, also twice.
+//! A folder is walked recursively, sorted by name. The class of an image is the path of its folder below
+//! the root: `DIR/cat/1.jpg` is of class `cat`, `DIR/test/cat/1.jpg` of `test/cat`. Images directly in the
+//! root have no class.
+//!
+//! A list is a text file with one path per line, without classes, or a CSV file with a column `path` and
+//! optionally `label` and `split`. Rows keep their order, and may be repeated.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::files_on_disk::{
-    Entry, FilesOnDisk, entries, is_image, refuse_other_images, unreadable, unsupported,
-};
-use super::folder::name_below;
-use super::image_files::{images_of, look_at};
+use super::error::DatasetError;
+use super::file_names::{is_image, name_below, refuse_other_images, unsupported};
+use super::files_on_disk::{EntryKind, FilesOnDisk, entries};
+use super::folder_error::FolderError;
+use super::image_files::{check_files, images_of};
+use super::index::Entry;
+use super::list_error::ListError;
 use super::list_file::ListFile;
-use super::listing::ListedImage;
-use super::manifest;
+use super::unlabelled_csv::image_rows;
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;
-use crate::data::{DataError, Split};
+use crate::data::split::Split;
 use crate::evaluation::Role;
+use crate::setting::SettingError;
 
-const MEND: &str = "images are a folder of them, a text file with one path a line, or a CSV file with \
-                    a column path";
+const HINT: &str = "give a folder of images, a text file with one path per line, or a CSV file with a \
+                    column path";
 
 /// The label of images without a class.
 pub const NO_CLASS: i64 = -1;
 
-/// What the split of images to embed is called.
+/// The name of the split of images to embed.
 const NAME: &str = "images";
 
 /// Images to embed.
 #[derive(Debug, Clone)]
 pub struct ImageSet {
-    /// The folder, list or image that they came from.
+    /// The folder, list or image that was opened.
     pub path: PathBuf,
-    /// The images; the split's own labels are of no meaning.
+    /// The images. The split's labels are unused.
     pub split: Split,
     /// The class of each image, an index into `classes`, or [`NO_CLASS`].
     pub labels: Vec<i64>,
-    /// The classes' names, sorted.
+    /// The names of the classes, sorted.
     pub classes: Vec<String>,
-    /// Why images were left out, where broken ones are skipped.
-    pub left_out: Vec<DataError>,
+    /// The errors of images that were left out, if broken ones are skipped.
+    pub left_out: Vec<DatasetError>,
 }
 
-/// Which images of a folder or list.
+/// Selects images of a folder or list.
 #[derive(Debug, Clone, Default)]
 pub struct ImageSelection {
-    /// The folder that a list's paths are relative to; by default that of the list.
+    /// The folder that a list's paths are relative to. By default the folder of the list.
     pub root: Option<PathBuf>,
-    /// Only the rows with this word in the column `split`.
+    /// If given, only the rows with this value in the column `split`.
     pub split: Option<String>,
 }
 
 /// An image with the name of its class.
-type Found = (ListedImage, Option<String>);
+type Found = (Entry, Option<String>);
 
-/// What a folder or list holds, and what is wrong with it.
+/// The images of a folder or list, and its errors.
 #[derive(Default)]
 struct Contents {
     images: Vec<Found>,
-    faults: Vec<DataError>,
+    errors: Vec<DatasetError>,
 }
 
 impl ImageSet {
-    /// The images at `path`, each looked at as far as that shows without decoding whether it could be
-    /// decoded. Those that could not are an error, or left out, as `loading` says.
+    /// Opens the images at `path` and checks each without decoding it. A broken image is an error or is
+    /// left out, as `loading` says.
     ///
     /// # Errors
-    /// When there is no such folder or list, it names no image, or an image that is missing or broken;
-    /// [`DataError::Cancelled`].
+    /// If the folder or list does not exist, names no image, or names an image that is missing or
+    /// broken; [`DatasetError::Cancelled`].
     pub fn open(
         path: &Path,
         selection: &ImageSelection,
         loading: &LoadingConfig,
         cancellation: &CancellationToken,
-    ) -> Result<Self, DataError> {
-        let Contents { images, mut faults } = contents(path, selection)?;
+    ) -> Result<Self, DatasetError> {
+        let Contents { images, mut errors } = contents(path, selection)?;
         let skip = loading.broken_images == BrokenImages::Skip;
-        if let (false, Some(first)) = (skip, faults.first()) {
+        if let (false, Some(first)) = (skip, errors.first()) {
             return Err(first.clone());
         }
-        let files: Vec<&ListedImage> = images.iter().map(|(image, _)| image).collect();
-        let looks = look_at(&files, worker_count(loading.workers), cancellation)?;
-        let mut sound = Vec::with_capacity(images.len());
-        for (image, look) in images.into_iter().zip(looks) {
-            match look {
-                Ok(()) => sound.push(image),
-                Err(error) if skip => faults.push(error),
+        let files: Vec<&Entry> = images.iter().map(|(image, _)| image).collect();
+        let checks = check_files(&files, worker_count(loading.workers), cancellation)?;
+        let mut readable = Vec::with_capacity(images.len());
+        for (image, check) in images.into_iter().zip(checks) {
+            match check {
+                Ok(()) => readable.push(image),
+                Err(error) if skip => errors.push(error),
                 Err(error) => return Err(error),
             }
         }
-        if sound.is_empty() {
-            return Err(DataError::NoImages {
+        if readable.is_empty() {
+            return Err(DatasetError::NoImages {
                 path: path.into(),
-                left_out: faults.len(),
+                left_out: errors.len(),
             });
         }
-        Ok(Self::of(path, sound, faults))
+        Ok(Self::of(path, readable, errors))
     }
 
-    fn of(path: &Path, images: Vec<Found>, left_out: Vec<DataError>) -> Self {
+    fn of(path: &Path, images: Vec<Found>, left_out: Vec<DatasetError>) -> Self {
         let classes: BTreeSet<String> = images.iter().filter_map(|(_, c)| c.clone()).collect();
         let classes: Vec<String> = classes.into_iter().collect();
         let numbers: BTreeMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
@@ -112,8 +115,8 @@ impl ImageSet {
             .iter()
             .map(|(_, class)| label(class).unwrap_or(NO_CLASS))
             .collect();
-        let files: Vec<ListedImage> = images.into_iter().map(|(image, _)| image).collect();
-        // Split wants a class for each image, which these need not have.
+        let files: Vec<Entry> = images.into_iter().map(|(image, _)| image).collect();
+        // A split needs a class for each image, but these may have none.
         let split = Split::new(
             NAME,
             vec![NAME.into()],
@@ -130,13 +133,13 @@ impl ImageSet {
     }
 }
 
-fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataError> {
+fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DatasetError> {
     let csv = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     if let (false, Some(split)) = (csv, &selection.split) {
-        let mend = "only a CSV list with a column split has splits; leave it out";
-        return Err(DataError::setting("--split", split, mend));
+        let reason = "only a CSV list with a column split has splits; remove it";
+        return Err(SettingError::value("--split", split.as_str(), reason).into());
     }
     if path.is_dir() {
         let mut walk = Walk::new(path);
@@ -150,7 +153,7 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataErr
             ..Contents::default()
         });
     }
-    let list = ListFile::read(path, MEND)?;
+    let list = ListFile::read(path, HINT)?;
     let root = match &selection.root {
         Some(root) => root.clone(),
         None => path.parent().unwrap_or(Path::new("")).into(),
@@ -161,8 +164,8 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DataErr
     }
 }
 
-fn listed(name: String, path: PathBuf) -> ListedImage {
-    ListedImage {
+fn listed(name: String, path: PathBuf) -> Entry {
+    Entry {
         name,
         path,
         line: None,
@@ -170,10 +173,10 @@ fn listed(name: String, path: PathBuf) -> ListedImage {
     }
 }
 
-/// A folder with all that lies below it.
+/// A recursive walk of a folder.
 struct Walk<'a> {
     root: &'a Path,
-    /// The folders met, by their one true path: a link to a folder above would never end.
+    /// The canonical paths of visited folders, since a link to a parent folder would recurse without end.
     seen: HashSet<PathBuf>,
     contents: Contents,
 }
@@ -188,37 +191,46 @@ impl<'a> Walk<'a> {
     }
 
     fn visit(&mut self, folder: &Path) {
-        let own = folder.canonicalize().unwrap_or_else(|_| folder.into());
-        if !self.seen.insert(own) {
+        let canonical = folder.canonicalize().unwrap_or_else(|_| folder.into());
+        if !self.seen.insert(canonical) {
             return;
         }
         let found = match entries(folder) {
             Ok(found) => found,
-            Err(error) => return self.contents.faults.push(unreadable(folder, &error)),
+            Err(error) => {
+                return self
+                    .contents
+                    .errors
+                    .push(ListError::unreadable(folder, &error).into());
+            }
         };
         let class = Some(name_below(self.root, folder)).filter(|class| !class.is_empty());
         for (name, entry) in found {
             let path = folder.join(name);
-            let faults = &mut self.contents.faults;
+            let errors = &mut self.contents.errors;
             match entry {
-                Entry::Folder => self.visit(&path),
-                Entry::File if is_image(&path) => {
+                EntryKind::Folder => self.visit(&path),
+                EntryKind::File if is_image(&path) => {
                     let image = listed(name_below(self.root, &path), path);
                     self.contents.images.push((image, class.clone()));
                 }
-                Entry::File => faults.extend(refuse_other_images(&path).err()),
-                Entry::Other if is_image(&path) => faults.push(DataError::NoFile { path }),
-                Entry::Other => {}
+                EntryKind::File => {
+                    errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
+                }
+                EntryKind::Other if is_image(&path) => {
+                    errors.push(FolderError::NotAFile { path }.into())
+                }
+                EntryKind::Other => {}
             }
         }
     }
 }
 
-/// The images of a text file, one path a line.
+/// Returns the images of a text file with one path per line.
 fn of_text(list: &ListFile, root: &Path) -> Contents {
     let (mut contents, mut files) = (Contents::default(), FilesOnDisk::default());
     for (line, text) in list.lines() {
-        let image = ListedImage {
+        let image = Entry {
             line: Some(line),
             ..listed(text.into(), root.join(text))
         };
@@ -227,34 +239,34 @@ fn of_text(list: &ListFile, root: &Path) -> Contents {
     contents
 }
 
-/// The images of a CSV file, of one split if it is given.
+/// Returns the images of a CSV file, of one split if it is given.
 fn of_manifest(
     list: &ListFile,
     path: &Path,
     root: &Path,
     split: Option<&str>,
-) -> Result<Contents, DataError> {
-    let (mut rows, faults) = manifest::plain_rows(list)?;
+) -> Result<Contents, DatasetError> {
+    let (mut rows, errors) = image_rows(list)?;
     if let Some(split) = split {
         let words: BTreeSet<String> = rows.iter().filter_map(|row| row.split.clone()).collect();
         if !words.contains(split) {
             let words: Vec<String> = words.into_iter().collect();
-            let mend = match words.is_empty() {
-                true => format!("{} has no column split; leave it out", path.display()),
+            let reason = match words.is_empty() {
+                true => format!("{} has no column split; remove it", path.display()),
                 false => format!("{} has the splits {}", path.display(), words.join(", ")),
             };
-            return Err(DataError::setting("--split", split, mend));
+            return Err(SettingError::value("--split", split, reason).into());
         }
         rows.retain(|row| row.split.as_deref() == Some(split));
     }
     let mut files = FilesOnDisk::default();
     let mut contents = Contents {
-        faults,
+        errors,
         ..Contents::default()
     };
     for row in rows {
         let path = root.join(&row.path);
-        let image = ListedImage {
+        let image = Entry {
             line: Some(row.line),
             ..listed(row.path, path)
         };
@@ -264,17 +276,17 @@ fn of_manifest(
 }
 
 impl Contents {
-    /// Adds a listed image, or what is wrong with it.
-    fn add(&mut self, image: ListedImage, class: Option<String>, files: &mut FilesOnDisk) {
+    /// Adds a listed image, or its error.
+    fn add(&mut self, image: Entry, class: Option<String>, files: &mut FilesOnDisk) {
         let path = &image.path;
-        let fault = if !is_image(path) {
-            unsupported(path)
-        } else if !files.name(path) {
-            DataError::ImageMissing { path: path.clone() }
+        let error = if !is_image(path) {
+            DatasetError::from(unsupported(path))
+        } else if !files.find_listed(path) {
+            ListError::ImageMissing { path: path.clone() }.into()
         } else {
             return self.images.push((image, class));
         };
-        self.faults.push(image.locate(fault));
+        self.errors.push(image.locate(error));
     }
 }
 

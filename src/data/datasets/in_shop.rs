@@ -1,58 +1,59 @@
-//! In-Shop Clothes (Liu et al. 2016, DeepFashion): `list_eval_partition.txt` and `img/`; the test
-//! images are either queries or gallery.
+//! In-Shop Clothes (Liu et al. 2016, DeepFashion): `list_eval_partition.txt` and `img/`. A test image is
+//! either a query or in the gallery.
 
 use std::path::{Path, PathBuf};
 
 use super::collector::Collector;
-use super::files_on_disk::at_or_below;
-use super::list_file::{ListFile, number, row, words};
-use super::listing::{Line, ListedImage, Listing, Side};
+use super::error::DatasetError;
+use super::files_on_disk::{at_or_below, existing_folder};
+use super::index::{DatasetIndex, Entry, Subset};
+use super::list_error::ListError;
+use super::list_file::{ListFile, number, words};
 use super::published::IN_SHOP;
-use crate::data::DataError;
 use crate::data::config::PublishedConfig;
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 
-const MEND: &str = "data.root has to be the folder In-shop Clothes Retrieval Benchmark (or the one above \
-                    it) of DeepFashion, with list_eval_partition.txt in it or in its Eval/, and img.zip \
+const HINT: &str = "data.root must be the folder In-shop Clothes Retrieval Benchmark (or its parent) of \
+                    DeepFashion, with list_eval_partition.txt in it or in its Eval/, and img.zip \
                     unpacked in it or in its Img/";
 const LIST: &str = "list_eval_partition.txt";
 const COLUMNS: [&str; 3] = ["image_name", "item_id", "evaluation_status"];
-/// Folders of the benchmark's folder in which the list may lie.
+/// Folders, below the benchmark's, that may contain the list.
 const LIST_FOLDERS: [&str; 3] = ["", "Eval", "eval"];
-/// Folders of the benchmark's folder in which `img/` may lie.
+/// Folders, below the benchmark's, that may contain `img/`.
 const IMAGE_FOLDERS: [&str; 3] = ["", "Img", "img"];
 
-/// What its list says.
-pub(super) fn list(config: &PublishedConfig) -> Result<Listing, DataError> {
-    let root = super::published::root(config, MEND)?;
+/// Reads the index from the list.
+pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+    let root = existing_folder(&config.root, HINT)?;
     let root =
         at_or_below(root, |folder| list_path(folder).is_some()).unwrap_or_else(|| root.into());
     let path = list_path(&root).unwrap_or_else(|| root.join(LIST));
-    let list = ListFile::read(&path, MEND)?;
+    let list = ListFile::read(&path, HINT)?;
     let images = images_of(&root);
 
     let mut collector = Collector::default();
-    let (announced, rows) = head(&list)?;
+    let (stated, rows) = header(&list)?;
     let mut count = 0;
     for (line, text) in rows {
         count += 1;
         let parts = words(text, COLUMNS).and_then(|[name, item, status]| {
-            let (side, role) = place(status)?;
-            Ok((name, item, side, role))
+            let (subset, role) = parse_status(status)?;
+            Ok::<_, ListError>((name, item, subset, role))
         });
-        if let Some((name, item, side, role)) = collector.keep(&line, parts) {
-            collector.add(side, 0, item, image(&images, name, line, role));
+        if let Some((name, item, subset, role)) = collector.keep(&line, parts) {
+            collector.add(subset, 0, item, image(&images, name, line, role));
         }
     }
-    if count != announced {
+    if count != stated {
         let reason = format!(
-            "announces {announced} images on its first line and lists {count}: restore it from the \
-             archive"
+            "states {stated} images on its first line but lists {count}: restore it from the archive"
         );
-        collector.faults.push(list.fault(reason));
+        collector.errors.push(list.invalid(reason).into());
     }
     collector.find_unlisted(&images.join("img"));
-    Ok(collector.into_listing(Some(IN_SHOP)))
+    Ok(collector.into_index(Some(IN_SHOP)))
 }
 
 fn list_path(folder: &Path) -> Option<PathBuf> {
@@ -60,7 +61,7 @@ fn list_path(folder: &Path) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// The folder that the list's paths `img/…` are relative to.
+/// Returns the folder that the list's paths `img/…` are relative to.
 fn images_of(root: &Path) -> PathBuf {
     let has_images = |folder: &PathBuf| {
         let below = |inner: &str| folder.join("img").join(inner).is_dir();
@@ -73,8 +74,8 @@ fn images_of(root: &Path) -> PathBuf {
         .unwrap_or_else(|| root.into())
 }
 
-/// The number of images that the list announces, and the lines below the header.
-fn head(list: &ListFile) -> Result<(usize, impl Iterator<Item = (Line, &str)>), DataError> {
+/// Returns the number of images that the list states, and the lines after the header.
+fn header(list: &ListFile) -> Result<(usize, impl Iterator<Item = (ListLine, &str)>), ListError> {
     let mut lines = list.lines();
     let count = lines
         .next()
@@ -82,27 +83,27 @@ fn head(list: &ListFile) -> Result<(usize, impl Iterator<Item = (Line, &str)>), 
     let header = lines.next().map(|(_, text)| text.split_whitespace());
     match (count, header) {
         (Some(count), Some(header)) if header.clone().eq(COLUMNS) => Ok((count, lines)),
-        _ => Err(list.fault(format!(
+        _ => Err(list.invalid(format!(
             "does not start with a number of images and the header {:?}: restore it from the archive",
             COLUMNS.join(" ")
         ))),
     }
 }
 
-fn place(status: &str) -> Result<(Side, Role), DataError> {
+fn parse_status(status: &str) -> Result<(Subset, Role), ListError> {
     match status {
-        "train" => Ok((Side::Train, Role::Both)),
-        "query" => Ok((Side::Test, Role::Query)),
-        "gallery" => Ok((Side::Test, Role::Gallery)),
-        _ => Err(row(format!(
-            "evaluation_status is {status:?} and has to be train, query or gallery: restore the line \
-             from the archive"
+        "train" => Ok((Subset::Train, Role::Both)),
+        "query" => Ok((Subset::Test, Role::Query)),
+        "gallery" => Ok((Subset::Test, Role::Gallery)),
+        _ => Err(ListError::row(format!(
+            "evaluation_status is {status:?} but must be train, query or gallery: restore the line from \
+             the archive"
         ))),
     }
 }
 
-fn image(images: &Path, name: &str, line: Line, role: Role) -> ListedImage {
-    ListedImage {
+fn image(images: &Path, name: &str, line: ListLine, role: Role) -> Entry {
+    Entry {
         path: images.join(name),
         name: name.into(),
         line: Some(line),

@@ -1,14 +1,14 @@
-//! Text lists, line by line.
+//! Text files that list images, classes or labels.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::listing::Line;
-use crate::data::DataError;
+use super::list_error::ListError;
+use crate::data::list_line::ListLine;
 
-/// What Windows' editors put before the text.
+/// Windows editors put this before the text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A text file that lists images, classes or labels.
@@ -19,18 +19,16 @@ pub(super) struct ListFile {
 }
 
 impl ListFile {
-    /// Reads the list `path`; `mend` says where it is to be had if it is not there.
+    /// Reads the list `path`. `hint` says where to get it.
     ///
     /// # Errors
-    /// [`DataError::FileMissing`], [`DataError::Unreadable`], or [`DataError::List`] where it is no
-    /// text.
-    pub(super) fn read(path: &Path, mend: &'static str) -> Result<Self, DataError> {
-        let text = String::from_utf8(read_bytes(path, mend)?).map_err(|error| DataError::List {
-            path: path.into(),
-            reason: format!(
-                "is not UTF-8 text (byte {} of it): save it as UTF-8 or download it again",
-                error.utf8_error().valid_up_to() + 1
-            ),
+    /// [`ListError::Missing`], [`ListError::Unreadable`], or [`ListError::Invalid`] if it is not text.
+    pub(super) fn read(path: &Path, hint: &'static str) -> Result<Self, ListError> {
+        let text = String::from_utf8(read_bytes(path, hint)?).map_err(|error| {
+            let byte = error.utf8_error().valid_up_to() + 1;
+            let reason =
+                format!("is not UTF-8 text (byte {byte}): save it as UTF-8 or download it again");
+            ListError::invalid(path, reason)
         })?;
         Ok(Self {
             path: path.into(),
@@ -38,23 +36,23 @@ impl ListFile {
         })
     }
 
-    /// Its text without a byte order mark.
+    /// Returns its text without a byte order mark.
     pub(super) fn text(&self) -> &str {
         self.text
             .strip_prefix(BYTE_ORDER_MARK)
             .unwrap_or(&self.text)
     }
 
-    /// Line `number`, from 1.
-    pub(super) fn line(&self, number: usize) -> Line {
-        Line {
+    /// Returns line `number`, from 1.
+    pub(super) fn line(&self, number: usize) -> ListLine {
+        ListLine {
             list: Arc::clone(&self.path),
             number,
         }
     }
 
-    /// The lines that are not empty, without white space around them.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (Line, &str)> {
+    /// Returns the lines that are not empty, without surrounding white space.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (ListLine, &str)> {
         self.text()
             .lines()
             .enumerate()
@@ -62,62 +60,52 @@ impl ListFile {
             .filter(|(_, text)| !text.is_empty())
     }
 
-    /// A mistake of the list as a whole.
-    pub(super) fn fault(&self, reason: impl Into<String>) -> DataError {
-        DataError::List {
-            path: self.path.to_path_buf(),
-            reason: reason.into(),
-        }
+    /// Returns the error of a list with the wrong format or contents.
+    pub(super) fn invalid(&self, reason: impl Into<String>) -> ListError {
+        ListError::invalid(&self.path, reason)
     }
 }
 
-/// The bytes of a file of the dataset; `mend` says where it is to be had if it is not there.
-pub(super) fn read_bytes(path: &Path, mend: &'static str) -> Result<Vec<u8>, DataError> {
+/// Reads a file of the dataset. `hint` says where to get it.
+///
+/// # Errors
+/// [`ListError::Missing`] or [`ListError::Unreadable`].
+pub(super) fn read_bytes(path: &Path, hint: &'static str) -> Result<Vec<u8>, ListError> {
     fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => DataError::FileMissing {
+        ErrorKind::NotFound => ListError::Missing {
             path: path.into(),
-            mend,
+            hint,
         },
-        _ => DataError::Unreadable {
-            path: path.into(),
-            reason: error.to_string(),
-        },
+        _ => ListError::unreadable(path, &error),
     })
 }
 
-/// A line that cannot be used, and the mend.
-pub(super) fn row(reason: impl Into<String>) -> DataError {
-    DataError::Row {
-        reason: reason.into(),
-    }
-}
-
-/// The `N` words of a line, whose columns are called `columns`.
+/// Splits a line into `N` words, the columns named `columns`.
 ///
 /// # Errors
-/// [`DataError::Row`] when there are more or fewer.
+/// [`ListError::Row`] if it has more or fewer words.
 pub(super) fn words<'a, const N: usize>(
     text: &'a str,
     columns: [&str; N],
-) -> Result<[&'a str; N], DataError> {
+) -> Result<[&'a str; N], ListError> {
     let found: Vec<&str> = text.split_whitespace().collect();
     <[&str; N]>::try_from(found).map_err(|found| {
-        row(format!(
-            "{} column(s) where there have to be {N} ({}): restore the line from the archive",
+        ListError::row(format!(
+            "{} column(s) instead of {N} ({}): restore the line from the archive",
             found.len(),
             columns.join(", ")
         ))
     })
 }
 
-/// A whole number of a line, in the column called `column`.
+/// Parses a whole number in the column named `column`.
 ///
 /// # Errors
-/// [`DataError::Row`] when it is none.
-pub(super) fn number(text: &str, column: &str) -> Result<usize, DataError> {
+/// [`ListError::Row`] if it is not a whole number.
+pub(super) fn number(text: &str, column: &str) -> Result<usize, ListError> {
     text.parse().map_err(|_| {
-        row(format!(
-            "{column} is {text:?} and has to be a whole number: restore the line from the archive"
+        ListError::row(format!(
+            "{column} is {text:?} but must be a whole number: restore the line from the archive"
         ))
     })
 }
@@ -128,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<ListFile, DataError> {
+    fn read(bytes: &[u8]) -> Result<ListFile, ListError> {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("list.txt");
         fs::write(&path, bytes).unwrap();
@@ -136,22 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn marks_carriage_returns_and_empty_lines_are_passed_over() {
+    fn byte_order_marks_carriage_returns_and_empty_lines_are_ignored() {
         let list = read(b"\xef\xbb\xbf1 a\r\n\r\n  2 b").unwrap();
         let lines: Vec<(usize, &str)> = list.lines().map(|(l, text)| (l.number, text)).collect();
         assert_eq!(lines, [(1, "1 a"), (3, "2 b")]);
     }
 
     #[test]
-    fn missing_lists_say_where_they_are_to_be_had_and_foreign_bytes_where_they_are() {
+    fn missing_lists_and_invalid_bytes_are_reported_with_a_hint() {
         let error = ListFile::read(Path::new("/nowhere/list.txt"), "unpack the archive");
         let message = error.unwrap_err().to_string();
         assert!(message.ends_with("list.txt is missing: unpack the archive"));
         let message = read(b"1 a\n\xff\xfe").unwrap_err().to_string();
-        assert!(
-            message.contains("is not UTF-8 text (byte 5 of it)"),
-            "{message}"
-        );
+        assert!(message.contains("is not UTF-8 text (byte 5)"), "{message}");
     }
 
     #[test]
@@ -159,7 +144,7 @@ mod tests {
         assert_eq!(words("1  x ", ["id", "path"]).unwrap(), ["1", "x"]);
         let message = words("1 x y", ["id", "path"]).unwrap_err().to_string();
         assert!(
-            message.starts_with("3 column(s) where there have to be 2 (id, path)"),
+            message.starts_with("3 column(s) instead of 2 (id, path)"),
             "{message}"
         );
         let message = number("-1", "class_id").unwrap_err().to_string();

@@ -1,169 +1,80 @@
-//! A CSV file that lists images: columns `path` and `label`, and if wanted `split` (`train` or
-//! `test`), `query` and `gallery` (`true` or `false`).
+//! A CSV file that lists the images of a dataset: columns `path` and `label`, and optionally `split`
+//! (`train` or `test`), `query` and `gallery` (`true` or `false`).
 //!
-//! Without `split` the classes are divided as those of a folder. Other words than `train` and `test`
-//! are refused, `val` too: a validation set is drawn from the training classes by the configuration,
-//! and taking its images for training or test silently would change both. `query` and `gallery` come
-//! together and are read for test images alone. Images that the manifest leaves out are no fault.
+//! Without `split`, the classes are divided as those of a folder. Values other than `train` and `test`
+//! are an error, including `val`: the configuration draws a validation set from the training classes, and
+//! using the images for training or test would silently change both.
+//!
+//! `query` and `gallery` must occur together. They are read for test images only. Images that are not in
+//! the manifest are ignored.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::class_policy::divide;
+use super::class_split::divide;
 use super::collector::Collector;
-use super::files_on_disk::{is_image, unsupported};
-use super::list_file::{ListFile, row};
-use super::listing::{Line, ListedImage, Listing, Side};
-use crate::data::DataError;
+use super::csv_list::{check_count, empty, find_column, missing_column, read_rows};
+use super::error::DatasetError;
+use super::file_names::{is_image, unsupported};
+use super::files_on_disk::existing_folder;
+use super::index::{DatasetIndex, Entry, Subset};
+use super::list_error::ListError;
+use super::list_file::ListFile;
 use crate::data::config::ManifestConfig;
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 
-const MEND: &str =
-    "data.root has to be the CSV file, or the folder in which it lies as manifest.csv";
-/// The manifest in a folder.
+const HINT: &str = "data.root must be the CSV file, or the folder that contains it as manifest.csv";
+/// The name of the manifest in a folder.
 const NAME: &str = "manifest.csv";
 
-/// What the manifest says.
-pub(super) fn list(config: &ManifestConfig) -> Result<Listing, DataError> {
+/// Reads the index of a manifest.
+pub(super) fn index(config: &ManifestConfig) -> Result<DatasetIndex, DatasetError> {
     let path = match config.root.is_dir() {
         true => config.root.join(NAME),
         false => config.root.clone(),
     };
-    let list = ListFile::read(&path, MEND)?;
+    let list = ListFile::read(&path, HINT)?;
     let images = match &config.images {
         Some(images) => images.clone(),
         None => path.parent().unwrap_or(Path::new("")).into(),
     };
-    if !images.as_os_str().is_empty() && !images.is_dir() {
-        return Err(DataError::RootMissing {
-            root: images,
-            mend: "this is data.images, the folder that the manifest's paths are relative to",
-        });
+    if !images.as_os_str().is_empty() {
+        let hint = "this is data.images, the folder that the manifest's paths are relative to";
+        existing_folder(&images, hint)?;
     }
     let mut collector = Collector::default();
     let columns_of = |header: &StringRecord| Columns::of(header, &list);
     let rows = read_rows(&list, columns_of, |columns, record, line| {
         collector.keep(&line, columns.row(record, &line))
     })?;
-    let sides = sides(&rows, &path, config).map_err(|error| {
-        // What is wrong with the rows may be why there are too few.
-        let mut faults = std::mem::take(&mut collector.faults);
-        faults.push(error);
-        let more = faults.len() - 1;
-        faults.swap_remove(0).and_more(more)
+    let subsets = subsets(&rows, &path, config).map_err(|error| {
+        // Errors in the rows may be the reason why there are too few classes.
+        let mut errors = std::mem::take(&mut collector.errors);
+        errors.push(error);
+        let more = errors.len() - 1;
+        errors.swap_remove(0).and_more(more)
     })?;
     for row in rows {
-        add(row, &images, &sides, &mut collector);
+        add(row, &images, &subsets, &mut collector);
     }
-    Ok(collector.into_listing(None))
+    Ok(collector.into_index(None))
 }
 
-/// An image of a list that need not be a dataset: to be embedded.
-pub(super) struct PlainRow {
-    pub(super) line: Line,
-    pub(super) path: String,
-    /// None where the column is absent or empty.
-    pub(super) label: Option<String>,
-    /// The word in the column `split`, if there is one.
-    pub(super) split: Option<String>,
-}
-
-/// The rows of a list that need not be a dataset, and the faults in the others: only the column `path`
-/// is needed, `label` and `split` may be absent or hold anything, the others are not read.
-pub(super) fn plain_rows(list: &ListFile) -> Result<(Vec<PlainRow>, Vec<DataError>), DataError> {
-    let mut faults = Vec::new();
-    let columns_of = |header: &StringRecord| PlainColumns::of(header, list);
-    let rows = read_rows(list, columns_of, |columns, record, line| {
-        columns
-            .row(record, &line)
-            .map_err(|error| faults.push(line.locate(error)))
-            .ok()
-    })?;
-    Ok((rows, faults))
-}
-
-/// Where the columns of a list that need not be a dataset are.
-struct PlainColumns {
-    path: usize,
-    label: Option<usize>,
-    split: Option<usize>,
-    count: usize,
-}
-
-impl PlainColumns {
-    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, DataError> {
-        let Some(path) = find(header, "path") else {
-            return Err(list.fault(missing_column("path", "path", header)));
-        };
-        Ok(Self {
-            path,
-            label: find(header, "label"),
-            split: find(header, "split"),
-            count: header.len(),
-        })
-    }
-
-    fn row(&self, record: &StringRecord, line: &Line) -> Result<PlainRow, DataError> {
-        check_count(record, self.count)?;
-        let word = |column: usize| record[column].trim().to_string();
-        let path = word(self.path);
-        if path.is_empty() {
-            return Err(empty("path"));
-        }
-        Ok(PlainRow {
-            line: line.clone(),
-            path,
-            label: self.label.map(word).filter(|label| !label.is_empty()),
-            split: self.split.map(word),
-        })
-    }
-}
-
-fn find(header: &StringRecord, name: &str) -> Option<usize> {
-    header
-        .iter()
-        .position(|n| n.trim().eq_ignore_ascii_case(name))
-}
-
-fn missing_column(name: &str, needed: &str, header: &StringRecord) -> String {
-    let found: Vec<&str> = header.iter().map(str::trim).collect();
-    format!(
-        "has no column {name} among {}: its first line has to name the columns, with commas between \
-         them, {needed} among them",
-        found.join(", ")
-    )
-}
-
-fn check_count(record: &StringRecord, count: usize) -> Result<(), DataError> {
-    match record.len() == count {
-        true => Ok(()),
-        false => Err(row(format!(
-            "{} column(s) where the first line names {count}: quote values with commas in them",
-            record.len(),
-        ))),
-    }
-}
-
-fn empty(column: &str) -> DataError {
-    row(format!(
-        "the {column} is empty: fill it in or remove the line"
-    ))
-}
-
-/// A row of a dataset, as far as it can be used.
+/// A row of a manifest.
 struct Row {
-    line: Line,
+    line: ListLine,
     path: String,
     label: String,
-    /// None where the manifest has no column `split`.
-    side: Option<Side>,
-    /// Of no meaning for training images.
-    role: Result<Role, DataError>,
+    /// `None` if the manifest has no column `split`.
+    subset: Option<Subset>,
+    /// Unused for training images.
+    role: Result<Role, ListError>,
 }
 
-/// Where the columns of a dataset are.
+/// The positions of the columns.
 struct Columns {
     path: usize,
     label: usize,
@@ -173,27 +84,27 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, DataError> {
-        let find = |name: &str| find(header, name);
-        let needed = |name: &str| {
-            find(name).ok_or_else(|| list.fault(missing_column(name, "path and label", header)))
+    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
+        let find = |name: &str| find_column(header, name);
+        let required = |name: &str| {
+            find(name).ok_or_else(|| list.invalid(missing_column(name, "path and label", header)))
         };
         let roles = match (find("query"), find("gallery")) {
             (None, None) => None,
-            (Some(_), None) => return Err(list.fault(other_role("query", "gallery"))),
-            (None, Some(_)) => return Err(list.fault(other_role("gallery", "query"))),
+            (Some(_), None) => return Err(list.invalid(missing_role("query", "gallery"))),
+            (None, Some(_)) => return Err(list.invalid(missing_role("gallery", "query"))),
             (Some(query), Some(gallery)) => Some((query, gallery)),
         };
         Ok(Self {
-            path: needed("path")?,
-            label: needed("label")?,
+            path: required("path")?,
+            label: required("label")?,
             split: find("split"),
             roles,
             count: header.len(),
         })
     }
 
-    fn row(&self, record: &StringRecord, line: &Line) -> Result<Row, DataError> {
+    fn row(&self, record: &StringRecord, line: &ListLine) -> Result<Row, DatasetError> {
         check_count(record, self.count)?;
         let [path, label] = [(self.path, "path"), (self.label, "label")].map(|(column, name)| {
             match record[column].trim() {
@@ -201,161 +112,111 @@ impl Columns {
                 value => Ok(value.to_string()),
             }
         });
-        let side = self
+        let subset = self
             .split
-            .map(|column| side(record[column].trim()))
+            .map(|column| parse_subset(record[column].trim()))
             .transpose()?;
         let path = path?;
         if !is_image(Path::new(&path)) {
-            return Err(unsupported(Path::new(&path)));
+            return Err(unsupported(Path::new(&path)).into());
         }
         Ok(Row {
             line: line.clone(),
             path,
             label: label?,
-            side,
+            subset,
             role: match self.roles {
                 None => Ok(Role::Both),
-                Some((query, gallery)) => role(record[query].trim(), record[gallery].trim()),
+                Some((query, gallery)) => parse_role(record[query].trim(), record[gallery].trim()),
             },
         })
     }
 }
 
-fn other_role(found: &str, missing: &str) -> String {
+fn missing_role(found: &str, missing: &str) -> String {
     format!(
-        "has a column {found} and no column {missing}: add it, or remove {found} for images that are \
-         both"
+        "has a column {found} and no column {missing}: add it, or remove {found} if all images are both"
     )
 }
 
-fn side(word: &str) -> Result<Side, DataError> {
+fn parse_subset(word: &str) -> Result<Subset, ListError> {
     match word.to_ascii_lowercase().as_str() {
-        "train" => Ok(Side::Train),
-        "test" => Ok(Side::Test),
-        "val" | "valid" | "validation" => Err(row(format!(
+        "train" => Ok(Subset::Train),
+        "test" => Ok(Subset::Test),
+        "val" | "valid" | "validation" => Err(ListError::row(format!(
             "the split is {word:?}, which is not read: write train, of which a validation set can be \
              held out while training, or test, or remove the line"
         ))),
-        "" => Err(row(
+        "" => Err(ListError::row(
             "the split is empty: write train or test, or remove the line",
         )),
-        _ => Err(row(format!(
-            "the split is {word:?} and has to be train or test"
+        _ => Err(ListError::row(format!(
+            "the split is {word:?} but must be train or test"
         ))),
     }
 }
 
-fn role(query: &str, gallery: &str) -> Result<Role, DataError> {
-    match (truth("query", query)?, truth("gallery", gallery)?) {
+fn parse_role(query: &str, gallery: &str) -> Result<Role, ListError> {
+    match (parse_bool("query", query)?, parse_bool("gallery", gallery)?) {
         (true, true) => Ok(Role::Both),
         (true, false) => Ok(Role::Query),
         (false, true) => Ok(Role::Gallery),
-        (false, false) => Err(row(
-            "the test image is neither query nor gallery, so that it is never used: set one of them \
-             to true or remove the line",
+        (false, false) => Err(ListError::row(
+            "the test image is neither query nor gallery, so it is never used: set one of them to true, \
+             or remove the line",
         )),
     }
 }
 
-fn truth(column: &str, word: &str) -> Result<bool, DataError> {
+fn parse_bool(column: &str, word: &str) -> Result<bool, ListError> {
     match word.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" | "" => Ok(false),
-        _ => Err(row(format!(
-            "{column} is {word:?} and has to be true or false"
+        _ => Err(ListError::row(format!(
+            "{column} is {word:?} but must be true or false"
         ))),
     }
 }
 
-/// What `row_of` makes of the lines below the header, whose columns `columns_of` finds.
-fn read_rows<C, R>(
-    list: &ListFile,
-    columns_of: impl FnOnce(&StringRecord) -> Result<C, DataError>,
-    mut row_of: impl FnMut(&C, &StringRecord, Line) -> Option<R>,
-) -> Result<Vec<R>, DataError> {
-    let text = list.text();
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let unusable =
-        |error: csv::Error| list.fault(format!("is no CSV file ({error}): save it as CSV"));
-    let columns = columns_of(reader.headers().map_err(unusable)?)?;
-    let mut lines = LineCounter {
-        text,
-        byte: 0,
-        line: 1,
-    };
-    let (mut rows, mut record) = (Vec::new(), StringRecord::new());
-    while reader.read_record(&mut record).map_err(unusable)? {
-        let start = record.position().map_or(0, csv::Position::byte);
-        let line = list.line(lines.at_text_after(start as usize));
-        rows.extend(row_of(&columns, &record, line));
-    }
-    Ok(rows)
-}
-
-/// Counts lines itself: a record's position is where the last one ended, empty lines before it.
-struct LineCounter<'a> {
-    text: &'a str,
-    byte: usize,
-    line: usize,
-}
-
-impl LineCounter<'_> {
-    /// The line, from 1, of the first byte from `start` on that ends no line; `start` never falls.
-    fn at_text_after(&mut self, start: usize) -> usize {
-        let bytes = self.text.as_bytes();
-        while let Some(&byte) = bytes.get(self.byte) {
-            if self.byte >= start && !matches!(byte, b'\r' | b'\n') {
-                break;
-            }
-            self.line += usize::from(byte == b'\n');
-            self.byte += 1;
-        }
-        self.line
-    }
-}
-
-/// The sides of the labels where the manifest has no column `split`, otherwise none.
-fn sides(
+/// Divides the labels into subsets if the manifest has no column `split`. Otherwise returns an empty map.
+fn subsets(
     rows: &[Row],
     path: &Path,
     config: &ManifestConfig,
-) -> Result<HashMap<String, Side>, DataError> {
-    if rows.iter().any(|row| row.side.is_some()) {
+) -> Result<HashMap<String, Subset>, DatasetError> {
+    if rows.iter().any(|row| row.subset.is_some()) {
         return Ok(HashMap::new());
     }
     let labels: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
     let name = path.display().to_string();
     let labels = labels.into_iter().collect();
     let (train, test) = divide(labels, &name, config.train_share, config.split_seed)?;
-    let with = |side: Side| move |label: String| (label, side);
+    let with = |subset: Subset| move |label: String| (label, subset);
     Ok(train
         .into_iter()
-        .map(with(Side::Train))
-        .chain(test.into_iter().map(with(Side::Test)))
+        .map(with(Subset::Train))
+        .chain(test.into_iter().map(with(Subset::Test)))
         .collect())
 }
 
-fn add(row: Row, images: &Path, sides: &HashMap<String, Side>, collector: &mut Collector) {
-    let Some(side) = row.side.or_else(|| sides.get(&row.label).copied()) else {
+fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector) {
+    let Some(subset) = row.subset.or_else(|| subsets.get(&row.label).copied()) else {
         return;
     };
-    let role = match side {
-        Side::Train => Role::Both,
-        Side::Test => match collector.keep(&row.line, row.role) {
+    let role = match subset {
+        Subset::Train => Role::Both,
+        Subset::Test => match collector.keep(&row.line, row.role) {
             Some(role) => role,
             None => return,
         },
     };
-    let image = ListedImage {
+    let image = Entry {
         path: images.join(PathBuf::from(&row.path)),
         name: row.path,
         line: Some(row.line),
         role,
     };
-    collector.add(side, 0, &row.label, image);
+    collector.add(subset, 0, &row.label, image);
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-//! MATLAB files of version 5 to 7: arrays of records, and lists of texts.
+//! MATLAB files of version 5 to 7: arrays of records, and lists of strings.
 
 use std::path::Path;
 
 use matrw::{MatVariable, MatlabType};
 
+use super::list_error::ListError;
 use super::list_file::read_bytes;
-use crate::data::DataError;
 use crate::panic_capture::catch_quietly;
 
 /// Bytes of the file's header.
 const HEADER_BYTES: usize = 128;
-/// How a file of MATLAB 5 to 7 starts.
+/// The start of a file of MATLAB 5 to 7.
 const START: &[u8] = b"MATLAB 5.0 MAT-file";
-/// How the one that `matrw` reads goes on; SciPy's have a blank where MATLAB's have a comma.
+/// The following bytes, as `matrw` expects them. SciPy writes a blank instead of MATLAB's comma.
 const AFTER_START: &[u8] = b", ";
 
 /// The variables of a MATLAB file.
@@ -20,31 +20,28 @@ const AFTER_START: &[u8] = b", ";
 pub(super) struct MatFile(matrw::MatFile);
 
 impl MatFile {
-    /// Reads `path`; `mend` says where it is to be had if it is not there.
+    /// Reads `path`. `hint` says where to get it.
     ///
     /// # Errors
-    /// [`DataError::FileMissing`], [`DataError::Unreadable`], or [`DataError::List`] where it is no
-    /// MATLAB file or a damaged one.
-    pub(super) fn read(path: &Path, mend: &'static str) -> Result<Self, DataError> {
-        let list = |reason: &str| DataError::List {
-            path: path.into(),
-            reason: reason.into(),
-        };
-        let mut bytes = read_bytes(path, mend)?;
+    /// [`ListError::Missing`], [`ListError::Unreadable`], or [`ListError::Invalid`] if it is damaged or
+    /// not a MATLAB file.
+    pub(super) fn read(path: &Path, hint: &'static str) -> Result<Self, ListError> {
+        let invalid = |reason: &str| ListError::invalid(path, reason);
+        let mut bytes = read_bytes(path, hint)?;
         if bytes.len() < HEADER_BYTES || !bytes.starts_with(START) {
-            return Err(list(
-                "is no MATLAB file of version 5 to 7: restore it from the archive",
+            return Err(invalid(
+                "is not a MATLAB file of version 5 to 7: restore it from the archive",
             ));
         }
         bytes[START.len()..START.len() + AFTER_START.len()].copy_from_slice(AFTER_START);
-        // The parser panics on much of what can be wrong.
+        // The parser panics on many malformed files.
         match catch_quietly(|| matrw::load_matfile_from_u8(&bytes)) {
             Ok(Ok(file)) => Ok(Self(file)),
-            Ok(Err(_)) | Err(_) => Err(list("is damaged: restore it from the archive")),
+            Ok(Err(_)) | Err(_) => Err(invalid("is damaged: restore it from the archive")),
         }
     }
 
-    /// The records of a struct array; none where the variable is no such array.
+    /// Returns the records of a struct array, or `None` if the variable is not a struct array.
     pub(super) fn records(&self, variable: &str) -> Option<Vec<Record<'_>>> {
         match unpacked(&self.0[variable]) {
             MatVariable::StructureArray(array) => Some(array.value.iter().map(Record).collect()),
@@ -53,8 +50,8 @@ impl MatFile {
         }
     }
 
-    /// The texts of a cell array, each none where it is no text; none where the variable is no such
-    /// array.
+    /// Returns the strings of a cell array, `None` for elements that are not strings. Returns `None` if
+    /// the variable is not a cell array.
     pub(super) fn texts(&self, variable: &str) -> Option<Vec<Option<String>>> {
         match unpacked(&self.0[variable]) {
             MatVariable::CellArray(array) => Some(array.value.iter().map(text).collect()),
@@ -68,12 +65,13 @@ impl MatFile {
 pub(super) struct Record<'a>(&'a MatVariable);
 
 impl Record<'_> {
-    /// The text of a field; none where there is none.
+    /// Returns the string of a field, or `None` if it is absent or not a string.
     pub(super) fn text(self, field: &str) -> Option<String> {
         text(&self.0[field])
     }
 
-    /// The whole number, from 0, of a field of any numeric type; none where there is none.
+    /// Returns the whole number, from 0, of a field of any numeric type, or `None` if it is absent or not
+    /// a whole number.
     pub(super) fn number(self, field: &str) -> Option<usize> {
         let whole = scalar(unpacked(&self.0[field]).numeric_type()?)?;
         (whole >= 0.0 && whole.fract() == 0.0 && whole <= f64::from(u32::MAX))
@@ -81,8 +79,8 @@ impl Record<'_> {
     }
 }
 
-/// The value of a numeric array of one element. `matrw`'s own conversions panic on another type than
-/// they are asked for.
+/// Returns the value of a numeric array of one element. `matrw`'s own conversions panic on other types
+/// than requested.
 fn scalar(values: &MatlabType) -> Option<f64> {
     match values {
         MatlabType::U8(values) => one(values).map(f64::from),

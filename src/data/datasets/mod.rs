@@ -1,65 +1,84 @@
 //! The datasets, one file each: from the lists and folders on disk to the images of both splits.
 
 mod cars196;
-mod class_policy;
+mod class_split;
 mod collector;
+mod comparison;
+mod csv_list;
 mod cub200;
+mod error;
 mod fashion_mnist;
+mod file_names;
 mod files_on_disk;
 mod folder;
+mod folder_error;
+mod idx;
 mod image_files;
-pub(super) mod image_set;
+mod image_set;
 mod in_shop;
+mod index;
+mod list_error;
 mod list_file;
-pub(crate) mod listing;
 mod manifest;
 mod mat_file;
-pub(crate) mod published;
+mod published;
+mod single_images;
 mod sop;
 mod synthetic;
 #[cfg(test)]
 #[path = "tests/tree.rs"]
 mod test_tree;
+mod unlabelled_csv;
 
-use super::{DataError, Split, Splits, worker_count};
+pub(super) use comparison::compare;
+pub use error::DatasetError;
+pub(super) use folder_error::FolderError;
+pub(super) use idx::IdxError;
+pub use image_set::{ImageSelection, ImageSet, NO_CLASS};
+pub(super) use index::{ClassEntries, DatasetIndex, Entry, Subset};
+pub(super) use list_error::ListError;
+#[cfg(test)]
+pub(super) use published::{Published, PublishedSubset};
+
+use super::parallel::worker_count;
+use super::split::{Split, Splits};
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
-use class_policy::treat_single_images;
-use image_files::{leave_out_broken, split};
-use listing::{Listing, Side};
+use image_files::{exclude_broken, split};
+use single_images::apply_single_image_policy;
 
-/// What the lists and folders of a dataset say; nothing for those whose images are in memory.
+/// Reads the index of a dataset, or returns `None` if its images are in memory.
 ///
 /// # Errors
-/// When the root or a list is not there or not in its format. Smaller mistakes are in
-/// [`Listing::faults`].
-pub(crate) fn list(source: &DatasetConfig) -> Result<Option<Listing>, DataError> {
+/// If the root or a list does not exist or has the wrong format. Other errors are in
+/// [`DatasetIndex::errors`].
+pub(super) fn index(source: &DatasetConfig) -> Result<Option<DatasetIndex>, DatasetError> {
     match source {
         DatasetConfig::Synthetic(_) | DatasetConfig::FashionMnist(_) => return Ok(None),
-        DatasetConfig::Cars196(keys) => cars196::list(keys),
-        DatasetConfig::Cub200(keys) => cub200::list(keys),
-        DatasetConfig::Sop(keys) => sop::list(keys),
-        DatasetConfig::InShop(keys) => in_shop::list(keys),
-        DatasetConfig::Folder(keys) => folder::list(keys),
-        DatasetConfig::Manifest(keys) => manifest::list(keys),
+        DatasetConfig::Cars196(keys) => cars196::index(keys),
+        DatasetConfig::Cub200(keys) => cub200::index(keys),
+        DatasetConfig::Sop(keys) => sop::index(keys),
+        DatasetConfig::InShop(keys) => in_shop::index(keys),
+        DatasetConfig::Folder(keys) => folder::index(keys),
+        DatasetConfig::Manifest(keys) => manifest::index(keys),
     }
     .map(Some)
 }
 
-/// Both splits of the configured dataset, neither yet checked for what it needs to be trained on or
-/// measured.
+/// Opens both splits of the configured dataset. It does not check whether they have enough classes,
+/// images and queries.
 pub(super) fn open(
     config: &DataConfig,
     cancellation: &CancellationToken,
-) -> Result<Splits, DataError> {
+) -> Result<Splits, DatasetError> {
     let workers = worker_count(config.loading.workers);
     match &config.source {
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
         source => {
-            let listing = list(source)?.expect("all other datasets are listed");
+            let index = index(source)?.expect("all other datasets have an index");
             let (splits, warnings) =
-                splits([Side::Train, Side::Test], listing, config, cancellation)?;
+                splits([Subset::Train, Subset::Test], index, config, cancellation)?;
             let [train, test] = splits;
             Ok(Splits {
                 train,
@@ -70,66 +89,69 @@ pub(super) fn open(
     }
 }
 
-/// The test split alone: a finished run is measured without its training images.
+/// Opens the test split alone, with warnings about the dataset.
 pub(super) fn open_test(
     config: &DataConfig,
     cancellation: &CancellationToken,
-) -> Result<(Split, Vec<DataError>), DataError> {
-    match list(&config.source)? {
+) -> Result<(Split, Vec<String>), DatasetError> {
+    match index(&config.source)? {
         None => open(config, cancellation).map(|splits| (splits.test, splits.warnings)),
-        Some(listing) => {
-            let ([test], warnings) = splits([Side::Test], listing, config, cancellation)?;
+        Some(index) => {
+            let ([test], warnings) = splits([Subset::Test], index, config, cancellation)?;
             Ok((test, warnings))
         }
     }
 }
 
-/// The splits of some sides, with what is odd about the dataset.
+/// Opens the splits of some subsets, with warnings about the dataset.
 fn splits<const N: usize>(
-    sides: [Side; N],
-    mut listing: Listing,
+    subsets: [Subset; N],
+    mut index: DatasetIndex,
     config: &DataConfig,
     cancellation: &CancellationToken,
-) -> Result<([Split; N], Vec<DataError>), DataError> {
+) -> Result<([Split; N], Vec<String>), DatasetError> {
     let broken = config.loading.broken_images;
-    let mut warnings = accepted(&listing, broken)?;
-    // Who only measures need not know of the training images.
-    let concerned = |warning: &DataError| match warning {
-        DataError::NotPublished { split, .. } => sides.iter().any(|side| side.name() == *split),
+    let mut warnings = accept(&index, broken)?;
+    // Differences of a split that is not opened do not matter.
+    let matters = |warning: &DatasetError| match warning {
+        DatasetError::NotPublished { split, .. } => {
+            subsets.iter().any(|subset| subset.name() == *split)
+        }
         _ => true,
     };
-    warnings.extend(published::compare(&listing).into_iter().filter(concerned));
+    warnings.extend(compare(&index).into_iter().filter(matters));
     let workers = worker_count(config.loading.workers);
     let mut left_out = Vec::with_capacity(N);
-    for side in sides {
-        let classes = match side {
-            Side::Train => &mut listing.train,
-            Side::Test => &mut listing.test,
-        };
-        left_out.push(leave_out_broken(classes, broken, workers, cancellation)?);
+    for subset in subsets {
+        let classes = index.classes_mut(subset);
+        left_out.push(exclude_broken(classes, broken, workers, cancellation)?);
     }
-    // Classes may have come down to one image only now.
-    treat_single_images(&mut listing, single_image_classes(&config.source));
-    accepted(&listing, broken)?;
+    // Excluding images may have left classes with one image.
+    apply_single_image_policy(&mut index, single_image_classes(&config.source));
+    accept(&index, broken)?;
     let mut left_out = left_out.into_iter();
-    let splits = sides.map(|side| {
+    let splits = subsets.map(|subset| {
         let left_out = left_out.next().unwrap_or_default();
-        split(&listing, side).with_left_out(left_out)
+        split(&index, subset).with_left_out(messages(left_out))
     });
-    Ok((splits, warnings))
+    Ok((splits, messages(warnings)))
 }
 
-/// Refuses a listing with faults, save those that only concern files which are never used, and
-/// missing images where broken ones are skipped, which are given.
-fn accepted(listing: &Listing, broken: BrokenImages) -> Result<Vec<DataError>, DataError> {
+fn messages(errors: Vec<DatasetError>) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+/// Refuses an index with errors, except for unlisted files, which are never used. If broken images are
+/// skipped, missing images are accepted too and returned as warnings.
+fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<Vec<DatasetError>, DatasetError> {
     let (mut warnings, mut refused) = (Vec::new(), Vec::new());
-    for fault in &listing.faults {
-        match fault.unlocated() {
-            DataError::Unlisted { .. } => {}
-            DataError::ImageMissing { .. } if broken == BrokenImages::Skip => {
-                warnings.push(fault.clone());
+    for error in &index.errors {
+        match error.unlocated() {
+            DatasetError::List(ListError::Unlisted { .. }) => {}
+            DatasetError::List(ListError::ImageMissing { .. }) if broken == BrokenImages::Skip => {
+                warnings.push(error.clone());
             }
-            _ => refused.push(fault),
+            _ => refused.push(error),
         }
     }
     match refused.split_first() {
@@ -138,8 +160,8 @@ fn accepted(listing: &Listing, broken: BrokenImages) -> Result<Vec<DataError>, D
     }
 }
 
-/// What becomes of classes with one image.
-pub(crate) fn single_image_classes(source: &DatasetConfig) -> SingleImageClasses {
+/// Returns how classes with one image are treated.
+pub(super) fn single_image_classes(source: &DatasetConfig) -> SingleImageClasses {
     match source {
         DatasetConfig::Folder(keys) => keys.single_image_classes,
         DatasetConfig::Manifest(keys) => keys.single_image_classes,

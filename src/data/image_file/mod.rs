@@ -1,11 +1,13 @@
-//! JPEG and PNG files: a quick look that refuses wrong and cut files, and decoding to 8 bit RGB.
+//! JPEG and PNG files: a fast check that refuses foreign and truncated files, and decoding to 8 bit RGB.
 //!
-//! Of the two decoders only PNG's reports a cut file; JPEG's fills in what is missing. The end of the
-//! image is therefore looked for in the file itself.
+//! PNG's decoder reports a truncated file. JPEG's decoder fills in what is missing. Therefore the end
+//! of the image is searched in the file.
 //!
-//! A large JPEG of which a small image is wanted is decoded at a half, a quarter or an eighth of its
-//! size: its blocks of 8 × 8 frequencies give as many pixels as are asked for.
+//! A large JPEG that will be shrunk is decoded at a half, a quarter or an eighth of its size: a smaller
+//! inverse transform of its blocks of 8 × 8 frequencies is enough.
 
+mod end;
+mod error;
 #[cfg(test)]
 mod tests;
 
@@ -16,41 +18,41 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 
-use super::DataError;
 use crate::panic_capture::catch_quietly;
 
-/// Bytes read for a look at the header; a file whose header is longer is read whole.
+pub use error::ImageError;
+
+use end::{end_marker, is_complete};
+
+/// Bytes read to find the header. A file with a longer header is read whole.
 const HEAD_BYTES: u64 = 16 * 1024;
-/// The `IEND` chunk, the last of a PNG file: length 0, type, checksum.
-const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
-/// JPEG's end-of-image marker; in compressed data a byte FF is never followed by D9.
-const JPEG_END: &[u8] = &[0xff, 0xd9];
 
 /// The largest image that is decoded, in pixels: 300 MB as 8 bit RGB.
 pub(crate) const MAXIMUM_PIXELS: u64 = 100_000_000;
-/// The longer side of an image that is decoded is less than so many times the shorter one: resized
-/// by its shorter side, a line of a million pixels would be a picture of gigabytes.
+/// The longer side of a decoded image must be less than this many times the shorter one. Resized by
+/// its shorter side, a line of a million pixels would become gigabytes.
 const MAXIMUM_ASPECT: u32 = 50;
-/// A reduced JPEG has at least so many times the pixels that are needed in each direction. Resized, it
-/// is then within two levels of the whole one in the mean, even where all is fine detail; with twice
-/// the pixels it was within three.
+/// A reduced JPEG has at least this many times the pixels that are needed in each direction. After
+/// resizing, it then differs from the full decoding by less than two levels in the mean, even if all of
+/// it is fine detail. With twice the pixels, the difference was up to three levels.
 const REDUCTION_MARGIN: u32 = 3;
 
-/// Width and height in pixels of the image in `path` as stored, from its header; refuses files that
-/// could not be decoded later as far as that shows without decoding: other formats, broken headers,
-/// files without the end of their image.
+/// Returns width and height in pixels of the image in `path` as stored, from its header.
+///
+/// The check finds other formats, broken headers and files without the end of their image. It does not
+/// decode.
 ///
 /// # Errors
-/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`],
-/// [`DataError::Truncated`] or [`DataError::AbsurdSize`].
-pub fn check_image_file(path: &Path) -> Result<(u32, u32), DataError> {
+/// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
+/// [`ImageError::Truncated`] or [`ImageError::AbsurdSize`].
+pub fn check_image_file(path: &Path) -> Result<(u32, u32), ImageError> {
     let size = stored_size(path)?;
     refuse_absurd(path, size)?;
     Ok(size)
 }
 
-fn stored_size(path: &Path) -> Result<(u32, u32), DataError> {
-    let unreadable = |error| unreadable(path, error);
+fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
+    let unreadable = |error| ImageError::unreadable(path, &error);
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut head = Vec::with_capacity(HEAD_BYTES.min(length) as usize);
@@ -70,114 +72,93 @@ fn stored_size(path: &Path) -> Result<(u32, u32), DataError> {
     {
         return Ok(size);
     }
-    // Rare: a long header, bytes after the image, or a fault.
+    // Rare: a long header, bytes after the image, or a broken file.
     let bytes = fs::read(path).map_err(unreadable)?;
     let size = header_size(format, &bytes);
     if !is_complete(format, &bytes) {
-        return Err(DataError::Truncated { path: path.into() });
+        return Err(ImageError::Truncated { path: path.into() });
     }
-    size.map_err(|error| broken(path, error))
+    size.map_err(|error| ImageError::broken(path, error))
 }
 
-/// Decodes the JPEG or PNG file `path` to 8 bit RGB, turned upright as its EXIF orientation says.
+/// Decodes the JPEG or PNG file `path` to 8 bit RGB, rotated by its EXIF orientation.
 ///
-/// Grey becomes three equal channels, 16 bit are scaled to 8, and what is transparent is laid over
+/// Grey becomes three equal channels, 16 bit are scaled to 8, and transparent pixels are blended with
 /// white. Embedded colour profiles are not applied.
 ///
 /// # Errors
-/// [`DataError::Unreadable`], [`DataError::UnsupportedImage`], [`DataError::BrokenImage`],
-/// [`DataError::Truncated`] or [`DataError::AbsurdSize`].
-pub fn read_image_file(path: &Path) -> Result<RgbImage, DataError> {
+/// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
+/// [`ImageError::Truncated`] or [`ImageError::AbsurdSize`].
+pub fn read_image_file(path: &Path) -> Result<RgbImage, ImageError> {
     decode_image(path, &read(path)?, None)
 }
 
-/// The same for an image that is to be resized until its shorter side has `needed` pixels: a large
-/// JPEG may be decoded at a half, a quarter or an eighth of its size.
+/// Decodes as [`read_image_file`] does. A large JPEG may be decoded at a half, a quarter or an eighth
+/// of its size; its shorter side still has at least `min_side` pixels.
 ///
 /// # Errors
 /// As [`read_image_file`].
-pub fn read_image_file_for(path: &Path, needed: u32) -> Result<RgbImage, DataError> {
-    decode_image(path, &read(path)?, Some(needed))
+pub fn read_image_file_reduced(path: &Path, min_side: u32) -> Result<RgbImage, ImageError> {
+    decode_image(path, &read(path)?, Some(min_side))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(|error| unreadable(path, error))
+fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
+    fs::read(path).map_err(|error| ImageError::unreadable(path, &error))
 }
 
-/// Decodes the contents of the file `path`, at the size that is `needed` if given.
+/// Decodes the contents of the file `path`, possibly reduced to a shorter side of at least `min_side`
+/// pixels.
 pub(crate) fn decode_image(
     path: &Path,
     bytes: &[u8],
-    needed: Option<u32>,
-) -> Result<RgbImage, DataError> {
+    min_side: Option<u32>,
+) -> Result<RgbImage, ImageError> {
     let format = format_of(path, bytes)?;
     if !is_complete(format, bytes) {
-        return Err(DataError::Truncated { path: path.into() });
+        return Err(ImageError::Truncated { path: path.into() });
     }
-    // The bytes are a stranger's: a panic in a decoder is a broken image, not the end of a run.
+    // The file may be malicious: a panic in a decoder must not end the run.
     let decoded = catch_quietly(|| {
         let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
-        let decoder = decoder.map_err(|error| broken(path, error))?;
+        let decoder = decoder.map_err(|error| ImageError::broken(path, error))?;
         refuse_absurd(path, decoder.dimensions())?;
-        decode(decoder, format, bytes, needed).map_err(|reason| broken(path, reason))
+        decode(decoder, format, bytes, min_side).map_err(|reason| ImageError::broken(path, reason))
     });
     match decoded {
         Ok(image) => image,
-        Err(_) => Err(broken(path, "the decoder gave up")),
+        Err(_) => Err(ImageError::broken(path, "the decoder panicked")),
     }
 }
 
-fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), DataError> {
+fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), ImageError> {
     let (shorter, longer) = (width.min(height), width.max(height));
-    let mend = match u64::from(width) * u64::from(height) {
+    let hint = match u64::from(width) * u64::from(height) {
         0 => "replace or remove it",
         pixels if pixels > MAXIMUM_PIXELS => "shrink it to at most 100 million, or remove it",
-        _ if longer / shorter >= MAXIMUM_ASPECT => "it is a line, not a picture; crop or remove it",
+        _ if longer / shorter >= MAXIMUM_ASPECT => {
+            "one side is at least 50 times the other; crop or remove it"
+        }
         _ => return Ok(()),
     };
-    Err(DataError::AbsurdSize {
+    Err(ImageError::AbsurdSize {
         path: path.into(),
         width,
         height,
-        mend,
+        hint,
     })
 }
 
-fn unreadable(path: &Path, error: std::io::Error) -> DataError {
-    DataError::Unreadable {
-        path: path.into(),
-        reason: error.to_string(),
-    }
-}
-
-fn broken(path: &Path, reason: impl ToString) -> DataError {
-    // Decoders' words may have line breaks at their end and within.
-    let reason = reason.to_string();
-    let words: Vec<&str> = reason.split_whitespace().collect();
-    DataError::BrokenImage {
-        path: path.into(),
-        reason: words.join(" "),
-    }
-}
-
-/// The format by content, since names often lie; JPEG or PNG.
-fn format_of(path: &Path, head: &[u8]) -> Result<ImageFormat, DataError> {
-    let unsupported = |found: String| DataError::UnsupportedImage {
+/// Returns the format by content, JPEG or PNG. Extensions are often wrong.
+fn format_of(path: &Path, head: &[u8]) -> Result<ImageFormat, ImageError> {
+    let unsupported = |found: String| ImageError::Unsupported {
         path: path.into(),
         found,
     };
     match image::guess_format(head) {
         Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => Ok(format),
-        Ok(other) => Err(unsupported(format!("a {other:?} file inside"))),
-        Err(_) if head.is_empty() => Err(DataError::Truncated { path: path.into() }),
-        Err(_) => Err(unsupported("neither JPEG nor PNG inside".into())),
-    }
-}
-
-fn end_marker(format: ImageFormat) -> &'static [u8] {
-    match format {
-        ImageFormat::Png => PNG_END,
-        _ => JPEG_END,
+        Ok(other) => Err(unsupported(format!("a {other:?} file"))),
+        Err(_) if head.is_empty() => Err(ImageError::Truncated { path: path.into() }),
+        Err(_) => Err(unsupported("neither JPEG nor PNG".into())),
     }
 }
 
@@ -191,11 +172,11 @@ fn decode(
     mut decoder: impl ImageDecoder,
     format: ImageFormat,
     bytes: &[u8],
-    needed: Option<u32>,
+    min_side: Option<u32>,
 ) -> Result<RgbImage, String> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let reduction = match (format, needed) {
-        (ImageFormat::Jpeg, Some(needed)) => reduction(decoder.dimensions(), needed),
+    let reduction = match (format, min_side) {
+        (ImageFormat::Jpeg, Some(min_side)) => reduction(decoder.dimensions(), min_side),
         _ => None,
     };
     let reduced = reduction.and_then(|size| decode_reduced(bytes, size));
@@ -211,20 +192,22 @@ fn decode(
     })
 }
 
-/// The size at which to decode an image so that its shorter side keeps `needed` pixels with the
-/// margin; none if that is its own.
-fn reduction((width, height): (u32, u32), needed: u32) -> Option<(u32, u32)> {
-    let enough = u64::from(needed) * u64::from(REDUCTION_MARGIN);
+/// Returns the smallest size to decode an image at, so that its shorter side has `min_side` pixels
+/// times the margin. `None` if that is the full size.
+fn reduction((width, height): (u32, u32), min_side: u32) -> Option<(u32, u32)> {
+    let enough = u64::from(min_side) * u64::from(REDUCTION_MARGIN);
     [8, 4, 2].into_iter().find_map(|factor: u32| {
-        // A last column that stands for less than `factor` pixels would shift the picture.
+        // A last column made of fewer than `factor` pixels would shift the image.
         let whole = width.is_multiple_of(factor) && height.is_multiple_of(factor);
         let size = (width / factor, height / factor);
         (whole && u64::from(size.0.min(size.1)) >= enough).then_some(size)
     })
 }
 
-/// Decodes a JPEG to `size`, its own divided by 2, 4 or 8; nothing for kinds that are better left to
-/// the other decoder, such as CMYK, and for those that fail, so that they fail with its words.
+/// Decodes a JPEG at `size`, which is its size divided by 2, 4 or 8.
+///
+/// `None` if it fails, or for kinds such as CMYK that are left to the other decoder. The other decoder
+/// then reports the error.
 fn decode_reduced(bytes: &[u8], size: (u32, u32)) -> Option<DynamicImage> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     let side = |side: u32| u16::try_from(side).ok();
@@ -250,47 +233,4 @@ fn over_white(image: &DynamicImage) -> RgbImage {
             [red, green, blue].map(|c| ((c * alpha + 255 * (255 - alpha) + 127) / 255) as u8),
         )
     })
-}
-
-/// Whether the image's end is there: at the end of the file, or before bytes that a camera or an
-/// editor appended.
-fn is_complete(format: ImageFormat, bytes: &[u8]) -> bool {
-    bytes.ends_with(end_marker(format))
-        || match format {
-            ImageFormat::Png => png_has_end(bytes),
-            _ => jpeg_has_end(bytes),
-        }
-}
-
-/// Walks the chunks (length, type, data, checksum) behind the signature to `IEND`.
-fn png_has_end(bytes: &[u8]) -> bool {
-    let mut at = 8;
-    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
-        let next = at + 12 + u32::from_be_bytes([a, b, c, d]) as usize;
-        if kind == b"IEND" {
-            return next <= bytes.len();
-        }
-        at = next;
-    }
-    false
-}
-
-/// Walks the segments (marker, length, data) to the start of the scan and looks for the end marker
-/// behind it; a thumbnail among the segments has one of its own.
-fn jpeg_has_end(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    let mut at = 2;
-    while let Some(&[0xff, marker, a, b]) = bytes.get(at..at + 4) {
-        if marker == 0xff {
-            at += 1; // A fill byte.
-            continue;
-        }
-        at += 2 + usize::from(u16::from_be_bytes([a, b]));
-        if marker == START_OF_SCAN {
-            return bytes
-                .get(at..)
-                .is_some_and(|scan| scan.windows(2).any(|pair| pair == JPEG_END));
-        }
-    }
-    false
 }

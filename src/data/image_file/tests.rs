@@ -1,4 +1,4 @@
-//! Files whole, cut, turned, foreign and large.
+//! Complete, truncated, rotated, foreign and large files.
 
 use image::{ImageBuffer, Luma, Rgb, Rgba, RgbaImage};
 use tempfile::TempDir;
@@ -11,14 +11,17 @@ fn ramp() -> RgbImage {
     })
 }
 
-/// The bytes of `ramp` in a format.
+/// Encodes `ramp` in a format.
 fn encoded(format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     ramp().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 
-fn both(bytes: &[u8], name: &str) -> (Result<(u32, u32), DataError>, Result<RgbImage, DataError>) {
+fn both(
+    bytes: &[u8],
+    name: &str,
+) -> (Result<(u32, u32), ImageError>, Result<RgbImage, ImageError>) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(name);
     fs::write(&path, bytes).unwrap();
@@ -32,7 +35,7 @@ fn decoded(image: &DynamicImage) -> RgbImage {
 }
 
 #[test]
-fn png_is_read_back_exactly_and_jpeg_nearly() {
+fn png_is_decoded_exactly_and_jpeg_approximately() {
     let (size, image) = both(&encoded(ImageFormat::Png), "x.png");
     assert_eq!((size.unwrap(), image.unwrap()), ((60, 40), ramp()));
     let (size, image) = both(&encoded(ImageFormat::Jpeg), "x.jpg");
@@ -47,7 +50,7 @@ fn png_is_read_back_exactly_and_jpeg_nearly() {
 }
 
 #[test]
-fn content_counts_not_the_name() {
+fn format_is_detected_by_content_and_not_by_extension() {
     let (size, image) = both(&encoded(ImageFormat::Png), "x.jpg");
     assert_eq!((size.unwrap(), image.unwrap()), ((60, 40), ramp()));
 }
@@ -68,7 +71,7 @@ fn grey_16_bit_and_transparent_images_become_rgb() {
 }
 
 #[test]
-fn exif_orientation_turns_the_image_upright() {
+fn exif_orientation_rotates_the_image() {
     // An APP1 segment with a TIFF directory of one entry: tag 0x112 (orientation), SHORT, 6
     // ("turn by 90° clockwise to see it upright").
     let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
@@ -76,19 +79,19 @@ fn exif_orientation_turns_the_image_upright() {
     bytes.splice(2..2, exif.iter().copied());
     let image = both(&bytes, "x.jpg").1.unwrap();
     assert_eq!(image.dimensions(), (40, 60));
-    // The stored lower left corner comes to the upper left.
+    // The stored lower left corner becomes the upper left one.
     let [red, green, _] = image.get_pixel(0, 0).0;
     assert!(red < 30 && green > 210, "{red} {green}");
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused_at_open_and_at_decoding() {
+fn a_file_truncated_anywhere_is_refused_by_check_and_decoder() {
     for (format, name) in [(ImageFormat::Jpeg, "x.jpg"), (ImageFormat::Png, "x.png")] {
         let bytes = encoded(format);
         for share in [5, 30, 60, 90, 99] {
             let (size, image) = both(&bytes[..bytes.len() * share / 100], name);
             assert!(
-                matches!(size, Err(DataError::Truncated { .. })),
+                matches!(size, Err(ImageError::Truncated { .. })),
                 "{name} {share} %: {size:?}"
             );
             assert_eq!(image.unwrap_err(), size.unwrap_err());
@@ -96,12 +99,13 @@ fn a_file_cut_anywhere_is_refused_at_open_and_at_decoding() {
     }
     let (size, _) = both(b"", "x.jpg");
     let message = size.unwrap_err().to_string();
-    assert!(message.contains("x.jpg is cut off"), "{message}");
+    assert!(message.contains("x.jpg is truncated"), "{message}");
 }
 
-/// Why the end is looked for here; should this fail one day, the decoder has learnt to tell.
+/// The reason why the end is searched in the file. If this fails, the JPEG decoder has started to
+/// report truncated files.
 #[test]
-fn of_the_decoders_only_png_reports_a_cut() {
+fn only_the_png_decoder_reports_a_truncated_file() {
     let half = |format| {
         let bytes = encoded(format);
         let cut = &bytes[..bytes.len() * 3 / 4];
@@ -112,7 +116,7 @@ fn of_the_decoders_only_png_reports_a_cut() {
 }
 
 #[test]
-fn bytes_after_the_image_are_not_a_cut() {
+fn bytes_after_the_image_are_accepted() {
     for (format, name) in [(ImageFormat::Jpeg, "x.jpg"), (ImageFormat::Png, "x.png")] {
         let mut bytes = encoded(format);
         bytes.extend([0; 100]);
@@ -123,7 +127,7 @@ fn bytes_after_the_image_are_not_a_cut() {
 }
 
 #[test]
-fn a_thumbnail_does_not_hide_a_cut() {
+fn a_thumbnail_does_not_hide_a_truncated_image() {
     let whole = encoded(ImageFormat::Jpeg);
     let mut bytes = whole.clone();
     let length = (2 + whole.len() as u16).to_be_bytes();
@@ -138,12 +142,12 @@ fn a_thumbnail_does_not_hide_a_cut() {
     let cut = &bytes[..bytes.len() - 20];
     assert!(matches!(
         both(cut, "x.jpg").0,
-        Err(DataError::Truncated { .. })
+        Err(ImageError::Truncated { .. })
     ));
 }
 
 #[test]
-fn a_header_longer_than_the_first_look_is_read() {
+fn a_header_longer_than_the_first_read_is_found() {
     let mut bytes = encoded(ImageFormat::Jpeg);
     let segment = [0xff, 0xe2, 0xff, 0xff].into_iter().chain([7; 0xffff - 2]);
     bytes.splice(2..2, segment);
@@ -151,21 +155,21 @@ fn a_header_longer_than_the_first_look_is_read() {
 }
 
 #[test]
-fn other_formats_and_nonsense_are_named() {
+fn other_formats_and_garbage_are_named() {
     let error = both(b"RIFF\x10\0\0\0WEBPVP8 ....", "x.jpg")
         .0
         .unwrap_err()
         .to_string();
-    assert!(error.contains("x.jpg is a WebP file inside"), "{error}");
+    assert!(error.contains("x.jpg is a WebP file,"), "{error}");
     let error = both(b"<html>not found</html>", "x.png")
         .1
         .unwrap_err()
         .to_string();
     assert!(error.contains("neither JPEG nor PNG"), "{error}");
-    let error = both(b"\xff\xd8\xff\xe0 nonsense \xff\xd9", "x.jpg")
+    let error = both(b"\xff\xd8\xff\xe0 garbage! \xff\xd9", "x.jpg")
         .0
         .unwrap_err();
-    assert!(!matches!(error, DataError::UnsupportedImage { .. }));
+    assert!(!matches!(error, ImageError::Unsupported { .. }));
 }
 
 /// A photograph-like JPEG: smooth shades with fine grain.
@@ -184,10 +188,10 @@ fn photo(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_large_jpeg_is_reduced_to_no_less_than_three_times_what_is_needed() {
+fn a_large_jpeg_is_reduced_to_at_least_three_times_the_needed_side() {
     let path = Path::new("x.jpg");
     let bytes = photo(808, 600);
-    let size = |needed| decode_image(path, &bytes, needed).unwrap().dimensions();
+    let size = |min_side| decode_image(path, &bytes, min_side).unwrap().dimensions();
     assert_eq!(size(None), (808, 600));
     assert_eq!(size(Some(101)), (808, 600));
     assert_eq!(size(Some(100)), (404, 300));
@@ -197,7 +201,7 @@ fn a_large_jpeg_is_reduced_to_no_less_than_three_times_what_is_needed() {
 }
 
 #[test]
-fn an_image_whose_sides_the_reduction_would_not_divide_is_decoded_whole_or_less_reduced() {
+fn an_image_whose_sides_are_not_divisible_is_reduced_less_or_not_at_all() {
     let size = |width, height| {
         let bytes = photo(width, height);
         decode_image(Path::new("x.jpg"), &bytes, Some(10))
@@ -210,22 +214,22 @@ fn an_image_whose_sides_the_reduction_would_not_divide_is_decoded_whole_or_less_
 }
 
 #[test]
-fn a_reduced_image_becomes_nearly_the_same_small_one() {
+fn a_reduced_image_resizes_to_nearly_the_same_thumbnail() {
     let bytes = photo(1000, 800);
-    let small = |needed| {
-        let image = decode_image(Path::new("x.jpg"), &bytes, needed).unwrap();
+    let small = |min_side| {
+        let image = decode_image(Path::new("x.jpg"), &bytes, min_side).unwrap();
         image::imageops::resize(&image, 96, 96, image::imageops::FilterType::Triangle)
     };
     let (whole, reduced) = (small(None), small(Some(96)));
     let differences = whole.iter().zip(reduced.iter());
     let sum: u64 = differences.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
     let mean = sum as f64 / (96.0 * 96.0 * 3.0);
-    // Rounding alone gives up to half a level.
+    // Rounding alone contributes up to half a level.
     assert!(mean < 1.0, "{mean} levels");
 }
 
 #[test]
-fn a_reduced_image_is_turned_upright_and_grey_stays_grey() {
+fn a_reduced_image_is_rotated_and_grey_stays_grey() {
     let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     let mut bytes = photo(400, 240);
     bytes.splice(2..2, exif.iter().copied());
@@ -244,15 +248,15 @@ fn a_reduced_image_is_turned_upright_and_grey_stays_grey() {
 #[test]
 fn images_of_absurd_size_are_refused_before_they_are_decoded() {
     let mut bytes = encoded(ImageFormat::Png);
-    // Width and height stand behind the signature and the header chunk's length and type.
+    // Width and height follow the signature and the header chunk's length and type.
     bytes[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
     let (size, image) = both(&bytes, "x.png");
     let error = image.unwrap_err();
-    // The header's checksum is wrong as well, which the decoder sees first.
+    // The header's checksum is wrong too, which the decoder finds first.
     assert!(
         matches!(
             error,
-            DataError::AbsurdSize { .. } | DataError::BrokenImage { .. }
+            ImageError::AbsurdSize { .. } | ImageError::Broken { .. }
         ),
         "{error}"
     );

@@ -1,27 +1,19 @@
-//! Batches on the device, behind Burn's `DataLoader`: [`TrainLoader`] for the training split,
+//! Batches on the device, as Burn's `DataLoader`: [`TrainLoader`] for the training split,
 //! [`SplitLoader`] for a split in order.
 //!
-//! What a batch holds is a function of (seed, epoch, its place in the epoch); workers and
-//! prefetching change the speed alone.
+//! The contents of a batch depend only on (seed, epoch, position in the epoch). Workers and prefetching
+//! change only the speed.
 
-mod epochs;
+mod error;
+mod errors;
+mod slices;
 mod split_loader;
 #[cfg(test)]
 mod tests;
+mod train_job;
 mod train_loader;
 
-use std::ops::Range;
-
+pub use error::LoaderError;
+pub use errors::LoaderErrors;
 pub use split_loader::{EpochSchedule, SplitLoader};
 pub use train_loader::TrainLoader;
-
-/// The part of `range`, in batches of `batch_len` items, that starts at items `start` to `end`.
-fn batches_between(
-    range: &Range<usize>,
-    start: usize,
-    end: usize,
-    batch_len: usize,
-) -> Range<usize> {
-    let batch = |item: usize| range.end.min(range.start + item / batch_len);
-    batch(start)..batch(end)
-}

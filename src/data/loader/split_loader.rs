@@ -1,4 +1,4 @@
-//! A split in order.
+//! Batches of a split in order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,21 +8,25 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 use burn_dataset::Dataset;
 
-use super::batches_between;
-use crate::data::batches::{HostBatch, View};
+use super::error::LoaderError;
+use super::errors::LoaderErrors;
+use super::slices::batches_between;
+use crate::data::batches::{HostBatch, ImageBatch, TransformedImage};
 use crate::data::config::{BrokenImages, LoadingConfig};
-use crate::data::prefetch::{Prefetcher, Work};
-use crate::data::{DataError, ImageBatch, LoaderErrors, Split, Transform, worker_count};
+use crate::data::parallel::worker_count;
+use crate::data::prefetch::{BatchJob, Prefetcher};
+use crate::data::split::Split;
+use crate::data::transform::Transform;
 
-/// Which of a [`SplitLoader`]'s `iter` calls give the split; the others give nothing.
+/// Which of a [`SplitLoader`]'s `iter` calls return the split. The others return no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpochSchedule {
-    /// All of them, counted as epochs 1, 2, …
+    /// All calls, counted as epochs 1, 2, …
     Always,
-    /// One call after each epoch of training: those whose epoch is a multiple of `interval` (at
-    /// least 1), and the last.
+    /// `iter` is called after each epoch of training. Epochs that are a multiple of `interval` (at
+    /// least 1) return the split, and the last.
     Every {
-        /// Epochs from one measurement to the next.
+        /// Epochs from one evaluation to the next.
         interval: usize,
         /// The epoch of the first call.
         first_epoch: usize,
@@ -39,7 +43,7 @@ impl EpochSchedule {
         }
     }
 
-    /// Whether the split is given after `epoch`.
+    /// Returns whether the split is returned after `epoch`.
     pub fn includes(self, epoch: usize) -> bool {
         match self {
             Self::Always => true,
@@ -52,31 +56,31 @@ impl EpochSchedule {
     }
 }
 
-/// A whole split in order under the test transform, `batch_size` images at once, the last batch
-/// smaller.
+/// A whole split in order, with the test transform, in batches of `batch_size` images. The last batch
+/// may be smaller.
 #[derive(Clone)]
 pub struct SplitLoader<B: Backend> {
     split: Arc<Split>,
     transform: Arc<Transform>,
     batch_size: usize,
-    /// Images of the split that this loader gives.
+    /// Images of the split that this loader returns.
     range: Range<usize>,
     schedule: EpochSchedule,
     next_epoch: Arc<AtomicUsize>,
     loading: LoadingConfig,
-    failure: LoaderErrors,
+    errors: LoaderErrors,
     device: B::Device,
 }
 
 impl<B: Backend> SplitLoader<B> {
-    /// A loader of all of `split`, `batch_size` images (at least 1) at once.
+    /// Makes a loader of all of `split`, in batches of `batch_size` images (at least 1).
     pub fn new(
         split: Arc<Split>,
         transform: Transform,
         batch_size: usize,
         schedule: EpochSchedule,
         loading: &LoadingConfig,
-        failure: LoaderErrors,
+        errors: LoaderErrors,
         device: &B::Device,
     ) -> Self {
         Self {
@@ -87,72 +91,73 @@ impl<B: Backend> SplitLoader<B> {
             schedule,
             next_epoch: Arc::new(AtomicUsize::new(schedule.first_epoch())),
             loading: loading.clone(),
-            failure,
+            errors,
             device: device.clone(),
         }
     }
 }
 
-/// A split in order, as work for the prefetcher.
-struct InOrder {
+/// Loads the batches of a split in order.
+struct SplitJob {
     split: Arc<Split>,
     transform: Arc<Transform>,
-    /// The shorter side that originals are decoded with, as [`Transform::needed`] says.
-    needed: Option<u32>,
-    /// The images that are made.
+    /// Shorter side that reduced decoding must keep, from [`Transform::min_side`].
+    min_side: Option<u32>,
+    /// The images to load.
     range: Range<usize>,
     batch_size: usize,
     broken: BrokenImages,
-    failure: LoaderErrors,
+    errors: LoaderErrors,
 }
 
-impl Work for InOrder {
-    /// None where the image cannot be read and is left out.
-    type Piece = Option<View>;
-    type Whole = HostBatch;
+impl BatchJob for SplitJob {
+    /// `None` if the image cannot be read and is left out.
+    type Sample = Option<TransformedImage>;
+    type Batch = HostBatch;
+    type Error = LoaderError;
 
     fn batches(&self) -> usize {
         self.range.len().div_ceil(self.batch_size)
     }
 
-    fn pieces(&self, batch: usize) -> usize {
+    fn batch_len(&self, batch: usize) -> usize {
         self.batch_size
             .min(self.range.len() - batch * self.batch_size)
     }
 
-    fn piece(&self, batch: usize, piece: usize) -> Result<Option<View>, DataError> {
-        let index = self.range.start + batch * self.batch_size + piece;
-        let base_of = |base| self.split.base(index, base, self.needed);
-        match self.transform.test_from(base_of) {
+    fn sample(&self, batch: usize, sample: usize) -> Result<Option<TransformedImage>, LoaderError> {
+        let index = self.range.start + batch * self.batch_size + sample;
+        let resized = |resize| self.split.resized(index, resize, self.min_side);
+        match self.transform.test_from(resized) {
             Ok(image) => Ok(Some((index, image))),
             Err(error) if self.broken == BrokenImages::Skip => {
-                self.failure.skip(&error);
+                self.errors.skip(&error);
                 Ok(None)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn whole(&self, _batch: usize, views: Vec<Option<View>>) -> HostBatch {
-        HostBatch::of(views.into_iter().flatten().collect(), &self.transform)
+    fn collate(&self, _batch: usize, images: Vec<Option<TransformedImage>>) -> HostBatch {
+        HostBatch::new(images.into_iter().flatten().collect(), &self.transform)
     }
 }
 
-/// The batches of one `iter`. One is held back, since only the next tells whether it is the last:
-/// batches of which no image can be read are passed over.
+/// The batches of one `iter`. One batch is held back: batches without a readable image are skipped, so
+/// only the next batch shows whether this one is the last.
 struct SplitBatches<'a, B: Backend> {
     loader: &'a SplitLoader<B>,
-    prefetcher: Option<Prefetcher<InOrder>>,
+    prefetcher: Option<Prefetcher<SplitJob>>,
     held: Option<HostBatch>,
     epoch: usize,
-    /// Images given so far.
-    given: usize,
+    /// Images returned so far.
+    returned: usize,
     failed: bool,
 }
 
 impl<B: Backend> SplitBatches<'_, B> {
-    /// The next batch that has images.
-    fn make(&mut self) -> Option<HostBatch> {
+    /// Returns the next batch that has images.
+    fn load(&mut self) -> Option<HostBatch> {
         loop {
             match self.prefetcher.as_mut()?.next()? {
                 Ok(batch) if batch.indices.is_empty() => {}
@@ -160,7 +165,7 @@ impl<B: Backend> SplitBatches<'_, B> {
                 Err(error) => {
                     self.prefetcher = None;
                     self.failed = true;
-                    self.loader.failure.record(error);
+                    self.loader.errors.record(error);
                     return None;
                 }
             }
@@ -174,17 +179,17 @@ impl<B: Backend> Iterator for SplitBatches<'_, B> {
     fn next(&mut self) -> Option<ImageBatch<B>> {
         let batch = match self.held.take() {
             Some(batch) => batch,
-            None => self.make()?,
+            None => self.load()?,
         };
-        self.held = self.make();
-        self.given += batch.indices.len();
+        self.held = self.load();
+        self.returned += batch.indices.len();
         let SplitLoader {
             split,
             transform,
             device,
             ..
         } = self.loader;
-        // Cut short by a failure, a split has no last batch.
+        // After a failure, no batch is the last.
         let last = self.held.is_none() && !self.failed;
         Some(batch.upload(split, transform.image_size(), self.epoch, last, device))
     }
@@ -192,30 +197,30 @@ impl<B: Backend> Iterator for SplitBatches<'_, B> {
 
 impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for SplitBatches<'_, B> {
     fn progress(&self) -> Progress {
-        Progress::new(self.given, self.loader.range.len())
+        Progress::new(self.returned, self.loader.range.len())
     }
 }
 
 impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch<B>> + 'a> {
         let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
-        let work = self.schedule.includes(epoch).then(|| InOrder {
+        let job = self.schedule.includes(epoch).then(|| SplitJob {
             split: self.split.clone(),
-            needed: self.transform.needed(&[self.transform.test_base()]),
+            min_side: self.transform.min_side(&[self.transform.eval_resize()]),
             transform: self.transform.clone(),
             range: self.range.clone(),
             batch_size: self.batch_size,
             broken: self.loading.broken_images,
-            failure: self.failure.clone(),
+            errors: self.errors.clone(),
         });
         let workers = worker_count(self.loading.workers);
         let ahead = self.loading.prefetch;
         Box::new(SplitBatches {
             loader: self,
-            prefetcher: work.map(|work| Prefetcher::new(Arc::new(work), workers, ahead)),
+            prefetcher: job.map(|job| Prefetcher::new(Arc::new(job), workers, ahead)),
             held: None,
             epoch,
-            given: 0,
+            returned: 0,
             failed: false,
         })
     }
@@ -231,7 +236,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
         })
     }
 
-    /// Images `start` to `end` of this loader's; they count their epochs on their own.
+    /// Returns a loader of the images `start` to `end` of this one. It counts its epochs separately.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<B, ImageBatch<B>>> {
         let next_epoch = self.next_epoch.load(Ordering::SeqCst);
         Arc::new(Self {

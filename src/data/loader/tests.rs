@@ -1,32 +1,36 @@
-//! Loaders over twelve coloured images.
+//! Loaders of twelve coloured images.
 
 use burn_flex::Flex;
 use image::{Rgb, RgbImage};
 
 use super::*;
 use crate::cancellation::CancellationToken;
+use crate::data::batches::ImageBatch;
 use crate::data::config::{
-    BatchConfig, BrokenImages, DataConfig, DatasetConfig, FolderConfig, LoadingConfig, TestView,
+    BatchConfig, BrokenImages, DataConfig, DatasetConfig, EvalResize, FolderConfig, LoadingConfig,
     TransformConfig,
 };
-use crate::data::{DataError, Images};
-use crate::data::{ImageBatch, LoaderErrors, PairSampler, Split, Transform};
+use crate::data::image_file::ImageError;
+use crate::data::images::Images;
+use crate::data::sampler::PairSampler;
+use crate::data::split::Split;
+use crate::data::transform::Transform;
 use crate::progress::NoProgress;
 use burn::data::dataloader::DataLoader;
 use std::sync::Arc;
 
 type B = Flex;
 
-/// Twelve images of three classes, of a colour of their own and a left edge of 255; those of `broken`
-/// cannot be read.
+/// Twelve images of three classes. Each has its own colour and a left edge of 255. The images of
+/// `broken` cannot be read.
 struct Coloured {
     broken: Vec<usize>,
 }
 
 impl Images for Coloured {
-    fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, ImageError> {
         if self.broken.contains(&index) {
-            return Err(DataError::Truncated {
+            return Err(ImageError::Truncated {
                 path: format!("{index}.png").into(),
             });
         }
@@ -85,7 +89,7 @@ fn broken_train_loader(
     first_epoch: usize,
     loading: &LoadingConfig,
     broken: &[usize],
-    failure: LoaderErrors,
+    errors: LoaderErrors,
 ) -> TrainLoader<B> {
     let batch = BatchConfig {
         classes: 2,
@@ -105,7 +109,7 @@ fn broken_train_loader(
         transform(),
         first_epoch..9,
         loading,
-        failure,
+        errors,
         &Default::default(),
     )
 }
@@ -113,17 +117,17 @@ fn broken_train_loader(
 fn split_loader(
     broken: Option<usize>,
     schedule: EpochSchedule,
-    failure: LoaderErrors,
+    errors: LoaderErrors,
 ) -> SplitLoader<B> {
     let broken: Vec<usize> = broken.into_iter().collect();
-    split_loader_of(&broken, &loading(2, 2), schedule, failure)
+    split_loader_of(&broken, &loading(2, 2), schedule, errors)
 }
 
 fn split_loader_of(
     broken: &[usize],
     loading: &LoadingConfig,
     schedule: EpochSchedule,
-    failure: LoaderErrors,
+    errors: LoaderErrors,
 ) -> SplitLoader<B> {
     let device = Default::default();
     SplitLoader::new(
@@ -132,12 +136,12 @@ fn split_loader_of(
         5,
         schedule,
         loading,
-        failure,
+        errors,
         &device,
     )
 }
 
-/// Everything an epoch holds: pixels, labels, epoch, last.
+/// The contents of an epoch: pixels, labels, epoch, last.
 type Contents = Vec<(Vec<f32>, Vec<i64>, usize, bool)>;
 
 fn contents(loader: &dyn DataLoader<B, ImageBatch<B>>) -> Contents {
@@ -159,7 +163,7 @@ fn contents(loader: &dyn DataLoader<B, ImageBatch<B>>) -> Contents {
 }
 
 #[test]
-fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
+fn a_split_is_returned_completely_and_in_order_with_a_smaller_last_batch() {
     let loader = split_loader(None, EpochSchedule::Always, LoaderErrors::default());
     assert_eq!(loader.num_items(), 12);
     let mut batches = loader.iter();
@@ -194,7 +198,7 @@ fn a_split_comes_whole_and_in_order_with_a_smaller_last_batch() {
 }
 
 #[test]
-fn validation_gives_every_nth_epoch_and_the_last() {
+fn validation_returns_every_nth_epoch_and_the_last() {
     let schedule = EpochSchedule::Every {
         interval: 3,
         first_epoch: 2,
@@ -226,7 +230,7 @@ fn loaders_of_two_devices_count_epochs_together() {
 }
 
 #[test]
-fn slices_are_the_batches_of_the_whole() {
+fn slices_contain_the_batches_of_the_whole_loader() {
     let whole = contents(&train_loader(1, 2));
     let loader = train_loader(1, 2);
     let (left, right) = (loader.slice(0, 6), loader.slice(6, 12));
@@ -240,16 +244,16 @@ fn slices_are_the_batches_of_the_whole() {
 }
 
 #[test]
-fn a_broken_image_ends_the_batches_and_is_kept_for_the_caller() {
+fn a_broken_image_ends_the_batches_and_its_error_is_stored() {
     let cancellation = CancellationToken::new();
-    let failure = LoaderErrors::cancelling(cancellation.clone());
-    let loader = split_loader(Some(7), EpochSchedule::Always, failure.clone());
+    let errors = LoaderErrors::cancelling(cancellation.clone());
+    let loader = split_loader(Some(7), EpochSchedule::Always, errors.clone());
     let epoch = contents(&loader);
     assert_eq!(epoch.len(), 1);
     assert!(!epoch[0].3);
     assert!(cancellation.is_cancelled());
-    assert!(failure.take().unwrap().to_string().contains("7.png"));
-    assert!(failure.take().is_none());
+    assert!(errors.take().unwrap().to_string().contains("7.png"));
+    assert!(errors.take().is_none());
 }
 
 fn skipping() -> LoadingConfig {
@@ -261,24 +265,24 @@ fn skipping() -> LoadingConfig {
 
 #[test]
 fn a_skipped_image_is_left_out_of_a_split_and_named() {
-    let failure = LoaderErrors::default();
-    let loader = split_loader_of(&[7, 3], &skipping(), EpochSchedule::Always, failure.clone());
+    let errors = LoaderErrors::default();
+    let loader = split_loader_of(&[7, 3], &skipping(), EpochSchedule::Always, errors.clone());
     let batches: Vec<_> = loader.iter().collect();
     let indices: Vec<_> = batches.iter().map(|batch| batch.indices.clone()).collect();
     assert_eq!(indices, [vec![0, 1, 2, 4], vec![5, 6, 8, 9], vec![10, 11]]);
     assert_eq!(batches[0].images.dims(), [4, 3, 4, 4]);
     assert!(batches[2].last && !batches[1].last);
-    assert!(failure.take().is_none());
-    let skipped = failure.skipped();
+    assert!(errors.take().is_none());
+    let skipped = errors.skipped();
     assert_eq!(skipped.len(), 2);
     assert!(skipped[0].contains("3.png") && skipped[1].contains("7.png"));
 }
 
 #[test]
-fn the_last_batch_is_the_last_that_has_images() {
+fn the_last_batch_with_images_is_marked_as_last() {
     let loader = |broken: &[usize]| {
-        let failure = LoaderErrors::default();
-        let loader = split_loader_of(broken, &skipping(), EpochSchedule::Always, failure);
+        let errors = LoaderErrors::default();
+        let loader = split_loader_of(broken, &skipping(), EpochSchedule::Always, errors);
         contents(&loader)
             .iter()
             .map(|batch| (batch.1.len(), batch.3))
@@ -290,12 +294,12 @@ fn the_last_batch_is_the_last_that_has_images() {
 }
 
 #[test]
-fn another_image_of_its_class_stands_in_for_a_broken_one_in_training() {
-    let failure = LoaderErrors::default();
-    let loader = broken_train_loader(1, &skipping(), &[4, 9], failure.clone());
+fn a_broken_training_image_is_replaced_by_another_of_its_class() {
+    let errors = LoaderErrors::default();
+    let loader = broken_train_loader(1, &skipping(), &[4, 9], errors.clone());
     for epoch in 1..=6 {
         let batches: Vec<_> = loader.iter().collect();
-        assert_eq!(batches.len(), 3, "epoch {epoch} has its batches");
+        assert_eq!(batches.len(), 3, "batches of epoch {epoch}");
         for batch in batches {
             assert_eq!(batch.images.dims(), [4, 3, 4, 4]);
             assert!(batch.indices.iter().all(|index| ![4, 9].contains(index)));
@@ -305,34 +309,34 @@ fn another_image_of_its_class_stands_in_for_a_broken_one_in_training() {
             );
         }
     }
-    assert!(failure.take().is_none());
-    assert_eq!(failure.skipped().len(), 2);
+    assert!(errors.take().is_none());
+    assert_eq!(errors.skipped().len(), 2);
 }
 
 #[test]
-fn a_class_of_which_nothing_can_be_read_is_named() {
-    let failure = LoaderErrors::default();
-    let loader = broken_train_loader(1, &skipping(), &[4, 5], failure.clone());
+fn a_class_without_readable_images_is_named() {
+    let errors = LoaderErrors::default();
+    let loader = broken_train_loader(1, &skipping(), &[4, 5], errors.clone());
     for _ in 0..4 {
         loader.iter().for_each(drop);
     }
-    let error = failure.take().unwrap().to_string();
+    let error = errors.take().unwrap().to_string();
     assert!(error.contains("no image of class 2 can be read"), "{error}");
 }
 
 #[test]
-fn every_epoch_after_a_failure_fails_too() {
-    let failure = LoaderErrors::default();
+fn every_epoch_after_a_failure_fails() {
+    let errors = LoaderErrors::default();
     let broken: Vec<usize> = (0..12).collect();
-    let loader = broken_train_loader(1, &loading(2, 2), &broken, failure.clone());
+    let loader = broken_train_loader(1, &loading(2, 2), &broken, errors.clone());
     for epoch in 1..=4 {
         assert_eq!(loader.iter().count(), 0);
-        assert!(failure.take().is_some(), "epoch {epoch}");
+        assert!(errors.take().is_some(), "epoch {epoch}");
     }
 }
 
 #[test]
-fn the_workers_go_on_into_the_next_epoch_and_an_epoch_left_early_is_left() {
+fn workers_continue_with_the_next_epoch_after_an_epoch_is_left_early() {
     let whole = train_loader(1, 2);
     let epochs: Vec<Contents> = (0..3).map(|_| contents(&whole)).collect();
     let loader = train_loader(1, 2);
@@ -348,13 +352,13 @@ fn dropping_a_loader_ends_its_workers() {
     let loader = train_loader(1, 3);
     let split = loader.split_for_test();
     loader.iter().next();
-    assert!(Arc::strong_count(&split) > 2, "the workers hold it");
+    assert!(Arc::strong_count(&split) > 2, "the workers hold the split");
     drop(loader);
     assert_eq!(Arc::strong_count(&split), 1);
 }
 
-/// A folder of pictures, JPEG and PNG, some large enough to be decoded at a reduced size.
-fn pictures() -> tempfile::TempDir {
+/// A folder of JPEG and PNG images, some large enough to be decoded at a reduced size.
+fn image_folder() -> tempfile::TempDir {
     let folder = tempfile::TempDir::new().unwrap();
     for (side, class, image) in (0..32).map(|i| (i / 16, i / 4, i % 4)) {
         let side = folder.path().join(["train", "test"][side]);
@@ -370,7 +374,7 @@ fn pictures() -> tempfile::TempDir {
     folder
 }
 
-/// The bytes of two epochs of training and of the test split.
+/// Loads two epochs of training and the test split.
 fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
     let transform = Transform::new(&data.transform).unwrap();
     let splits =
@@ -404,8 +408,8 @@ fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
 }
 
 #[test]
-fn seed_and_epoch_give_the_same_bytes_whatever_the_workers_cached_or_not() {
-    let folder = pictures();
+fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
+    let folder = image_folder();
     let published = TransformConfig {
         image_size: 16,
         resize: 20,
@@ -421,7 +425,7 @@ fn seed_and_epoch_give_the_same_bytes_whatever_the_workers_cached_or_not() {
         grey_probability: 0.2,
         blur_probability: 0.5,
         erase_probability: 0.5,
-        test_view: TestView::CenterCrop,
+        eval_resize: EvalResize::CenterCrop,
         ..published.clone()
     };
     for transform in [published, augmented] {

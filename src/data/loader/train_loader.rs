@@ -7,58 +7,64 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend;
 
-use super::batches_between;
-use super::epochs::{Epochs, Sampled};
-use crate::data::batches::HostBatch;
+use super::error::LoaderError;
+use super::errors::LoaderErrors;
+use super::slices::batches_between;
+use super::train_job::{SampledEpochs, TrainJob};
+use crate::data::batches::{HostBatch, ImageBatch};
 use crate::data::config::LoadingConfig;
+use crate::data::parallel::worker_count;
 use crate::data::prefetch::Prefetcher;
-use crate::data::{
-    DataError, ImageBatch, LoaderErrors, PairSampler, Split, Transform, worker_count,
-};
+use crate::data::sampler::PairSampler;
+use crate::data::split::Split;
+use crate::data::transform::Transform;
 
-/// Batches of P classes × K images, randomly transformed. Each `iter` gives the next epoch; loaders
-/// made by `to_device` count the epochs together and share the workers, which go on into the next
-/// epoch while nobody asks.
+/// Batches of P classes × K images, randomly transformed.
+///
+/// Each `iter` returns the next epoch. Loaders made by `to_device` share the count of epochs and the
+/// workers. The workers continue with the next epoch before it is asked for.
 ///
 /// # Memory
-/// At most `prefetch` batches are begun or wait, of 12 · P · K · S² bytes each (and a quarter more
-/// while it is put together); one more is on its way to the device; and each worker holds one file
-/// with its decoded pixels: 100 million at most, of 3 bytes, or of up to 15 while those of a
-/// transparent or 16 bit PNG are converted.
+/// - At most `prefetch` batches are loading or ready, of 12 · P · K · S² bytes each (and a quarter more
+///   during collation).
+/// - One more batch is being uploaded to the device.
+/// - Each worker holds one file with its decoded pixels: at most 100 million, of 3 bytes each, or of up
+///   to 15 while those of a transparent or 16 bit PNG are converted.
 #[derive(Clone)]
 pub struct TrainLoader<B: Backend> {
     split: Arc<Split>,
     sampler: Arc<PairSampler>,
     transform: Arc<Transform>,
-    /// Batches of each epoch that this loader gives.
+    /// Batches of each epoch that this loader returns.
     range: Range<usize>,
     next_epoch: Arc<AtomicUsize>,
-    /// One behind the last epoch.
+    /// One after the last epoch.
     end: usize,
-    ahead: Arc<Mutex<Ahead>>,
+    prefetch: Arc<Mutex<Prefetch>>,
     loading: LoadingConfig,
-    failure: LoaderErrors,
+    errors: LoaderErrors,
     device: B::Device,
 }
 
-/// The workers, and where they are.
+/// The workers and their position.
 #[derive(Default)]
-struct Ahead {
-    prefetcher: Option<Prefetcher<Epochs>>,
-    /// Epoch and batch of it that the prefetcher gives next.
+struct Prefetch {
+    prefetcher: Option<Prefetcher<TrainJob>>,
+    /// The epoch, and the batch in it, that the prefetcher returns next.
     next: (usize, usize),
 }
 
 impl<B: Backend> TrainLoader<B> {
-    /// A loader of `epochs`: its first `iter` gives the first, 1 or where a resumed run goes on.
-    /// `sampler` must be that of the split's labels; its seed is also the augmentation's.
+    /// Makes a loader of `epochs`. The first `iter` returns `epochs.start`: 1, or the epoch at which a
+    /// run resumes. `sampler` must be made of the split's labels; its seed is also the seed of the
+    /// augmentation.
     pub fn new(
         split: Arc<Split>,
         sampler: PairSampler,
         transform: Transform,
         epochs: Range<usize>,
         loading: &LoadingConfig,
-        failure: LoaderErrors,
+        errors: LoaderErrors,
         device: &B::Device,
     ) -> Self {
         Self {
@@ -68,68 +74,68 @@ impl<B: Backend> TrainLoader<B> {
             transform: Arc::new(transform),
             next_epoch: Arc::new(AtomicUsize::new(epochs.start)),
             end: epochs.end,
-            ahead: Arc::default(),
+            prefetch: Arc::default(),
             loading: loading.clone(),
-            failure,
+            errors,
             device: device.clone(),
         }
     }
 
-    /// The split that the loader and its workers hold.
+    /// Returns the split that the loader and its workers hold.
     #[cfg(test)]
     pub(super) fn split_for_test(&self) -> Arc<Split> {
         self.split.clone()
     }
 
-    /// The batch at `place` of an epoch; the workers start there if they are elsewhere.
-    fn batch(&self, epoch: usize, place: usize) -> Option<Result<HostBatch, DataError>> {
-        let mut ahead = lock(&self.ahead);
-        if ahead.prefetcher.is_none() || ahead.next != (epoch, place) {
-            // An epoch was left early. The old workers end before the new ones start.
-            ahead.prefetcher = None;
+    /// Returns batch `position` of an epoch. Restarts the workers there if they are elsewhere.
+    fn batch(&self, epoch: usize, position: usize) -> Option<Result<HostBatch, LoaderError>> {
+        let mut prefetch = lock(&self.prefetch);
+        if prefetch.prefetcher.is_none() || prefetch.next != (epoch, position) {
+            // The consumer left an epoch early. The old workers end before the new ones start.
+            prefetch.prefetcher = None;
             let mut start = Prefetcher::new(
-                Arc::new(self.epochs_from(epoch)),
+                Arc::new(self.job_from(epoch)),
                 worker_count(self.loading.workers),
                 self.loading.prefetch,
             );
-            for _ in 0..place {
+            for _ in 0..position {
                 if let Some(Err(error)) = start.next() {
                     return Some(Err(error));
                 }
             }
-            ahead.prefetcher = Some(start);
+            prefetch.prefetcher = Some(start);
         }
         let per_epoch = self.range.len();
-        ahead.next = match place + 1 == per_epoch {
+        prefetch.next = match position + 1 == per_epoch {
             true => (epoch + 1, 0),
-            false => (epoch, place + 1),
+            false => (epoch, position + 1),
         };
-        let batch = ahead.prefetcher.as_mut()?.next();
+        let batch = prefetch.prefetcher.as_mut()?.next();
         if !matches!(batch, Some(Ok(_))) {
-            // It has ended; whoever asks for more starts anew.
-            ahead.prefetcher = None;
+            // The prefetcher has ended. The next call starts another.
+            prefetch.prefetcher = None;
         }
         batch
     }
 
-    fn epochs_from(&self, epoch: usize) -> Epochs {
-        Epochs {
+    fn job_from(&self, epoch: usize) -> TrainJob {
+        TrainJob {
             split: self.split.clone(),
             sampler: self.sampler.clone(),
-            needed: self.transform.needed(&self.transform.train_bases()),
+            min_side: self.transform.min_side(&self.transform.train_resizes()),
             transform: self.transform.clone(),
             epochs: epoch..self.end.max(epoch + 1),
             range: self.range.clone(),
             broken: self.loading.broken_images,
-            failure: self.failure.clone(),
-            sampled: Sampled::new(self.loading.prefetch),
+            errors: self.errors.clone(),
+            sampled: SampledEpochs::new(self.loading.prefetch),
         }
     }
 }
 
-fn lock(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
-    // A panic of a worker passes through here; nothing is half done then.
-    ahead
+fn lock(prefetch: &Mutex<Prefetch>) -> MutexGuard<'_, Prefetch> {
+    // A panic of a worker may unwind through the guard. The state is consistent then.
+    prefetch
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -138,7 +144,7 @@ fn lock(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
 struct TrainBatches<'a, B: Backend> {
     loader: &'a TrainLoader<B>,
     epoch: usize,
-    given: usize,
+    returned: usize,
     failed: bool,
 }
 
@@ -147,19 +153,19 @@ impl<B: Backend> Iterator for TrainBatches<'_, B> {
 
     fn next(&mut self) -> Option<ImageBatch<B>> {
         let loader = self.loader;
-        if self.failed || self.given == loader.range.len() {
+        if self.failed || self.returned == loader.range.len() {
             return None;
         }
-        match loader.batch(self.epoch, self.given)? {
+        match loader.batch(self.epoch, self.returned)? {
             Ok(batch) => {
-                self.given += 1;
-                let last = self.given == loader.range.len();
+                self.returned += 1;
+                let last = self.returned == loader.range.len();
                 let side = loader.transform.image_size();
                 Some(batch.upload(&loader.split, side, self.epoch, last, &loader.device))
             }
             Err(error) => {
                 self.failed = true;
-                loader.failure.record(error);
+                loader.errors.record(error);
                 None
             }
         }
@@ -169,7 +175,7 @@ impl<B: Backend> Iterator for TrainBatches<'_, B> {
 impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for TrainBatches<'_, B> {
     fn progress(&self) -> Progress {
         let batch = self.loader.sampler.batch_len();
-        Progress::new(self.given * batch, self.loader.range.len() * batch)
+        Progress::new(self.returned * batch, self.loader.range.len() * batch)
     }
 }
 
@@ -178,7 +184,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
         Box::new(TrainBatches {
             loader: self,
             epoch: self.next_epoch.fetch_add(1, Ordering::SeqCst),
-            given: 0,
+            returned: 0,
             failed: false,
         })
     }
@@ -194,14 +200,14 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
         })
     }
 
-    /// The batches that start at items `start` to `end` of this loader's; they count their epochs
-    /// on their own, since the parts of a split loader are each asked for every epoch.
+    /// Returns a loader of the batches that start at items `start` to `end` of this one. It counts its
+    /// epochs separately, since Burn asks each slice for every epoch.
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<B, ImageBatch<B>>> {
         let next_epoch = self.next_epoch.load(Ordering::SeqCst);
         Arc::new(Self {
             range: batches_between(&self.range, start, end, self.sampler.batch_len()),
             next_epoch: Arc::new(AtomicUsize::new(next_epoch)),
-            ahead: Arc::default(),
+            prefetch: Arc::default(),
             ..self.clone()
         })
     }

@@ -1,8 +1,8 @@
-//! Every image once an epoch, in batches of one size.
+//! Every image once per epoch, in batches of the same size.
 //!
-//! The images of a class are dealt into groups of K. What the last group of a class lacks is filled
-//! with other images of the class, and what a batch lacks to P classes with groups of classes that
-//! it does not have yet: those images come again. No image is left out.
+//! The images of a class are divided into groups of K. An incomplete last group is filled with other
+//! images of the class. A batch with fewer than P classes is filled with groups of other classes. The
+//! filling images are repeated in the epoch. Every image is included.
 
 use rand::seq::{SliceRandom, index};
 use rand_chacha::ChaCha8Rng;
@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use super::classes::Classes;
 use crate::data::config::BatchConfig;
 
-/// Batches of an epoch: enough for all groups, and for each class to be in a batch only once.
+/// Returns the number of batches of an epoch: enough for all groups, with each class at most once in a
+/// batch.
 pub(super) fn batches(classes: &Classes, batch: &BatchConfig) -> usize {
     let groups = (0..classes.len()).map(|label| {
         let images = classes.members(label).len();
@@ -28,10 +29,10 @@ pub(super) fn epoch(
     rng: &mut ChaCha8Rng,
 ) -> Vec<Vec<usize>> {
     let k = batch.images_per_class;
-    // Labels of each batch. Groups are dealt in turn, those of a class one after the other, so that
-    // they come into different batches and no batch gets more than P.
+    // Labels of each batch. Groups are distributed in turn, class by class, so that the groups of a class
+    // are in different batches and no batch has more than P groups.
     let count = batches(classes, batch);
-    let mut dealt = vec![(Vec::new(), Vec::new()); count];
+    let mut batched = vec![(Vec::new(), Vec::new()); count];
     let mut walk: Vec<usize> = (0..classes.len()).collect();
     walk.shuffle(rng);
     let mut turn = (0..count).cycle();
@@ -39,14 +40,14 @@ pub(super) fn epoch(
         let mut images = classes.members(label).to_vec();
         images.shuffle(rng);
         for group in images.chunks(k) {
-            let (labels, images) = &mut dealt[turn.next().expect("a cycle has no end")];
+            let (labels, images) = &mut batched[turn.next().expect("a cycle never ends")];
             labels.push(label);
             images.extend(classes.group(group, k, rng));
         }
     }
-    for (labels, images) in &mut dealt {
+    for (labels, images) in &mut batched {
         let missing = batch.classes - labels.len();
-        // P draws without repetition hold as many that are not in the batch yet as it lacks.
+        // P draws without repetition include enough classes that are not in the batch yet.
         let others = index::sample(rng, classes.len(), batch.classes.min(classes.len()));
         let others: Vec<usize> = others
             .iter()
@@ -56,6 +57,6 @@ pub(super) fn epoch(
             images.extend(classes.random_group(label, k, rng));
         }
     }
-    dealt.shuffle(rng);
-    dealt.into_iter().map(|(_, images)| images).collect()
+    batched.shuffle(rng);
+    batched.into_iter().map(|(_, images)| images).collect()
 }

@@ -1,12 +1,11 @@
-//! Batches of P classes with K images each, the images of a class adjacent.
+//! Batches of P classes with K images each. The images of a class are adjacent.
 //!
-//! Which classes and images an epoch meets is the sampler's: in proportion to a class's size as
-//! published with Embedding Expansion and LoOp, every class alike, or every image once. All give the
-//! batches as a function of (seed, epoch), with distinct classes in a batch and no image paired with
-//! itself as long as its class has two.
+//! The sampler determines which classes and images an epoch covers: classes in proportion to their size,
+//! as published with Embedding Expansion and LoOp, every class equally often, or every image once. The
+//! batches depend only on (seed, epoch). The classes of a batch are distinct, and an image is never
+//! paired with itself if its class has at least two images.
 
 mod classes;
-pub(super) mod config;
 mod every_image;
 mod proportional;
 #[cfg(test)]
@@ -16,12 +15,12 @@ mod uniform;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::DataError;
 use super::random::{Purpose, stream};
 use crate::data::config::{BatchConfig, Sampler};
+use crate::setting::SettingError;
 use classes::Classes;
 
-/// Gives the batches of every epoch as a function of (seed, epoch).
+/// Samples the batches of every epoch as a function of (seed, epoch).
 #[derive(Debug, Clone)]
 pub struct PairSampler {
     classes: Classes,
@@ -29,39 +28,32 @@ pub struct PairSampler {
     seed: u64,
 }
 
-/// How much of a split an epoch meets.
+/// How much of a split an epoch covers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Share of the images that come at least once, 0 to 1.
+    /// Share of the images that occur at least once, 0 to 1.
     pub images: f64,
-    /// Share of the classes that come at least once, 0 to 1.
+    /// Share of the classes that occur at least once, 0 to 1.
     pub classes: f64,
 }
 
 impl PairSampler {
-    /// A sampler of images with these labels.
+    /// Makes a sampler of images with these labels.
     ///
     /// # Errors
-    /// P below 2 or above the number of classes, K odd or below 2.
-    pub fn new(labels: &[usize], batch: &BatchConfig, seed: u64) -> Result<Self, DataError> {
+    /// If P or K is out of range, or P exceeds the number of classes.
+    pub fn new(labels: &[usize], batch: &BatchConfig, seed: u64) -> Result<Self, SettingError> {
+        batch.check()?;
         let classes = Classes::of(labels);
-        if batch.classes < 2 {
-            let mend = "negatives come from other classes of the batch; choose at least 2";
-            return Err(DataError::setting("batch.classes", batch.classes, mend));
-        }
         if batch.classes > classes.len() {
-            let mend = format!(
-                "the training split has {} classes, and those of a batch are distinct; choose at most that",
+            let reason = format!(
+                "the training split has {0} classes, and those of a batch are distinct; give {0} or less",
                 classes.len()
             );
-            return Err(DataError::setting("batch.classes", batch.classes, mend));
-        }
-        if batch.images_per_class < 2 || batch.images_per_class % 2 == 1 {
-            let mend = "the images of a class are taken in pairs; choose an even number from 2";
-            return Err(DataError::setting(
-                "batch.images_per_class",
-                batch.images_per_class,
-                mend,
+            return Err(SettingError::value(
+                "batch.classes",
+                batch.classes as i64,
+                reason,
             ));
         }
         Ok(Self {
@@ -71,8 +63,8 @@ impl PairSampler {
         })
     }
 
-    /// Batches of an epoch, at least 1: ⌊classes · K / (P · K)⌋ as published, or as many as it takes
-    /// to meet every image.
+    /// Returns the number of batches of an epoch, at least 1: ⌊classes · K / (P · K)⌋ as published, or
+    /// as many as are needed to cover every image.
     pub fn batches_per_epoch(&self) -> usize {
         match self.batch.sampler {
             Sampler::Proportional | Sampler::Uniform => self.classes.len() / self.batch.classes,
@@ -80,22 +72,22 @@ impl PairSampler {
         }
     }
 
-    /// P · K, the images of a batch.
+    /// Returns the number of images of a batch, P · K.
     pub fn batch_len(&self) -> usize {
         self.batch.classes * self.batch.images_per_class
     }
 
-    /// The seed given to [`new`](Self::new).
+    /// Returns the seed given to [`new`](Self::new).
     pub(super) fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// All images of the class of `image`.
+    /// Returns all images of the class of `image`.
     pub(super) fn class_of(&self, image: usize) -> &[usize] {
         self.classes.members(self.classes.label(image))
     }
 
-    /// The batches of an epoch, each P · K indices of images, those of a class adjacent.
+    /// Returns the batches of an epoch, each P · K indices of images. The images of a class are adjacent.
     pub fn epoch(&self, epoch: usize) -> Vec<Vec<usize>> {
         let rng = &mut stream(Purpose::Batches, self.seed, epoch, 0);
         let sample: fn(&Classes, &BatchConfig, &mut ChaCha8Rng) -> Vec<Vec<usize>> =
@@ -107,7 +99,7 @@ impl PairSampler {
         sample(&self.classes, &self.batch, rng)
     }
 
-    /// How much of the split an epoch meets.
+    /// Returns how much of the split an epoch covers.
     pub fn coverage(&self, epoch: usize) -> Coverage {
         let mut images = vec![false; self.classes.images()];
         let mut classes = vec![false; self.classes.len()];
@@ -115,8 +107,9 @@ impl PairSampler {
             images[image] = true;
             classes[self.classes.label(image)] = true;
         }
-        let share =
-            |met: &[bool]| met.iter().filter(|&&met| met).count() as f64 / met.len().max(1) as f64;
+        let share = |seen: &[bool]| {
+            seen.iter().filter(|&&seen| seen).count() as f64 / seen.len().max(1) as f64
+        };
         Coverage {
             images: share(&images),
             classes: share(&classes),

@@ -1,7 +1,7 @@
-//! As published with Embedding Expansion and LoOp: a class comes up in proportion to its size.
+//! Classes in proportion to their size, as published with Embedding Expansion and LoOp.
 //!
-//! The classes are met by walking a random permutation of the *images*; each image met brings K − 1
-//! others of its class. An epoch is (number of classes × K) images, the last partial batch dropped.
+//! The sampler walks a random permutation of the *images*. Each image is joined by K − 1 others of its
+//! class. An epoch has (number of classes × K) images; the last partial batch is dropped.
 
 use std::collections::VecDeque;
 
@@ -19,28 +19,30 @@ pub(super) fn epoch(
     let mut walk = VecDeque::new();
     (0..classes.len() / batch.classes)
         .map(|_| {
-            let met = meet_classes(classes, batch.classes, &mut walk, rng);
-            met.into_iter()
+            let first = distinct_classes(classes, batch.classes, &mut walk, rng);
+            first
+                .into_iter()
                 .flat_map(|image| classes.group(&[image], batch.images_per_class, rng))
                 .collect()
         })
         .collect()
 }
 
-/// Takes the next P images of distinct classes from the walk. An image whose class is already in the
-/// batch waits, in its place, for the next batch: passing it over for good would make large classes
-/// rarer than their share. A walk that ends is followed by another permutation, which has every
-/// class, so this terminates however unequal the classes are.
-fn meet_classes(
+/// Takes the next `wanted` images of distinct classes from the walk.
+///
+/// An image whose class is already in the batch keeps its position for the next batch. Dropping it would
+/// make large classes rarer than their share. At the end of the walk another permutation follows, which
+/// contains every class. So this terminates for classes of any sizes.
+fn distinct_classes(
     classes: &Classes,
     wanted: usize,
     walk: &mut VecDeque<usize>,
     rng: &mut ChaCha8Rng,
 ) -> Vec<usize> {
-    let mut met: Vec<usize> = Vec::with_capacity(wanted);
+    let mut taken: Vec<usize> = Vec::with_capacity(wanted);
     let mut in_batch = vec![false; classes.len()];
     let mut waiting = Vec::new();
-    while met.len() < wanted {
+    while taken.len() < wanted {
         let Some(image) = walk.pop_front() else {
             let mut images: Vec<usize> = (0..classes.images()).collect();
             images.shuffle(rng);
@@ -48,12 +50,12 @@ fn meet_classes(
             continue;
         };
         match std::mem::replace(&mut in_batch[classes.label(image)], true) {
-            false => met.push(image),
+            false => taken.push(image),
             true => waiting.push(image),
         }
     }
     for image in waiting.into_iter().rev() {
         walk.push_front(image);
     }
-    met
+    taken
 }

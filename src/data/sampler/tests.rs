@@ -1,4 +1,4 @@
-//! What every sampler promises, and each its own.
+//! Properties of all samplers and of each.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ fn sampler_of(kind: Sampler, sizes: &[usize], p: usize, k: usize, seed: u64) -> 
     PairSampler::new(&labels_of(sizes), &batch, seed).unwrap()
 }
 
-/// The published one.
+/// The published sampler.
 fn sampler(sizes: &[usize], classes: usize, images_per_class: usize, seed: u64) -> PairSampler {
     sampler_of(
         Sampler::Proportional,
@@ -37,7 +37,7 @@ fn sampler(sizes: &[usize], classes: usize, images_per_class: usize, seed: u64) 
 
 proptest! {
     #[test]
-    fn batches_keep_their_promises(
+    fn batches_have_p_distinct_classes_of_k_images(
         sizes in prop::collection::vec(1_usize..12, 2..12),
         classes_draw in 0_usize..100,
         half_images in 1_usize..6,
@@ -51,9 +51,9 @@ proptest! {
         let batches = sampler.epoch(epoch);
         prop_assert_eq!(batches.len(), sampler.batches_per_epoch());
         if kind == Sampler::EveryImage {
-            let met: HashSet<usize> = batches.iter().flatten().copied().collect();
-            prop_assert_eq!(met.len(), labels.len());
-            // No more batches than the groups need, or than the largest class has groups.
+            let seen: HashSet<usize> = batches.iter().flatten().copied().collect();
+            prop_assert_eq!(seen.len(), labels.len());
+            // The minimum that fits all groups and the groups of the largest class.
             let groups = |size: &usize| size.div_ceil(k);
             let sum: usize = sizes.iter().map(groups).sum();
             let largest = sizes.iter().map(groups).max().unwrap();
@@ -63,10 +63,10 @@ proptest! {
         }
         for batch in &batches {
             prop_assert_eq!(batch.len(), p * k);
-            let mut met = HashSet::new();
+            let mut seen = HashSet::new();
             for images in batch.chunks(k) {
                 let label = labels[images[0]];
-                prop_assert!(met.insert(label), "a class comes twice in a batch");
+                prop_assert!(seen.insert(label), "a class occurs twice in a batch");
                 prop_assert!(images.iter().all(|&image| labels[image] == label));
                 let size = sizes[label];
                 let start = labels.iter().position(|&other| other == label).unwrap();
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn an_epoch_depends_on_seed_and_epoch_alone(
+    fn an_epoch_depends_only_on_seed_and_epoch(
         kind in prop::sample::select(&SAMPLERS[..]),
         seed: u64,
         epoch in 1_usize..1000,
@@ -90,7 +90,7 @@ proptest! {
         let sizes = [9; 8];
         let sampler = |seed| sampler_of(kind, &sizes, 4, 4, seed);
         let once = sampler(seed);
-        // Epochs asked for in between, as by an unbroken run, change nothing.
+        // Sampling other epochs in between, as an uninterrupted run does, changes nothing.
         let again = sampler(seed);
         again.epoch(epoch + 1);
         again.epoch(1);
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn a_class_comes_up_in_proportion_to_its_size() {
+fn a_class_occurs_in_proportion_to_its_size() {
     let sizes = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
     let labels = labels_of(&sizes);
     let sampler = sampler(&sizes, 2, 2, 3);
@@ -115,18 +115,19 @@ fn a_class_comes_up_in_proportion_to_its_size() {
     let total: usize = sizes.iter().sum();
     for (&times, &size) in times.iter().zip(&sizes) {
         let expected = (10 * epochs * size) as f64 / total as f64;
-        // 20,000 draws: a binomial count of the smallest class (364 expected) strays by 5 % for
-        // one standard deviation. What waits at an epoch's end takes a little from the largest.
+        // 20,000 draws: one standard deviation of the binomial count of the smallest class (364
+        // expected) is 5 %. Images that still wait at the end of an epoch lower the count of the
+        // largest class slightly.
         let tolerance = 4.0 * expected.sqrt() + 0.06 * expected;
         assert!(
             (times as f64 - expected).abs() < tolerance,
-            "a class of {size} came {times} times, expected {expected:.0}"
+            "a class of {size} occurred {times} times, expected {expected:.0}"
         );
     }
 }
 
 #[test]
-fn first_images_of_a_class_are_met_evenly() {
+fn first_images_of_a_class_are_uniform() {
     let sampler = sampler(&[5, 5, 5, 5], 2, 4, 1);
     let mut first = [0_usize; 20];
     for epoch in 1..=2500 {
@@ -142,12 +143,12 @@ fn first_images_of_a_class_are_met_evenly() {
 }
 
 #[test]
-fn a_batch_of_all_classes_meets_each_once() {
+fn a_batch_of_all_classes_contains_each_once() {
     let sampler = sampler(&[3, 4, 5], 3, 2, 9);
     assert_eq!(sampler.batches_per_epoch(), 1);
     let batch = &sampler.epoch(1)[0];
-    let met: HashSet<usize> = batch.iter().map(|&i| labels_of(&[3, 4, 5])[i]).collect();
-    assert_eq!(met.len(), 3);
+    let seen: HashSet<usize> = batch.iter().map(|&i| labels_of(&[3, 4, 5])[i]).collect();
+    assert_eq!(seen.len(), 3);
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn very_unequal_classes_terminate_and_the_large_one_is_in_every_batch() {
 }
 
 #[test]
-fn gaps_among_the_labels_are_no_classes() {
+fn gaps_between_labels_are_not_classes() {
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 2,
@@ -176,7 +177,7 @@ fn gaps_among_the_labels_are_no_classes() {
 }
 
 #[test]
-fn impossible_batches_are_refused_by_key() {
+fn impossible_batches_are_refused_with_their_key() {
     let refusal = |classes, images_per_class| {
         let batch = BatchConfig {
             classes,
@@ -198,36 +199,36 @@ fn impossible_batches_are_refused_by_key() {
 }
 
 #[test]
-fn uniform_classes_come_equally_often_whatever_their_size() {
+fn uniform_classes_occur_equally_often_for_any_size() {
     let sizes = [2, 2, 3, 50, 400];
     let labels = labels_of(&sizes);
     let sampler = sampler_of(Sampler::Uniform, &sizes, 2, 2, 5);
     let mut times = [0_usize; 5];
     for epoch in 1..=1000 {
-        let mut met = HashSet::new();
+        let mut seen = HashSet::new();
         for batch in sampler.epoch(epoch) {
             for pair in batch.chunks(2) {
                 times[labels[pair[0]]] += 1;
-                assert!(met.insert(labels[pair[0]]), "once an epoch");
+                assert!(seen.insert(labels[pair[0]]), "more than once in an epoch");
             }
         }
     }
-    // Four of five classes an epoch: 800 each, standard deviation 13.
+    // Four of five classes per epoch: 800 each, standard deviation 13.
     assert!(times.iter().all(|t| t.abs_diff(800) < 65), "{times:?}");
 }
 
 #[test]
-fn every_image_comes_exactly_once_where_classes_are_whole_groups_and_batches_full() {
+fn every_image_occurs_exactly_once_if_groups_and_batches_are_complete() {
     let sampler = sampler_of(Sampler::EveryImage, &[4, 8, 4, 8], 3, 4, 1);
     for epoch in 1..20 {
-        let mut met = sampler.epoch(epoch).concat();
-        met.sort_unstable();
-        assert_eq!(met, (0..24).collect::<Vec<_>>());
+        let mut seen = sampler.epoch(epoch).concat();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..24).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn coverage_counts_images_and_classes_once() {
+fn coverage_counts_each_image_and_class_once() {
     let every = sampler_of(Sampler::EveryImage, &[3, 5, 9], 2, 2, 1);
     let all = Coverage {
         images: 1.0,
@@ -243,10 +244,10 @@ fn coverage_counts_images_and_classes_once() {
     assert_eq!(published.coverage(7), some);
 }
 
-/// Stanford Online Products has 11,318 training classes of 2 to 12 images. Timed by `bench loader`;
-/// here only that nothing about its size is refused and all promises hold.
+/// Stanford Online Products has 11,318 training classes of 2 to 12 images. `bench loader` measures the
+/// time; this test checks that the size works and the batches are valid.
 #[test]
-fn an_epoch_at_the_size_of_stanford_online_products_is_whole() {
+fn an_epoch_at_the_size_of_stanford_online_products_is_complete() {
     let sizes: Vec<usize> = (0..11_318).map(|class| 2 + class * 7 % 11).collect();
     let labels = labels_of(&sizes);
     for kind in SAMPLERS {
@@ -254,8 +255,8 @@ fn an_epoch_at_the_size_of_stanford_online_products_is_whole() {
         let batches = sampler.epoch(1);
         assert_eq!(batches.len(), sampler.batches_per_epoch());
         for batch in &batches {
-            let met: HashSet<usize> = batch.chunks(2).map(|pair| labels[pair[0]]).collect();
-            assert_eq!(met.len(), 64);
+            let seen: HashSet<usize> = batch.chunks(2).map(|pair| labels[pair[0]]).collect();
+            assert_eq!(seen.len(), 64);
             assert!(batch.chunks(2).all(|pair| pair[0] != pair[1]));
         }
     }

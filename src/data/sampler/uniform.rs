@@ -1,5 +1,5 @@
-//! Every class as often as any other, however many images it has: an epoch walks a random permutation
-//! of the classes, the last partial batch dropped.
+//! Every class equally often, independent of its number of images. An epoch is a random permutation of
+//! the classes; the last partial batch is dropped.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

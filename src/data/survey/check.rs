@@ -1,4 +1,4 @@
-//! Every problem of a dataset in one report, before hours are spent on it.
+//! All problems of a dataset in one report.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,34 +9,32 @@ use std::time::Instant;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::class_checks::{class_problems, query_problems};
+use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, entries_of};
 use super::duplicates::{Digest, duplicates};
+use super::problem::{Problem, Severity};
 use super::size::unusual_size;
-use super::{Contents, Placed, Problem, Severity, Survey, placed};
-use crate::data::config::SingleImageClasses;
-use crate::data::datasets::listing::{ListedClass, Listing, Side};
-use crate::data::datasets::{published, single_image_classes};
-use crate::data::image_file::decode_image;
-use crate::data::{DataError, Split, Splits};
-use crate::evaluation::Role;
+use crate::data::datasets::{
+    DatasetError, DatasetIndex, ListError, Subset, compare, single_image_classes,
+};
+use crate::data::image_file::{ImageError, decode_image};
+use crate::data::split::{Split, Splits};
 use crate::progress::ProgressObserver;
 
-/// Classes that a split needs for images of different classes to be compared.
-const FEWEST_CLASSES: usize = 2;
-
-/// What `loop-dml data check` found.
+/// The report of `loop-dml data check`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckReport {
     /// The dataset's name in the configuration.
     pub dataset: &'static str,
-    /// Its root; none where images are drawn.
+    /// Its root, or `None` for drawn images.
     pub root: Option<PathBuf>,
     /// The training split.
-    pub train: SideSummary,
+    pub train: SubsetSummary,
     /// The test split.
     pub test: TestSummary,
-    /// How the splits compare with the published ones; none where none was published.
+    /// The comparison with the published splits, or `None` if the dataset has none.
     pub published: Option<Agreement>,
-    /// Whether the images are held in memory, verified when they were read or drawn.
+    /// Whether the images are in memory. They were verified when they were read or drawn.
     pub in_memory: bool,
     /// Number of problems that are errors.
     pub errors: usize,
@@ -48,57 +46,57 @@ pub struct CheckReport {
     pub seconds: f64,
 }
 
-/// What a split consists of.
+/// The size of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SideSummary {
+pub struct SubsetSummary {
     /// Number of images.
     pub images: usize,
     /// Number of classes.
     pub classes: usize,
-    /// Images of the smallest and of the largest class; none without classes.
+    /// Images of the smallest and of the largest class. `None` without classes.
     pub images_per_class: Option<[usize; 2]>,
 }
 
-/// What the test split consists of.
+/// The size of the test split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TestSummary {
     /// Images and classes.
     #[serde(flatten)]
-    pub side: SideSummary,
-    /// Images that others of their class are looked for.
+    pub subset: SubsetSummary,
+    /// Number of queries.
     pub queries: usize,
-    /// Images that can be found.
+    /// Number of gallery images.
     pub gallery: usize,
 }
 
-/// How a split compares with the published one.
+/// The comparison of a dataset with its published splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Agreement {
     /// The same images in the same classes.
     Exact,
-    /// As many images and classes; more is not known of it.
+    /// The same numbers of images and classes. The published list is not known.
     Counts,
-    /// Others.
+    /// Different images or classes.
     Differs,
 }
 
-impl Survey {
-    /// Looks for everything that is wrong with the dataset: in its lists, in its classes, and in its
-    /// images, each of which is decoded by one of the configured workers.
+impl DatasetSurvey {
+    /// Checks the lists, the classes and the images of the dataset. The configured workers decode every
+    /// image.
     ///
-    /// A worker holds one file and its pixels, at most 100 million.
+    /// Each worker holds one file and its pixels, at most 100 million.
     pub fn check(&self, progress: &dyn ProgressObserver) -> CheckReport {
-        let since = Instant::now();
+        let start = Instant::now();
         let (train, test) = match &self.contents {
-            Contents::Files(listing) => (
-                SideSummary::of(listing.train.iter().map(|class| class.images.len())),
-                test_summary(listing),
+            Contents::Files(index) => (
+                SubsetSummary::of(index.train.iter().map(|class| class.images.len())),
+                test_summary(index),
             ),
             Contents::Memory(splits) => summaries_in_memory(splits),
         };
         let (published, problems) = match &self.contents {
-            Contents::Files(listing) => self.problems(listing, progress),
+            Contents::Files(index) => self.problems(index, progress),
             Contents::Memory(_) => (None, Vec::new()),
         };
         let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
@@ -112,27 +110,27 @@ impl Survey {
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),
             problems,
-            seconds: since.elapsed().as_secs_f64(),
+            seconds: start.elapsed().as_secs_f64(),
         }
     }
 
-    /// The agreement with what was published, and every problem once, errors first.
+    /// Returns the comparison with the published splits, and every problem once, errors first.
     fn problems(
         &self,
-        listing: &Listing,
+        index: &DatasetIndex,
         progress: &dyn ProgressObserver,
     ) -> (Option<Agreement>, Vec<Problem>) {
-        let mut problems: Vec<Problem> = listing.faults.iter().cloned().map(Problem::of).collect();
-        let (agreement, differences) = compare_with_published(listing);
+        let mut problems: Vec<Problem> = index.errors.iter().cloned().map(Problem::of).collect();
+        let (agreement, differences) = compare_with_published(index);
         problems.extend(differences);
         problems.extend(class_problems(
-            listing,
+            index,
             single_image_classes(&self.config.source),
         ));
-        problems.extend(query_problems(listing));
-        problems.extend(self.image_problems(listing, progress));
+        problems.extend(query_problems(index));
+        problems.extend(self.image_problems(index, progress));
 
-        // A reader may have met the same before.
+        // The reader of the lists may have reported the same problem.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.error.to_string()));
         problems.sort_by_key(|problem| problem.severity);
@@ -140,19 +138,23 @@ impl Survey {
     }
 
     /// Reads and decodes every image.
-    fn image_problems(&self, listing: &Listing, progress: &dyn ProgressObserver) -> Vec<Problem> {
-        let images: Vec<Placed<'_>> = placed(listing, Side::Train)
-            .chain(placed(listing, Side::Test))
+    fn image_problems(
+        &self,
+        index: &DatasetIndex,
+        progress: &dyn ProgressObserver,
+    ) -> Vec<Problem> {
+        let images: Vec<LocatedEntry<'_>> = entries_of(index, Subset::Train)
+            .chain(entries_of(index, Subset::Test))
             .collect();
         let examined = self.in_parallel(images.len(), "decoding", progress, |index| {
             examine(&images[index].image.path)
         });
         let mut problems = Vec::new();
-        let mut sound = Vec::new();
+        let mut intact = Vec::new();
         for (&image, examined) in images.iter().zip(examined) {
             let problem = match examined {
                 Ok((digest, unusual)) => {
-                    sound.push((image, digest));
+                    intact.push((image, digest));
                     unusual
                 }
                 Err(error) => Some(Problem::of(error)),
@@ -163,12 +165,12 @@ impl Survey {
                 ..problem
             }));
         }
-        problems.extend(duplicates(sound, listing.published.is_some()));
+        problems.extend(duplicates(intact, index.published.is_some()));
         problems
     }
 }
 
-impl SideSummary {
+impl SubsetSummary {
     fn of(class_sizes: impl Iterator<Item = usize> + Clone) -> Self {
         Self {
             images: class_sizes.clone().sum(),
@@ -182,32 +184,32 @@ impl SideSummary {
     }
 }
 
-fn test_summary(listing: &Listing) -> TestSummary {
-    let roles = || placed(listing, Side::Test).map(|placed| placed.image.role);
+fn test_summary(index: &DatasetIndex) -> TestSummary {
+    let roles = || entries_of(index, Subset::Test).map(|entries_of| entries_of.image.role);
     TestSummary {
-        side: SideSummary::of(listing.test.iter().map(|class| class.images.len())),
+        subset: SubsetSummary::of(index.test.iter().map(|class| class.images.len())),
         queries: roles().filter(|role| role.is_query()).count(),
         gallery: roles().filter(|role| role.is_in_gallery()).count(),
     }
 }
 
-/// All images in memory are queries and gallery.
-fn summaries_in_memory(splits: &Splits) -> (SideSummary, TestSummary) {
-    let summary = |split: &Split| SideSummary::of(split.class_sizes().into_iter());
+/// Returns the sizes of splits in memory. All test images are queries and gallery images.
+fn summaries_in_memory(splits: &Splits) -> (SubsetSummary, TestSummary) {
+    let summary = |split: &Split| SubsetSummary::of(split.class_sizes().into_iter());
     let images = splits.test.labels().len();
     let test = TestSummary {
-        side: summary(&splits.test),
+        subset: summary(&splits.test),
         queries: images,
         gallery: images,
     };
     (summary(&splits.train), test)
 }
 
-fn compare_with_published(listing: &Listing) -> (Option<Agreement>, Vec<Problem>) {
-    let Some(published) = &listing.published else {
+fn compare_with_published(index: &DatasetIndex) -> (Option<Agreement>, Vec<Problem>) {
+    let Some(published) = &index.published else {
         return (None, Vec::new());
     };
-    let differences = published::compare(listing);
+    let differences = compare(index);
     let agreement = if !differences.is_empty() {
         Agreement::Differs
     } else if published.train.digest.is_some() && published.test.digest.is_some() {
@@ -219,111 +221,11 @@ fn compare_with_published(listing: &Listing) -> (Option<Agreement>, Vec<Problem>
     (Some(agreement), differences)
 }
 
-/// Too few classes, classes with too few images, classes in both splits.
-fn class_problems(listing: &Listing, single: SingleImageClasses) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for side in [Side::Train, Side::Test] {
-        let classes = listing.side(side);
-        if classes.len() < FEWEST_CLASSES {
-            problems.push(Problem::of(DataError::TooFewClasses {
-                what: format!("the {} split", side.name()),
-                found: classes.len(),
-                needed: FEWEST_CLASSES,
-            }));
-        }
-        let small = classes.iter().filter(|class| class.images.len() < 2);
-        problems.extend(
-            small
-                .filter_map(|class| too_few_images(class, side, single))
-                .map(Problem::of),
-        );
-    }
-    let trained: HashSet<&str> = listing.train.iter().map(|c| c.name.as_str()).collect();
-    let both = listing.test.iter().map(|class| &class.name);
-    problems.extend(
-        both.filter(|name| trained.contains(name.as_str()))
-            .map(|name| {
-                Problem::of(DataError::ClassInBothSplits {
-                    class: name.clone(),
-                })
-            }),
-    );
-    problems
-}
-
-/// What becomes of a class of less than two images; nothing for a query or distractor by the list's
-/// own word.
-fn too_few_images(
-    class: &ListedClass,
-    side: Side,
-    single: SingleImageClasses,
-) -> Option<DataError> {
-    use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
-    let role = class.images.first().map(|image| image.role);
-    let fate = match (side, role, single) {
-        (Side::Test, Some(Role::Query | Role::Gallery), _) => return None,
-        (_, None, _) | (_, _, Refuse) => {
-            return Some(DataError::TooFewImages {
-                class: class.name.clone(),
-                split: side.name(),
-                found: class.images.len(),
-            });
-        }
-        (_, _, Drop) | (Side::Train, _, Gallery) => {
-            "it is left out, as data.single_image_classes says"
-        }
-        (Side::Train, _, Repeat) => {
-            "it is its own positive, as data.single_image_classes = \"repeat\" says"
-        }
-        (Side::Test, _, Gallery | Repeat) => {
-            "it is in the gallery only, as data.single_image_classes says"
-        }
-    };
-    Some(DataError::SingleImageClass {
-        class: class.name.clone(),
-        split: side.name(),
-        fate,
-    })
-}
-
-/// Queries that nothing can be found for; where that is so of all, the split cannot be measured.
-fn query_problems(listing: &Listing) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut queries = 0;
-    for class in &listing.test {
-        // Such a class is reported itself.
-        if class.images.len() == 1 && class.images[0].role == Role::Both {
-            continue;
-        }
-        let gallery = class
-            .images
-            .iter()
-            .filter(|i| i.role.is_in_gallery())
-            .count();
-        for query in class.images.iter().filter(|i| i.role.is_query()) {
-            queries += 1;
-            if gallery == usize::from(query.role.is_in_gallery()) {
-                problems.push(Problem::of(query.locate(DataError::UnmatchedQuery {
-                    path: query.path.clone(),
-                    class: class.name.clone(),
-                })));
-            }
-        }
-    }
-    if queries == problems.len() && !listing.test.is_empty() {
-        problems.push(Problem::of(DataError::NoQuery));
-    }
-    problems
-}
-
-/// The digest of an image file that can be used, with what is odd about its size.
-fn examine(path: &Path) -> Result<(Digest, Option<Problem>), DataError> {
+/// Decodes an image file. Returns its digest and a problem with its size.
+fn examine(path: &Path) -> Result<(Digest, Option<Problem>), DatasetError> {
     let bytes = fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => DataError::ImageMissing { path: path.into() },
-        _ => DataError::Unreadable {
-            path: path.into(),
-            reason: error.to_string(),
-        },
+        ErrorKind::NotFound => DatasetError::from(ListError::ImageMissing { path: path.into() }),
+        _ => ImageError::unreadable(path, &error).into(),
     })?;
     let image = decode_image(path, &bytes, None)?;
     let digest = Sha256::digest(&bytes).into();

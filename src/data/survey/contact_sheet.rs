@@ -1,7 +1,7 @@
-//! A contact sheet: one row of thumbnails for each of some classes, to see what is in a dataset.
+//! A contact sheet: one row of thumbnails for each of some classes.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -10,37 +10,40 @@ use rand::SeedableRng;
 use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use thiserror::Error;
 
-use super::{Contents, Survey};
-use crate::data::datasets::listing::{ListedImage, Side};
-use crate::data::{DataError, Split, read_image_file};
+use super::dataset_survey::{Contents, DatasetSurvey};
+use crate::data::datasets::{Entry, Subset};
+use crate::data::image_file::{ImageError, read_image_file};
+use crate::data::split::Split;
 
 /// Side of a thumbnail in pixels.
 const THUMBNAIL: u32 = 112;
 /// Width of the lines between and around thumbnails, in pixels.
 const GAP: u32 = 2;
+/// The background of a row.
 const PAPER: Rgb<u8> = Rgb([255; 3]);
 const LINE: Rgb<u8> = Rgb([221; 3]);
-/// What stands in for an image that cannot be read.
+/// The colour of the placeholder of an image that cannot be read.
 const UNREADABLE: Rgb<u8> = Rgb([128; 3]);
 
-/// Which thumbnails a contact sheet shows.
+/// The layout of a contact sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SheetLayout {
-    /// Classes, one a row, from 1; fewer where the dataset has fewer.
+    /// Rows, one per class, at least 1. The sheet has fewer if the dataset has fewer classes.
     pub classes: usize,
-    /// Images of a class, one a column, from 1; the rest of the row stays white where it has fewer.
+    /// Columns, one per image, at least 1. The rest of a row is white if the class has fewer images.
     pub images: usize,
-    /// Seed by which classes and images are drawn.
+    /// Seed that draws classes and images.
     pub seed: u64,
 }
 
-/// A contact sheet, with what it shows.
+/// A contact sheet and the images that it shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContactSheet {
-    /// The sheet: thumbnails of 112 px square, letterboxed, with lines of 2 px between and around.
+    /// The sheet: letterboxed square thumbnails of 112 px, with lines of 2 px between and around them.
     pub picture: RgbImage,
-    /// Its rows from above.
+    /// Its rows from top to bottom.
     pub rows: Vec<SheetRow>,
 }
 
@@ -51,18 +54,18 @@ pub struct SheetRow {
     pub split: &'static str,
     /// The class's name.
     pub class: String,
-    /// The names of the images shown, from the left.
+    /// The names of the images, from left to right.
     pub images: Vec<String>,
-    /// How many of them cannot be read; a grey square stands in.
+    /// Number of images that cannot be read. They are shown as a grey square.
     pub unreadable: usize,
 }
 
 /// A class whose images can be drawn.
 enum DrawnClass<'a> {
     Files {
-        side: Side,
+        subset: Subset,
         name: &'a str,
-        images: &'a [ListedImage],
+        images: &'a [Entry],
     },
     Memory {
         split: &'a Split,
@@ -71,22 +74,22 @@ enum DrawnClass<'a> {
     },
 }
 
-impl Survey {
-    /// Draws classes of both splits and images of each at random, and lays out their thumbnails.
+impl DatasetSurvey {
+    /// Draws classes of both splits and images of each at random, and arranges their thumbnails.
     pub fn contact_sheet(&self, layout: SheetLayout) -> ContactSheet {
         let classes = self.drawn_classes();
         let mut rng = ChaCha8Rng::seed_from_u64(layout.seed);
         let chosen = sample(&mut rng, classes.len(), layout.classes.min(classes.len()));
         let [columns, rows] = [layout.images as u32, chosen.len() as u32];
         let mut sheet = ContactSheet {
-            picture: RgbImage::from_pixel(place(columns), place(rows), LINE),
+            picture: RgbImage::from_pixel(offset(columns), offset(rows), LINE),
             rows: Vec::new(),
         };
         for (row, class) in chosen.into_iter().map(|index| &classes[index]).enumerate() {
             let count = layout.images.min(class.len());
             let images = sample(&mut rng, class.len(), count).into_vec();
             for column in 0..columns {
-                let [left, top] = [column, row as u32].map(place).map(i64::from);
+                let [left, top] = [column, row as u32].map(offset).map(i64::from);
                 let blank = RgbImage::from_pixel(THUMBNAIL, THUMBNAIL, PAPER);
                 imageops::replace(&mut sheet.picture, &blank, left, top);
             }
@@ -97,11 +100,16 @@ impl Survey {
 
     fn drawn_classes(&self) -> Vec<DrawnClass<'_>> {
         match &self.contents {
-            Contents::Files(listing) => [Side::Train, Side::Test]
+            Contents::Files(index) => [Subset::Train, Subset::Test]
                 .into_iter()
-                .flat_map(|side| listing.side(side).iter().map(move |class| (side, class)))
-                .map(|(side, class)| DrawnClass::Files {
-                    side,
+                .flat_map(|subset| {
+                    index
+                        .classes(subset)
+                        .iter()
+                        .map(move |class| (subset, class))
+                })
+                .map(|(subset, class)| DrawnClass::Files {
+                    subset,
                     name: &class.name,
                     images: &class.images,
                 })
@@ -139,7 +147,7 @@ impl DrawnClass<'_> {
 
     fn split(&self) -> &'static str {
         match self {
-            Self::Files { side, .. } => side.name(),
+            Self::Files { subset, .. } => subset.name(),
             Self::Memory { split, .. } => split.name(),
         }
     }
@@ -157,7 +165,7 @@ impl DrawnClass<'_> {
         }
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage, DataError> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         match self {
             Self::Files { images, .. } => read_image_file(&images[index].path),
             Self::Memory { split, images, .. } => split.image(images[index]),
@@ -168,7 +176,7 @@ impl DrawnClass<'_> {
 impl ContactSheet {
     /// Adds `images` of a class as the next row.
     fn add_row(&mut self, class: &DrawnClass<'_>, images: &[usize]) {
-        let top = place(self.rows.len() as u32);
+        let top = offset(self.rows.len() as u32);
         let mut unreadable = 0;
         for (column, &index) in images.iter().enumerate() {
             let thumbnail = class.image(index).map_or_else(
@@ -180,7 +188,7 @@ impl ContactSheet {
             );
             // Centred in its square.
             let [left, top] = [
-                place(column as u32) + (THUMBNAIL - thumbnail.width()) / 2,
+                offset(column as u32) + (THUMBNAIL - thumbnail.width()) / 2,
                 top + (THUMBNAIL - thumbnail.height()) / 2,
             ];
             imageops::replace(&mut self.picture, &thumbnail, left.into(), top.into());
@@ -193,10 +201,10 @@ impl ContactSheet {
         });
     }
 
-    /// Writes the sheet as a PNG file: under a temporary name beside it, then renamed.
+    /// Writes the sheet as a PNG file, under a temporary name that is then renamed.
     ///
     /// # Errors
-    /// When the folder cannot be written to, the disk is full, or a file of this name exists.
+    /// If the folder is not writable, the disk is full, or the file exists.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut temporary = tempfile::NamedTempFile::new_in(folder_of(path))?;
         self.picture
@@ -207,20 +215,29 @@ impl ContactSheet {
     }
 }
 
-/// Makes sure, before any work, that a contact sheet can be written to `path` without overwriting
-/// anything.
+/// A contact sheet cannot be written to a path.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("cannot write the contact sheet {}: {reason}", path.display())]
+pub struct SheetPathError {
+    /// The path.
+    pub path: PathBuf,
+    /// The cause, and what to do about it.
+    pub reason: &'static str,
+}
+
+/// Checks, before any work, that a contact sheet can be written to `path` without overwriting a file.
 ///
 /// # Errors
-/// [`DataError::SheetPath`]: something of this name exists, or its folder does not.
-pub fn check_sheet_path(path: &Path) -> Result<(), DataError> {
+/// If the file exists, or its folder does not.
+pub fn check_sheet_path(path: &Path) -> Result<(), SheetPathError> {
     let reason = if path.symlink_metadata().is_ok() {
-        "it exists and is not overwritten; choose another name or remove it"
+        "the file exists and is not overwritten; choose another name or remove it"
     } else if path.file_name().is_none() || !folder_of(path).is_dir() {
-        "its folder does not exist; make it first"
+        "its folder does not exist; create it first"
     } else {
         return Ok(());
     };
-    Err(DataError::SheetPath {
+    Err(SheetPathError {
         path: path.into(),
         reason,
     })
@@ -233,12 +250,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Where the `index`th square begins, in pixels; with the number of squares, where the sheet ends.
-fn place(index: u32) -> u32 {
+/// Returns the start of the square `index`, in pixels. For the number of squares, this is the size of
+/// the sheet.
+fn offset(index: u32) -> u32 {
     GAP + index * (THUMBNAIL + GAP)
 }
 
-/// The image with its longer side scaled to that of a thumbnail, aspect kept.
+/// Scales an image so that its longer side is that of a thumbnail. The aspect ratio is kept.
 fn thumbnail(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let longer = f64::from(width.max(height));
@@ -251,7 +269,7 @@ fn thumbnail(image: &RgbImage) -> RgbImage {
     let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new()
         .resize(&source, &mut target, &bilinear)
-        .expect("both images have the same pixel type and no crop was asked for");
+        .expect("both images have the same pixel type and there is no crop");
     RgbImage::from_raw(to_width, to_height, target.into_vec())
         .expect("the target has three bytes per pixel")
 }

@@ -1,53 +1,55 @@
-//! Images with the same bytes: harmless in a class, a wrong label across classes, a leak across the
-//! splits.
+//! Images with the same bytes: harmless in the same class, a wrong label in different classes, a leak in
+//! different splits.
 
 use std::collections::HashMap;
 
-use super::{Placed, Problem, Severity};
-use crate::data::DataError;
-use crate::data::datasets::listing::Side;
+use super::dataset_survey::LocatedEntry;
+use super::problem::{Problem, Severity};
+use crate::data::datasets::{ListError, Subset};
 
 /// SHA-256 of a file's bytes.
 pub(super) type Digest = [u8; 32];
 
-/// The images met so far with the same bytes: the first of a side, and its first of another class.
+/// The earlier images of a subset with the same bytes: the first, and the first of another class.
 #[derive(Clone, Copy)]
 struct First<'a> {
-    image: Placed<'a>,
-    of_another_class: Option<Placed<'a>>,
+    image: LocatedEntry<'a>,
+    of_another_class: Option<LocatedEntry<'a>>,
 }
 
-/// A problem for every image that has the bytes of an earlier one, at its worst: of the other split
-/// before another class before the same class. Images come with training before test. A copy across
-/// the splits is an error, unless the split is one that was `published` with its copies: there is
-/// nothing to be mended then.
+/// Returns a problem for every image with the bytes of an earlier one. The worst relation is reported: to
+/// the other split, then to another class, then to the same class. Training images must come before test
+/// images.
+///
+/// A copy in the other split is an error. If the split is `published`, it is a warning, since the copies
+/// belong to the published split.
 pub(super) fn duplicates<'a>(
-    images: impl IntoIterator<Item = (Placed<'a>, Digest)>,
+    images: impl IntoIterator<Item = (LocatedEntry<'a>, Digest)>,
     published: bool,
 ) -> Vec<Problem> {
     let across_splits = match published {
         true => Severity::Warning,
         false => Severity::Error,
     };
-    let mut first_by_side: HashMap<(Side, Digest), First<'a>> = HashMap::new();
+    let mut first_by_subset: HashMap<(Subset, Digest), First<'a>> = HashMap::new();
     let mut problems = Vec::new();
     for (image, digest) in images {
-        let other_side = match image.side {
-            Side::Train => Side::Test,
-            Side::Test => Side::Train,
+        let other_subset = match image.subset {
+            Subset::Train => Subset::Test,
+            Subset::Test => Subset::Train,
         };
-        let across = first_by_side.get(&(other_side, digest)).copied();
-        let same_side = first_by_side.entry((image.side, digest));
-        let earlier = match same_side {
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(First {
+        let across = first_by_subset.get(&(other_subset, digest)).copied();
+        let same_subset = first_by_subset.entry((image.subset, digest));
+        let earlier = match same_subset {
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(First {
                     image,
                     of_another_class: None,
                 });
                 None
             }
-            std::collections::hash_map::Entry::Occupied(mut place) => {
-                Some(place.get_mut().meet(image))
+            std::collections::hash_map::Entry::Occupied(mut slot) => {
+                Some(slot.get_mut().original_of(image))
             }
         };
         if let Some(original) = across.map(|first| first.image).or(earlier)
@@ -60,8 +62,8 @@ pub(super) fn duplicates<'a>(
 }
 
 impl<'a> First<'a> {
-    /// The earlier image that `image` is worst to be a copy of; `image` is remembered.
-    fn meet(&mut self, image: Placed<'a>) -> Placed<'a> {
+    /// Returns the earlier image with the worst relation to `image`, and stores `image`.
+    fn original_of(&mut self, image: LocatedEntry<'a>) -> LocatedEntry<'a> {
         if image.class.name != self.image.class.name {
             self.of_another_class.get_or_insert(image);
             return self.image;
@@ -70,24 +72,24 @@ impl<'a> First<'a> {
     }
 }
 
-fn problem(copy: Placed<'_>, original: Placed<'_>, across_splits: Severity) -> Problem {
-    let (severity, relation) = if copy.side != original.side {
+fn problem(copy: LocatedEntry<'_>, original: LocatedEntry<'_>, across_splits: Severity) -> Problem {
+    let (severity, relation) = if copy.subset != original.subset {
         (
             across_splits,
-            " of the training split, so that a test image was trained on: remove one of the two",
+            " of the training split, so a test image was trained on: remove one of the two",
         )
     } else if copy.class.name != original.class.name {
         (
             Severity::Warning,
-            " of another class, so that one of the two labels must be wrong: keep the right one",
+            " of another class, so one of the two labels must be wrong: keep the right one",
         )
     } else {
         (
             Severity::Warning,
-            " of the same class, so that it counts twice: remove one of the two",
+            " of the same class, so it counts twice: remove one of the two",
         )
     };
-    let error = copy.image.locate(DataError::Duplicate {
+    let error = copy.image.locate(ListError::Duplicate {
         path: copy.image.path.clone(),
         first: original.image.path.clone(),
         relation,

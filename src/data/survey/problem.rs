@@ -1,23 +1,25 @@
-//! One problem of a dataset: how bad it is, of which kind, and where.
+//! A problem of a dataset: severity, kind and location.
 
 use std::path::Path;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::data::DataError;
+use crate::data::datasets::{DatasetError, FolderError, IdxError, ListError};
+use crate::data::image_file::ImageError;
+use crate::data::split::SplitError;
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Training would refuse the dataset, or its figures would be wrong.
+    /// Training refuses the dataset, or its results would be wrong.
     Error,
-    /// Worth a look; training goes ahead.
+    /// Training works, but the problem should be reviewed.
     Warning,
 }
 
 impl Severity {
-    /// `error` or `warning`.
+    /// Returns `error` or `warning`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -26,34 +28,38 @@ impl Severity {
     }
 }
 
-/// What is wrong with a dataset at one place.
+/// A problem of a dataset.
 ///
-/// As JSON: `severity`, `kind`, `file` (the image at fault, else the list), `list` and `line` where a
-/// list names it, `class` where it is known, `message`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// As JSON: `severity`, `kind`, `file` (the affected image, else the list), `list` and `line` if a list
+/// names it, `class` if it is known, `message`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it is.
-    pub error: DataError,
-    /// The class it concerns, where that is known.
+    /// The error.
+    pub error: DatasetError,
+    /// The affected class, if it is known.
     pub class: Option<String>,
 }
 
 impl Problem {
-    /// `error`, as bad as its kind is.
-    pub(super) fn of(error: DataError) -> Self {
+    /// Makes a problem with the default severity of the error.
+    pub(super) fn of(error: impl Into<DatasetError>) -> Self {
+        let error = error.into();
         let severity = match error.unlocated() {
-            DataError::Unlisted { .. }
-            | DataError::SingleImageClass { .. }
-            | DataError::UnmatchedQuery { .. } => Severity::Warning,
+            DatasetError::List(ListError::Unlisted { .. })
+            | DatasetError::Split(
+                SplitError::SingleImageClass { .. } | SplitError::UnmatchedQuery { .. },
+            ) => Severity::Warning,
             _ => Severity::Error,
         };
         let class = match error.unlocated() {
-            DataError::TooFewImages { class, .. }
-            | DataError::ClassInBothSplits { class }
-            | DataError::SingleImageClass { class, .. }
-            | DataError::UnmatchedQuery { class, .. } => Some(class.clone()),
+            DatasetError::Split(
+                SplitError::TooFewImages { class, .. }
+                | SplitError::ClassInBothSplits { class }
+                | SplitError::SingleImageClass { class, .. }
+                | SplitError::UnmatchedQuery { class, .. },
+            ) => Some(class.clone()),
             _ => None,
         };
         Self {
@@ -63,20 +69,20 @@ impl Problem {
         }
     }
 
-    /// The kind in kebab case, as in `truncated`.
+    /// Returns the kind in kebab case, for example `truncated`. Kinds are the same in every version.
     pub fn kind(&self) -> &'static str {
-        self.error.kind()
+        kind_of(&self.error)
     }
 
-    /// The file or folder at fault; a list where it is a line of it that cannot be used.
+    /// Returns the affected file or folder. This is the list if one of its lines cannot be used.
     pub fn file(&self) -> Option<&Path> {
         path_of(self.error.unlocated()).or(self.line().map(|(list, _)| list))
     }
 
-    /// The list that names the image at fault, with the line from 1.
+    /// Returns the list that names the affected image, and the line from 1.
     pub fn line(&self) -> Option<(&Path, usize)> {
         match &self.error {
-            DataError::Listed { list, line, .. } => Some((list, *line)),
+            DatasetError::Listed { line, .. } => Some((&*line.list, line.number)),
             _ => None,
         }
     }
@@ -99,76 +105,109 @@ impl Serialize for Problem {
     }
 }
 
-/// The file or folder that a mistake is about.
-fn path_of(error: &DataError) -> Option<&Path> {
+/// Returns the file or folder of an error.
+fn path_of(error: &DatasetError) -> Option<&Path> {
     match error {
-        DataError::RootMissing { root: path, .. }
-        | DataError::MissingSplit { root: path, .. }
-        | DataError::EmptyClass { path }
-        | DataError::NestedFolder { path }
-        | DataError::StrayImage { path }
-        | DataError::Unreadable { path, .. }
-        | DataError::UnsupportedImage { path, .. }
-        | DataError::Truncated { path }
-        | DataError::BrokenImage { path, .. }
-        | DataError::FileMissing { path, .. }
-        | DataError::List { path, .. }
-        | DataError::ImageMissing { path }
-        | DataError::NoFile { path }
-        | DataError::Unlisted { path }
-        | DataError::AbsurdSize { path, .. }
-        | DataError::Duplicate { path, .. }
-        | DataError::UnmatchedQuery { path, .. }
-        | DataError::IdxMagic { path, .. }
-        | DataError::IdxLength { path, .. }
-        | DataError::IdxCount {
-            image_path: path, ..
-        } => Some(path),
+        DatasetError::RootMissing { root: path, .. } => Some(path),
+        DatasetError::Folder(
+            FolderError::MissingSplit { root: path, .. }
+            | FolderError::EmptyClass { path }
+            | FolderError::NestedFolder { path }
+            | FolderError::StrayImage { path }
+            | FolderError::NotAFile { path },
+        ) => Some(path),
+        DatasetError::Image(error) => path_of_image(error),
+        DatasetError::List(
+            ListError::Missing { path, .. }
+            | ListError::Unreadable { path, .. }
+            | ListError::Invalid { path, .. }
+            | ListError::ImageMissing { path }
+            | ListError::Unlisted { path }
+            | ListError::Duplicate { path, .. },
+        ) => Some(path),
+        DatasetError::Split(SplitError::UnmatchedQuery { path, .. }) => Some(path),
+        DatasetError::Idx(
+            IdxError::Missing { path, .. }
+            | IdxError::Unreadable { path, .. }
+            | IdxError::Truncated { path }
+            | IdxError::Magic { path, .. }
+            | IdxError::Length { path, .. }
+            | IdxError::Count {
+                image_path: path, ..
+            }
+            | IdxError::NoPixels { path },
+        ) => Some(path),
         _ => None,
     }
 }
 
-impl DataError {
-    /// The kind of mistake in kebab case, the same in every version; that of a listed image is the
-    /// image's.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Setting { .. } => "setting",
-            Self::RootMissing { .. } => "missing-root",
-            Self::MissingSplit { .. } => "missing-split",
-            Self::TooFewClasses { .. } => "too-few-classes",
-            Self::EmptyClass { .. } => "empty-class",
-            Self::TooFewImages { .. } => "too-few-images",
-            Self::ClassInBothSplits { .. } => "class-in-both-splits",
-            Self::NestedFolder { .. } => "nested-folder",
-            Self::StrayImage { .. } => "stray-image",
-            Self::Unreadable { .. } => "unreadable",
-            Self::UnsupportedImage { .. } => "unsupported",
-            Self::Truncated { .. } => "truncated",
-            Self::BrokenImage { .. } => "broken",
-            Self::FileMissing { .. } => "missing-file",
-            Self::Listed { source, .. } | Self::Several { first: source, .. } => source.kind(),
-            Self::Row { .. } => "list-line",
-            Self::List { .. } => "list",
-            Self::ListedTwice { .. } => "listed-twice",
-            Self::ImageMissing { .. } => "missing",
-            Self::NoFile { .. } => "no-file",
-            Self::NothingMeasured { .. } => "nothing-measured",
-            Self::Unlisted { .. } => "unlisted",
-            Self::AbsurdSize { .. } => "absurd-size",
-            Self::Duplicate { .. } => "duplicate",
-            Self::NotPublished { .. } => "not-published",
-            Self::NoQuery => "no-query",
-            Self::ClassBroken { .. } => "class-broken",
-            Self::CacheUnwritable { .. } => "cache",
-            Self::Cancelled => "interrupted",
-            Self::IdxMagic { .. } => "idx-magic",
-            Self::IdxLength { .. } => "idx-length",
-            Self::IdxCount { .. } => "idx-count",
-            Self::SingleImageClass { .. } => "single-image-class",
-            Self::UnmatchedQuery { .. } => "query-without-gallery",
-            Self::NoImages { .. } => "no-images",
-            Self::SheetPath { .. } => "sheet",
+fn path_of_image(error: &ImageError) -> Option<&Path> {
+    match error {
+        ImageError::Unreadable { path, .. }
+        | ImageError::Unsupported { path, .. }
+        | ImageError::Truncated { path }
+        | ImageError::Broken { path, .. }
+        | ImageError::AbsurdSize { path, .. } => Some(path),
+        ImageError::Listed { source, .. } => path_of_image(source),
+    }
+}
+
+/// Returns the kind of an error. The kind of a listed image is that of the image's error.
+fn kind_of(error: &DatasetError) -> &'static str {
+    match error {
+        DatasetError::Setting(_) => "setting",
+        DatasetError::RootMissing { .. } => "missing-root",
+        DatasetError::Folder(error) => match error {
+            FolderError::MissingSplit { .. } => "missing-split",
+            FolderError::EmptyClass { .. } => "empty-class",
+            FolderError::NestedFolder { .. } => "nested-folder",
+            FolderError::StrayImage { .. } => "stray-image",
+            FolderError::NotAFile { .. } => "no-file",
+        },
+        DatasetError::List(error) => match error {
+            ListError::Missing { .. } => "missing-file",
+            ListError::Unreadable { .. } => "unreadable",
+            ListError::Invalid { .. } => "list",
+            ListError::Row { .. } => "list-line",
+            ListError::ListedTwice { .. } => "listed-twice",
+            ListError::ImageMissing { .. } => "missing",
+            ListError::Unlisted { .. } => "unlisted",
+            ListError::Duplicate { .. } => "duplicate",
+        },
+        DatasetError::Idx(error) => match error {
+            IdxError::Missing { .. } => "missing-file",
+            IdxError::Unreadable { .. } => "unreadable",
+            IdxError::Truncated { .. } => "truncated",
+            IdxError::Magic { .. } => "idx-magic",
+            IdxError::Length { .. } => "idx-length",
+            IdxError::Count { .. } => "idx-count",
+            IdxError::NoPixels { .. } => "broken",
+        },
+        DatasetError::Image(error) => kind_of_image(error),
+        DatasetError::Split(error) => match error {
+            SplitError::TooFewClasses { .. } => "too-few-classes",
+            SplitError::TooFewImages { .. } => "too-few-images",
+            SplitError::SingleImageClass { .. } => "single-image-class",
+            SplitError::ClassInBothSplits { .. } => "class-in-both-splits",
+            SplitError::NoQuery => "no-query",
+            SplitError::UnmatchedQuery { .. } => "query-without-gallery",
+        },
+        DatasetError::NotPublished { .. } => "not-published",
+        DatasetError::NoImages { .. } => "no-images",
+        DatasetError::Listed { source, .. } | DatasetError::Several { first: source, .. } => {
+            kind_of(source)
         }
+        DatasetError::Cancelled => "interrupted",
+    }
+}
+
+fn kind_of_image(error: &ImageError) -> &'static str {
+    match error {
+        ImageError::Unreadable { .. } => "unreadable",
+        ImageError::Unsupported { .. } => "unsupported",
+        ImageError::Truncated { .. } => "truncated",
+        ImageError::Broken { .. } => "broken",
+        ImageError::AbsurdSize { .. } => "absurd-size",
+        ImageError::Listed { source, .. } => kind_of_image(source),
     }
 }

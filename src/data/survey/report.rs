@@ -3,11 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use super::{
-    Agreement, CheckReport, Problem, Severity, SheetRow, SideStats, SideSummary, Spread, Stats,
-};
+use super::check::{Agreement, CheckReport, SubsetSummary};
+use super::contact_sheet::SheetRow;
+use super::problem::{Problem, Severity};
+use super::stats::{Spread, Stats, SubsetStats};
 
-/// Problems of one kind that the text names; the rest is counted.
+/// Problems of one kind that the text names. Further problems are only counted.
 const NAMED: usize = 20;
 /// Characters of the longest bar of a histogram.
 const BAR: usize = 40;
@@ -19,7 +20,7 @@ impl Display for CheckReport {
         writeln!(
             f,
             "test   {}; {} queries, gallery of {}",
-            self.test.side, self.test.queries, self.test.gallery
+            self.test.subset, self.test.queries, self.test.gallery
         )?;
         if let Some(agreement) = self.published {
             writeln!(f, "{}", agreement.in_words())?;
@@ -27,7 +28,7 @@ impl Display for CheckReport {
         if self.in_memory {
             writeln!(
                 f,
-                "the images are held in memory and were verified when it was filled"
+                "the images are in memory; they were verified when they were read or drawn"
             )?;
         }
         let mut rest: Vec<&Problem> = self.problems.iter().collect();
@@ -44,7 +45,7 @@ impl Display for CheckReport {
 }
 
 impl CheckReport {
-    /// Whether the dataset can be trained on, in one line.
+    /// Returns one line that says whether the dataset can be trained on.
     pub fn verdict(&self) -> String {
         let warnings = match self.warnings {
             0 => String::new(),
@@ -52,7 +53,7 @@ impl CheckReport {
         };
         match self.errors {
             0 => format!("no errors{warnings}: ready for training"),
-            count => format!("{count} error(s){warnings}: mend the errors before training"),
+            count => format!("{count} error(s){warnings}: fix the errors before training"),
         }
     }
 }
@@ -79,7 +80,7 @@ fn list(
     }
 }
 
-impl Display for SideSummary {
+impl Display for SubsetSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} images of {} classes", self.images, self.classes)?;
         match self.images_per_class {
@@ -94,7 +95,7 @@ impl Agreement {
         match self {
             Self::Exact => "the published split, image for image",
             Self::Counts => {
-                "as many images and classes as the published split, whose list is not known"
+                "the same numbers of images and classes as the published split, whose list is not known"
             }
             Self::Differs => "not the published split, see below",
         }
@@ -104,12 +105,12 @@ impl Agreement {
 impl Display for Stats {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         title(f, self.dataset, self.root.as_deref())?;
-        side(f, "train", &self.train)?;
-        side(f, "test", &self.test)
+        subset(f, "train", &self.train)?;
+        subset(f, "test", &self.test)
     }
 }
 
-fn side(f: &mut Formatter<'_>, name: &str, stats: &SideStats) -> fmt::Result {
+fn subset(f: &mut Formatter<'_>, name: &str, stats: &SubsetStats) -> fmt::Result {
     writeln!(
         f,
         "\n{name}: {} images of {} classes",
@@ -136,7 +137,7 @@ fn side(f: &mut Formatter<'_>, name: &str, stats: &SideStats) -> fmt::Result {
     }
     let tallest = stats.histogram.iter().map(|bin| bin.classes).max();
     for bin in &stats.histogram {
-        // Rounded up, so that one class shows.
+        // Rounded up, so that a single class is visible.
         let bar = (bin.classes * BAR).div_ceil(tallest.unwrap_or(1).max(1));
         let line = format!(
             "  {:>6} to {:<6} {:>6} class(es) {}",

@@ -1,40 +1,40 @@
-//! Which sizes of images are plausible; areas that cannot be decoded are refused by the decoder.
+//! Plausible sizes of images. The decoder refuses areas that cannot be decoded.
 
 use std::path::Path;
 
-use super::{Problem, Severity};
-use crate::data::DataError;
+use super::problem::{Problem, Severity};
+use crate::data::image_file::ImageError;
 
-/// Longest side in pixels of a photograph; beyond lie scans, maps and stitched pages.
+/// Longest side of a photograph in pixels. Longer ones are scans, maps and stitched pages.
 const LONGEST_SIDE: u32 = 16_384;
-/// Shorter sides below this are icons and tracking pixels.
+/// Images with a shorter side are icons and tracking pixels.
 const SHORTEST_SIDE: u32 = 16;
-/// Longer sides beyond this many times the shorter are rules and banners.
+/// Images with a larger ratio of the longer to the shorter side are rules and banners.
 const LARGEST_RATIO: u32 = 20;
 
-/// The problem with a size that is hardly that of a photograph: an error where its longer side is
-/// absurd, else a warning.
+/// Returns the problem of a size that is unusual for a photograph: an error if the longer side is absurd,
+/// else a warning.
 pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<Problem> {
     let (shorter, longer) = (width.min(height), width.max(height));
-    let (severity, mend) = if longer > LONGEST_SIDE {
-        let mend = "shrink it to sides of at most 16384 pixels, or remove it";
-        (Severity::Error, mend)
+    let (severity, hint) = if longer > LONGEST_SIDE {
+        let hint = "shrink it to sides of at most 16384 pixels, or remove it";
+        (Severity::Error, hint)
     } else if shorter < SHORTEST_SIDE {
-        let mend = "a side under 16 is rarely a photograph's; see whether it is a placeholder";
-        (Severity::Warning, mend)
+        let hint = "a side under 16 is unusual for a photograph; check whether it is a placeholder";
+        (Severity::Warning, hint)
     } else if u64::from(longer) > u64::from(LARGEST_RATIO) * u64::from(shorter) {
-        let mend = "one side is over 20 times the other; see whether it is a photograph";
-        (Severity::Warning, mend)
+        let hint = "one side is over 20 times the other; check whether it is a photograph";
+        (Severity::Warning, hint)
     } else {
         return None;
     };
     Some(Problem {
         severity,
-        ..Problem::of(DataError::AbsurdSize {
+        ..Problem::of(ImageError::AbsurdSize {
             path: path.into(),
             width,
             height,
-            mend,
+            hint,
         })
     })
 }

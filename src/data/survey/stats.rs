@@ -1,4 +1,4 @@
-//! What a dataset consists of: classes, sizes, formats, from headers alone.
+//! Statistics of a dataset: classes, sizes and formats, from headers alone.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,61 +8,63 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use serde::Serialize;
 
-use super::{Contents, Survey, placed};
-use crate::data::datasets::listing::{Listing, Side};
-use crate::data::{Split, check_image_file};
+use super::dataset_survey::{Contents, DatasetSurvey, entries_of};
+use crate::data::datasets::{DatasetIndex, Subset};
+use crate::data::image_file::check_image_file;
+use crate::data::split::Split;
 use crate::progress::ProgressObserver;
 
-/// What is shown while the headers of images are read.
+/// The name of the task in progress reports.
 const HEADERS: &str = "reading headers";
 
-/// Bars of a histogram, at most.
+/// Largest number of bins of a histogram.
 const BINS: usize = 10;
-/// Bytes that tell JPEG from PNG.
+/// Bytes that are enough to distinguish JPEG and PNG.
 const SIGNATURE_BYTES: u64 = 16;
 
-/// What `loop-dml data stats` found.
+/// The report of `loop-dml data stats`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stats {
     /// The dataset's name in the configuration.
     pub dataset: &'static str,
-    /// Its root; none where images are drawn.
+    /// Its root, or `None` for drawn images.
     pub root: Option<PathBuf>,
     /// The training split.
-    pub train: SideStats,
+    pub train: SubsetStats,
     /// The test split.
-    pub test: SideStats,
+    pub test: SubsetStats,
 }
 
-/// What a split consists of. Where there is nothing to measure, a spread is absent.
+/// The statistics of a split. A spread is `None` without values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SideStats {
+pub struct SubsetStats {
     /// Number of images.
     pub images: usize,
     /// Number of classes.
     pub classes: usize,
     /// Images of a class.
     pub images_per_class: Option<Spread>,
-    /// Classes by their number of images, in at most ten ranges of one width.
+    /// Classes by their number of images, in at most ten bins of equal width.
     pub histogram: Vec<Bin>,
     /// Width in pixels, as stored.
     pub width: Option<Spread>,
     /// Height in pixels, as stored.
     pub height: Option<Spread>,
-    /// Readable files by format (`jpeg`, `png`) as their content says; empty for images in memory.
+    /// Number of readable files by format (`jpeg`, `png`), from their content; empty for images in
+    /// memory.
     pub formats: BTreeMap<&'static str, usize>,
-    /// Bytes of the readable files; 0 for images in memory.
+    /// Total bytes of the readable files; 0 for images in memory.
     pub bytes: u64,
-    /// Images whose header cannot be read, left out above.
+    /// Number of images whose header cannot be read. They are not in the other statistics.
     pub unreadable: usize,
 }
 
-/// Smallest, middle, mean and largest of some counts.
+/// Minimum, median, mean and maximum of some counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     /// The smallest.
     pub min: u64,
-    /// The middle; the mean of both where there are two.
+    /// The median; for an even number of values, the mean of the middle two.
     pub median: f64,
     /// The arithmetic mean.
     pub mean: f64,
@@ -70,30 +72,30 @@ pub struct Spread {
     pub max: u64,
 }
 
-/// A range of a histogram.
+/// A bin of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bin {
-    /// Fewest images of a class in it.
+    /// Fewest images of a class in the bin.
     pub from: u64,
-    /// Most images of a class in it.
+    /// Most images of a class in the bin.
     pub to: u64,
     /// Number of classes.
     pub classes: usize,
 }
 
-/// What the header of an image says.
+/// The header of an image.
 struct Header {
     size: (u32, u32),
     /// Format and length in bytes of its file.
     file: Option<(&'static str, u64)>,
 }
 
-impl Survey {
+impl DatasetSurvey {
     /// Counts images and classes and reads the header of every image.
     pub fn stats(&self, progress: &dyn ProgressObserver) -> Stats {
         let (train, test) =
             match &self.contents {
-                Contents::Files(listing) => self.of_files(listing, progress),
+                Contents::Files(index) => self.of_files(index, progress),
                 Contents::Memory(splits) => {
                     let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
                     let headers =
@@ -103,7 +105,7 @@ impl Survey {
                                 Some(index) => in_memory(&splits.test, index),
                             }
                         });
-                    sides(
+                    subsets(
                         headers,
                         splits.train.class_sizes(),
                         splits.test.class_sizes(),
@@ -120,20 +122,20 @@ impl Survey {
 
     fn of_files(
         &self,
-        listing: &Listing,
+        index: &DatasetIndex,
         progress: &dyn ProgressObserver,
-    ) -> (SideStats, SideStats) {
-        let paths: Vec<&Path> = placed(listing, Side::Train)
-            .chain(placed(listing, Side::Test))
-            .map(|placed| placed.image.path.as_path())
+    ) -> (SubsetStats, SubsetStats) {
+        let paths: Vec<&Path> = entries_of(index, Subset::Train)
+            .chain(entries_of(index, Subset::Test))
+            .map(|entries_of| entries_of.image.path.as_path())
             .collect();
         let headers =
             self.in_parallel(paths.len(), HEADERS, progress, |index| header(paths[index]));
-        let sizes = |side| {
-            let classes = listing.side(side).iter();
+        let sizes = |subset| {
+            let classes = index.classes(subset).iter();
             classes.map(|class| class.images.len()).collect()
         };
-        sides(headers, sizes(Side::Train), sizes(Side::Test))
+        subsets(headers, sizes(Subset::Train), sizes(Subset::Test))
     }
 }
 
@@ -163,20 +165,20 @@ fn header(path: &Path) -> Option<Header> {
     })
 }
 
-/// Divides the headers of both splits, training first.
-fn sides(
+/// Divides the headers of both splits; those of the training split come first.
+fn subsets(
     mut headers: Vec<Option<Header>>,
     train: Vec<usize>,
     test: Vec<usize>,
-) -> (SideStats, SideStats) {
+) -> (SubsetStats, SubsetStats) {
     let test_headers = headers.split_off(train.iter().sum());
     (
-        SideStats::of(&headers, &train),
-        SideStats::of(&test_headers, &test),
+        SubsetStats::of(&headers, &train),
+        SubsetStats::of(&test_headers, &test),
     )
 }
 
-impl SideStats {
+impl SubsetStats {
     fn of(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
         let class_sizes: Vec<u64> = class_sizes.iter().map(|&size| size as u64).collect();
         let readable = || headers.iter().flatten();
@@ -237,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_of_an_even_number_has_its_median_between_two() {
+    fn median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() {
         let spread = Spread::of(vec![9, 1, 4, 2]).unwrap();
         assert_eq!((spread.min, spread.max), (1, 9));
         assert_eq!((spread.median, spread.mean), (3.0, 4.0));
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_class_is_in_one_of_at_most_ten_ranges() {
+    fn every_class_is_in_one_of_at_most_ten_bins() {
         for largest in [1, 9, 10, 11, 57, 1000] {
             let sizes: Vec<u64> = (1..=largest).collect();
             let bins = histogram(&sizes);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::header::ExportHeader;
 use super::tensors::TorchTensor;
-use crate::data::config::TestView;
+use crate::data::config::EvalResize;
 use crate::model::Embedder;
 use crate::model::config::{Backbone, Descriptor, ModelConfig, Pooling};
 
@@ -38,8 +38,8 @@ pub(super) fn describe<B: Backend>(
         "preprocessing": {
             "image_size": header.preprocessing.image_size,
             "resize": header.preprocessing.resize,
-            "test_view": header.preprocessing.test_view,
-            "reduced_decoding": header.preprocessing.reduced_decoding,
+            "eval_resize": header.preprocessing.eval_resize,
+            "jpeg_dct_scaling": header.preprocessing.jpeg_dct_scaling,
             "mean": decimal(header.preprocessing.mean),
             "std": decimal(header.preprocessing.std),
             "rescale": input.map(|[factor, offset]| {
@@ -67,17 +67,17 @@ fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
                       equal channels, 16 bit are scaled to 8, transparent pixels are blended with \
                       white. Colour profiles are ignored."
         .to_string();
-    if p.reduced_decoding {
+    if p.jpeg_dct_scaling {
         decode += " loop-dml decodes a JPEG that is at least six times larger than needed in each \
                    direction at a half, a quarter or an eighth of its size. The mean difference is up \
                    to two levels of 255.";
     }
-    let resize = match p.test_view {
-        TestView::Straight => format!(
+    let resize = match p.eval_resize {
+        EvalResize::Direct => format!(
             "Resize to {side} x {side} pixels regardless of the aspect ratio, bilinear with \
              antialiasing (equal to PIL's within one level of 255)."
         ),
-        TestView::CenterCrop => format!(
+        EvalResize::CenterCrop => format!(
             "Resize until the shorter side has {} pixels, with the longer one rounded down, bilinear \
              with antialiasing (equal to PIL's within one level of 255). Crop the central {side} x \
              {side} pixels, whose top left corner is at ((width - {side}) / 2, (height - {side}) / \

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::error::ExportError;
 use crate::config::Config;
-use crate::data::config::{TestView, TransformConfig};
+use crate::data::config::{EvalResize, TransformConfig};
 use crate::model::config::{ModelConfig, WeightsSource};
 
 /// The key of the header in the metadata.
@@ -48,13 +48,30 @@ pub struct Preprocessing {
     /// Shorter side before the centre crop, in pixels; unused without a crop.
     pub resize: usize,
     /// How an image is resized to the square.
-    pub test_view: TestView,
+    #[serde(alias = "test_view", deserialize_with = "eval_resize")]
+    pub eval_resize: EvalResize,
     /// Whether large JPEGs are decoded at a reduced size.
-    pub reduced_decoding: bool,
+    #[serde(alias = "reduced_decoding")]
+    pub jpeg_dct_scaling: bool,
     /// Mean subtracted from red, green and blue, on the scale 0 to 1.
     pub mean: [f32; 3],
     /// Standard deviation that red, green and blue are divided by.
     pub std: [f32; 3],
+}
+
+/// Reads `eval_resize`, also as version 0.1 wrote it: `straight` for `direct`.
+fn eval_resize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EvalResize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Written {
+        #[serde(alias = "straight")]
+        Direct,
+        CenterCrop,
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Direct => EvalResize::Direct,
+        Written::CenterCrop => EvalResize::CenterCrop,
+    })
 }
 
 /// The measures of the exported run.
@@ -78,8 +95,8 @@ impl ExportHeader {
             preprocessing: Preprocessing {
                 image_size: t.image_size,
                 resize: t.resize,
-                test_view: t.test_view,
-                reduced_decoding: t.reduced_decoding,
+                eval_resize: t.eval_resize,
+                jpeg_dct_scaling: t.jpeg_dct_scaling,
                 mean: t.mean,
                 std: t.std,
             },
@@ -135,8 +152,8 @@ impl ExportHeader {
         config.data.transform = TransformConfig {
             image_size: p.image_size,
             resize: p.resize,
-            test_view: p.test_view,
-            reduced_decoding: p.reduced_decoding,
+            eval_resize: p.eval_resize,
+            jpeg_dct_scaling: p.jpeg_dct_scaling,
             mean: p.mean,
             std: p.std,
             ..TransformConfig::default()
@@ -161,4 +178,40 @@ fn published(model: &ModelConfig) -> ModelConfig {
         *path = path.file_name().unwrap_or_default().into();
     }
     model
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header of `preprocessing` as version 0.1 wrote it, with the `model` of this version.
+    fn old_header(test_view: &str) -> String {
+        let model = serde_json::to_string(&ModelConfig::default()).unwrap();
+        format!(
+            r#"{{
+                "format": 1, "loop_dml": "0.1.0", "model": {model},
+                "preprocessing": {{
+                    "image_size": 32, "resize": 36, "test_view": "{test_view}",
+                    "reduced_decoding": true,
+                    "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]
+                }},
+                "mirror": false, "batch_size": 64, "measured": null
+            }}"#
+        )
+    }
+
+    #[test]
+    fn a_header_of_version_0_1_is_read_with_the_old_names_of_keys() {
+        let path = Path::new("embedder.safetensors");
+        for (test_view, expected) in [
+            ("straight", EvalResize::Direct),
+            ("center-crop", EvalResize::CenterCrop),
+        ] {
+            let header = ExportHeader::parse(Some(&old_header(test_view)), path).unwrap();
+            assert_eq!(header.preprocessing.eval_resize, expected);
+            assert!(header.preprocessing.jpeg_dct_scaling);
+            let written = serde_json::to_value(&header).unwrap();
+            assert!(written["preprocessing"]["test_view"].is_null());
+        }
+    }
 }

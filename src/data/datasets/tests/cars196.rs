@@ -1,6 +1,6 @@
-//! `assets/fixtures/cars196` was written by SciPy, the second file without compression and with
-//! `np.float64` for `np.uint8`; the rows are (1, 00001.jpg), (99, 00002.jpg), (98, 00003.jpg) and, to
-//! test, (196, 00001.jpg), (1, 00002.jpg):
+//! SciPy wrote `assets/fixtures/cars196`, the second file without compression and with `np.float64`
+//! instead of `np.uint8`. The rows are (1, 00001.jpg), (99, 00002.jpg), (98, 00003.jpg), and for the test
+//! list (196, 00001.jpg), (1, 00002.jpg):
 //!
 //! ```python
 //! annotations = np.zeros((1, len(rows)), [(field, object) for field in fields])
@@ -11,9 +11,9 @@
 //! savemat("cars_meta.mat", {"class_names": names}, do_compression=True)
 //! ```
 //!
-//! The form of one folder is tested with all its images, with those of the published splits.
+//! The form with one folder is tested with all its images, in the tests of the published splits.
 
-use super::super::test_tree::{Tree, contents, faults, message};
+use super::super::test_tree::{Tree, contents, error_messages, message};
 use super::*;
 
 const TRAIN: &[u8] = include_bytes!("../../../../assets/fixtures/cars196/cars_train_annos.mat");
@@ -48,14 +48,14 @@ fn tree(above: &str, devkit: &str, nested: bool) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
-    list(&PublishedConfig {
+fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
+    index(&PublishedConfig {
         root: tree.root().into(),
     })
 }
 
 #[test]
-fn two_folders_are_divided_by_class_over_all_images() {
+fn images_of_both_folders_are_divided_by_class() {
     for (above, devkit, nested) in [
         ("", "devkit/", false),
         ("stanford_cars/", "devkit/", false),
@@ -63,29 +63,29 @@ fn two_folders_are_divided_by_class_over_all_images() {
         ("", "", false),
     ] {
         let tree = tree(above, devkit, nested);
-        let listing = read(&tree).unwrap();
-        assert_eq!(faults(&listing, tree.root()), [""; 0]);
+        let index = read(&tree).unwrap();
+        assert_eq!(error_messages(&index, tree.root()), [""; 0]);
         assert_eq!(
-            contents(&listing.train),
+            contents(&index.train),
             [
                 ("Car 1", vec!["cars_train/00001.jpg", "cars_test/00002.jpg"]),
                 ("Car 98", vec!["cars_train/00003.jpg"])
             ]
         );
         assert_eq!(
-            contents(&listing.test),
+            contents(&index.test),
             [
                 ("Car 99", vec!["cars_train/00002.jpg"]),
                 ("Car 196", vec!["cars_test/00001.jpg"])
             ]
         );
         assert!(
-            listing.train[0]
+            index.train[0]
                 .images
                 .iter()
                 .all(|image| image.path.is_file())
         );
-        assert_eq!(listing.published, Some(CARS196_TWO_FOLDERS));
+        assert_eq!(index.published, Some(CARS196_TWO_FOLDERS));
     }
 }
 
@@ -93,7 +93,7 @@ fn two_folders_are_divided_by_class_over_all_images() {
 fn missing_and_unlisted_images_are_named() {
     let tree = tree("", "devkit/", false);
     tree.rename("cars_test/00002.jpg", "cars_test/2.jpg");
-    let found = faults(&read(&tree).unwrap(), tree.root());
+    let found = error_messages(&read(&tree).unwrap(), tree.root());
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(
         found[0].contains("cars_test_annos_withlabels.mat"),
@@ -104,13 +104,13 @@ fn missing_and_unlisted_images_are_named() {
         "{found:?}"
     );
     assert!(
-        found[1].contains("image cars_test/2.jpg is in no list"),
+        found[1].contains("image cars_test/2.jpg is not in any list"),
         "{found:?}"
     );
 }
 
 #[test]
-fn the_list_without_labels_does_not_do() {
+fn the_list_without_labels_is_refused() {
     let tree = tree("", "devkit/", false);
     let unlabelled = include_bytes!("../../../../assets/fixtures/cars196/cars_test_annos.mat");
     tree.write("devkit/cars_test_annos.mat", unlabelled);
@@ -122,9 +122,9 @@ fn the_list_without_labels_does_not_do() {
         ),
         "{error}"
     );
-    // The same list under the other's name.
+    // The list without labels under the name of the one with labels.
     tree.write(&format!("devkit/{LABELLED}"), unlabelled);
-    let found = faults(&read(&tree).unwrap(), tree.root());
+    let found = error_messages(&read(&tree).unwrap(), tree.root());
     assert!(
         found[0].contains("the annotation of 00001.jpg has no class"),
         "{found:?}"
@@ -142,15 +142,18 @@ fn swapped_and_foreign_files_are_refused() {
     );
     tree.write("devkit/cars_meta.mat", "<html>");
     let error = message(&read(&tree).unwrap_err(), tree.root());
-    assert!(error.contains("cars_meta.mat is no MATLAB file"), "{error}");
+    assert!(
+        error.contains("cars_meta.mat is not a MATLAB file"),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_folder_of_neither_form_says_what_is_expected() {
+fn a_folder_of_neither_form_is_reported_with_the_expected_contents() {
     let tree = Tree::new();
     let error = message(&read(&tree).unwrap_err(), tree.root());
     assert!(
-        error.starts_with("car_ims is missing: data.root has to be"),
+        error.starts_with("car_ims is missing: data.root must be"),
         "{error}"
     );
     tree.images(&["car_ims/000001.jpg"]);

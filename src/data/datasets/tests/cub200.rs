@@ -1,7 +1,7 @@
-use super::super::test_tree::{Tree, contents, faults, message};
+use super::super::test_tree::{Tree, contents, error_messages, message};
 use super::*;
 
-/// Two classes of either side in small.
+/// A small dataset: one training class and two test classes.
 fn tree() -> Tree {
     let tree = Tree::new();
     tree.write(
@@ -22,69 +22,69 @@ fn tree() -> Tree {
     tree
 }
 
-fn read(root: &Path) -> Result<Listing, DataError> {
-    list(&PublishedConfig { root: root.into() })
+fn read(root: &Path) -> Result<DatasetIndex, DatasetError> {
+    index(&PublishedConfig { root: root.into() })
 }
 
 #[test]
-fn classes_to_100_train_and_the_others_test() {
+fn classes_up_to_100_are_training_classes() {
     let tree = tree();
-    let listing = read(tree.root()).unwrap();
-    assert_eq!(faults(&listing, tree.root()), [""; 0]);
+    let index = read(tree.root()).unwrap();
+    assert_eq!(error_messages(&index, tree.root()), [""; 0]);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [(
             "001.A",
             vec!["images/001.A/A_0.jpg", "images/001.A/A_1.jpg"]
         )]
     );
     assert_eq!(
-        contents(&listing.test),
+        contents(&index.test),
         [
             ("101.B", vec!["images/101.B/B_0.jpg"]),
             ("200.C", vec!["images/200.C/C_0.jpg"])
         ]
     );
-    assert_eq!(listing.published, Some(CUB200));
+    assert_eq!(index.published, Some(CUB200));
 }
 
 #[test]
-fn the_folder_above_will_do_too() {
+fn the_parent_folder_is_accepted() {
     let above = Tree::new();
     above.write("CUB_200_2011/images.txt", "1 001.A/A_0.jpg\n");
     above.write("CUB_200_2011/image_class_labels.txt", "1 1\n");
     above.write("CUB_200_2011/classes.txt", "1 001.A\n");
     above.images(&["CUB_200_2011/images/001.A/A_0.jpg"]);
-    let listing = read(above.root()).unwrap();
+    let index = read(above.root()).unwrap();
     assert_eq!(
-        listing.train[0].images[0].path,
+        index.train[0].images[0].path,
         above.root().join("CUB_200_2011/images/001.A/A_0.jpg")
     );
 }
 
 #[test]
-fn ids_that_only_one_list_has_are_named_with_their_lines() {
+fn ids_of_only_one_list_are_named_with_their_lines() {
     let tree = tree();
     tree.write("image_class_labels.txt", "1 1\n2 7\n3 x\n5 1\n1 2\n");
-    let listing = read(tree.root()).unwrap();
-    let found = faults(&listing, tree.root());
+    let index = read(tree.root()).unwrap();
+    let found = error_messages(&index, tree.root());
     let expected = [
-        "image_class_labels.txt, line 5: image_id 1 is on line 1 too",
+        "image_class_labels.txt, line 5: image_id 1 is also on line 1",
         "images.txt, line 2: class 7 of image 2 is not in classes.txt",
-        "images.txt, line 3: class_id is \"x\" and has to be a whole number",
+        "images.txt, line 3: class_id is \"x\" but must be a whole number",
         "images.txt, line 4: image 4 has no class in image_class_labels.txt",
         "image_class_labels.txt, line 4: image 5 has a class here but is not in images.txt",
     ];
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}");
     }
-    // The three images without a class are on no list.
+    // The three images without a class are unlisted.
     assert_eq!(found.len(), expected.len() + 3, "{found:?}");
-    assert_eq!((listing.train[0].images.len(), listing.test.len()), (1, 0));
+    assert_eq!((index.train[0].images.len(), index.test.len()), (1, 0));
 }
 
 #[test]
-fn lines_of_other_columns_and_classes_above_200_are_faults() {
+fn lines_with_other_columns_and_classes_above_200_are_errors() {
     let tree = tree();
     tree.write(
         "images.txt",
@@ -92,8 +92,8 @@ fn lines_of_other_columns_and_classes_above_200_are_faults() {
     );
     tree.write("image_class_labels.txt", "1 1\n2 1\n3 201\n4 200\n");
     tree.write("classes.txt", "1 001.A\n201 201.B\n200 200.C\n");
-    let listing = read(tree.root()).unwrap();
-    let found = faults(&listing, tree.root());
+    let index = read(tree.root()).unwrap();
+    let found = error_messages(&index, tree.root());
     assert!(
         found[0].starts_with("images.txt, line 2: 1 column(s)"),
         "{found:?}"
@@ -112,28 +112,28 @@ fn an_image_listed_twice_is_named_with_both_lines() {
         "1 001.A/A_0.jpg\n2 001.A/A_0.jpg\n3 101.B/B_0.jpg\n4 200.C/C_0.jpg\n",
     );
     tree.remove("images/001.A/A_1.jpg");
-    let listing = read(tree.root()).unwrap();
+    let index = read(tree.root()).unwrap();
     assert_eq!(
-        faults(&listing, tree.root()),
+        error_messages(&index, tree.root()),
         [
-            "images.txt, line 2: images/001.A/A_0.jpg is listed again, after line 1: remove one of the two"
+            "images.txt, line 2: images/001.A/A_0.jpg is listed twice, first on line 1: remove one of the two"
         ]
     );
-    assert_eq!(listing.train[0].images.len(), 1);
+    assert_eq!(index.train[0].images.len(), 1);
 }
 
 #[test]
-fn missing_roots_and_lists_say_what_is_expected() {
+fn missing_roots_and_lists_are_reported_with_the_expected_contents() {
     let error = read(Path::new("/nowhere/at/all")).unwrap_err().to_string();
     assert!(
-        error.contains("/nowhere/at/all is not a folder: data.root has to be"),
+        error.contains("/nowhere/at/all is not a folder: data.root must be"),
         "{error}"
     );
     let tree = tree();
     tree.remove("classes.txt");
     let error = message(&read(tree.root()).unwrap_err(), tree.root());
     assert!(
-        error.starts_with("classes.txt is missing: data.root has to be"),
+        error.starts_with("classes.txt is missing: data.root must be"),
         "{error}"
     );
 }

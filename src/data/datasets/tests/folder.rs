@@ -1,6 +1,6 @@
-use super::super::test_tree::{Tree, contents, faults};
+use super::super::index::Subset;
+use super::super::test_tree::{Tree, contents, error_messages};
 use super::*;
-use crate::data::datasets::listing::Side;
 
 const FOUR: [&str; 8] = [
     "b/1.png", "b/0.JPG", "a/0.png", "a/1.jpeg", "d/1.PNG", "d/0.png", "c/0.jpg", "c/1.jpg",
@@ -29,46 +29,46 @@ fn config(tree: &Tree) -> FolderConfig {
     }
 }
 
-fn read(tree: &Tree) -> Listing {
-    list(&config(tree)).unwrap()
+fn read(tree: &Tree) -> DatasetIndex {
+    index(&config(tree)).unwrap()
 }
 
 fn refusal(tree: &Tree) -> String {
-    list(&config(tree)).unwrap_err().to_string()
+    index(&config(tree)).unwrap_err().to_string()
 }
 
-fn faults_of(tree: &Tree) -> Vec<String> {
-    faults(&read(tree), tree.root())
+fn errors_of(tree: &Tree) -> Vec<String> {
+    error_messages(&read(tree), tree.root())
 }
 
-fn names(listing: &Listing, side: Side) -> String {
-    listing
-        .side(side)
+fn names(index: &DatasetIndex, subset: Subset) -> String {
+    index
+        .classes(subset)
         .iter()
         .map(|class| class.name.as_str())
         .collect()
 }
 
 #[test]
-fn first_half_of_the_sorted_classes_trains_and_the_rest_tests() {
+fn first_half_of_the_sorted_classes_is_the_training_split() {
     let tree = tree(&FOUR);
-    let listing = read(&tree);
+    let index = read(&tree);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("a", vec!["a/0.png", "a/1.jpeg"]),
             ("b", vec!["b/0.JPG", "b/1.png"])
         ]
     );
     assert_eq!(
-        contents(&listing.test),
+        contents(&index.test),
         [
             ("c", vec!["c/0.jpg", "c/1.jpg"]),
             ("d", vec!["d/0.png", "d/1.PNG"])
         ]
     );
-    assert_eq!(listing.test[0].images[0].path, tree.root().join("c/0.jpg"));
-    assert_eq!(listing.faults, []);
+    assert_eq!(index.test[0].images[0].path, tree.root().join("c/0.jpg"));
+    assert_eq!(index.errors, []);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn share_and_seed_divide_the_classes() {
             split_seed,
             ..config(&tree)
         };
-        names(&list(&keys).unwrap(), Side::Train)
+        names(&index(&keys).unwrap(), Subset::Train)
     };
     assert_eq!(with(0.75, None), "abcdef");
     let drawn = with(0.5, Some(4));
@@ -97,13 +97,13 @@ fn share_and_seed_divide_the_classes() {
 fn train_and_test_folders_are_the_splits() {
     let mut names_of_five = SPLIT.to_vec();
     names_of_five.extend(["train/z/0.png", "train/z/1.png"]);
-    let listing = read(&tree(&names_of_five));
-    assert_eq!(names(&listing, Side::Train), "xyz");
-    assert_eq!(listing.test[0].images[0].name, "test/a/0.png");
+    let index = read(&tree(&names_of_five));
+    assert_eq!(names(&index, Subset::Train), "xyz");
+    assert_eq!(index.test[0].images[0].name, "test/a/0.png");
 }
 
 #[test]
-fn hidden_files_and_files_that_are_no_images_are_passed_over() {
+fn hidden_files_and_other_files_are_ignored() {
     let tree = tree(&FOUR);
     tree.images(&[
         "a/.hidden.png",
@@ -112,17 +112,17 @@ fn hidden_files_and_files_that_are_no_images_are_passed_over() {
         "README",
         ".git/x.png",
     ]);
-    let listing = read(&tree);
-    assert_eq!(listing.faults, []);
-    assert_eq!(listing.train[0].images.len(), 2);
+    let index = read(&tree);
+    assert_eq!(index.errors, []);
+    assert_eq!(index.train[0].images.len(), 2);
 }
 
 #[test]
-fn images_of_other_kinds_are_refused_by_name() {
+fn images_of_other_formats_are_refused_by_name() {
     let tree = tree(&FOUR);
     tree.images(&["a/x.WebP"]);
     assert_eq!(
-        faults_of(&tree),
+        errors_of(&tree),
         [
             "a/x.WebP is a .webp image, which is not supported: convert it to JPEG or PNG, or remove it"
         ]
@@ -130,12 +130,12 @@ fn images_of_other_kinds_are_refused_by_name() {
 }
 
 #[test]
-fn missing_root_and_missing_split_say_what_to_add() {
+fn missing_root_and_missing_split_are_reported_with_a_hint() {
     let keys = FolderConfig {
         root: "/nowhere/at/all".into(),
         ..FolderConfig::default()
     };
-    let message = list(&keys).unwrap_err().to_string();
+    let message = index(&keys).unwrap_err().to_string();
     assert!(
         message.contains("/nowhere/at/all is not a folder"),
         "{message}"
@@ -147,7 +147,7 @@ fn missing_root_and_missing_split_say_what_to_add() {
 }
 
 #[test]
-fn too_few_classes_are_refused_with_what_else_is_wrong() {
+fn too_few_classes_are_refused_after_other_errors() {
     let message = refusal(&tree(&["only/0.png", "only/1.png"]));
     assert!(
         message.contains("has 1 class(es) and needs at least 4"),
@@ -156,7 +156,7 @@ fn too_few_classes_are_refused_with_what_else_is_wrong() {
     assert!(refusal(&Tree::new()).contains("0 class(es)"));
     let message = refusal(&tree(&["0.png", "1.png"]));
     assert!(
-        message.contains("0.png lies beside the class folders"),
+        message.contains("0.png is beside the class folders"),
         "{message}"
     );
 }
@@ -165,8 +165,8 @@ fn too_few_classes_are_refused_with_what_else_is_wrong() {
 fn empty_classes_are_named() {
     let tree = tree(&FOUR);
     std::fs::create_dir(tree.root().join("empty")).unwrap();
-    let found = faults_of(&tree);
-    assert!(found[0].contains("empty holds no .jpg"), "{found:?}");
+    let found = errors_of(&tree);
+    assert!(found[0].contains("empty contains no .jpg"), "{found:?}");
     assert_eq!(found.len(), 1);
 }
 
@@ -174,22 +174,22 @@ fn empty_classes_are_named() {
 fn a_class_of_both_splits_is_named() {
     let mut names = SPLIT.to_vec();
     names.extend(["test/y/0.png", "test/y/1.png"]);
-    let found = faults_of(&tree(&names));
+    let found = errors_of(&tree(&names));
     assert_eq!(found.len(), 1);
     assert!(found[0].contains("class y is in both"), "{found:?}");
 }
 
 #[test]
-fn everything_out_of_place_is_named_at_once() {
+fn all_misplaced_files_and_folders_are_named() {
     let tree = tree(&FOUR);
     tree.images(&["a/inner/0.png", "stray.png"]);
-    let found = faults_of(&tree);
+    let found = errors_of(&tree);
     assert!(
         found[0].contains("inner is a folder inside a class folder"),
         "{found:?}"
     );
     assert!(
-        found[1].contains("stray.png lies beside the class folders"),
+        found[1].contains("stray.png is beside the class folders"),
         "{found:?}"
     );
     assert_eq!(found.len(), 2);

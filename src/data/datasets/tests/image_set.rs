@@ -2,7 +2,7 @@ use super::super::test_tree::{Tree, message};
 use super::*;
 use crate::cancellation::CancellationToken;
 
-/// A tree of small images that can be decoded.
+/// A tree of small valid images.
 fn tree(names: &[&str]) -> Tree {
     let tree = Tree::new();
     for name in names {
@@ -13,7 +13,7 @@ fn tree(names: &[&str]) -> Tree {
     tree
 }
 
-fn open(tree: &Tree, name: &str) -> Result<ImageSet, DataError> {
+fn open(tree: &Tree, name: &str) -> Result<ImageSet, DatasetError> {
     open_with(tree, name, &ImageSelection::default(), BrokenImages::Fail)
 }
 
@@ -22,7 +22,7 @@ fn open_with(
     name: &str,
     selection: &ImageSelection,
     broken_images: BrokenImages,
-) -> Result<ImageSet, DataError> {
+) -> Result<ImageSet, DatasetError> {
     let loading = LoadingConfig {
         broken_images,
         ..LoadingConfig::default()
@@ -50,7 +50,7 @@ fn row(name: &str, label: i64) -> (String, i64) {
 }
 
 #[test]
-fn class_of_an_image_is_the_folder_it_lies_in() {
+fn class_of_an_image_is_its_folder() {
     let tree = tree(&["b/1.png", "b/0.PNG", "a/x/0.png", "a/0.jpg", "stray.png"]);
     tree.write("a/notes.txt", "");
     let set = open(&tree, "").unwrap();
@@ -82,7 +82,7 @@ fn text_list_keeps_its_order_and_has_no_classes() {
 }
 
 #[test]
-fn paths_of_a_list_are_relative_to_its_folder_or_the_root_given() {
+fn paths_of_a_list_are_relative_to_its_folder_or_the_given_root() {
     let tree = tree(&["photos/0.png"]);
     tree.write("lists/list.txt", "0.png\n");
     let message = refusal(&tree, "lists/list.txt");
@@ -99,7 +99,7 @@ fn paths_of_a_list_are_relative_to_its_folder_or_the_root_given() {
 }
 
 #[test]
-fn manifest_gives_labels_and_one_of_its_splits() {
+fn csv_list_has_labels_and_can_be_restricted_to_a_split() {
     let tree = tree(&["0.png", "1.png", "2.png"]);
     tree.write(
         "list.csv",
@@ -124,7 +124,7 @@ fn manifest_gives_labels_and_one_of_its_splits() {
 }
 
 #[test]
-fn single_image_is_a_set_of_one() {
+fn single_image_is_a_set_of_one_image() {
     let tree = tree(&["a/0.png"]);
     assert_eq!(
         rows(&open(&tree, "a/0.png").unwrap()),
@@ -133,7 +133,7 @@ fn single_image_is_a_set_of_one() {
 }
 
 #[test]
-fn what_cannot_be_embedded_is_named_or_left_out_when_asked() {
+fn invalid_images_are_named_or_left_out_if_configured() {
     let tree = tree(&["a/0.png", "a/1.png"]);
     tree.write("a/cut.png", "no image");
     let message = refusal(&tree, "");
@@ -157,10 +157,10 @@ fn what_cannot_be_embedded_is_named_or_left_out_when_asked() {
 }
 
 #[test]
-fn nothing_to_embed_is_an_error_that_says_so() {
+fn a_path_without_images_is_refused() {
     let tree = Tree::new();
     tree.write("notes.txt", "");
-    assert!(refusal(&tree, "").contains("names no .jpg"));
-    assert!(refusal(&tree, "notes.txt").contains("names no .jpg"));
-    assert!(refusal(&tree, "nowhere").contains("nowhere is missing: images are a folder"));
+    assert!(refusal(&tree, "").contains("contains no .jpg"));
+    assert!(refusal(&tree, "notes.txt").contains("contains no .jpg"));
+    assert!(refusal(&tree, "nowhere").contains("nowhere is missing: give a folder of images"));
 }

@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, faults, message};
+use super::super::test_tree::{Tree, contents, error_messages, message};
 use super::*;
 
 const LIST_TEXT: &str = "4\n\
@@ -23,14 +23,14 @@ fn tree(list: &str, images: &str) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
-    list(&PublishedConfig {
+fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
+    index(&PublishedConfig {
         root: tree.root().into(),
     })
 }
 
 #[test]
-fn list_and_images_are_found_where_archives_put_them() {
+fn list_and_images_are_found_in_the_folders_of_the_archives() {
     for (list, images) in [
         ("", ""),
         ("Eval/", "Img/"),
@@ -38,17 +38,21 @@ fn list_and_images_are_found_where_archives_put_them() {
         ("In-shop Clothes/Eval/", "In-shop Clothes/Img/"),
     ] {
         let tree = tree(list, images);
-        let listing = read(&tree).unwrap();
-        assert_eq!(faults(&listing, tree.root()), [""; 0], "{list} {images}");
+        let index = read(&tree).unwrap();
         assert_eq!(
-            contents(&listing.train),
+            error_messages(&index, tree.root()),
+            [""; 0],
+            "{list} {images}"
+        );
+        assert_eq!(
+            contents(&index.train),
             [("id_00000002", IMAGES[..2].to_vec())]
         );
         assert_eq!(
-            contents(&listing.test),
+            contents(&index.test),
             [("id_00000001", IMAGES[2..].to_vec())]
         );
-        let roles: Vec<Role> = listing.test[0]
+        let roles: Vec<Role> = index.test[0]
             .images
             .iter()
             .map(|image| image.role)
@@ -58,14 +62,14 @@ fn list_and_images_are_found_where_archives_put_them() {
 }
 
 #[test]
-fn other_words_other_counts_and_items_of_both_sides_are_faults() {
+fn invalid_words_wrong_counts_and_items_of_both_subsets_are_errors() {
     let tree = tree("", "");
     let text = LIST_TEXT
         .replace("gallery", "val")
         .replace("id_00000001 query", "id_00000002 query")
         .replacen('4', "5", 1);
     tree.write("list_eval_partition.txt", text);
-    let found = faults(&read(&tree).unwrap(), tree.root());
+    let found = error_messages(&read(&tree).unwrap(), tree.root());
     assert!(
         found[0].starts_with(
             "list_eval_partition.txt, line 5: class id_00000002 is in the test split here and in the \
@@ -78,7 +82,7 @@ fn other_words_other_counts_and_items_of_both_sides_are_faults() {
         "{found:?}"
     );
     assert!(
-        found[2].contains("announces 5 images on its first line and lists 4"),
+        found[2].contains("states 5 images on its first line but lists 4"),
         "{found:?}"
     );
 }
@@ -88,18 +92,18 @@ fn missing_and_unlisted_images_are_named() {
     let tree = tree("", "");
     tree.rename(IMAGES[2], "img/MEN/Tees/id_00000001/01_1_new.jpg");
     assert_eq!(
-        faults(&read(&tree).unwrap(), tree.root()),
+        error_messages(&read(&tree).unwrap(), tree.root()),
         [
             "list_eval_partition.txt, line 5: image img/MEN/Tees/id_00000001/01_1_front.jpg is \
-             missing: restore it from the archive, or take it off the list",
-            "image img/MEN/Tees/id_00000001/01_1_new.jpg is in no list, so that it is never used: \
-             perhaps it was renamed"
+             missing: restore it from the archive, or remove it from the list",
+            "image img/MEN/Tees/id_00000001/01_1_new.jpg is not in any list, so it is never used; check \
+             whether it was renamed"
         ]
     );
 }
 
 #[test]
-fn lists_of_another_form_are_refused() {
+fn lists_in_another_format_are_refused() {
     let tree = tree("", "");
     tree.write("list_eval_partition.txt", "image_name item_id\n");
     let error = message(&read(&tree).unwrap_err(), tree.root());

@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, faults, message};
+use super::super::test_tree::{Tree, contents, error_messages, message};
 use super::*;
 
 const IMAGES: [&str; 8] = [
@@ -12,16 +12,16 @@ fn tree(csv: &str) -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
-    list(&ManifestConfig {
+fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
+    index(&ManifestConfig {
         root: tree.root().into(),
         ..ManifestConfig::default()
     })
 }
 
-fn faults_of(csv: &str) -> Vec<String> {
+fn errors_of(csv: &str) -> Vec<String> {
     let tree = tree(csv);
-    faults(&read(&tree).unwrap(), tree.root())
+    error_messages(&read(&tree).unwrap(), tree.root())
 }
 
 const SPLIT: &str = "path,label,split\n\
@@ -31,36 +31,36 @@ b0.jpg,b,test\n\
 b1.jpg,b,test\n";
 
 #[test]
-fn quotes_marks_carriage_returns_empty_lines_and_other_columns_are_understood() {
+fn quotes_byte_order_marks_carriage_returns_empty_lines_and_other_columns_are_accepted() {
     let tree = tree(
         "\u{feff}weight, Label ,path,split\r\n1,\"a, or A\",\"a 0.jpg\",train\r\n\r\n,\"a, or A\",a1.jpg,\
          train\r\n,b,b0.jpg,test\r\n,b,b1.jpg,TEST",
     );
-    let listing = read(&tree).unwrap();
-    assert_eq!(faults(&listing, tree.root()), [""; 0]);
+    let index = read(&tree).unwrap();
+    assert_eq!(error_messages(&index, tree.root()), [""; 0]);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [("a, or A", vec!["a 0.jpg", "a1.jpg"])]
     );
-    assert_eq!(contents(&listing.test), [("b", vec!["b0.jpg", "b1.jpg"])]);
-    let line = listing.test[0].images[1].line.as_ref().unwrap();
+    assert_eq!(contents(&index.test), [("b", vec!["b0.jpg", "b1.jpg"])]);
+    let line = index.test[0].images[1].line.as_ref().unwrap();
     assert_eq!(line.number, 6);
 }
 
 #[test]
-fn classes_are_divided_where_no_column_splits_them() {
+fn without_a_column_split_classes_are_divided() {
     let tree = tree(
         "path,label\nd0.jpg,d\nd1.jpg,d\na 0.jpg,a\na1.jpg,a\nb0.jpg,b\nb1.jpg,b\nc0.jpg,c\nc1.png,c\n",
     );
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("a", vec!["a 0.jpg", "a1.jpg"]),
             ("b", vec!["b0.jpg", "b1.jpg"])
         ]
     );
-    assert_eq!(listing.test[1].name, "d");
+    assert_eq!(index.test[1].name, "d");
     let error = read(&self::tree("path,label\na 0.jpg,a\n"))
         .unwrap_err()
         .to_string();
@@ -71,14 +71,14 @@ fn classes_are_divided_where_no_column_splits_them() {
 }
 
 #[test]
-fn queries_and_gallery_are_read_for_test_images_alone() {
+fn query_and_gallery_are_read_for_test_images_only() {
     let tree = tree(
         "path,label,split,query,gallery\na 0.jpg,a,train,,\na1.jpg,a,train,x,\nb0.jpg,b,test,yes,0\n\
          b1.jpg,b,test,,1\nc0.jpg,c,test,true,TRUE\nc1.png,c,test,no,false\nd0.jpg,d,test,maybe,1\n",
     );
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     let roles = |class: usize| -> Vec<Role> {
-        listing.test[class]
+        index.test[class]
             .images
             .iter()
             .map(|image| image.role)
@@ -86,7 +86,7 @@ fn queries_and_gallery_are_read_for_test_images_alone() {
     };
     assert_eq!(roles(0), [Role::Query, Role::Gallery]);
     assert_eq!(roles(1), [Role::Both]);
-    let found = faults(&listing, tree.root());
+    let found = error_messages(&index, tree.root());
     assert!(
         found[0].starts_with("manifest.csv, line 7: the test image is neither"),
         "{found:?}"
@@ -99,20 +99,20 @@ fn queries_and_gallery_are_read_for_test_images_alone() {
 }
 
 #[test]
-fn every_line_that_cannot_be_used_is_named() {
+fn every_invalid_line_is_named() {
     let lines = "b0.jpg,,test\n,b,test\nc0.jpg,c,val\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.gif,d,test\n\
                  gone.jpg,b,test\na1.jpg,a,train\n";
-    let found = faults_of(&format!("{SPLIT}{lines}"));
+    let found = errors_of(&format!("{SPLIT}{lines}"));
     let expected = [
         "line 6: the label is empty",
         "line 7: the path is empty",
         "line 8: the split is \"val\", which is not read: write train",
         "line 9: the split is empty",
-        "line 10: the split is \"dev\" and has to be train or test",
-        "line 11: 2 column(s) where the first line names 3",
+        "line 10: the split is \"dev\" but must be train or test",
+        "line 11: 2 column(s) instead of the 3 of the first line",
         "line 12: d1.gif is a .gif image, which is not supported",
         "line 13: image gone.jpg is missing",
-        "line 14: a1.jpg is listed again, after line 3",
+        "line 14: a1.jpg is listed twice, first on line 3",
     ];
     assert_eq!(found.len(), expected.len(), "{found:?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -124,8 +124,8 @@ fn every_line_that_cannot_be_used_is_named() {
 }
 
 #[test]
-fn a_label_of_both_sides_is_named_with_the_first_line_of_each() {
-    let found = faults_of(&format!("{SPLIT}c0.jpg,a,test\nc1.png,a,test\n"));
+fn a_label_of_both_subsets_is_named_with_the_first_line_of_each() {
+    let found = errors_of(&format!("{SPLIT}c0.jpg,a,test\nc1.png,a,test\n"));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].starts_with(
@@ -160,7 +160,7 @@ fn missing_columns_are_named_with_those_found() {
 }
 
 #[test]
-fn images_may_lie_elsewhere_or_have_whole_paths() {
+fn images_can_be_in_another_folder_or_have_absolute_paths() {
     let elsewhere = tree("");
     let lists = Tree::new();
     let whole = elsewhere.root().join("a1.jpg").display().to_string();
@@ -170,17 +170,17 @@ fn images_may_lie_elsewhere_or_have_whole_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let listing = list(&keys).unwrap();
-    assert_eq!(listing.faults, []);
+    let found = index(&keys).unwrap();
+    assert_eq!(found.errors, []);
     assert_eq!(
-        listing.train[0].images[1].path,
+        found.train[0].images[1].path,
         elsewhere.root().join("a1.jpg")
     );
     let keys = ManifestConfig {
         images: Some("/nowhere/at/all".into()),
         ..keys
     };
-    let error = list(&keys).unwrap_err().to_string();
+    let error = index(&keys).unwrap_err().to_string();
     assert!(
         error.contains("/nowhere/at/all is not a folder: this is data.images"),
         "{error}"
@@ -188,10 +188,10 @@ fn images_may_lie_elsewhere_or_have_whole_paths() {
 }
 
 #[test]
-fn a_missing_manifest_says_what_the_root_has_to_be() {
+fn a_missing_manifest_is_reported_with_a_hint() {
     let error = read(&Tree::new()).unwrap_err().to_string();
     assert!(
-        error.contains("manifest.csv is missing: data.root has to be the CSV file"),
+        error.contains("manifest.csv is missing: data.root must be the CSV file"),
         "{error}"
     );
 }

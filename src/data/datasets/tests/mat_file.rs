@@ -8,13 +8,13 @@ const TRAIN: &[u8] = include_bytes!("../../../../assets/fixtures/cars196/cars_tr
 const TEST: &[u8] =
     include_bytes!("../../../../assets/fixtures/cars196/cars_test_annos_withlabels.mat");
 
-/// Bytes from one that is damaged to the next: each panic of the parser takes milliseconds.
+/// Distance between damaged bytes. Each panic of the parser takes milliseconds.
 const STEP: usize = 5;
 
-fn read(bytes: &[u8]) -> Result<MatFile, DataError> {
+fn read(bytes: &[u8]) -> Result<MatFile, ListError> {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
-    MatFile::read(file.path(), "mend")
+    MatFile::read(file.path(), "hint")
 }
 
 fn rows(bytes: &[u8]) -> Vec<(Option<usize>, Option<String>)> {
@@ -25,7 +25,7 @@ fn rows(bytes: &[u8]) -> Vec<(Option<usize>, Option<String>)> {
 }
 
 #[test]
-fn numbers_and_texts_are_read_compressed_or_not_and_of_either_type() {
+fn numbers_and_strings_are_read_with_and_without_compression_and_of_both_types() {
     let row = |class, name: &str| (Some(class), Some(name.to_string()));
     assert_eq!(
         rows(TRAIN)[..2],
@@ -35,7 +35,7 @@ fn numbers_and_texts_are_read_compressed_or_not_and_of_either_type() {
 }
 
 #[test]
-fn variables_and_fields_that_are_not_there_are_none() {
+fn missing_variables_and_fields_are_none() {
     let file = read(TRAIN).unwrap();
     assert!(file.records("class_names").is_none());
     assert!(file.texts("annotations").is_none());
@@ -47,7 +47,7 @@ fn variables_and_fields_that_are_not_there_are_none() {
 }
 
 #[test]
-fn damaged_files_never_end_the_program() {
+fn damaged_files_never_panic() {
     let mut refused = 0;
     for bytes in [TRAIN, TEST] {
         for at in (0..bytes.len()).step_by(STEP) {
@@ -65,6 +65,6 @@ fn damaged_files_never_end_the_program() {
             }
         }
     }
-    // Of the cut files all, of the changed ones those that are not changed in a name or number.
+    // All truncated files, and changed files unless the change is in a name or number.
     assert!(refused > (TRAIN.len() + TEST.len()) / STEP, "{refused}");
 }

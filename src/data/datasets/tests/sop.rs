@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, faults, message};
+use super::super::test_tree::{Tree, contents, error_messages, message};
 use super::*;
 
 const HEADER: &str = "image_id class_id super_class_id path\n";
@@ -25,40 +25,36 @@ fn tree() -> Tree {
     tree
 }
 
-fn read(tree: &Tree) -> Result<Listing, DataError> {
-    list(&PublishedConfig {
+fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
+    index(&PublishedConfig {
         root: tree.root().into(),
     })
 }
 
 fn found(tree: &Tree) -> Vec<String> {
     let root = tree.root().join("Stanford_Online_Products");
-    faults(&read(tree).unwrap(), &root)
+    error_messages(&read(tree).unwrap(), &root)
 }
 
 #[test]
-fn classes_come_by_their_numbers() {
+fn classes_are_ordered_by_their_numbers() {
     let tree = tree();
-    let listing = read(&tree).unwrap();
+    let index = read(&tree).unwrap();
     assert_eq!(found(&tree), [""; 0]);
     assert_eq!(
-        contents(&listing.train),
+        contents(&index.train),
         [
             ("1", vec!["bicycle_final/11_0.JPG"]),
             ("2", vec!["bicycle_final/12_0.JPG"]),
             ("11318", vec!["sofa_final/13_0.JPG"])
         ]
     );
-    let names: Vec<&str> = listing
-        .test
-        .iter()
-        .map(|class| class.name.as_str())
-        .collect();
+    let names: Vec<&str> = index.test.iter().map(|class| class.name.as_str()).collect();
     assert_eq!(names, ["11319", "22634"]);
 }
 
 #[test]
-fn classes_of_the_other_list_and_images_of_both_are_faults() {
+fn classes_of_the_other_list_and_images_of_both_are_errors() {
     let tree = tree();
     let lines = "4 1 1 bicycle_final/14_0.JPG\n5 22634 2 bicycle_final/11_0.JPG\n6 22634 2\n";
     tree.write(
@@ -67,7 +63,7 @@ fn classes_of_the_other_list_and_images_of_both_are_faults() {
     );
     let found = found(&tree);
     assert!(
-        found[0].starts_with("Ebay_test.txt, line 2: class_id 1 is not one of this list's, 11319")
+        found[0].starts_with("Ebay_test.txt, line 2: class_id 1 is not in this list's range 11319")
     );
     assert_eq!(
         found[1],
@@ -92,7 +88,7 @@ fn lists_without_their_header_are_refused() {
     tree.remove("Stanford_Online_Products/Ebay_test.txt");
     let error = read(&Tree::new()).unwrap_err().to_string();
     assert!(
-        error.contains("Ebay_train.txt is missing: data.root has to be"),
+        error.contains("Ebay_train.txt is missing: data.root must be"),
         "{error}"
     );
 }

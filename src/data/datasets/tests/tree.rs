@@ -1,12 +1,12 @@
-//! Datasets of a few files for the tests of their readers.
+//! Small datasets for the tests of their readers.
 
 use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::listing::{ListedClass, Listing};
-use crate::data::DataError;
+use super::error::DatasetError;
+use super::index::{ClassEntries, DatasetIndex};
 
 /// A temporary folder with files in it.
 pub(super) struct Tree(TempDir);
@@ -20,14 +20,14 @@ impl Tree {
         self.0.path()
     }
 
-    /// Writes a file with the folders above it.
+    /// Writes a file and creates its parent folders.
     pub(super) fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
         let path = self.root().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, contents).unwrap();
     }
 
-    /// Writes files that are images by their names; readers open none.
+    /// Writes empty files with names of images. Readers do not open them.
     pub(super) fn images(&self, names: &[&str]) {
         for name in names {
             self.write(name, "");
@@ -43,23 +43,23 @@ impl Tree {
     }
 }
 
-/// The messages of a listing's faults, without the folder `root`.
-pub(super) fn faults(listing: &Listing, root: &Path) -> Vec<String> {
-    let messages = listing.faults.iter().map(|fault| message(fault, root));
+/// Returns the messages of the errors, without the folder `root`.
+pub(super) fn error_messages(index: &DatasetIndex, root: &Path) -> Vec<String> {
+    let messages = index.errors.iter().map(|error| message(error, root));
     messages.collect()
 }
 
-/// The message of an error, without the folder `root`.
-pub(super) fn message(error: &DataError, root: &Path) -> String {
+/// Returns the message of an error, without the folder `root`.
+pub(super) fn message(error: &DatasetError, root: &Path) -> String {
     error
         .to_string()
         .replace(&format!("{}/", root.display()), "")
 }
 
-/// The names of classes, each with the names of its images.
-pub(super) fn contents(classes: &[ListedClass]) -> Vec<(&str, Vec<&str>)> {
+/// Returns the names of classes, each with the names of its images.
+pub(super) fn contents(classes: &[ClassEntries]) -> Vec<(&str, Vec<&str>)> {
     let names = |class| {
-        let class: &ListedClass = class;
+        let class: &ClassEntries = class;
         class
             .images
             .iter()

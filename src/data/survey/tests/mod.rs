@@ -1,4 +1,4 @@
-//! A small dataset of files, with a list, to survey.
+//! A survey of a small dataset of files with a list.
 
 mod problems;
 mod views;
@@ -10,76 +10,78 @@ use std::sync::Arc;
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
+use super::dataset_survey::Contents;
 use super::*;
-use crate::data::config::{DatasetConfig, PublishedConfig};
-use crate::data::datasets::listing::Line;
+use crate::data::config::{DataConfig, DatasetConfig, PublishedConfig};
+use crate::data::datasets::{ClassEntries, DatasetIndex, Entry, Subset};
+use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 use crate::progress::NoProgress;
 
-/// A dataset in a temporary folder that is listed in `list.txt`, one image a line.
+/// A dataset in a temporary folder, listed in `list.txt` with one image per line.
 struct Tree {
     folder: TempDir,
-    listing: Listing,
+    index: DatasetIndex,
     lines: usize,
 }
 
 impl Tree {
-    /// Two classes for each side, two images each, no two alike.
-    fn sound() -> Self {
+    /// Makes two classes for each subset, with two different images each.
+    fn valid() -> Self {
         let folder = TempDir::new().unwrap();
-        let listing = Listing {
+        let index = DatasetIndex {
             train: Vec::new(),
             test: Vec::new(),
-            faults: Vec::new(),
+            errors: Vec::new(),
             published: None,
         };
         let mut tree = Self {
             folder,
-            listing,
+            index,
             lines: 0,
         };
-        for (side, class) in [
-            (Side::Train, "a"),
-            (Side::Train, "b"),
-            (Side::Test, "c"),
-            (Side::Test, "d"),
+        for (subset, class) in [
+            (Subset::Train, "a"),
+            (Subset::Train, "b"),
+            (Subset::Test, "c"),
+            (Subset::Test, "d"),
         ] {
             for number in 0..2 {
                 let shade = (16 * tree.lines) as u8;
-                tree.add(side, class, &png(40, 30 + number, shade));
+                tree.add(subset, class, &png(40, 30 + number, shade));
             }
         }
         tree
     }
 
-    /// Lists a file of these bytes as the next image of a class and returns its path.
-    fn add(&mut self, side: Side, class: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.list(side, class, Role::Both);
+    /// Writes and lists a file of these bytes as the next image of a class. Returns its path.
+    fn add(&mut self, subset: Subset, class: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.list(subset, class, Role::Both);
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    /// Lists an image without making it.
-    fn list(&mut self, side: Side, class: &str, role: Role) -> PathBuf {
+    /// Lists an image without writing it.
+    fn list(&mut self, subset: Subset, class: &str, role: Role) -> PathBuf {
         self.lines += 1;
         let name = format!("{}.png", self.lines);
         let path = self.folder.path().join(&name);
-        let image = ListedImage {
+        let image = Entry {
             name,
             path: path.clone(),
-            line: Some(Line {
+            line: Some(ListLine {
                 list: Arc::from(self.folder.path().join("list.txt")),
                 number: self.lines,
             }),
             role,
         };
-        let classes = match side {
-            Side::Train => &mut self.listing.train,
-            Side::Test => &mut self.listing.test,
+        let classes = match subset {
+            Subset::Train => &mut self.index.train,
+            Subset::Test => &mut self.index.test,
         };
         match classes.iter_mut().find(|known| known.name == class) {
             Some(known) => known.images.push(image),
-            None => classes.push(ListedClass {
+            None => classes.push(ClassEntries {
                 name: class.into(),
                 images: vec![image],
             }),
@@ -87,24 +89,24 @@ impl Tree {
         path
     }
 
-    fn survey(self) -> (TempDir, Survey) {
+    fn survey(self) -> (TempDir, DatasetSurvey) {
         self.survey_as(DatasetConfig::Cub200(PublishedConfig::default()))
     }
 
-    fn survey_as(self, source: DatasetConfig) -> (TempDir, Survey) {
+    fn survey_as(self, source: DatasetConfig) -> (TempDir, DatasetSurvey) {
         let config = DataConfig {
             source,
             ..DataConfig::default()
         };
-        let contents = Contents::Files(self.listing);
-        (self.folder, Survey { config, contents })
+        let contents = Contents::Files(self.index);
+        (self.folder, DatasetSurvey { config, contents })
     }
 
     fn check(self) -> CheckReport {
         self.survey().1.check(&NoProgress)
     }
 
-    /// The one problem of the dataset.
+    /// Returns the only problem of the dataset.
     fn problem(self) -> Problem {
         let report = self.check();
         assert_eq!(report.problems.len(), 1, "{report}");
@@ -124,7 +126,7 @@ fn png(width: u32, height: u32, shade: u8) -> Vec<u8> {
     encoded(&RgbImage::from_pixel(width, height, Rgb([shade, 90, 200])))
 }
 
-/// A whole PNG file whose header states another width and height.
+/// Returns a PNG file whose header states another width and height.
 fn png_stating(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = png(20, 20, 7);
     bytes[16..20].copy_from_slice(&width.to_be_bytes());

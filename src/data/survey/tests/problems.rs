@@ -1,10 +1,10 @@
-//! What `check` finds, and what it does not.
+//! The problems that `check` reports.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::data::config::{FolderConfig, SingleImageClasses};
-use crate::data::datasets::published::{Published, PublishedSide};
+use crate::data::datasets::{ListError, Published, PublishedSubset};
 use crate::progress::NoProgress;
 use crate::progress::{Progress, ProgressObserver};
 
@@ -14,8 +14,8 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 }
 
 #[test]
-fn a_sound_dataset_has_no_problems() {
-    /// The counts that were reported.
+fn a_valid_dataset_has_no_problems() {
+    /// The reported counts.
     #[derive(Default)]
     struct Reported(std::sync::Mutex<BTreeSet<(u64, Option<u64>)>>);
 
@@ -29,7 +29,7 @@ fn a_sound_dataset_has_no_problems() {
     }
 
     let reported = Reported::default();
-    let (_folder, survey) = Tree::sound().survey();
+    let (_folder, survey) = Tree::valid().survey();
     let report = survey.check(&reported);
     assert_eq!(report.problems, []);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
@@ -46,8 +46,8 @@ fn a_sound_dataset_has_no_problems() {
 
 #[test]
 fn a_missing_image_is_located() {
-    let mut tree = Tree::sound();
-    let path = tree.list(Side::Train, "a", Role::Both);
+    let mut tree = Tree::valid();
+    let path = tree.list(Subset::Train, "a", Role::Both);
     let list = tree.folder.path().join("list.txt");
     let problem = tree.problem();
     assert_eq!(
@@ -71,15 +71,14 @@ fn a_missing_image_is_located() {
 }
 
 #[test]
-fn what_the_reader_has_reported_is_reported_once() {
-    let mut tree = Tree::sound();
-    let path = tree.list(Side::Test, "c", Role::Both);
-    let image = tree.listing.test[0].images.last().unwrap();
-    let fault = image.locate(DataError::ImageMissing { path });
-    tree.listing.faults.push(fault);
-    tree.listing.faults.push(DataError::Unlisted {
-        path: "stray.png".into(),
-    });
+fn a_problem_of_the_reader_is_reported_once() {
+    let mut tree = Tree::valid();
+    let path = tree.list(Subset::Test, "c", Role::Both);
+    let image = tree.index.test[0].images.last().unwrap();
+    let error = image.locate(ListError::ImageMissing { path });
+    tree.index.errors.push(error);
+    let path = "stray.png".into();
+    tree.index.errors.push(ListError::Unlisted { path }.into());
     let report = tree.check();
     assert_eq!(
         names(&report.problems),
@@ -89,7 +88,7 @@ fn what_the_reader_has_reported_is_reported_once() {
 }
 
 #[test]
-fn files_that_cannot_be_decoded_are_told_apart() {
+fn files_that_cannot_be_decoded_are_distinguished() {
     let whole = png(40, 30, 250);
     let mut damaged = whole.clone();
     let middle = damaged.len() - 25;
@@ -100,18 +99,18 @@ fn files_that_cannot_be_decoded_are_told_apart() {
         (&damaged, "broken"),
         (b"<html>not found</html>", "unsupported"),
     ] {
-        let mut tree = Tree::sound();
-        tree.add(Side::Test, "d", bytes);
+        let mut tree = Tree::valid();
+        tree.add(Subset::Test, "d", bytes);
         let problem = tree.problem();
         assert_eq!((problem.severity, problem.kind()), (Severity::Error, kind));
     }
 }
 
 #[test]
-fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
+fn absurd_sizes_are_errors() {
     for bytes in [png_stating(60_000, 60_000), png(16_400, 17, 3)] {
-        let mut tree = Tree::sound();
-        tree.add(Side::Train, "b", &bytes);
+        let mut tree = Tree::valid();
+        tree.add(Subset::Train, "b", &bytes);
         let problem = tree.problem();
         assert_eq!(
             (problem.severity, problem.kind()),
@@ -123,8 +122,8 @@ fn absurd_sizes_are_errors_by_the_header_where_the_area_is() {
 #[test]
 fn tiny_and_narrow_images_are_warnings() {
     for (width, height) in [(12, 12), (16, 330)] {
-        let mut tree = Tree::sound();
-        tree.add(Side::Train, "b", &png(width, height, 255));
+        let mut tree = Tree::valid();
+        tree.add(Subset::Train, "b", &png(width, height, 255));
         let problem = tree.problem();
         assert_eq!(
             (problem.severity, problem.kind()),
@@ -139,19 +138,19 @@ fn tiny_and_narrow_images_are_warnings() {
 }
 
 #[test]
-fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
+fn a_copy_across_the_splits_of_a_published_dataset_is_a_warning() {
     let copied = png(50, 50, 1);
-    let mut tree = Tree::sound();
-    tree.add(Side::Train, "b", &copied);
-    tree.add(Side::Test, "d", &copied);
-    let side = PublishedSide {
+    let mut tree = Tree::valid();
+    tree.add(Subset::Train, "b", &copied);
+    tree.add(Subset::Test, "d", &copied);
+    let subset = PublishedSubset {
         images: 5,
         classes: 2,
         digest: None,
     };
-    tree.listing.published = Some(Published {
-        train: side,
-        test: side,
+    tree.index.published = Some(Published {
+        train: subset,
+        test: subset,
     });
     let problem = tree.problem();
     assert_eq!(problem.kind(), "duplicate");
@@ -159,25 +158,25 @@ fn a_copy_across_the_splits_of_a_published_dataset_is_no_error() {
 }
 
 #[test]
-fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
+fn severity_of_a_copy_is_that_of_its_worst_relation() {
     let copied = png(50, 50, 1);
-    let expected = |original, copy: (Side, &str)| {
-        let mut tree = Tree::sound();
-        let (side, class) = original;
-        tree.add(side, class, &copied);
+    let expected = |original, copy: (Subset, &str)| {
+        let mut tree = Tree::valid();
+        let (subset, class) = original;
+        tree.add(subset, class, &copied);
         tree.add(copy.0, copy.1, &copied);
         let problem = tree.problem();
         assert_eq!(problem.kind(), "duplicate");
         assert_eq!(problem.line().unwrap().1, 10);
         (problem.severity, problem.error.to_string())
     };
-    let (severity, message) = expected((Side::Train, "a"), (Side::Train, "a"));
+    let (severity, message) = expected((Subset::Train, "a"), (Subset::Train, "a"));
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("of the same class"), "{message}");
-    let (severity, message) = expected((Side::Test, "c"), (Side::Test, "d"));
+    let (severity, message) = expected((Subset::Test, "c"), (Subset::Test, "d"));
     assert_eq!(severity, Severity::Warning);
     assert!(message.contains("labels must be wrong"), "{message}");
-    let (severity, message) = expected((Side::Train, "b"), (Side::Test, "d"));
+    let (severity, message) = expected((Subset::Train, "b"), (Subset::Test, "d"));
     assert_eq!(severity, Severity::Error);
     assert!(message.contains("was trained on"), "{message}");
     assert!(
@@ -187,10 +186,10 @@ fn a_copy_is_as_bad_as_the_worst_of_its_originals() {
 }
 
 #[test]
-fn every_copy_is_reported_and_the_first_is_not() {
-    let mut tree = Tree::sound();
+fn every_copy_is_reported_except_the_first() {
+    let mut tree = Tree::valid();
     for class in ["a", "a", "b", "a", "b"] {
-        tree.add(Side::Train, class, &png(50, 50, 1));
+        tree.add(Subset::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
     let problems = survey.check(&NoProgress).problems;
@@ -198,15 +197,15 @@ fn every_copy_is_reported_and_the_first_is_not() {
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
         .collect();
-    // Classes come one after the other: the copies in a, then those in b.
+    // The copies are ordered by class: those in a, then those in b.
     assert_eq!(relations, [false, false, true, true]);
 }
 
 #[test]
 fn a_class_of_both_splits_is_an_error() {
-    let mut tree = Tree::sound();
+    let mut tree = Tree::valid();
     for shade in [200, 201] {
-        tree.add(Side::Test, "a", &png(30, 30, shade));
+        tree.add(Subset::Test, "a", &png(30, 30, shade));
     }
     let problem = tree.problem();
     assert_eq!(
@@ -217,28 +216,28 @@ fn a_class_of_both_splits_is_an_error() {
 }
 
 #[test]
-fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
+fn a_class_of_one_image_follows_the_configuration_or_the_list() {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let refused = Some(("error", "too-few-images"));
     let kept = Some(("warning", "single-image-class"));
-    for (policy, side, role, expected) in [
-        (Refuse, Side::Train, Role::Both, refused),
-        (Refuse, Side::Test, Role::Both, refused),
-        (Repeat, Side::Train, Role::Both, kept),
-        (Drop, Side::Train, Role::Both, kept),
-        (Repeat, Side::Test, Role::Both, kept),
-        (Gallery, Side::Test, Role::Both, kept),
-        (Gallery, Side::Test, Role::Gallery, None),
-        (Refuse, Side::Test, Role::Gallery, None),
+    for (policy, subset, role, expected) in [
+        (Refuse, Subset::Train, Role::Both, refused),
+        (Refuse, Subset::Test, Role::Both, refused),
+        (Repeat, Subset::Train, Role::Both, kept),
+        (Drop, Subset::Train, Role::Both, kept),
+        (Repeat, Subset::Test, Role::Both, kept),
+        (Gallery, Subset::Test, Role::Both, kept),
+        (Gallery, Subset::Test, Role::Gallery, None),
+        (Refuse, Subset::Test, Role::Gallery, None),
         (
             Refuse,
-            Side::Test,
+            Subset::Test,
             Role::Query,
             Some(("warning", "query-without-gallery")),
         ),
     ] {
-        let mut tree = Tree::sound();
-        fs::write(tree.list(side, "lonely", role), png(30, 30, 99)).unwrap();
+        let mut tree = Tree::valid();
+        fs::write(tree.list(subset, "lonely", role), png(30, 30, 99)).unwrap();
         let folder = FolderConfig {
             single_image_classes: policy,
             ..FolderConfig::default()
@@ -246,31 +245,31 @@ fn a_class_of_one_image_is_what_the_configuration_or_the_list_makes_of_it() {
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
         let problems = survey.check(&NoProgress).problems;
         let expected: Vec<_> = expected.into_iter().collect();
-        assert_eq!(names(&problems), expected, "{policy:?} {side:?} {role:?}");
+        assert_eq!(names(&problems), expected, "{policy:?} {subset:?} {role:?}");
     }
 }
 
 #[test]
 fn too_few_classes_are_an_error() {
-    let mut tree = Tree::sound();
-    tree.listing.test.pop();
+    let mut tree = Tree::valid();
+    tree.index.test.pop();
     assert_eq!(tree.problem().kind(), "too-few-classes");
 }
 
 #[test]
-fn queries_without_gallery_are_warnings_until_none_is_left() {
-    let mut tree = Tree::sound();
+fn queries_without_gallery_are_warnings_and_an_error_if_all_are() {
+    let mut tree = Tree::valid();
     for shade in [150, 151] {
-        let path = tree.list(Side::Test, "e", Role::Query);
+        let path = tree.list(Subset::Test, "e", Role::Query);
         fs::write(path, png(30, 30, shade)).unwrap();
     }
     let set_roles = |tree: &mut Tree, role| {
-        let classes = tree.listing.test.iter_mut();
+        let classes = tree.index.test.iter_mut();
         classes
             .flat_map(|class| &mut class.images)
             .for_each(|image| image.role = role);
     };
-    let mut other = Tree::sound();
+    let mut other = Tree::valid();
     let report = tree.check();
     let expected = ("warning", "query-without-gallery");
     assert_eq!(names(&report.problems), [expected; 2]);
@@ -283,28 +282,31 @@ fn queries_without_gallery_are_warnings_until_none_is_left() {
 }
 
 #[test]
-fn a_published_split_of_other_counts_is_an_error() {
-    let side = PublishedSide {
+fn a_published_split_with_other_counts_is_an_error() {
+    let subset = PublishedSubset {
         images: 4,
         classes: 2,
         digest: None,
     };
-    let mut tree = Tree::sound();
-    tree.listing.published = Some(Published {
-        train: side,
-        test: side,
+    let mut tree = Tree::valid();
+    tree.index.published = Some(Published {
+        train: subset,
+        test: subset,
     });
     let report = tree.check();
     assert_eq!(report.published, Some(Agreement::Counts));
     assert_eq!(report.problems, []);
 
-    let mut tree = Tree::sound();
-    let train = PublishedSide {
+    let mut tree = Tree::valid();
+    let train = PublishedSubset {
         classes: 100,
         images: 5864,
         digest: None,
     };
-    tree.listing.published = Some(Published { train, test: side });
+    tree.index.published = Some(Published {
+        train,
+        test: subset,
+    });
     let report = tree.check();
     assert_eq!(report.published, Some(Agreement::Differs));
     assert_eq!(names(&report.problems)[0], ("error", "not-published"));
@@ -315,10 +317,10 @@ fn a_published_split_of_other_counts_is_an_error() {
 }
 
 #[test]
-fn text_names_twenty_of_a_kind_and_json_all() {
-    let mut tree = Tree::sound();
+fn text_names_twenty_problems_of_a_kind_and_json_all() {
+    let mut tree = Tree::valid();
     for _ in 0..25 {
-        tree.list(Side::Train, "a", Role::Both);
+        tree.list(Subset::Train, "a", Role::Both);
     }
     let report = tree.check();
     let text = report.to_string();

@@ -1,18 +1,19 @@
-//! Statistics and contact sheets, of files and of images in memory.
+//! Statistics and contact sheets of files and of images in memory.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::data::Split;
-use crate::data::split::Images;
+use crate::data::image_file::ImageError;
+use crate::data::images::Images;
+use crate::data::split::{Split, Splits};
 use crate::progress::NoProgress;
 
 #[test]
-fn stats_come_from_headers() {
-    let mut tree = Tree::sound();
-    tree.add(Side::Train, "a", &png_stating(640, 480));
-    tree.add(Side::Train, "a", b"no image");
+fn stats_are_read_from_headers() {
+    let mut tree = Tree::valid();
+    tree.add(Subset::Train, "a", &png_stating(640, 480));
+    tree.add(Subset::Train, "a", b"no image");
     let bytes: u64 = (1..=4)
         .chain([9])
         .map(|n| tree.folder.path().join(format!("{n}.png")))
@@ -40,15 +41,15 @@ const LAYOUT: SheetLayout = SheetLayout {
 
 #[test]
 fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
-    let mut tree = Tree::sound();
-    tree.listing.test.clear();
-    tree.listing.train.truncate(1);
-    let broken = tree.add(Side::Train, "a", b"no image");
+    let mut tree = Tree::valid();
+    tree.index.test.clear();
+    tree.index.train.truncate(1);
+    let broken = tree.add(Subset::Train, "a", b"no image");
     let (_folder, survey) = tree.survey();
     let sheet = survey.contact_sheet(LAYOUT);
     assert_eq!(sheet.picture.dimensions(), (4 * 114 + 2, 114 + 2));
     let [row] = sheet.rows.as_slice() else {
-        panic!("one class is one row");
+        panic!("one class has one row");
     };
     assert_eq!(
         (
@@ -69,7 +70,11 @@ fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
         } else {
             assert_eq!(first, [255; 3], "a wide image has white above");
             assert_eq!(middle[1..], [90, 200]);
-            assert_eq!(pixel(column, 1, 56), middle, "and reaches the sides");
+            assert_eq!(
+                pixel(column, 1, 56),
+                middle,
+                "a wide image reaches both sides"
+            );
         }
     }
     assert_eq!(pixel(3, 56, 56), [255; 3], "there is no fourth image");
@@ -78,11 +83,11 @@ fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
 }
 
 #[test]
-fn a_seed_draws_the_same_classes_again_and_another_seed_others() {
-    let mut tree = Tree::sound();
+fn the_same_seed_draws_the_same_classes_and_another_seed_others() {
+    let mut tree = Tree::valid();
     for number in 0..20 {
         for shade in [100, 101] {
-            tree.add(Side::Test, &format!("more-{number}"), &png(20, 20, shade));
+            tree.add(Subset::Test, &format!("more-{number}"), &png(20, 20, shade));
         }
     }
     let (_folder, survey) = tree.survey();
@@ -90,12 +95,12 @@ fn a_seed_draws_the_same_classes_again_and_another_seed_others() {
     assert_eq!(rows(1), rows(1));
     assert_ne!(rows(1), rows(2));
     let classes: BTreeSet<String> = rows(3).into_iter().map(|row| row.class).collect();
-    assert_eq!(classes.len(), 3, "no class twice");
+    assert_eq!(classes.len(), 3, "no class is drawn twice");
 }
 
 #[test]
 fn a_contact_sheet_overwrites_nothing() {
-    let (_images, survey) = Tree::sound().survey();
+    let (_images, survey) = Tree::valid().survey();
     let sheet = survey.contact_sheet(LAYOUT);
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("sheet.png");
@@ -108,16 +113,16 @@ fn a_contact_sheet_overwrites_nothing() {
     assert_eq!(
         folder.path().read_dir().unwrap().count(),
         1,
-        "no temporary file stays"
+        "no temporary file remains"
     );
     check_sheet_path(Path::new("/nowhere/sheet.png")).unwrap_err();
 }
 
-/// Grey squares of one size.
+/// Grey squares of the same size.
 struct Squares;
 
 impl Images for Squares {
-    fn image(&self, _index: usize, _needed: Option<u32>) -> Result<RgbImage, DataError> {
+    fn image(&self, _index: usize, _min_side: Option<u32>) -> Result<RgbImage, ImageError> {
         Ok(RgbImage::from_pixel(28, 28, Rgb([60; 3])))
     }
 
@@ -132,7 +137,7 @@ fn images_in_memory_are_counted_and_drawn() {
         let classes = ["x", "y"].map(String::from).to_vec();
         Split::new(name, classes, vec![0, 1, 0, 1, 1], Arc::new(Squares))
     };
-    let survey = Survey {
+    let survey = DatasetSurvey {
         config: DataConfig::default(),
         contents: Contents::Memory(Splits {
             train: split("train"),
@@ -142,7 +147,7 @@ fn images_in_memory_are_counted_and_drawn() {
     };
     let report = survey.check(&NoProgress);
     assert!(report.in_memory && report.problems.is_empty());
-    assert_eq!(report.test.side.images_per_class, Some([2, 3]));
+    assert_eq!(report.test.subset.images_per_class, Some([2, 3]));
     assert_eq!((report.test.queries, report.test.gallery), (5, 5));
     let stats = survey.stats(&NoProgress);
     assert_eq!(stats.test.width.unwrap().median, 28.0);

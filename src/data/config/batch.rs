@@ -1,4 +1,4 @@
-//! `[batch]`: classes and images of a batch.
+//! `[batch]`: the classes and images of a batch.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use crate::setting::{Checked, at_least, at_most, even};
 pub struct BatchConfig {
     /// P, the distinct classes of a batch, at least 2.
     pub classes: usize,
-    /// K, the images of each class, even and at least 2; the images of a class lie together.
+    /// K, the images of each class, even and at least 2. The images of a class are adjacent.
     pub images_per_class: usize,
-    /// Which classes and images an epoch meets.
+    /// Which classes and images an epoch covers.
     pub sampler: Sampler,
 }
 
@@ -26,17 +26,18 @@ impl Default for BatchConfig {
     }
 }
 
-/// Which classes and images an epoch meets.
+/// Which classes and images an epoch covers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
-    /// A class in proportion to its images, (number of classes × K) images an epoch, as published.
+    /// Classes in proportion to their number of images; (number of classes × K) images per epoch, as
+    /// published.
     #[default]
     Proportional,
-    /// Every class as often as any other, as many images an epoch.
+    /// Every class equally often; the same number of images per epoch.
     Uniform,
-    /// Every image once an epoch. What a class lacks to whole groups of K, and the last batches to P
-    /// classes, is filled with images that come again.
+    /// Every image once per epoch. Incomplete groups of K images, and incomplete batches of P classes,
+    /// are filled with images that are repeated.
     EveryImage,
 }
 
@@ -44,8 +45,7 @@ impl BatchConfig {
     /// Checks every value.
     ///
     /// # Errors
-    ///
-    /// The first value that no batch can have, and what to give instead.
+    /// If a value is out of range. The error names the first.
     pub fn check(&self) -> Checked {
         at_least("batch.classes", self.classes, 2)?;
         at_most("batch.classes", self.classes, 65_536)?;

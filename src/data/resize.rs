@@ -1,6 +1,5 @@
-//! What an image is brought to before anything random is done with it, so that the work of decoding
-//! and resizing can be kept: a transform says which bases it needs of an image, and a cache holds
-//! just these.
+//! The deterministic resize before random augmentation. A transform names the resizes that it needs of
+//! an image, and the image cache stores exactly these.
 
 use std::borrow::Cow;
 
@@ -11,25 +10,25 @@ use image::RgbImage;
 /// Values of a pixel.
 const CHANNELS: usize = 3;
 
-/// What an image is brought to.
+/// The target size of a resize.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Base {
-    /// Resized straight to a square of this side, aspect not kept.
+pub(crate) enum ResizeSpec {
+    /// A square of this side; the aspect ratio is not kept.
     Square(u32),
-    /// Resized so that the shorter side is this long, aspect kept.
+    /// A shorter side of this length; the aspect ratio is kept.
     ShorterSide(u32),
 }
 
-impl Base {
-    /// The pixels that the shorter side of the original should have, so that nothing is enlarged.
-    pub(super) fn needed(self) -> u32 {
+impl ResizeSpec {
+    /// Returns the shorter side, in pixels, that the original needs to avoid enlarging.
+    pub(super) fn min_side(self) -> u32 {
         match self {
             Self::Square(side) | Self::ShorterSide(side) => side,
         }
     }
 
-    /// Brings an image to it.
-    pub(super) fn of(self, image: &RgbImage) -> Pixels<'static> {
+    /// Resizes an image.
+    pub(super) fn apply(self, image: &RgbImage) -> Pixels<'static> {
         let (width, height) = self.size(image.dimensions());
         let bytes = resize(image, None, (width, height));
         Pixels {
@@ -39,8 +38,8 @@ impl Base {
         }
     }
 
-    /// Width and height for an image of this size; the longer side is rounded down, as torchvision
-    /// does.
+    /// Returns width and height after resizing an image of this size. The longer side is rounded down,
+    /// as torchvision does.
     pub(super) fn size(self, (width, height): (u32, u32)) -> (u32, u32) {
         let longer = |side: u32, long: u32, short: u32| {
             let longer = u64::from(side) * u64::from(long) / u64::from(short.max(1));
@@ -54,7 +53,7 @@ impl Base {
     }
 }
 
-/// A part of an image, in pixels.
+/// A rectangle of an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rectangle {
     /// Left edge.
@@ -67,7 +66,7 @@ pub(crate) struct Rectangle {
     pub(crate) height: u32,
 }
 
-/// An image of 8 bit RGB, row by row: its own, or mapped from a cache.
+/// An 8 bit RGB image, row by row, owned or borrowed from a mapped cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pixels<'a> {
     pub(super) width: u32,
@@ -76,17 +75,17 @@ pub(super) struct Pixels<'a> {
 }
 
 impl Pixels<'_> {
-    /// Width and height.
+    /// Returns width and height.
     pub(super) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// All of it.
+    /// Returns the whole image.
     pub(super) fn into_image(self) -> RgbImage {
         image_of((self.width, self.height), self.bytes.into_owned())
     }
 
-    /// A part of it, which must lie inside.
+    /// Returns a part of the image, which must be inside the image.
     pub(super) fn crop(&self, part: Rectangle) -> RgbImage {
         let row = self.width as usize * CHANNELS;
         let (left, length) = (part.x as usize * CHANNELS, part.width as usize * CHANNELS);
@@ -97,7 +96,7 @@ impl Pixels<'_> {
         image_of((part.width, part.height), bytes)
     }
 
-    /// A part of it, resized to a square.
+    /// Returns a part of the image, resized to a square.
     pub(super) fn crop_resized(&self, part: Rectangle, side: u32) -> RgbImage {
         let source = ImageRef::new(self.width, self.height, &self.bytes, PixelType::U8x3)
             .expect("there are three bytes per pixel");
@@ -116,7 +115,7 @@ fn resize(image: &RgbImage, part: Option<Rectangle>, size: (u32, u32)) -> Vec<u8
     resize_ref(&source, part, size)
 }
 
-/// Bilinear with the kernel widened when shrinking (antialiased), as PIL and torchvision do it.
+/// Resizes bilinearly, with antialiasing when shrinking, as PIL and torchvision do.
 fn resize_ref(source: &ImageRef, part: Option<Rectangle>, (width, height): (u32, u32)) -> Vec<u8> {
     let mut target = Image::new(width, height, PixelType::U8x3);
     let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
@@ -126,7 +125,7 @@ fn resize_ref(source: &ImageRef, part: Option<Rectangle>, (width, height): (u32,
     }
     Resizer::new()
         .resize(source, &mut target, &options)
-        .expect("both images have the same pixel type, and the part lies inside");
+        .expect("both images have the same pixel type, and the part is inside");
     target.into_vec()
 }
 
@@ -143,17 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn the_shorter_side_is_as_asked_and_the_aspect_is_kept() {
-        let base = Base::ShorterSide(20);
-        assert_eq!(base.size((500, 375)), (26, 20));
-        assert_eq!(base.size((375, 500)), (20, 26));
-        assert_eq!(base.size((10, 10)), (20, 20));
-        assert_eq!(base.of(&pattern(40, 30)).size(), (26, 20));
-        assert_eq!(Base::Square(7).of(&pattern(40, 30)).size(), (7, 7));
+    fn shorter_side_is_as_specified_and_the_aspect_is_kept() {
+        let resize = ResizeSpec::ShorterSide(20);
+        assert_eq!(resize.size((500, 375)), (26, 20));
+        assert_eq!(resize.size((375, 500)), (20, 26));
+        assert_eq!(resize.size((10, 10)), (20, 20));
+        assert_eq!(resize.apply(&pattern(40, 30)).size(), (26, 20));
+        assert_eq!(ResizeSpec::Square(7).apply(&pattern(40, 30)).size(), (7, 7));
     }
 
     #[test]
-    fn a_crop_is_the_pixels_of_its_rectangle() {
+    fn a_crop_contains_the_pixels_of_its_rectangle() {
         let image = pattern(9, 7);
         let pixels = Pixels {
             width: 9,
@@ -171,7 +170,7 @@ mod tests {
             crop,
             image::imageops::crop_imm(&image, 2, 3, 5, 4).to_image()
         );
-        // Resized to the size it has, a part is itself.
+        // Resizing a part to its own size changes nothing.
         let square = Rectangle { width: 4, ..part };
         assert_eq!(pixels.crop_resized(square, 4), pixels.crop(square));
         assert_eq!(pixels.into_image(), image);

@@ -1,4 +1,6 @@
-//! A split: images with labels, behind one seam for every dataset.
+//! A split: images with labels, the same type for every dataset.
+
+mod error;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,29 +9,13 @@ use burn_dataset::Dataset;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
-use super::DataError;
-use super::base::{Base, Pixels};
-use super::packed::Packed;
+pub use error::SplitError;
+
+use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache};
+use super::image_file::ImageError;
+use super::images::Images;
+use super::resize::{Pixels, ResizeSpec};
 use crate::evaluation::Role;
-
-/// Where the images of a split come from: files, or memory.
-pub trait Images: Send + Sync {
-    /// Decodes image `index` to 8 bit RGB; called from worker threads. Where a shorter side of
-    /// `needed` pixels is enough, the image may come in a reduced size.
-    ///
-    /// # Errors
-    /// The file can no longer be read or decoded.
-    fn image(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError>;
-
-    /// What image `index` is called: its path below the dataset's root, or a name that tells it
-    /// apart where there is no file.
-    fn name(&self, index: usize) -> String;
-
-    /// The file of image `index`, if it has one of its own.
-    fn path(&self, _index: usize) -> Option<&Path> {
-        None
-    }
-}
 
 /// The training or the test images of a dataset, with their labels.
 #[derive(Clone)]
@@ -38,39 +24,38 @@ pub struct Split {
     class_names: Vec<String>,
     labels: Vec<usize>,
     images: Arc<dyn Images>,
-    /// What each image is in the measure; none where all are queries and gallery.
+    /// The role of each image in the evaluation. `None` if all are both query and gallery.
     roles: Option<Arc<[Role]>>,
-    packed: Option<Arc<Packed>>,
-    left_out: Vec<DataError>,
+    cache: Option<Arc<ImageCache>>,
+    left_out: Vec<String>,
 }
 
-/// Both splits of a dataset; no class is in both.
+/// Both splits of a dataset. No class is in both.
 #[derive(Debug, Clone)]
 pub struct Splits {
-    /// The images that train.
+    /// The training images.
     pub train: Split,
-    /// The images of unseen classes that test.
+    /// The test images, of classes that are not in `train`.
     pub test: Split,
-    /// What is odd about the dataset and no reason to refuse it, such as a benchmark of other images
-    /// than the published ones.
-    pub warnings: Vec<DataError>,
+    /// Warnings about the dataset, for example that a benchmark differs from the published one.
+    pub warnings: Vec<String>,
 }
 
 /// An image of a [`Split`] with its label.
 #[derive(Debug, Clone)]
 pub struct LabelledImage {
     /// The decoded image, or why it could not be decoded.
-    pub image: Result<RgbImage, DataError>,
+    pub image: Result<RgbImage, ImageError>,
     /// The class, an index into [`Split::class_names`].
     pub label: usize,
 }
 
 impl Split {
-    /// The split `name` (`train` or `test`) whose image i has label `labels[i]`, an index into
+    /// Makes the split `name` (`train` or `test`). Image i has label `labels[i]`, an index into
     /// `class_names`.
     ///
     /// # Panics
-    /// When a label has no class name.
+    /// If a label has no class name.
     pub fn new(
         name: &'static str,
         class_names: Vec<String>,
@@ -87,15 +72,15 @@ impl Split {
             labels,
             images,
             roles: None,
-            packed: None,
+            cache: None,
             left_out: Vec::new(),
         }
     }
 
-    /// The same with what each image is in the measure.
+    /// Sets the role of each image in the evaluation.
     ///
     /// # Panics
-    /// When there are not as many roles as images.
+    /// If the numbers of roles and images differ.
     pub fn with_roles(mut self, roles: Vec<Role>) -> Self {
         assert_eq!(roles.len(), self.labels.len(), "one role for each image");
         self.roles = roles
@@ -105,34 +90,43 @@ impl Split {
         self
     }
 
-    /// The same with the mistakes for which images of it were left out.
-    pub(super) fn with_left_out(mut self, left_out: Vec<DataError>) -> Self {
+    /// Sets the reasons for which images were left out.
+    pub(super) fn with_left_out(mut self, left_out: Vec<String>) -> Self {
         self.left_out = left_out;
         self
     }
 
-    /// The same with the bases of its images in a cache.
-    pub(super) fn with_packed(mut self, packed: Packed) -> Self {
-        self.packed = Some(Arc::new(packed));
-        self
+    /// Opens or builds the cache of the images.
+    ///
+    /// # Errors
+    /// If an image cannot be read, the cache cannot be written, or the work is cancelled.
+    pub(super) fn with_cache(mut self, options: CacheOptions<'_>) -> Result<Self, CacheError> {
+        let cache = ImageCache::open(&CacheSpec {
+            images: &self.images,
+            count: self.labels.len(),
+            split: self.name,
+            options,
+        })?;
+        self.cache = Some(Arc::new(cache));
+        Ok(self)
     }
 
-    /// `train` or `test`.
+    /// Returns `train` or `test`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The classes' names, by label.
+    /// Returns the names of the classes, by label.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// The images' labels.
+    /// Returns the labels of the images.
     pub fn labels(&self) -> &[usize] {
         &self.labels
     }
 
-    /// Number of images of each class, by label.
+    /// Returns the number of images of each class, by label.
     pub fn class_sizes(&self) -> Vec<usize> {
         let mut sizes = vec![0; self.class_names.len()];
         for &label in &self.labels {
@@ -141,62 +135,57 @@ impl Split {
         sizes
     }
 
-    /// What each image is in the measure; none where all are queries and gallery.
+    /// Returns the role of each image in the evaluation. `None` if all are both query and gallery.
     pub fn roles(&self) -> Option<&[Role]> {
         self.roles.as_deref()
     }
 
-    /// The mistakes for which images of the dataset were left out (`data.broken_images = "skip"`).
-    pub fn left_out(&self) -> &[DataError] {
+    /// Returns the reasons for which images were left out (`data.broken_images = "skip"`).
+    pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
 
-    /// Decodes image `index`, whole.
+    /// Decodes image `index` at full size.
     ///
     /// # Errors
-    /// The file can no longer be read or decoded.
+    /// If the file cannot be read or decoded.
     ///
     /// # Panics
-    /// When `index` is not below the number of images.
-    pub fn image(&self, index: usize) -> Result<RgbImage, DataError> {
+    /// If `index` is not below the number of images.
+    pub fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         self.images.image(index, None)
     }
 
-    /// A base of image `index`, from the cache if there is one, else decoded with a shorter side of
-    /// at least `needed` pixels.
+    /// Returns image `index` resized, from the cache if it contains the image. Otherwise the image is
+    /// decoded, possibly reduced to a shorter side of at least `min_side` pixels.
     ///
     /// # Errors
-    /// The file can no longer be read or decoded.
-    pub(super) fn base(
+    /// If the file cannot be read or decoded.
+    pub(super) fn resized(
         &self,
         index: usize,
-        base: Base,
-        needed: Option<u32>,
-    ) -> Result<Pixels<'_>, DataError> {
-        let packed = self.packed.as_ref();
-        match packed.and_then(|packed| packed.get(index, base)) {
+        resize: ResizeSpec,
+        min_side: Option<u32>,
+    ) -> Result<Pixels<'_>, ImageError> {
+        let cache = self.cache.as_ref();
+        match cache.and_then(|cache| cache.get(index, resize)) {
             Some(pixels) => Ok(pixels),
-            None => Ok(base.of(&self.decode(index, needed)?)),
+            None => Ok(resize.apply(&self.images.image(index, min_side)?)),
         }
     }
 
-    /// Decodes image `index` with a shorter side of at least `needed` pixels.
-    pub(super) fn decode(&self, index: usize, needed: Option<u32>) -> Result<RgbImage, DataError> {
-        self.images.image(index, needed)
-    }
-
-    /// The file of image `index`, if it has one of its own.
+    /// Returns the file of image `index`, or `None` for an image in memory.
     pub(super) fn path(&self, index: usize) -> Option<&Path> {
         self.images.path(index)
     }
 
-    /// What image `index` is called: its path below the dataset's root where it is a file.
+    /// Returns the name of image `index`: for a file, its path below the dataset's root.
     pub fn image_name(&self, index: usize) -> String {
         self.images.name(index)
     }
 
-    /// A hash, SHA-256 in hexadecimal, of the names and lengths of the images' files; none for images
-    /// in memory, and where a file is not there any more.
+    /// Returns a hash, SHA-256 in hexadecimal, of the names and lengths of the images' files. `None` for
+    /// images in memory, or if a file no longer exists.
     pub fn files_digest(&self) -> Option<String> {
         let mut hash = Sha256::new();
         for image in 0..self.labels.len() {
@@ -207,12 +196,14 @@ impl Split {
         Some(digits.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Refuses a split that cannot be compared with itself: fewer than two classes, a class of one
-    /// image (unless it may repeat, or is in the gallery alone), or no query that could find
-    /// anything.
-    pub(super) fn check(&self, single_images: bool) -> Result<(), DataError> {
+    /// Checks that images of one class and of different classes can be compared.
+    ///
+    /// # Errors
+    /// If the split has fewer than two classes, a class of one image (unless `single_images` allows it
+    /// or the split has roles), or no query with a gallery image of its class.
+    pub(super) fn check(&self, single_images: bool) -> Result<(), SplitError> {
         if self.class_names.len() < 2 {
-            return Err(DataError::TooFewClasses {
+            return Err(SplitError::TooFewClasses {
                 what: format!("the {} split", self.name),
                 found: self.class_names.len(),
                 needed: 2,
@@ -225,14 +216,14 @@ impl Split {
             2
         };
         if let Some(class) = sizes.iter().position(|&size| size < enough) {
-            return Err(DataError::TooFewImages {
+            return Err(SplitError::TooFewImages {
                 class: self.class_names[class].clone(),
                 split: self.name,
                 found: sizes[class],
             });
         }
         match self.roles() {
-            Some(roles) if !self.has_answerable_query(roles) => Err(DataError::NoQuery),
+            Some(roles) if !self.has_answerable_query(roles) => Err(SplitError::NoQuery),
             _ => Ok(()),
         }
     }

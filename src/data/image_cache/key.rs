@@ -1,0 +1,47 @@
+//! The key of a cache: a hash of everything that its contents depend on.
+
+use std::fs;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::error::CacheError;
+use super::spec::CacheSpec;
+use crate::data::image_file::ImageError;
+use crate::data::parallel::in_parallel_until;
+
+/// Must be incremented when another release decodes or resizes to different bytes.
+const PIXELS_VERSION: u32 = 1;
+
+/// Returns the hash of everything that the contents depend on, in hexadecimal.
+///
+/// # Errors
+/// If the length or modification time of a file cannot be read, or the work is cancelled.
+pub(super) fn key(spec: &CacheSpec) -> Result<String, CacheError> {
+    let mut hash = Sha256::new();
+    let settings = (PIXELS_VERSION, spec.options.resizes, spec.options.min_side);
+    hash.update(format!("{settings:?}\n"));
+    let stamps = in_parallel_until(
+        spec.options.cancellation,
+        spec.options.workers,
+        spec.count,
+        |image| file_stamp(spec, image),
+    )?;
+    for (image, stamp) in stamps.into_iter().enumerate() {
+        hash.update(format!("{:?} {}\n", spec.images.name(image), stamp?));
+    }
+    let digits = hash.finalize();
+    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Returns the length and modification time of an image's file, empty for an image in memory.
+fn file_stamp(spec: &CacheSpec, image: usize) -> Result<String, ImageError> {
+    let Some(path) = spec.images.path(image) else {
+        return Ok(String::new());
+    };
+    let unreadable = |error: std::io::Error| ImageError::unreadable(path, &error);
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let modified = metadata.modified().map_err(unreadable)?;
+    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {}", metadata.len(), since.as_nanos()))
+}

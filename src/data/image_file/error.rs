@@ -1,0 +1,85 @@
+//! What can be wrong with an image file.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::data::list_line::ListLine;
+
+/// An image file that cannot be used.
+///
+/// Causes are kept as text, so that the error can be cloned and sent between threads.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ImageError {
+    /// The operating system does not let us read the file.
+    #[error("cannot read {}: {reason}; check that it exists and its permissions", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's message.
+        reason: String,
+    },
+    /// The file is not a JPEG or PNG file.
+    #[error("{} is {found}, which is not supported: convert it to JPEG or PNG, or remove it", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The kind of file, with an article.
+        found: String,
+    },
+    /// The file ends before its image does.
+    #[error("{} is truncated: copy or download it again, or remove it", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The decoder refuses the file.
+    #[error("{} cannot be decoded ({reason}): replace or remove it", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// The decoder's message.
+        reason: String,
+    },
+    /// The image is larger, smaller or narrower than any photograph.
+    #[error("{} has {width} x {height} pixels: {hint}", path.display())]
+    AbsurdSize {
+        /// The file.
+        path: PathBuf,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The file is named in a list.
+    #[error("{line}: {source}")]
+    Listed {
+        /// The line that names the file.
+        line: ListLine,
+        /// What is wrong with the file.
+        source: Box<ImageError>,
+    },
+}
+
+impl ImageError {
+    /// The error of a file that the operating system does not let us read.
+    pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        Self::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        }
+    }
+
+    /// The error of a file that a decoder refuses.
+    pub(super) fn broken(path: &Path, reason: impl ToString) -> Self {
+        // Decoders' messages may contain line breaks.
+        let reason = reason.to_string();
+        let words: Vec<&str> = reason.split_whitespace().collect();
+        Self::Broken {
+            path: path.into(),
+            reason: words.join(" "),
+        }
+    }
+}

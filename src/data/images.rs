@@ -1,0 +1,28 @@
+//! The source of a split's images: files or memory.
+
+use std::path::Path;
+
+use image::RgbImage;
+
+use super::image_file::ImageError;
+
+/// The images of a split.
+pub trait Images: Send + Sync {
+    /// Decodes image `index` to 8 bit RGB. Worker threads call this.
+    ///
+    /// If `min_side` is given, the image may be decoded at a reduced size whose shorter side has at
+    /// least `min_side` pixels.
+    ///
+    /// # Errors
+    /// If the file cannot be read or decoded.
+    fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, ImageError>;
+
+    /// Returns the name of image `index`: its path below the dataset's root, or a unique name if it
+    /// has no file.
+    fn name(&self, index: usize) -> String;
+
+    /// Returns the file of image `index`, or `None` for an image in memory.
+    fn path(&self, _index: usize) -> Option<&Path> {
+        None
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a split cannot be trained on or measured.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why the classes or queries of a split cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SplitError {
+    /// A split, or a set that must be divided into splits, has too few classes.
+    #[error(
+        "{what} has {found} class(es) and needs at least {needed}, since images of different \
+         classes are compared: add classes"
+    )]
+    TooFewClasses {
+        /// The folder or split.
+        what: String,
+        /// Classes found.
+        found: usize,
+        /// Classes needed.
+        needed: usize,
+    },
+    /// A class has fewer than two images, so it has no positive pair.
+    #[error(
+        "class {class} of the {split} split has {found} image(s), and two are needed to compare \
+         images of one class: add images, remove the class, or choose with data.single_image_classes \
+         (drop, gallery or repeat)"
+    )]
+    TooFewImages {
+        /// The class's name.
+        class: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// Images found, 0 or 1.
+        found: usize,
+    },
+    /// A class has one image, and the configuration says how to treat it.
+    #[error("class {class} of the {split} split has one image, and {treatment}")]
+    SingleImageClass {
+        /// The class's name.
+        class: String,
+        /// `train` or `test`.
+        split: &'static str,
+        /// How the class is treated, with the key that says so.
+        treatment: &'static str,
+    },
+    /// A class is in both splits. Zero-shot retrieval tests on classes never seen in training.
+    #[error(
+        "class {class} is in both the training and the test split; the test classes must never \
+         occur in training: remove it from one of them"
+    )]
+    ClassInBothSplits {
+        /// The class's name.
+        class: String,
+    },
+    /// No query of the test split has a gallery image of its class.
+    #[error(
+        "the test split has no query with a gallery image of its class: check its classes and the \
+         columns query and gallery"
+    )]
+    NoQuery,
+    /// A query has no gallery image of its class.
+    #[error(
+        "query {} has no gallery image of its class {class}, so it is never answered: add one to the \
+         gallery, or remove it from the queries",
+        path.display()
+    )]
+    UnmatchedQuery {
+        /// The image.
+        path: PathBuf,
+        /// Its class.
+        class: String,
+    },
+}

@@ -1,0 +1,104 @@
+//! A dataset whose lists and folders have been read.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::cancellation::CancellationToken;
+use crate::data::config::DataConfig;
+use crate::data::datasets::{self, ClassEntries, DatasetError, DatasetIndex, Entry, Subset};
+use crate::data::parallel::{in_parallel, worker_count};
+use crate::data::split::Splits;
+use crate::progress::{Progress, ProgressObserver, Unit};
+
+/// A configured dataset whose lists and folders have been read.
+#[derive(Debug)]
+pub struct DatasetSurvey {
+    pub(super) config: DataConfig,
+    pub(super) contents: Contents,
+}
+
+/// The images of a dataset: files or memory.
+#[derive(Debug)]
+pub(super) enum Contents {
+    Files(DatasetIndex),
+    Memory(Splits),
+}
+
+impl DatasetSurvey {
+    /// Reads the lists and folders of the configured dataset. A dataset in memory is opened, which
+    /// verifies its files.
+    ///
+    /// # Errors
+    /// If the dataset cannot be listed at all, for example because the root or a list is missing. Other
+    /// errors are reported by [`check`](Self::check).
+    pub fn open(config: &DataConfig) -> Result<Self, DatasetError> {
+        let contents = match datasets::index(&config.source)? {
+            Some(index) => Contents::Files(index),
+            None => {
+                let splits = datasets::open(config, &CancellationToken::new())?;
+                splits.train.check(false)?;
+                splits.test.check(false)?;
+                Contents::Memory(splits)
+            }
+        };
+        Ok(Self {
+            config: config.clone(),
+            contents,
+        })
+    }
+
+    pub(super) fn dataset(&self) -> &'static str {
+        self.config.source.name()
+    }
+
+    pub(super) fn root(&self) -> Option<&Path> {
+        self.config.source.root()
+    }
+
+    /// Returns `work(0), …, work(count − 1)`, computed by the configured number of threads. Reports
+    /// progress as `task`.
+    pub(super) fn in_parallel<T: Send>(
+        &self,
+        count: usize,
+        task: &str,
+        progress: &dyn ProgressObserver,
+        work: impl Fn(usize) -> T + Sync,
+    ) -> Vec<T> {
+        let done = AtomicUsize::new(0);
+        let workers = worker_count(self.config.loading.workers);
+        let outputs = in_parallel(workers, count, |index| {
+            let output = work(index);
+            progress.update(Progress {
+                task,
+                done: 1 + done.fetch_add(1, Ordering::Relaxed) as u64,
+                total: Some(count as u64),
+                unit: Unit::Images,
+            });
+            output
+        });
+        progress.finish(task);
+        outputs
+    }
+}
+
+/// An image with its class and subset.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocatedEntry<'a> {
+    pub(super) image: &'a Entry,
+    pub(super) class: &'a ClassEntries,
+    pub(super) subset: Subset,
+}
+
+/// Returns every image of a subset, class by class.
+pub(super) fn entries_of(
+    index: &DatasetIndex,
+    subset: Subset,
+) -> impl Iterator<Item = LocatedEntry<'_>> {
+    index.classes(subset).iter().flat_map(move |class| {
+        class.images.iter().map(move |image| LocatedEntry {
+            image,
+            class,
+            subset,
+        })
+    })
+}
