@@ -305,7 +305,7 @@ fn language_is_plain() {
         }
         for (number, line) in text.lines().enumerate() {
             let words: Vec<String> = line
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '`')
                 .filter(|word| !word.is_empty())
                 .map(str::to_lowercase)
                 .collect();

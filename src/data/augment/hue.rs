@@ -46,7 +46,7 @@ fn rotated([red, green, blue]: [f32; 3], sextants: f32) -> [f32; 3] {
     let near_blue = PURE[2] + (red - green) / unit;
     let others = if most == green { near_green } else { near_blue };
     let hue = sextants + if most == red { near_red } else { others };
-    // A channel is largest within one sextant of its own hue, and smallest from two sextants on.
+    // A channel is largest within one sextant of its pure hue, and smallest from two sextants on.
     PURE.map(|own| {
         let distance = (hue - own).abs();
         let distance = distance.min((6.0 - distance).abs());
