@@ -111,7 +111,7 @@ fn check(source: &SourceArgs) -> Result<(), CliError> {
     if source.json {
         print(json!(report))?;
     } else {
-        print(&report)?;
+        print(report.to_string().trim_end())?;
     }
     match report.errors {
         0 => Ok(()),
@@ -141,7 +141,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
         object["seconds"] = json!(since.elapsed().as_secs_f64());
         return print(object);
     }
-    print(stats)?;
+    print(stats.to_string().trim_end())?;
     if let Some((path, sheet)) = sheet {
         print(format_args!("\n{}, from above:", path.display()))?;
         for (number, row) in sheet.rows.iter().enumerate() {

@@ -99,7 +99,7 @@ mod tests {
             ("optimizer.beta_1=0.9999999999", "less than 1"),
             ("loss.margin=1e300", "finite"),
             ("data.flip_probability=1.5", "from 0 to 1"),
-            ("data.crop_scale=[0.5, 0.2]", "rising"),
+            ("data.crop_scale=[0.5, 0.2]", "increasing"),
             ("data.crop_scale=[0.0, 1.0]", "above 0"),
             ("data.crop_ratio=[0.75, 20.0]", "give 10 or less"),
             ("data.brightness=-0.1", "0 or more"),
@@ -119,11 +119,11 @@ mod tests {
             ("optimizer.weight_decay=-0.1", "0 or more"),
             ("optimizer.beta_1=1.0", "less than 1"),
             ("optimizer.decay_factor=2.0", "1 or less"),
-            ("optimizer.decay_epochs=[5, 5]", "rising"),
+            ("optimizer.decay_epochs=[5, 5]", "increasing"),
             ("training.epochs=0", "give 1 or more"),
             ("training.validate_every=0", "give 1 or more"),
             ("evaluation.recall=[2, 4]", "begin with 1"),
-            ("evaluation.recall=[1, 4, 2]", "rising"),
+            ("evaluation.recall=[1, 4, 2]", "increasing"),
             ("loss.margin=-0.1", "0 or more"),
             ("negatives.points=0", "give 1 or more"),
             ("negatives.points=65", "give 64 or less"),
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn embedding_is_a_multiple_of_the_descriptors() {
-        for (dim, advice) in [(64, "give 63 or 66"), (5, "give 6 or more")] {
+        for (dim, advice) in [(64, "63 or 66"), (5, "give 6 or more")] {
             let message = refused(&[
                 r#"model.pooling=["average", "max", "gem"]"#,
                 &format!("model.embedding_dim={dim}"),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::setting::{
-    Checked, SettingError, at_least, at_most, below_one, counts, not_negative, positive, rising,
+    Checked, SettingError, at_least, at_most, below_one, counts, increasing, not_negative, positive,
 };
 
 /// `[optimizer]`: Adam with L2 weight decay and step decay of the learning rate.
@@ -125,7 +125,7 @@ impl OptimizerConfig {
                 "the learning rate would rise; give 1 or less",
             ));
         }
-        rising("optimizer.decay_epochs", &self.decay_epochs)
+        increasing("optimizer.decay_epochs", &self.decay_epochs)
     }
 }
 
@@ -168,6 +168,6 @@ impl EvaluationConfig {
                 "Recall@1 chooses the best checkpoint; let the list begin with 1",
             ));
         }
-        rising("evaluation.recall", &self.recall)
+        increasing("evaluation.recall", &self.recall)
     }
 }

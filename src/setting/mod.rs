@@ -6,8 +6,8 @@ use thiserror::Error;
 
 pub use ranges::Checked;
 pub(crate) use ranges::{
-    at_least, at_least_one, at_most, below_one, counts, even, finite, not_negative, positive,
-    rising, share,
+    at_least, at_least_one, at_most, below_one, counts, even, finite, increasing, not_negative,
+    positive, share,
 };
 
 /// A configuration key has an invalid value.

@@ -93,14 +93,14 @@ pub(crate) fn at_least_one(key: &str, value: f64) -> Checked {
     Err(SettingError::value(key, value, "give 1 or more"))
 }
 
-pub(crate) fn rising(key: &str, values: &[usize]) -> Checked {
+pub(crate) fn increasing(key: &str, values: &[usize]) -> Checked {
     if values.first() != Some(&0) && values.is_sorted_by(|a, b| a < b) {
         return Ok(());
     }
     Err(SettingError::value(
         key,
         counts(values),
-        "give rising numbers above 0",
+        "give increasing numbers above 0",
     ))
 }
 

@@ -279,7 +279,7 @@ fn errors_of_export_and_embed_are_one_line() {
     succeeds(here, &["export", "run", "--output", "model.safetensors"]);
     refused(
         "export nowhere --output new.safetensors",
-        "nowhere is no run folder",
+        "nowhere is not a run folder",
     );
     refused(
         "export run --output model.safetensors",

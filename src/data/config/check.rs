@@ -158,7 +158,7 @@ fn range(key: &str, [low, high]: [f64; 2], maximum: f64) -> Checked {
         return Err(SettingError::value(
             key,
             value(),
-            "give two numbers in ascending order",
+            "give two increasing numbers",
         ));
     }
     check_maximum(key, value(), high, maximum)

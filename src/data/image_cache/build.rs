@@ -110,6 +110,7 @@ fn write(spec: &CacheSpec, file: &mut File, path: &Path, key: &str) -> Result<()
     writer.seek(SeekFrom::Start(start)).map_err(unwritable)?;
 
     let task = format!("caching {} images", spec.split);
+    tracing::info!("caching {} {} images", spec.count, spec.split);
     let report = |done| {
         spec.options.progress.update(Progress {
             task: &task,

@@ -105,7 +105,7 @@ fn checkpoints_are_found_by_name_and_number() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.ends_with("no checkpoint of epoch 4; it has those of epochs 2, 3"),
+        message.ends_with("no checkpoint of epoch 4; available: epochs 2, 3"),
         "{message}"
     );
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indicatif::DecimalBytes;
 use sha2::{Digest, Sha256};
 use ureq::Proxy;
 
@@ -182,8 +183,12 @@ impl Item<'_> {
         })?;
         let unwritable = || self.cache_error("write", part);
         let mut file = open_at(part, transfer.start).map_err(unwritable())?;
-        tracing::info!("downloading {}", self.address);
         let mut received = transfer.start;
+        tracing::info!(
+            "downloading {} ({})",
+            self.address,
+            extent(received, transfer.length)
+        );
         self.report(received, transfer.length);
         loop {
             match transfer.next(self.cache.cancellation) {
@@ -240,6 +245,17 @@ impl Item<'_> {
             address: self.address.clone(),
             source,
         }
+    }
+}
+
+/// The size of a download, and how much of it is there already, such as
+/// `18.33 MB, resuming after 2.10 MB`.
+fn extent(received: u64, total: Option<u64>) -> String {
+    let bytes = |count| DecimalBytes(count).to_string();
+    let total = total.map_or("unknown size".to_string(), bytes);
+    match received {
+        0 => total,
+        received => format!("{total}, resuming after {}", bytes(received)),
     }
 }
 
