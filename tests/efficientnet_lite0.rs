@@ -6,6 +6,11 @@
 //! reason and passes; it fails if `CI` is set. `assets/fixtures/efficientnet_lite0_photos.py` wrote the
 //! expected values.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a program that reports the errors it measures"
+)]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
