@@ -1,6 +1,6 @@
 //! The backends: the only module that names concrete ones.
 //!
-//! [`prepare`] checks that a backend can start and sets the cache of its kernels. [`Prepared::run`]
+//! [`prepare()`] checks that a backend can start and sets the cache of its kernels. [`Prepared::run`]
 //! runs a [`BackendTask`] on it: a computation that is generic over Burn's `Backend` and receives the
 //! device in a [`ComputeContext`]. [`report()`] tests every device of every backend.
 //!

@@ -84,10 +84,10 @@ struct SourceArgs {
     /// Folder of the dataset, or CSV file of a manifest
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Read the section [data] of this configuration; --dataset, --root and --set override it
+    /// Read the section data of this configuration; --dataset, --root and --set override it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set a key of [data], such as data.single_image_classes=drop (repeatable)
+    /// Set a key of the section data, such as data.single_image_classes=drop (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Number of threads that read images; 0 means one per core

@@ -40,7 +40,7 @@ pub(super) struct LossArgs {
     /// Negatives strategy
     #[arg(long, value_name = "NAME", value_parser = NegativesConfig::NAMES)]
     negatives: String,
-    /// Set a key of [loss] or [negatives], or model.normalize (repeatable)
+    /// Set a key of the sections loss and negatives, or model.normalize (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Write `gradient` f32 [N, D] to this safetensors file

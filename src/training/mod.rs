@@ -1,6 +1,6 @@
 //! Training with Burn's Learner: the step, metrics, checkpoints, and the run folder.
 //!
-//! [`train`] starts a run and [`resume`] continues one. [`MetricLearner`] is the module that the Learner
+//! [`train()`] starts a run and [`resume()`] continues one. [`MetricLearner`] is the module that the Learner
 //! trains, a loss over embeddings ([`Objective`]) is what it minimises, and [`GroupedAdam`] with
 //! [`StepDecay`] updates its parameters. A [`TrainingObserver`] receives the epochs.
 

@@ -23,7 +23,7 @@ use crate::config::Config;
 /// # Errors
 ///
 /// If every checkpoint is damaged, no epochs are left, the images are not those of the run, `overrides`
-/// change more than epochs and loading, or [`train`](super::train) would fail.
+/// change more than epochs and loading, or [`train()`](super::train()) would fail.
 pub fn resume<B: AutodiffBackend>(
     folder: RunFolder,
     overrides: &[String],

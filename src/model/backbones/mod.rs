@@ -1,5 +1,5 @@
 //! The backbones. A new backbone needs a file in this folder, a variant of
-//! [`Backbone`](super::config::Backbone) in the configuration, and the entries in this file, which is the
+//! [`Backbone`] in the configuration, and the entries in this file, which is the
 //! only one that lists the networks.
 
 mod conv4;
