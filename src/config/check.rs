@@ -132,7 +132,7 @@ mod tests {
             ("model.embedding_dim=1", "give 2 or more"),
             ("model.pooling=mean", "`gem`"),
             ("model.pooling=[]", "average, max and gem"),
-            (r#"model.pooling=["max", "max"]"#, "name it once"),
+            (r#"model.pooling=["max", "max"]"#, "list it once"),
             ("model.gem_power=0.5", "give 1 or more"),
             ("model.dropout=1.0", "less than 1"),
             ("model.dropout=-0.1", "from 0 to 1"),
