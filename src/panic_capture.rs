@@ -24,7 +24,7 @@ pub(crate) struct Panicked;
 ///
 /// Panics of threads that `f` starts are printed as usual.
 pub(crate) fn catch_quietly<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
-    install_hook();
+    install();
     let before = QUIET.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     QUIET.set(before);
@@ -39,7 +39,7 @@ pub(crate) fn catch_quietly<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
 pub(crate) fn catch_with_texts<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-    install_hook();
+    install();
     let _one_at_a_time = lock(&ONE_AT_A_TIME);
     *lock(&TEXTS) = Some(Vec::new());
     let result = panic::catch_unwind(AssertUnwindSafe(f));
@@ -47,7 +47,9 @@ pub(crate) fn catch_with_texts<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|_| texts.join("\n\n"))
 }
 
-fn install_hook() {
+/// Installs the hook. It is installed on first use; call this before code that replaces the panic hook
+/// for a while and then restores the hook that it found.
+pub(crate) fn install() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = panic::take_hook();

@@ -20,8 +20,19 @@ const FILTER: &str = "LOOP_DML_LOG";
 /// What is logged by default: this crate's events from `info` on.
 const DEFAULT_FILTER: &str = "loop_dml=info";
 
-/// Lines that are held back while the dashboard owns the terminal; `None` while it does not.
-static HELD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+/// The most lines that are held back; a debug log of days would fill the memory.
+const MAX_HELD: usize = 1000;
+
+/// Lines that are held back while the dashboard controls the terminal.
+#[derive(Default)]
+struct Held {
+    lines: Vec<String>,
+    /// Lines beyond [`MAX_HELD`].
+    dropped: usize,
+}
+
+/// The held lines; `None` if lines are printed at once.
+static HELD: Mutex<Option<Held>> = Mutex::new(None);
 
 /// Prints the library's events from now on.
 pub(super) fn install() {
@@ -42,11 +53,16 @@ pub(super) fn hold() {
 
 /// Prints the lines that were held back, and all later ones at once.
 pub(super) fn release() {
-    let held = lock().take();
-    held.into_iter().flatten().for_each(status);
+    let Some(held) = lock().take() else {
+        return;
+    };
+    held.lines.iter().for_each(status);
+    if held.dropped > 0 {
+        status(format_args!("and {} more lines", held.dropped));
+    }
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Option<Vec<String>>> {
+fn lock() -> std::sync::MutexGuard<'static, Option<Held>> {
     HELD.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -62,7 +78,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         };
         event.record(&mut Fields(&mut line));
         match &mut *lock() {
-            Some(held) => held.push(line),
+            Some(held) if held.lines.len() < MAX_HELD => held.lines.push(line),
+            Some(held) => held.dropped += 1,
             None => status(line),
         }
     }
@@ -82,6 +99,8 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let written = match field.name() {
             "message" => write!(self.0, "{value:?}"),
+            // Where a record of the crate `log` came from.
+            name if name.starts_with("log.") => Ok(()),
             name => write!(self.0, " {name}={value:?}"),
         };
         written.expect("a string can be written");

@@ -137,6 +137,7 @@ fn cancel_on_interrupt() -> CancellationToken {
     let interrupted = AtomicBool::new(false);
     let installed = ctrlc::set_handler(move || {
         if interrupted.swap(true, Ordering::Relaxed) {
+            logging::release();
             std::process::exit(error::INTERRUPTED.into());
         }
         handle.cancel();

@@ -26,8 +26,10 @@ impl TrainingFailure {
 
     /// Records `error`, unless there is one already, and cancels the training.
     pub fn record(&self, error: TrainingError) {
-        self.cancellation.cancel_because(&error.to_string());
+        // A thread that sees the cancellation must find the failure.
+        let reason = error.to_string();
         self.first().get_or_insert(error);
+        self.cancellation.cancel_because(&reason);
     }
 
     /// Whether the training is to stop, for a failure or otherwise.
@@ -94,6 +96,8 @@ mod tests {
         let (quit, cancellation) = failure();
         let dashboard = cancellation.interrupter();
         dashboard.stop(Some("Stopping training from user input."));
+        // The dashboard does so when the training ends.
+        dashboard.reset();
         assert!(matches!(
             quit.take(),
             Some(TrainingError::Cancelled { run: None })

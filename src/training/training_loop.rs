@@ -15,7 +15,7 @@ use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 use super::noop_renderer::NoopRenderer;
 use super::objective::Objective;
-use super::observer::{Display, TrainingEvent};
+use super::observer::{Display, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::RunFolder;
 use super::step_options::TrainStepSchedule;
@@ -26,6 +26,7 @@ use crate::data::{
     DataError, EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform,
 };
 use crate::model::Embedder;
+use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
 pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
@@ -143,11 +144,13 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             validation.clone(),
         );
         let optimizer = GroupedAdam::new(&config.optimizer, device);
-        observer.event(TrainingEvent::LoopStarted);
+        // The dashboard replaces the panic hook and restores the one that it found.
+        panic_capture::install();
+        let running = Running::start(&**observer);
         let result = training.launch(Learner::new(learner, optimizer, rate));
         // Closes the dashboard before anything else is printed.
         drop(result);
-        observer.event(TrainingEvent::LoopEnded);
+        drop(running);
 
         let skipped = loader_errors.skipped();
         if !skipped.is_empty() {
@@ -165,6 +168,22 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             });
         }
         summary(folder, &validation).ok_or_else(|| nothing_measured(&skipped))
+    }
+}
+
+/// Reports the start of the training loop, and its end even if the loop panics.
+struct Running<'a>(&'a dyn TrainingObserver);
+
+impl<'a> Running<'a> {
+    fn start(observer: &'a dyn TrainingObserver) -> Self {
+        observer.event(TrainingEvent::LoopStarted);
+        Self(observer)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.event(TrainingEvent::LoopEnded);
     }
 }
 

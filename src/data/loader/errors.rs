@@ -40,10 +40,11 @@ impl LoaderErrors {
     }
 
     pub(super) fn record(&self, error: LoaderError) {
-        if let Some(cancellation) = &self.cancellation {
-            cancellation.cancel_because(&error.to_string());
-        }
+        let reason = error.to_string();
         self.first().get_or_insert(error);
+        if let Some(cancellation) = &self.cancellation {
+            cancellation.cancel_because(&reason);
+        }
     }
 
     fn first(&self) -> MutexGuard<'_, Option<LoaderError>> {

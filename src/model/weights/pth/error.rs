@@ -25,6 +25,9 @@ pub(in crate::model::weights) enum PthError {
         /// Bytes in the file or in the storage.
         found: u64,
     },
+    /// A storage of the old format whose type is not known, so that the next one cannot be found.
+    #[error("its storage {0} has a type that is not supported")]
+    StorageType(String),
     /// A shape, strides or an offset outside of the storage.
     #[error("the tensor does not fit its storage")]
     Bounds,

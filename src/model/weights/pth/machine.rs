@@ -52,7 +52,10 @@ impl<R: Read> Machine<R> {
             0x80 => drop(self.bytes::<1>()?),
             0x95 => drop(self.bytes::<8>()?),
             // Marks.
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' => {
+                self.values.count(1)?;
+                self.marks.push(self.stack.len());
+            }
             b'0' => drop(self.pop()?),
             b'1' => drop(self.above_mark()?),
             // Numbers.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::rc::Rc;
 
 use zip::ZipArchive;
 
@@ -13,7 +14,13 @@ use super::machine::Pickled;
 use super::values::{Value, Values};
 
 /// The storages of a `.pth` file, which are read one at a time.
-pub(super) enum Storages {
+pub(super) struct Storages {
+    source: Source,
+    /// The storage that was read last, by key: tensors may share one.
+    last: RefCell<Option<(String, Rc<Vec<u8>>)>>,
+}
+
+enum Source {
     /// Each is an entry of a zip archive.
     Archive {
         archive: RefCell<ZipArchive<BufReader<File>>>,
@@ -45,10 +52,10 @@ impl Storages {
                 return Err(PthError::BigEndian);
             }
         }
-        Ok(Self::Archive {
+        Ok(Self::new(Source::Archive {
             archive: RefCell::new(archive),
             folder: folder.to_string(),
-        })
+        }))
     }
 
     /// The storages that follow the pickles in `file`: `keys` is the list of their keys in the order of
@@ -72,7 +79,9 @@ impl Storages {
             let Value::Text(key) = keys.values.get(key) else {
                 return Err(PthError::Damaged);
             };
-            let &size = sizes.get(key.as_str()).ok_or(PthError::Damaged)?;
+            let &size = sizes
+                .get(key.as_str())
+                .ok_or_else(|| PthError::StorageType(key.clone()))?;
             let mut count = [0; 8];
             file.read_exact(&mut count)?;
             let start = position + count.len() as u64;
@@ -88,17 +97,40 @@ impl Storages {
             ranges.insert(key.clone(), start..end);
             position = file.seek(SeekFrom::Start(end))?;
         }
-        Ok(Self::Ranges {
+        Ok(Self::new(Source::Ranges {
             file: RefCell::new(file),
             ranges,
-        })
+        }))
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            source,
+            last: RefCell::default(),
+        }
     }
 
     /// The bytes of the storage `key`.
     ///
     /// # Errors
     /// If it is missing or damaged.
-    pub(super) fn read(&self, key: &str) -> Result<Vec<u8>, PthError> {
+    pub(super) fn read(&self, key: &str) -> Result<Rc<Vec<u8>>, PthError> {
+        if let Some((last, bytes)) = &*self.last.borrow()
+            && last == key
+        {
+            return Ok(Rc::clone(bytes));
+        }
+        // Frees the memory before the next storage is read.
+        self.last.take();
+        let bytes = Rc::new(self.source.read(key)?);
+        self.last
+            .replace(Some((key.to_string(), Rc::clone(&bytes))));
+        Ok(bytes)
+    }
+}
+
+impl Source {
+    fn read(&self, key: &str) -> Result<Vec<u8>, PthError> {
         let mut bytes = Vec::new();
         match self {
             Self::Archive { archive, folder } => {

@@ -169,7 +169,8 @@ impl Values {
         self.count(self.entries[id].size)
     }
 
-    fn count(&mut self, values: usize) -> Result<(), PthError> {
+    /// Counts what takes the memory of `values` values.
+    pub(super) fn count(&mut self, values: usize) -> Result<(), PthError> {
         self.copied = self.copied.saturating_add(values);
         match self.copied <= MAX_VALUES {
             true => Ok(()),
