@@ -42,14 +42,14 @@ mod tests {
 
     use super::*;
 
-    const TEST: &str = "allocator::tests::environment_variable_sets_the_option_of_this_number";
+    const TEST: &str = "allocator::tests::purge_delay_number_matches_the_environment_variable";
 
     /// The environment variable with the delay that the child process expects.
     const EXPECTED: &str = "LOOP_DML_TEST_PURGE_DELAY";
 
     /// Runs itself again: mimalloc reads its variables when a process starts.
     #[test]
-    fn environment_variable_sets_the_option_of_this_number() {
+    fn purge_delay_number_matches_the_environment_variable() {
         if let Ok(expected) = env::var(EXPECTED) {
             keep_freed_memory();
             // SAFETY: it reads a number, which no other thread changes.

@@ -39,7 +39,7 @@ pub enum AtomicFileError {
 /// # Errors
 /// If `path` exists, or its folder does not.
 pub fn check_free(path: &Path) -> Result<(), AtomicFileError> {
-    let folder = folder_of(path);
+    let folder = parent_folder(path);
     if !folder.is_dir() || path.file_name().is_none() {
         return Err(AtomicFileError::NoFolder {
             path: path.to_path_buf(),
@@ -92,7 +92,9 @@ impl AtomicFiles {
         // The permissions of other new files; by default only the owner could read it.
         #[cfg(unix)]
         temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut temporary = temporary.tempfile_in(folder_of(path)).map_err(unwritable)?;
+        let mut temporary = temporary
+            .tempfile_in(parent_folder(path))
+            .map_err(unwritable)?;
         write(&mut temporary).map_err(unwritable)?;
         self.written.push((temporary, path.to_path_buf()));
         Ok(())
@@ -126,7 +128,7 @@ fn unwritable(path: &Path, source: io::Error) -> AtomicFileError {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

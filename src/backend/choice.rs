@@ -21,7 +21,7 @@ impl BackendName {
     pub const ALL: [Self; 3] = [Self::Cuda, Self::Wgpu, Self::Cpu];
 
     /// Returns the backends compiled into this binary, the preferred first.
-    pub fn built() -> Vec<Self> {
+    pub fn compiled() -> Vec<Self> {
         Self::ALL
             .into_iter()
             .filter(|name| match name {
@@ -78,7 +78,7 @@ impl DeviceChoice {
     ///
     /// If the backend, or fusion, is not compiled in.
     pub fn backend(&self) -> Result<BackendName, BackendError> {
-        let built = BackendName::built();
+        let built = BackendName::compiled();
         let chosen = self.backend.or(built.first().copied());
         let chosen = chosen.unwrap_or(BackendName::Cpu);
         if !built.contains(&chosen) {

@@ -53,7 +53,7 @@ pub struct BackendReport {
 }
 
 impl BackendReport {
-    fn of(name: BackendName, devices: Result<Vec<DeviceReport>, String>) -> Self {
+    fn new(name: BackendName, devices: Result<Vec<DeviceReport>, String>) -> Self {
         let (devices, message) = match devices {
             Ok(devices) => {
                 let failed = devices.iter().find(|device| !device.probe.works);
@@ -111,11 +111,11 @@ pub fn report() -> Vec<BackendReport> {
     }
     let of_backend = |name| match name {
         #[cfg(feature = "cuda")]
-        BackendName::Cuda => BackendReport::of(name, cuda.clone().map(Found::probe)),
+        BackendName::Cuda => BackendReport::new(name, cuda.clone().map(Found::probe)),
         #[cfg(feature = "wgpu")]
-        BackendName::Wgpu => BackendReport::of(name, adapters.clone().and_then(probe_adapters)),
+        BackendName::Wgpu => BackendReport::new(name, adapters.clone().and_then(probe_adapters)),
         #[cfg(feature = "cpu")]
-        BackendName::Cpu => BackendReport::of(name, Ok(vec![probe_processor()])),
+        BackendName::Cpu => BackendReport::new(name, Ok(vec![probe_processor()])),
         #[allow(
             unreachable_patterns,
             reason = "every name is matched above if every backend is compiled in"
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn backend_works_if_one_device_does_and_reports_the_first_failure() {
         let devices = vec![device(0, Some("no free memory")), device(1, None)];
-        let report = BackendReport::of(BackendName::Cuda, Ok(devices));
+        let report = BackendReport::new(BackendName::Cuda, Ok(devices));
         assert!(report.works);
         assert_eq!(report.message.as_deref(), Some("no free memory"));
-        let report = BackendReport::of(BackendName::Cuda, Err("no driver".into()));
+        let report = BackendReport::new(BackendName::Cuda, Err("no driver".into()));
         assert!(report.compiled && !report.works && report.devices.is_empty());
         assert_eq!(report.message.as_deref(), Some("no driver"));
     }

@@ -73,7 +73,7 @@ impl StepBenchmark {
         reset_peak();
         let activation_mib_per_image = compute
             .in_process
-            .then(|| growth_of_forward(&learner(embedder.clone(), config), batch.clone()))
+            .then(|| forward_memory(&learner(embedder.clone(), config), batch.clone()))
             .flatten()
             .map(|growth| growth / n as f64);
         let parts = self.parts(embedder.clone(), &batch, device);
@@ -154,7 +154,7 @@ impl StepBenchmark {
 }
 
 /// Returns the memory that a forward pass adds to the process until its backward pass, in MiB.
-fn growth_of_forward<B: AutodiffBackend>(
+fn forward_memory<B: AutodiffBackend>(
     learner: &MetricLearner<B>,
     batch: ImageBatch<B>,
 ) -> Option<f64> {

@@ -39,11 +39,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct DataArgs {
     #[command(subcommand)]
-    what: What,
+    command: DataCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum DataCommand {
     /// Report every problem of a dataset
     Check(CheckArgs),
     /// Print classes, image sizes and formats of a dataset
@@ -99,14 +99,14 @@ struct SourceArgs {
 }
 
 pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
-    match args.what {
-        What::Check(args) => check(&args.source),
-        What::Stats(args) => stats(&args),
+    match args.command {
+        DataCommand::Check(args) => check(&args.source),
+        DataCommand::Stats(args) => stats(&args),
     }
 }
 
 fn check(source: &SourceArgs) -> Result<(), CliError> {
-    let survey = DatasetSurvey::open(&configured(source)?)?;
+    let survey = DatasetSurvey::open(&read_config(source)?)?;
     let report = survey.check(&ProgressBars::default());
     if source.json {
         print(json!(report))?;
@@ -127,10 +127,10 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
-    let survey = DatasetSurvey::open(&configured(&args.source)?)?;
+    let survey = DatasetSurvey::open(&read_config(&args.source)?)?;
     let stats = survey.stats(&ProgressBars::default());
     let sheet = match &args.sheet {
-        Some(path) => Some((path, written_sheet(&survey, args, path)?)),
+        Some(path) => Some((path, write_sheet(&survey, args, path)?)),
         None => None,
     };
     if args.source.json {
@@ -151,7 +151,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn written_sheet(
+fn write_sheet(
     survey: &DatasetSurvey,
     args: &StatsArgs,
     path: &std::path::Path,
@@ -169,7 +169,7 @@ fn written_sheet(
 }
 
 /// The section `[data]` of the file with the arguments' overrides.
-fn configured(args: &SourceArgs) -> Result<DataConfig, CliError> {
+fn read_config(args: &SourceArgs) -> Result<DataConfig, CliError> {
     let mut overrides = Vec::new();
     overrides.extend(
         args.dataset

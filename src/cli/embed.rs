@@ -91,7 +91,7 @@ pub(super) struct EmbedArgs {
 
 pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let output = EmbeddingOutput::new(&args.output)?;
-    let mut source = source_of(&args)?;
+    let mut source = embedding_source(&args)?;
     let config = source.config_mut();
     config.evaluation.mirror |= args.mirror;
     if let Some(size) = args.batch_size {
@@ -129,7 +129,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn source_of(args: &EmbedArgs) -> Result<EmbeddingSource, InferenceError> {
+fn embedding_source(args: &EmbedArgs) -> Result<EmbeddingSource, InferenceError> {
     match (&args.source, &args.backbone, &args.weights) {
         (None, Some(backbone), Some(weights)) => EmbeddingSource::pretrained(&PretrainedBackbone {
             backbone: backbone.clone(),

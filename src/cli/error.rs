@@ -90,7 +90,7 @@ impl CliError {
 
 fn backend_status(error: &BackendError) -> u8 {
     match error {
-        BackendError::Cuda(error) if error.is_machines() => FAILURE,
+        BackendError::Cuda(error) if error.is_machine_error() => FAILURE,
         _ => USER_ERROR,
     }
 }
@@ -106,14 +106,16 @@ fn data_status(error: &DataError) -> u8 {
 fn weights_status(error: &WeightsError) -> u8 {
     match error {
         WeightsError::Published(DownloadError::Cancelled) => INTERRUPTED,
-        WeightsError::Published(error) if !error.is_users() => FAILURE,
+        WeightsError::Published(error) if !error.is_user_error() => FAILURE,
         _ => USER_ERROR,
     }
 }
 
 fn run_folder_status(error: &RunFolderError) -> u8 {
     match error {
-        RunFolderError::File { doing: "write", .. } => FAILURE,
+        RunFolderError::File {
+            action: "write", ..
+        } => FAILURE,
         _ => USER_ERROR,
     }
 }
@@ -144,7 +146,7 @@ fn inference_status(error: &InferenceError) -> u8 {
         InferenceError::Training(error) => training_status(error),
         InferenceError::Data(error) => data_status(error),
         InferenceError::EmbeddingFile(EmbeddingFileError::Output(error))
-        | InferenceError::Export(ExportError::NewFile(error))
+        | InferenceError::Export(ExportError::Output(error))
         | InferenceError::File(error) => file_status(error),
         InferenceError::Cancelled => INTERRUPTED,
         InferenceError::BrokenNetwork => FAILURE,

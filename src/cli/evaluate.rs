@@ -80,8 +80,8 @@ pub(super) struct EvaluateArgs {
 
 pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
     match (&args.run, &args.embeddings) {
-        (_, Some(embeddings)) => of_embeddings(&args, embeddings),
-        (run, None) => of_run(&args, run.as_deref().expect("clap requires one of the two")),
+        (_, Some(embeddings)) => evaluate_embeddings(&args, embeddings),
+        (run, None) => evaluate_run(&args, run.as_deref().expect("clap requires one of the two")),
     }
 }
 
@@ -104,7 +104,7 @@ fn print_recall(
     Ok(())
 }
 
-fn of_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError> {
+fn evaluate_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError> {
     let since = Instant::now();
     let queries = Embeddings::read(path)?;
     let gallery = args.gallery.as_deref().map(Embeddings::read).transpose()?;
@@ -147,7 +147,7 @@ impl BackendTask for RetrievalTask {
     }
 }
 
-fn of_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
+fn evaluate_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
     let folder = RunFolder::open(run)?;
     let moved: Vec<String> = args
         .root
@@ -190,17 +190,17 @@ struct EvaluateTask {
 }
 
 /// Recall, and the causes of skipped images.
-type Measured = Result<(Recall, Vec<String>), TrainingError>;
+type EvaluationResult = Result<(Recall, Vec<String>), TrainingError>;
 
 impl BackendTask for EvaluateTask {
-    type Output = Measured;
+    type Output = EvaluationResult;
 
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Measured {
-        measured(&self, &compute.without_gradients())
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> EvaluationResult {
+        evaluate_on(&self, &compute.without_gradients())
     }
 }
 
-fn measured<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> Measured {
+fn evaluate_on<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> EvaluationResult {
     let transform = Transform::new(&task.config.data.transform)?;
     let progress = ProgressBars::default();
     let data = &task.config.data;
@@ -210,7 +210,7 @@ fn measured<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> Mea
     }
     task.folder.check_split(&test, false)?;
     let embedder = training::load_embedder(&task.folder, &task.config, task.epoch, compute)?;
-    let (recall, mut skipped) = training::measure(
+    let (recall, mut skipped) = training::evaluate(
         &embedder,
         &task.config,
         &test,
@@ -218,6 +218,6 @@ fn measured<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> Mea
         &task.cancellation,
         &progress,
     )?;
-    skipped.extend(test.left_out().iter().map(ToString::to_string));
+    skipped.extend(test.skipped().iter().map(ToString::to_string));
     Ok((recall, skipped))
 }

@@ -54,20 +54,23 @@ pub(super) struct LossArgs {
 }
 
 pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
-    let config = configured(&args)?;
+    let config = read_config(&args)?;
     let names = (config.loss.kind.name(), config.negatives.name());
     if let Some(path) = &args.gradients {
         check_free(path)?;
     }
     let embeddings = Embeddings::read(&args.embeddings)?;
     let dim = embeddings.dim;
-    let wanted = BatchLoss {
+    let request = BatchLoss {
         space: config.model.space(),
         loss: config.loss.kind,
         negatives: config.negatives,
         with_gradient: args.gradients.is_some(),
     };
-    let task = LossTask { embeddings, wanted };
+    let task = LossTask {
+        embeddings,
+        request,
+    };
     let (statistics, gradient) = args.device.run(task)??;
     if let (Some(path), Some(gradient)) = (&args.gradients, gradient) {
         write_matrix(path, "gradient", &gradient, dim)?;
@@ -76,7 +79,7 @@ pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
 }
 
 /// The configuration of the loss and the negatives. Other keys are refused.
-fn configured(args: &LossArgs) -> Result<Config, CliError> {
+fn read_config(args: &LossArgs) -> Result<Config, CliError> {
     let mut overrides = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
@@ -133,13 +136,13 @@ fn print(
 
 struct LossTask {
     embeddings: Embeddings,
-    wanted: BatchLoss,
+    request: BatchLoss,
 }
 
 impl BackendTask for LossTask {
     type Output = Result<(LossStatistics, Option<Vec<f32>>), InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
-        batch_loss::<B>(&self.embeddings, &self.wanted, &compute.device)
+        batch_loss::<B>(&self.embeddings, &self.request, &compute.device)
     }
 }

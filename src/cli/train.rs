@@ -52,21 +52,21 @@ pub(super) struct TrainArgs {
 }
 
 pub(super) fn run(args: TrainArgs) -> Result<(), CliError> {
-    let what = match (&args.config, &args.run) {
-        (_, Some(run)) if args.resume => What::Resumed(RunFolder::open(run)?),
-        (Some(path), _) => What::New {
+    let source = match (&args.config, &args.run) {
+        (_, Some(run)) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),
+        (Some(path), _) => TrainSource::New {
             name: path
                 .file_stem()
                 .map_or("run".into(), |stem| stem.to_string_lossy().into_owned()),
             config: Box::new(Config::load(path, &args.set)?),
         },
-        (None, _) => What::New {
+        (None, _) => TrainSource::New {
             name: "quickstart".into(),
             config: Box::new(Config::quickstart(&args.set)?),
         },
     };
     let task = TrainTask {
-        what,
+        source,
         overrides: args.set,
         run: args.run,
         display: display(),
@@ -76,13 +76,13 @@ pub(super) fn run(args: TrainArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-enum What {
+enum TrainSource {
     New { config: Box<Config>, name: String },
     Resumed(RunFolder),
 }
 
 struct TrainTask {
-    what: What,
+    source: TrainSource,
     overrides: Vec<String>,
     run: Option<PathBuf>,
     display: Display,
@@ -99,11 +99,13 @@ impl BackendTask for TrainTask {
             observer: TrainingOutput::new(self.display),
             cancellation: &self.cancellation,
         };
-        match self.what {
-            What::New { config, name } => {
+        match self.source {
+            TrainSource::New { config, name } => {
                 training::train::<B>(&config, self.run.as_deref(), &name, &context)
             }
-            What::Resumed(folder) => training::resume::<B>(folder, &self.overrides, &context),
+            TrainSource::Resumed(folder) => {
+                training::resume::<B>(folder, &self.overrides, &context)
+            }
         }
     }
 }
@@ -113,6 +115,6 @@ fn display() -> Display {
     if cfg!(feature = "tui") && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         Display::Dashboard
     } else {
-        Display::Observer
+        Display::Lines
     }
 }

@@ -51,7 +51,7 @@ impl TrainingObserver for TrainingOutput {
             TrainingEvent::LoopStarted => {}
             TrainingEvent::EpochRecorded { record, epochs } => {
                 let untrained = record.epoch == 0;
-                if untrained || self.display == Display::Observer {
+                if untrained || self.display == Display::Lines {
                     status(epoch_line(record, epochs));
                 }
             }

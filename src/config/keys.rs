@@ -37,7 +37,7 @@ static EVERY_CONFIG: LazyLock<Vec<Table>> = LazyLock::new(|| {
     let mut full = Config::default();
     full.model.weights = Some("weights.pth".into());
     full.model.pooling = Pooling(vec![Descriptor::Gem]);
-    full.model.write_out_gem();
+    full.model.fill_gem_defaults();
     full.training.early_stopping = Some(1);
     let mut configs = Vec::new();
     for data in DataConfig::with_every_key() {
@@ -116,7 +116,7 @@ pub(super) fn extend(table: &mut Table, more: Table) {
 }
 
 /// The dotted key that an override sets.
-pub(super) fn overridden(text: &str) -> &str {
+pub(super) fn overridden_key(text: &str) -> &str {
     text.split_once('=').map_or(text, |(path, _)| path).trim()
 }
 
@@ -165,20 +165,22 @@ pub(super) fn check_each(table: &Table) -> Result<(), ConfigError> {
     // The choices come first: every other key of their section depends on them.
     for choice in CHOICES {
         if let Some(value) = lookup(table, choice) {
-            check_value(&choice_of(table, choice), choice, value)?;
+            check_value(&choice_only(table, choice), choice, value)?;
         }
     }
     for (section, keys) in table {
         let Value::Table(keys) = keys else {
             continue;
         };
-        let choice = CHOICES.iter().find(|choice| section_of(choice) == section);
+        let choice = CHOICES
+            .iter()
+            .find(|choice| section_name(choice) == section);
         for (key, value) in keys {
             let path = format!("{section}.{key}");
             let mut beside = Table::new();
             if let Some(choice) = choice {
                 check_applies(table, &path, choice)?;
-                beside = choice_of(table, choice);
+                beside = choice_only(table, choice);
             }
             check_value(&beside, &path, value)?;
         }
@@ -227,7 +229,7 @@ fn check_value(beside: &Table, path: &str, value: &Value) -> Result<(), ConfigEr
 
 /// A table with `choice` alone, as `table` makes it: the other keys of the section cannot be read
 /// without it.
-fn choice_of(table: &Table, choice: &str) -> Table {
+fn choice_only(table: &Table, choice: &str) -> Table {
     let mut beside = Table::new();
     if let Some(value) = lookup(table, choice) {
         insert(&mut beside, choice, value.clone());
@@ -251,7 +253,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-fn section_of(path: &str) -> &str {
+fn section_name(path: &str) -> &str {
     path.split_once('.').map_or(path, |(section, _)| section)
 }
 
@@ -267,7 +269,7 @@ fn unknown(key: &str) -> ConfigError {
         }
     };
     let known = known_keys();
-    let sections = known.iter().map(|key| section_of(key).to_string());
+    let sections = known.iter().map(|key| section_name(key).to_string());
     let nearest = known
         .iter()
         .cloned()

@@ -24,7 +24,7 @@ use crate::negatives::{NegativesConfig, Space};
 
 pub use error::ConfigError;
 use layers::ConfigLayers;
-use renamed::Source;
+use renamed::ConfigOrigin;
 pub use sections::{EvaluationConfig, OptimizerConfig, TrainingConfig};
 
 /// A configuration, one field per TOML section. An absent key has its default.
@@ -64,7 +64,7 @@ impl Config {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let mut layers = ConfigLayers::read(path)?;
         for text in overrides {
-            layers.forget(renamed::present_key(keys::overridden(text)));
+            layers.clear_origin(renamed::present_key(keys::overridden_key(text)));
         }
         let table = layers.table.clone();
         Self::resolve(table, &path.display().to_string(), overrides)
@@ -89,7 +89,7 @@ impl Config {
     /// If the text is not TOML or extends a file, or if it or an override has an unknown key or a value
     /// of the wrong type.
     pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Self, ConfigError> {
-        Self::parse_from(text, origin, overrides, Source::Written)
+        Self::parse_from(text, origin, overrides, ConfigOrigin::User)
     }
 
     /// Parses the configuration that a run saved, and applies `overrides`. Former names of keys in the
@@ -103,14 +103,14 @@ impl Config {
         origin: &str,
         overrides: &[String],
     ) -> Result<Self, ConfigError> {
-        Self::parse_from(text, origin, overrides, Source::Saved)
+        Self::parse_from(text, origin, overrides, ConfigOrigin::Run)
     }
 
     fn parse_from(
         text: &str,
         origin: &str,
         overrides: &[String],
-        source: Source,
+        source: ConfigOrigin,
     ) -> Result<Self, ConfigError> {
         let table = layers::parse(text, origin, source)?;
         layers::refuse_extends(&table, origin)?;
@@ -127,12 +127,12 @@ impl Config {
         for text in overrides {
             let mut one = toml::Table::new();
             keys::apply_override(&mut one, text)?;
-            renamed::replace_former_names(&mut one, "--set", Source::Written)?;
+            renamed::replace_former_names(&mut one, "--set", ConfigOrigin::User)?;
             keys::extend(&mut over, one);
         }
         // Overrides are merged as a file that extends is: another choice drops the former one's keys.
-        let mut merged = ConfigLayers::of_table(table);
-        merged.merge(ConfigLayers::of_table(over));
+        let mut merged = ConfigLayers::from_table(table);
+        merged.merge(ConfigLayers::from_table(over));
         let mut table = merged.table;
         keys::name_negatives(&mut table);
         keys::check_each(&table)?;
@@ -144,7 +144,7 @@ impl Config {
         if !normalize_is_given {
             config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
-        config.model.write_out_gem();
+        config.model.fill_gem_defaults();
         Ok(config)
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let mut config = Config::default();
         config.model.weights = Some("weights.pth".into());
         config.model.pooling = Pooling(vec![Descriptor::Max, Descriptor::Gem]);
-        config.model.write_out_gem();
+        config.model.fill_gem_defaults();
         config.training.early_stopping = Some(5);
         config.data.source = DatasetConfig::Folder(FolderConfig {
             root: "photos".into(),

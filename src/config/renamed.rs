@@ -21,11 +21,11 @@ const VALUES: [(&str, &str, &str); 2] = [
 
 /// Whether a former name is worth a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ConfigOrigin {
     /// A file or an override that a person wrote.
-    Written,
+    User,
     /// The configuration that an earlier version saved with a run.
-    Saved,
+    Run,
 }
 
 /// The present name of a dotted key.
@@ -43,7 +43,7 @@ pub(super) fn present_key(key: &str) -> &str {
 pub(super) fn replace_former_names(
     table: &mut Table,
     origin: &str,
-    source: Source,
+    source: ConfigOrigin,
 ) -> Result<(), ConfigError> {
     for (former, present) in KEYS {
         let Some(value) = remove(table, former) else {
@@ -64,8 +64,8 @@ pub(super) fn replace_former_names(
             warn(
                 source,
                 origin,
-                &written(key, former),
-                &written(key, present),
+                &assignment(key, former),
+                &assignment(key, present),
             );
             insert(table, key, present.into());
         }
@@ -73,14 +73,14 @@ pub(super) fn replace_former_names(
     Ok(())
 }
 
-fn warn(source: Source, origin: &str, former: &str, present: &str) {
+fn warn(source: ConfigOrigin, origin: &str, former: &str, present: &str) {
     match source {
-        Source::Written => tracing::warn!("{origin}: `{former}` is now `{present}`; rename it"),
-        Source::Saved => tracing::debug!("{origin}: `{former}` is read as `{present}`"),
+        ConfigOrigin::User => tracing::warn!("{origin}: `{former}` is now `{present}`; rename it"),
+        ConfigOrigin::Run => tracing::debug!("{origin}: `{former}` is read as `{present}`"),
     }
 }
 
-fn written(key: &str, value: &str) -> String {
+fn assignment(key: &str, value: &str) -> String {
     format!("{key} = \"{value}\"")
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn former_names_are_free_and_present_ones_are_known() {
+    fn former_names_are_unknown_keys_and_new_names_are_known() {
         let known = known_keys();
         for (former, present) in KEYS {
             assert!(!known.contains(former), "{former}");

@@ -79,7 +79,7 @@ pub fn open(
         .check(single_images == SingleImageClasses::Repeat)?;
     splits.test.check(false)?;
     Ok(Splits {
-        train: cached(
+        train: add_cache(
             splits.train,
             &transform.train_resizes(),
             config,
@@ -87,7 +87,7 @@ pub fn open(
             cancellation,
             progress,
         )?,
-        test: cached(
+        test: add_cache(
             splits.test,
             &[transform.eval_resize()],
             config,
@@ -114,13 +114,13 @@ pub fn open_test(
     test.check(false)?;
     let resizes = [transform.eval_resize()];
     Ok((
-        cached(test, &resizes, config, transform, cancellation, progress)?,
+        add_cache(test, &resizes, config, transform, cancellation, progress)?,
         warnings,
     ))
 }
 
 /// Returns the split with its cache, if one is configured.
-fn cached(
+fn add_cache(
     split: Split,
     resizes: &[ResizeSpec],
     config: &DataConfig,

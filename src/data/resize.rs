@@ -82,7 +82,7 @@ impl Pixels<'_> {
 
     /// Returns the whole image.
     pub(super) fn into_image(self) -> RgbImage {
-        image_of((self.width, self.height), self.bytes.into_owned())
+        rgb_image((self.width, self.height), self.bytes.into_owned())
     }
 
     /// Returns a part of the image, which must be inside the image.
@@ -93,18 +93,18 @@ impl Pixels<'_> {
         for y in part.y as usize..(part.y + part.height) as usize {
             bytes.extend_from_slice(&self.bytes[y * row + left..][..length]);
         }
-        image_of((part.width, part.height), bytes)
+        rgb_image((part.width, part.height), bytes)
     }
 
     /// Returns a part of the image, resized to a square.
     pub(super) fn crop_resized(&self, part: Rectangle, side: u32) -> RgbImage {
         let source = ImageRef::new(self.width, self.height, &self.bytes, PixelType::U8x3)
             .expect("there are three bytes per pixel");
-        image_of((side, side), resize_ref(&source, Some(part), (side, side)))
+        rgb_image((side, side), resize_ref(&source, Some(part), (side, side)))
     }
 }
 
-fn image_of((width, height): (u32, u32), bytes: Vec<u8>) -> RgbImage {
+fn rgb_image((width, height): (u32, u32), bytes: Vec<u8>) -> RgbImage {
     RgbImage::from_raw(width, height, bytes).expect("there are three bytes per pixel")
 }
 

@@ -105,9 +105,9 @@ fn skipped_images_are_left_out_and_named() {
     let splits = skipping(&folder).unwrap();
     assert_eq!(splits.test.labels(), [0, 0, 1, 1, 1]);
     assert_eq!(splits.test.image_name(1), "c/2.jpg");
-    let left_out = splits.test.left_out();
-    assert_eq!(left_out.len(), 1);
-    assert!(left_out[0].to_string().contains("c/1.jpg"));
+    let skipped = splits.test.skipped();
+    assert_eq!(skipped.len(), 1);
+    assert!(skipped[0].to_string().contains("c/1.jpg"));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn classes_of_one_image_follow_the_policy() {
 }
 
 #[test]
-fn a_manifest_has_queries_and_gallery_and_needs_a_query_with_an_answer() {
+fn a_manifest_has_queries_and_gallery_and_needs_a_query_with_a_gallery_image() {
     let folder = folder_of(&FOUR_CLASSES);
     let manifest = folder.path().join("list.csv");
     let write = |gallery_of_c: &str| {

@@ -43,8 +43,8 @@ pub fn nearest_positive_ranks<B: Backend>(
         return Vec::new();
     }
     let all = Images::new(widen(embeddings), labels);
-    let queries = all.selected(roles, Role::is_query);
-    let gallery = all.selected(roles, Role::is_in_gallery);
+    let queries = all.select(roles, Role::is_query);
+    let gallery = all.select(roles, Role::is_in_gallery);
     if gallery.len() == 0 {
         return vec![None; queries.len()];
     }
@@ -119,7 +119,7 @@ struct Images<B: Backend> {
 impl<B: Backend> Images<B> {
     fn new(embeddings: Tensor<B, 2>, labels: &[usize]) -> Self {
         let device = embeddings.device();
-        let embeddings = SplitRows::of(embeddings);
+        let embeddings = SplitRows::from_rows(embeddings);
         Self {
             squares: embeddings.squares(),
             classes: int_tensor(labels, &device),
@@ -133,7 +133,7 @@ impl<B: Backend> Images<B> {
     }
 
     /// Selects the images whose role satisfies `wanted`.
-    fn selected(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
+    fn select(&self, roles: Option<&[Role]>, wanted: fn(Role) -> bool) -> Self {
         let Some(roles) = roles.filter(|roles| !roles.iter().all(|&role| wanted(role))) else {
             return Self {
                 embeddings: self.embeddings.clone(),

@@ -60,7 +60,7 @@ impl<B: Backend> Frames<B> {
     ///
     /// # Panics
     /// If the number of rows is odd.
-    pub(crate) fn of_neighbours(embeddings: Tensor<B, 2>, normalized: bool) -> Self {
+    pub(crate) fn from_neighbours(embeddings: Tensor<B, 2>, normalized: bool) -> Self {
         let [rows, dim] = embeddings.dims();
         assert!(
             rows.is_multiple_of(2),
@@ -81,15 +81,15 @@ impl<B: Backend> Frames<B> {
         let (m, t) = (first.clone() + second.clone(), second - first);
         let rows = Tensor::cat(vec![m, t], 0);
         let split = if normalized {
-            SplitRows::of_unit(rows.clone())
+            SplitRows::from_unit(rows.clone())
         } else {
-            SplitRows::of(rows.clone())
+            SplitRows::from_rows(rows.clone())
         };
         let (products, live) = own_products(rows, &split);
         let of_middles = |level: &Tensor<B, 2>| level.clone().slice([0..pairs, 0..pairs]);
         Self {
-            live: FrameProducts::of_stacked(live),
-            fixed: FrameProducts::of_stacked(products.linear(Tensor::clone)),
+            live: FrameProducts::from_stacked(live),
+            fixed: FrameProducts::from_stacked(products.linear(Tensor::clone)),
             squared_middle_distances: products
                 .linear(|level| squared_distances(&of_middles(level))),
             dtype,
@@ -188,7 +188,7 @@ impl<B: Backend> FrameComparisons<B> {
 
 impl<B: Backend> FrameProducts<B> {
     /// Splits the products of m of every pair, then t of every pair, \[2P, 2P\], into the four blocks.
-    fn of_stacked(products: Tensor<B, 2>) -> Self {
+    fn from_stacked(products: Tensor<B, 2>) -> Self {
         let [rows, _] = products.dims();
         let (m, t) = (0..rows / 2, rows / 2..rows);
         let block =
@@ -242,7 +242,7 @@ mod tests {
     fn end_products_equal_those_of_the_embeddings() {
         for kind in Kind::ALL {
             let rows = kind.rows(8, 64, 6);
-            let frames = Frames::of_neighbours(tensor::<TestBackend>(&rows), true);
+            let frames = Frames::from_neighbours(tensor::<TestBackend>(&rows), true);
             let actual = values(frames.end_products());
             let rows = widened(&rows);
             let end = |k: usize| unit(&rows[if k < 8 { 2 * k } else { 2 * (k - 8) + 1 }]);

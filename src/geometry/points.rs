@@ -20,7 +20,7 @@ use super::products::{SplitRows, own_products, squared_distances};
 pub fn point_distances<B: Backend>(points: Tensor<B, 2>) -> Tensor<B, 2> {
     let dtype = points.dtype().into();
     let points = widen(points);
-    let split = SplitRows::of(points.clone());
+    let split = SplitRows::from_rows(points.clone());
     let (products, live) = own_products(points, &split);
     let value = length_of_square(products.linear(squared_distances));
     // The gradient is with respect to the row's point: row i's half of d|x − y| is

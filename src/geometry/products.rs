@@ -43,7 +43,7 @@ pub(crate) struct SplitRows<B: Backend> {
 
 impl<B: Backend> SplitRows<B> {
     /// Splits rows with a length of at most 1, without gradient.
-    pub(crate) fn of_unit(rows: Tensor<B, 2>) -> Self {
+    pub(crate) fn from_unit(rows: Tensor<B, 2>) -> Self {
         Self {
             parts: split(rows.detach()),
             scale: None,
@@ -52,13 +52,13 @@ impl<B: Backend> SplitRows<B> {
 
     /// Splits rows of any length, without gradient. Without `f64`, products are accurate relative to the
     /// longest row: products of rows shorter by a factor of 2⁻²⁴ vanish.
-    pub(crate) fn of(rows: Tensor<B, 2>) -> Self {
+    pub(crate) fn from_rows(rows: Tensor<B, 2>) -> Self {
         let rows = rows.detach();
         if rows.dtype() == DType::F64 {
-            return Self::of_unit(rows);
+            return Self::from_unit(rows);
         }
         if rows.dims()[0] == 0 {
-            return Self::of_unit(rows);
+            return Self::from_unit(rows);
         }
         let lengths = rows.clone().square().sum_dim(1).sqrt();
         // Excludes rows that are not finite from the scale of the others.
@@ -253,7 +253,7 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
 /// Returns x yᵀ.
 fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(test)]
-    let [x, y] = [x, y].map(super::simulated_device::in_the_devices_precision);
+    let [x, y] = [x, y].map(super::simulated_device::to_device_precision);
     x.clone().matmul(transpose(y.clone()))
 }
 

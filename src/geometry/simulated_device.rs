@@ -36,7 +36,7 @@ pub(super) fn has_no_f64() -> bool {
 }
 
 /// Rounds a factor of a matrix product to the precision of the simulated device.
-pub(super) fn in_the_devices_precision<B: Backend>(factor: &Tensor<B, 2>) -> Tensor<B, 2> {
+pub(super) fn to_device_precision<B: Backend>(factor: &Tensor<B, 2>) -> Tensor<B, 2> {
     if DEVICE.get() != Device::Tf32 {
         return factor.clone();
     }

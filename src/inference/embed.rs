@@ -72,14 +72,14 @@ pub fn embed<B: Backend>(
     if let Some(error) = failure.take() {
         return Err(DataError::from(error).into());
     }
-    let mut left_out: Vec<String> = images.left_out.iter().map(ToString::to_string).collect();
-    left_out.extend(failure.skipped());
+    let mut skipped: Vec<String> = images.skipped.iter().map(ToString::to_string).collect();
+    skipped.extend(failure.skipped());
     if embedded.labels.is_empty() {
-        let (path, left_out) = (images.path.clone(), left_out.len());
-        let error = DatasetError::NoImages { path, left_out };
+        let (path, skipped) = (images.path.clone(), skipped.len());
+        let error = DatasetError::NoImages { path, skipped };
         return Err(DataError::from(error).into());
     }
-    Ok((embedded, left_out))
+    Ok((embedded, skipped))
 }
 
 #[cfg(test)]
@@ -154,12 +154,12 @@ mod tests {
         assert!(message.contains("1.png"), "{message}");
 
         source.config_mut().data.loading.broken_images = BrokenImages::Skip;
-        let (rows, left_out) = embedded(&source).unwrap();
+        let (rows, skipped) = embedded(&source).unwrap();
         assert_eq!(rows.paths, ["0.png", "2.png"]);
         assert_eq!(rows.labels, [NO_CLASS; 2]);
         assert_eq!(rows.rows.len(), 2 * rows.dim);
         assert_eq!(rows.rows[..rows.dim], rows.rows[rows.dim..]);
-        assert_eq!(left_out.len(), 1);
+        assert_eq!(skipped.len(), 1);
     }
 
     #[test]

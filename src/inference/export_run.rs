@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use super::error::InferenceError;
-use super::export::{ExportOutput, Measured};
+use super::export::{EpochMetrics, ExportOutput};
 use crate::backend::ComputeContext;
 use crate::training::{RunFolder, load_embedder};
 
@@ -23,7 +23,7 @@ pub fn export_run<B: Backend>(
     let history = folder.history()?;
     let record = history.iter().find(|record| record.epoch == epoch);
     let recall = record.and_then(|record| record.recall.as_ref());
-    let measured = Measured {
+    let measured = EpochMetrics {
         epoch,
         recall_at_1: recall.map(|recall| recall.at_1()),
     };

@@ -30,7 +30,7 @@ pub struct BatchLoss {
 /// row is zero, or if the loss is not finite.
 pub fn batch_loss<B: AutodiffBackend>(
     embeddings: &Embeddings,
-    options: &BatchLoss,
+    request: &BatchLoss,
     device: &B::Device,
 ) -> Result<(LossStatistics, Option<Vec<f32>>), InferenceError> {
     embeddings.check_batch()?;
@@ -38,7 +38,7 @@ pub fn batch_loss<B: AutodiffBackend>(
     let rows = TensorData::new(embeddings.rows.clone(), [count, embeddings.dim]);
     let leaf = Tensor::<B, 2>::from_data(rows, device).require_grad();
     let labels = Tensor::<B, 1, Int>::from_data(class_numbers(&embeddings.labels), device);
-    let scaled = match options.space {
+    let scaled = match request.space {
         // Scaled by constants first, because the squares of the rows of a file may overflow or
         // underflow. Those of a network's output do not.
         Space::Sphere => {
@@ -47,9 +47,9 @@ pub fn batch_loss<B: AutodiffBackend>(
         }
         Space::Euclidean => leaf.clone(),
     };
-    let loss = options.loss.init();
-    let negatives = options.negatives.init();
-    let output = loss.forward(negatives.compare(scaled, labels, options.space, loss.measure()));
+    let loss = request.loss.init();
+    let negatives = request.negatives.init();
+    let output = loss.forward(negatives.compare(scaled, labels, request.space, loss.measure()));
     let statistics =
         LossStatistics::from_data(output.statistics().into_data()).expect("statistics are floats");
     if !statistics.sum.is_finite() {
@@ -57,7 +57,7 @@ pub fn batch_loss<B: AutodiffBackend>(
             embeddings: embeddings.path().into(),
         });
     }
-    let gradient = options.with_gradient.then(|| {
+    let gradient = request.with_gradient.then(|| {
         let gradient = leaf.grad(&output.mean().backward());
         let gradient = gradient.expect("the loss depends on the embeddings");
         let gradient = gradient.into_data().convert::<f32>().into_vec();

@@ -46,7 +46,7 @@ pub enum RetrievalError {
     #[error(
         "the labels of {} match no other row{}, so nothing could be found; use the same label for \
          images of the same class",
-        path.display(), of_gallery(gallery)
+        path.display(), gallery_suffix(gallery)
     )]
     NoQuery {
         /// The file of the queries.
@@ -56,7 +56,7 @@ pub enum RetrievalError {
     },
 }
 
-fn of_gallery(gallery: &Option<PathBuf>) -> String {
+fn gallery_suffix(gallery: &Option<PathBuf>) -> String {
     match gallery {
         Some(path) => format!(" of {}", path.display()),
         None => String::new(),
@@ -82,7 +82,7 @@ pub fn retrieval<B: Backend>(
     if let Some(gallery) = gallery {
         check_gallery(queries, gallery)?;
     }
-    let rows = Rows::of(queries, gallery);
+    let rows = Rows::new(queries, gallery);
     let count = rows.classes.len();
     let embeddings = TensorData::new(rows.values, [count, queries.dim]);
     let embeddings = Tensor::<B, 2>::from_data(embeddings, device);
@@ -130,7 +130,7 @@ enum Class<'a> {
 }
 
 impl Rows {
-    fn of(queries: &Embeddings, gallery: Option<&Embeddings>) -> Self {
+    fn new(queries: &Embeddings, gallery: Option<&Embeddings>) -> Self {
         let by_name = gallery.is_none_or(|gallery| gallery.classes.is_some());
         let mut numbers = BTreeMap::new();
         let mut rows = Self {

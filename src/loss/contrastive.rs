@@ -111,15 +111,15 @@ impl ContrastiveLoss {
     /// If the comparisons are not distances.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Self::MEASURE);
-        let hardest = Hardest::detached_of(&comparisons);
+        let hardest = Hardest::new_detached(&comparisons);
         let too_far = relu(comparisons.positives.sub_scalar(self.positive_margin));
         let too_near = relu(comparisons.negatives.neg().add_scalar(self.negative_margin));
         let active = |excess: &Tensor<B, 2>| excess.clone().detach().greater_elem(0.0);
         let positives = active(&too_far).bool_and(comparisons.positive_mask.clone());
         let negatives = active(&too_near).bool_and(comparisons.negative_mask.clone());
         let mined = count(positives, &hardest.positive) + count(negatives, &hardest.negative);
-        let losses = mean(self.of_excess(too_far), comparisons.positive_mask)
-            + mean(self.of_excess(too_near), comparisons.negative_mask);
+        let losses = mean(self.penalty(too_far), comparisons.positive_mask)
+            + mean(self.penalty(too_near), comparisons.negative_mask);
         LossOutput::new(losses, mined, hardest)
     }
 
@@ -135,7 +135,7 @@ impl ContrastiveLoss {
         self.forward(comparisons).losses
     }
 
-    fn of_excess<B: Backend>(&self, excess: Tensor<B, 2>) -> Tensor<B, 2> {
+    fn penalty<B: Backend>(&self, excess: Tensor<B, 2>) -> Tensor<B, 2> {
         if self.squared_hinge {
             excess.square().mul_scalar(0.5)
         } else {

@@ -67,7 +67,7 @@ struct MeanAndGradient {
 }
 
 impl MeanAndGradient {
-    fn of(
+    fn new(
         shape: Shape,
         loss: impl Fn(Tensor<TestAutodiff, 2>, Vec<i64>) -> LossOutput<TestAutodiff>,
     ) -> Self {
@@ -82,8 +82,8 @@ impl MeanAndGradient {
     }
 
     /// Computes a loss of comparisons of every image, scaled to unit length, with all others.
-    fn of_images(shape: Shape, loss: Loss) -> Self {
-        Self::of(shape, |rows, labels| {
+    fn from_images(shape: Shape, loss: Loss) -> Self {
+        Self::new(shape, |rows, labels| {
             let rows = unit_length(rows);
             let labels = Tensor::<_, 1, Int>::from_data(&labels[..], &rows.device());
             loss.forward(Negatives::None.compare(rows, labels, Space::Sphere, loss.measure()))
@@ -113,12 +113,12 @@ fn triplet(margin: f64, triplets: Triplets) -> Loss {
 }
 
 #[test]
-fn all_triplets() {
+fn all_triplets_equals_pytorch_metric_learning() {
     let loss = triplet(0.2, Triplets::All);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 3, 4)
-    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.045204423);
+    MeanAndGradient::from_images([3, 4], loss.clone()).assert_mean(0.045204423);
     // golden(losses.TripletMarginLoss(margin=0.2, reducer=mean), 4, 2)
-    let found = MeanAndGradient::of_images([4, 2], loss);
+    let found = MeanAndGradient::from_images([4, 2], loss);
     found.assert_mean(0.090720461);
     found.assert_gradient(&[
         [-0.007204818, 0.017961841, 0.023705548, 0.009218735],
@@ -133,33 +133,33 @@ fn all_triplets() {
 }
 
 #[test]
-fn semi_hard_triplets() {
+fn semi_hard_triplets_equals_pytorch_metric_learning() {
     // semi_hard = miners.BatchEasyHardMiner(pos_strategy="hard", neg_strategy="semihard")
     // golden(losses.TripletMarginLoss(margin=0.5, reducer=mean), 4, 2, semi_hard)
-    MeanAndGradient::of_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
+    MeanAndGradient::from_images([4, 2], triplet(0.5, Triplets::SemiHard)).assert_mean(0.148714939);
 }
 
 #[test]
-fn hard_positive_hard_negative_triplets() {
+fn hard_positive_hard_negative_triplets_equals_pytorch_metric_learning() {
     let loss = Loss::HphnTriplet(HphnTripletLossConfig::new().with_margin(0.2).init());
     // hard = losses.TripletMarginLoss(margin=0.2, reducer=mean)
     // golden(hard, 4, 2, miners.BatchHardMiner())
-    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.431842627);
+    MeanAndGradient::from_images([4, 2], loss.clone()).assert_mean(0.431842627);
     // golden(hard, 3, 4, miners.BatchHardMiner())
-    MeanAndGradient::of_images([3, 4], loss).assert_mean(0.360607480);
+    MeanAndGradient::from_images([3, 4], loss).assert_mean(0.360607480);
 }
 
 #[test]
-fn lifted_structure() {
+fn lifted_structure_equals_pytorch_metric_learning() {
     let original = LiftedStructureLossConfig::new()
         .with_squared_hinge(true)
         .with_both_sides(true)
         .with_margin(1.0);
     let loss = Loss::LiftedStructure(original.init());
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 4, 2)
-    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(4.408424840);
+    MeanAndGradient::from_images([4, 2], loss.clone()).assert_mean(4.408424840);
     // golden(losses.LiftedStructureLoss(neg_margin=1, pos_margin=0), 3, 4)
-    let found = MeanAndGradient::of_images([3, 4], loss);
+    let found = MeanAndGradient::from_images([3, 4], loss);
     found.assert_mean(5.154805320);
     found.assert_gradient(&[
         [-0.039547069, 0.110253405, 0.161666265, 0.148674987],
@@ -178,13 +178,13 @@ fn lifted_structure() {
 }
 
 #[test]
-fn multi_similarity_with_the_numbers_of_loops_code() {
+fn multi_similarity_with_the_defaults_of_loops_code_equals_pytorch_metric_learning() {
     let loss = Loss::MultiSimilarity(MultiSimilarityLossConfig::new().init());
     // loop = losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.4)
     // golden(loop, 4, 2, miners.MultiSimilarityMiner(-0.02))
-    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.419948510);
+    MeanAndGradient::from_images([4, 2], loss.clone()).assert_mean(0.419948510);
     // golden(loop, 3, 4, miners.MultiSimilarityMiner(-0.02))
-    let found = MeanAndGradient::of_images([3, 4], loss);
+    let found = MeanAndGradient::from_images([3, 4], loss);
     found.assert_mean(0.477296632);
     found.assert_gradient(&[
         [0.000725808, 0.000111541, 0.004263494, 0.010161474],
@@ -203,26 +203,26 @@ fn multi_similarity_with_the_numbers_of_loops_code() {
 }
 
 #[test]
-fn multi_similarity_with_the_numbers_of_its_paper() {
-    let config = MultiSimilarityLossConfig::of(MultiSimilarityDefaults::Paper);
+fn multi_similarity_with_the_defaults_of_its_paper_equals_pytorch_metric_learning() {
+    let config = MultiSimilarityLossConfig::from_defaults(MultiSimilarityDefaults::Paper);
     let loss = Loss::MultiSimilarity(config.init());
     // paper = losses.MultiSimilarityLoss(alpha=2, beta=50, base=1)
     // golden(paper, 4, 2, miners.MultiSimilarityMiner(0.1))
-    MeanAndGradient::of_images([4, 2], loss.clone()).assert_mean(0.308630829);
+    MeanAndGradient::from_images([4, 2], loss.clone()).assert_mean(0.308630829);
     // golden(paper, 3, 4, miners.MultiSimilarityMiner(0.1))
-    MeanAndGradient::of_images([3, 4], loss).assert_mean(0.794927347);
+    MeanAndGradient::from_images([3, 4], loss).assert_mean(0.794927347);
 }
 
 #[test]
-fn contrastive_with_squared_hinges() {
+fn contrastive_with_squared_hinges_equals_the_golden_numbers() {
     // class Hadsell(losses.ContrastiveLoss):
     //     def pos_calc(self, d, margin): return super().pos_calc(d, margin) ** 2 / 2
     //     def neg_calc(self, d, margin): return super().neg_calc(d, margin) ** 2 / 2
     let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
     // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 3, 4)
-    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.493658435);
+    MeanAndGradient::from_images([3, 4], loss.clone()).assert_mean(0.493658435);
     // golden(Hadsell(pos_margin=0, neg_margin=1, reducer=mean), 4, 2)
-    let found = MeanAndGradient::of_images([4, 2], loss);
+    let found = MeanAndGradient::from_images([4, 2], loss);
     found.assert_mean(0.400047479);
     found.assert_gradient(&[
         [-0.008726579, 0.031363251, 0.062857043, 0.063575248],
@@ -237,13 +237,13 @@ fn contrastive_with_squared_hinges() {
 }
 
 #[test]
-fn contrastive_without_the_square() {
+fn contrastive_without_the_square_equals_pytorch_metric_learning() {
     let config = ContrastiveLossConfig::new().with_squared_hinge(false);
     let loss = Loss::Contrastive(config.with_positive_margin(0.1).init());
     // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 3, 4)
-    MeanAndGradient::of_images([3, 4], loss.clone()).assert_mean(0.874366452);
+    MeanAndGradient::from_images([3, 4], loss.clone()).assert_mean(0.874366452);
     // golden(losses.ContrastiveLoss(pos_margin=0.1, neg_margin=1, reducer=mean), 4, 2)
-    let found = MeanAndGradient::of_images([4, 2], loss);
+    let found = MeanAndGradient::from_images([4, 2], loss);
     found.assert_mean(0.825921294);
     found.assert_gradient(&[
         [-0.010961804, 0.040454051, 0.082669335, 0.085787381],
@@ -259,7 +259,7 @@ fn contrastive_without_the_square() {
 
 /// Computes the N-pair loss of the first image of each class with the second images of all classes.
 fn n_pair(shape: Shape) -> MeanAndGradient {
-    MeanAndGradient::of(shape, |rows, _| {
+    MeanAndGradient::new(shape, |rows, _| {
         let [classes, images] = shape;
         let device = rows.device();
         let every = |image: i64| {
@@ -282,7 +282,7 @@ fn n_pair(shape: Shape) -> MeanAndGradient {
 }
 
 #[test]
-fn n_pair_of_the_first_two_images_of_each_class() {
+fn n_pair_of_the_first_two_images_of_each_class_equals_pytorch_metric_learning() {
     // product = distances.DotProductSimilarity(normalize_embeddings=False)
     // golden(losses.NPairsLoss(distance=product), 3, 4)
     n_pair([3, 4]).assert_mean(0.649028356);

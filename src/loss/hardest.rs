@@ -21,7 +21,7 @@ pub(super) struct Hardest<B: Backend> {
 
 impl<B: Backend> Hardest<B> {
     /// The hardest comparisons, with their gradients.
-    pub(super) fn of(comparisons: &Comparisons<B>) -> Self {
+    pub(super) fn new(comparisons: &Comparisons<B>) -> Self {
         let (positives, negatives) = (comparisons.positives.clone(), comparisons.negatives.clone());
         let positive_mask = comparisons.positive_mask.clone();
         let negative_mask = comparisons.negative_mask.clone();
@@ -43,8 +43,8 @@ impl<B: Backend> Hardest<B> {
     }
 
     /// The hardest comparisons without gradient, for statistics and mining.
-    pub(super) fn detached_of(comparisons: &Comparisons<B>) -> Self {
-        Self::of(&Comparisons {
+    pub(super) fn new_detached(comparisons: &Comparisons<B>) -> Self {
+        Self::new(&Comparisons {
             positives: comparisons.positives.clone().detach(),
             negatives: comparisons.negatives.clone().detach(),
             ..comparisons.clone()

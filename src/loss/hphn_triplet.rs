@@ -122,7 +122,7 @@ impl HphnTripletLoss {
     /// If the comparisons are not distances.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Self::MEASURE);
-        let hardest = Hardest::of(&comparisons);
+        let hardest = Hardest::new(&comparisons);
         let excess = hardest.positive.clone() - hardest.negative.clone();
         let losses = hinge(excess, self.margin, self.soft_margin);
         // One positive and one negative.

@@ -105,7 +105,7 @@ impl LiftedStructureLoss {
     /// If the comparisons are not distances.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Self::MEASURE);
-        let hardest = Hardest::detached_of(&comparisons);
+        let hardest = Hardest::new_detached(&comparisons);
         let [anchors, columns] = comparisons.positives.dims();
         let negatives = comparisons.negatives;
         let like = negatives.clone().detach();

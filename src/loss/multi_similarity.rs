@@ -58,7 +58,7 @@ struct Keys {
 
 impl From<Keys> for MultiSimilarityLossConfig {
     fn from(keys: Keys) -> Self {
-        let defaults = Self::of(keys.defaults);
+        let defaults = Self::from_defaults(keys.defaults);
         Self {
             defaults: keys.defaults,
             alpha: keys.alpha.unwrap_or(defaults.alpha),
@@ -73,7 +73,7 @@ impl Config for MultiSimilarityLossConfig {}
 
 impl Default for MultiSimilarityLossConfig {
     fn default() -> Self {
-        Self::of(MultiSimilarityDefaults::default())
+        Self::from_defaults(MultiSimilarityDefaults::default())
     }
 }
 
@@ -90,7 +90,7 @@ impl MultiSimilarityLossConfig {
     }
 
     /// Creates a configuration with published values.
-    pub fn of(defaults: MultiSimilarityDefaults) -> Self {
+    pub fn from_defaults(defaults: MultiSimilarityDefaults) -> Self {
         let (base, epsilon) = match defaults {
             MultiSimilarityDefaults::Loop => (0.4, -0.02),
             MultiSimilarityDefaults::Paper => (1.0, 0.1),
@@ -161,7 +161,7 @@ impl MultiSimilarityLoss {
     /// If the comparisons are not inner products.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Self::MEASURE);
-        let hardest = Hardest::detached_of(&comparisons);
+        let hardest = Hardest::new_detached(&comparisons);
         let Comparisons {
             positives,
             positive_mask,
@@ -227,7 +227,7 @@ mod tests {
     fn absent_keys_take_the_published_values_that_are_selected() {
         let config: MultiSimilarityLossConfig =
             toml::from_str("defaults = \"paper\"\nbase = 0.5").unwrap();
-        let paper = MultiSimilarityLossConfig::of(MultiSimilarityDefaults::Paper);
+        let paper = MultiSimilarityLossConfig::from_defaults(MultiSimilarityDefaults::Paper);
         assert_eq!(config, paper.with_base(0.5));
     }
 }

@@ -83,7 +83,7 @@ impl NPairLoss {
     /// If the comparisons are not inner products.
     pub fn forward<B: Backend>(&self, comparisons: Comparisons<B>) -> LossOutput<B> {
         comparisons.expect(Self::MEASURE);
-        let hardest = Hardest::detached_of(&comparisons);
+        let hardest = Hardest::new_detached(&comparisons);
         let like = comparisons.positives.clone().detach();
         let mined = count(comparisons.positive_mask.clone(), &like)
             + count(comparisons.negative_mask.clone(), &like);

@@ -16,7 +16,7 @@ pub(super) struct Ranked<B: Backend> {
 
 impl<B: Backend> Ranked<B> {
     /// Sorts \[A, Kp\] positives and \[A, Kn\] negatives, without gradient.
-    pub(super) fn of(
+    pub(super) fn new(
         positives: Tensor<B, 2>,
         positive_mask: Tensor<B, 2, Bool>,
         negatives: Tensor<B, 2>,

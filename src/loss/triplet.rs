@@ -143,7 +143,7 @@ impl TripletLoss {
             Triplets::Random => with_random_negatives(comparisons),
             _ => comparisons,
         };
-        let hardest = Hardest::of(&comparisons);
+        let hardest = Hardest::new(&comparisons);
         let negatives = match self.triplets {
             // The random negative is the only one.
             Triplets::Hardest | Triplets::Random => hardest.negative.clone(),
@@ -185,7 +185,7 @@ impl TripletLoss {
         assert!(!self.soft_margin, "{ALL_WITH_SOFT_MARGIN}");
         let positives = comparisons.positives.add_scalar(self.margin);
         let [anchors, columns] = positives.dims();
-        let ranked = Ranked::of(
+        let ranked = Ranked::new(
             positives.clone().detach(),
             comparisons.positive_mask.clone(),
             comparisons.negatives.clone().detach(),
@@ -242,7 +242,7 @@ fn with_random_negatives<B: Backend>(comparisons: Comparisons<B>) -> Comparisons
 fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
     let [anchors, columns] = comparisons.positives.dims();
     let negatives = comparisons.negatives.clone().detach();
-    let ranked = Ranked::of(
+    let ranked = Ranked::new(
         comparisons.positives.clone().detach(),
         comparisons.positive_mask.clone(),
         negatives.clone(),

@@ -221,7 +221,7 @@ impl<B: Backend> Embedder<B> {
     pub(super) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let images = images.permute([0, 2, 3, 1]);
         match self.scale {
-            Some(scale) => scale.rescaled(images),
+            Some(scale) => scale.rescale(images),
             None => images,
         }
     }

@@ -41,7 +41,7 @@ impl ImageScale {
     }
 
     /// Rescales images `[N, H, W, 3]` normalised by ImageNet's mean and deviation.
-    pub(super) fn rescaled<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub(super) fn rescale<B: Backend>(self, images: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = images.device();
         let row = |values: [f32; 3]| {
             Tensor::<B, 4>::from_data(TensorData::new(values.to_vec(), [1, 1, 1, 3]), &device)
@@ -80,7 +80,7 @@ mod tests {
                 let image = TensorData::new(normalised, [1, 1, 1, 3]);
                 let image = Tensor::<B, 4>::from_data(image, &Default::default());
                 let scale = backbone.published_scale().unwrap();
-                for value in scale.rescaled(image).into_data().iter::<f32>() {
+                for value in scale.rescale(image).into_data().iter::<f32>() {
                     assert!((value - expected).abs() < 1e-6, "{backbone}: {value}");
                 }
             }

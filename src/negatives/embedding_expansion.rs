@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_is_the_nearest_of_the_points_that_two_images_own() {
+    fn negative_is_the_nearest_of_the_candidates_of_two_images() {
         let (comparisons, rows) = compared(&[3, 3, 5, 5], 2);
         let owned = |image: usize| {
             let (x, other) = (&rows[image], &rows[image ^ 1]);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn images_without_a_pair_own_no_inner_points() {
+    fn images_without_a_pair_have_no_inner_points() {
         let (comparisons, rows) = compared(&[0, 0, 1, 2, 3, 3], 3);
         let actual = values(comparisons.negatives);
         for (i, j) in [(0, 2), (2, 3), (3, 5)] {

@@ -44,7 +44,7 @@ pub(super) fn compare<B: Backend>(
     let is_pair = first.clone().equal(second.clone());
     let label_of_end = Tensor::cat(vec![first.clone(), second], 0).squeeze_dim::<1>(1);
 
-    let frames = Frames::of_neighbours(embeddings.clone(), space == Space::Sphere);
+    let frames = Frames::from_neighbours(embeddings.clone(), space == Space::Sphere);
     let others = others_of_class(same_class(label_of_end));
     let dissimilarity = match measure {
         Measure::Distance => frames.squared_end_distances(),

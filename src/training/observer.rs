@@ -9,7 +9,7 @@ pub enum Display {
     /// Burn's dashboard in the terminal.
     Dashboard,
     /// Nothing but what the observer shows.
-    Observer,
+    Lines,
 }
 
 /// An event of a training.

@@ -29,14 +29,14 @@ impl PendingStatistics {
             .0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = pending.replace(queued(read(packed)));
+        let before = pending.replace(start_read(read(packed)));
         let own = if last { pending.take() } else { None };
         [before, own].into_iter().flatten().map(read_sync).collect()
     }
 }
 
 /// Polls a read once, which queues the copy.
-fn queued(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
+fn start_read(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
     let mut read: Read = Box::pin(read);
     match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),

@@ -63,7 +63,7 @@ pub fn resume<B: AutodiffBackend>(
     folder.check_split(&splits.train, true)?;
     folder.check_split(&splits.test, false)?;
 
-    warn_of_other_threads(folder.record()?.threads, context.compute);
+    warn_if_thread_count_changed(folder.record()?.threads, context.compute);
 
     if config != before {
         folder.replace_config(&config)?;
@@ -100,7 +100,7 @@ pub fn resume<B: AutodiffBackend>(
 }
 
 /// Warns if the number of threads differs from when the run began.
-fn warn_of_other_threads<B: Backend>(before: Option<usize>, compute: &ComputeContext<B>) {
+fn warn_if_thread_count_changed<B: Backend>(before: Option<usize>, compute: &ComputeContext<B>) {
     let now = compute.in_process.then(rayon::current_num_threads);
     if let (Some(before), Some(now)) = (before, now)
         && before != now
@@ -185,7 +185,7 @@ fn refuse_changes(
         .filter_map(|text| text.split('=').next())
         .find(|key| !ALLOWED.contains(&key.trim()))
         .unwrap_or("the configuration");
-    Err(RunFolderError::ResumedWithChange {
+    Err(RunFolderError::KeyNotResumable {
         path: folder.path().to_path_buf(),
         key: key.trim().to_string(),
         allowed: &ALLOWED,

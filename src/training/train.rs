@@ -7,7 +7,7 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 
 use super::TrainingError;
-use super::measure::measure;
+use super::evaluate::evaluate;
 use super::network::embedder_config;
 use super::observer::TrainingEvent;
 use super::run_context::{RunContext, TrainingSummary};
@@ -56,13 +56,13 @@ pub fn train<B: AutodiffBackend>(
         threads: compute.in_process.then(rayon::current_num_threads),
         seed: config.training.seed,
         parameters: embedder.num_params(),
-        train: SplitSummary::of(&splits.train),
-        test: SplitSummary::of(&splits.test),
+        train: SplitSummary::new(&splits.train),
+        test: SplitSummary::new(&splits.test),
         coverage: Some(sampler.coverage(1)),
     };
 
     let since = Instant::now();
-    let (untrained, _) = measure(
+    let (untrained, _) = evaluate(
         &embedder.valid(),
         config,
         &splits.test,
@@ -118,7 +118,7 @@ pub(super) fn report_start<B: Backend>(
         tracing::warn!("{warning}");
     }
     for split in [&splits.train, &splits.test] {
-        let causes: Vec<String> = split.left_out().iter().map(ToString::to_string).collect();
+        let causes: Vec<String> = split.skipped().iter().map(ToString::to_string).collect();
         if !causes.is_empty() {
             let causes = &causes;
             context

@@ -9,8 +9,8 @@ use burn_train::{Learner, SupervisedTraining};
 use super::checkpoint::{CheckpointRecorder, CheckpointRetention};
 use super::early_stopping::EarlyStopping;
 use super::epoch_log::EpochLog;
+use super::evaluate::{no_readable_query, split_loader};
 use super::failure::TrainingFailure;
-use super::measure::{nothing_measured, split_loader};
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 use super::noop_renderer::NoopRenderer;
@@ -133,7 +133,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         if let Some(epoch) = resumed {
             training = training.checkpoint(epoch);
         }
-        if display == Display::Observer {
+        if display == Display::Lines {
             training = training.renderer(NoopRenderer);
         }
 
@@ -167,7 +167,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
                 other => other,
             });
         }
-        summary(folder, &validation).ok_or_else(|| nothing_measured(&skipped))
+        summary(folder, &validation).ok_or_else(|| no_readable_query(&skipped))
     }
 }
 

@@ -63,7 +63,7 @@ pub enum CudaError {
 
 impl CudaError {
     /// Whether the machine, not the user's input, is at fault: exit status 1 instead of 2.
-    pub fn is_machines(&self) -> bool {
+    pub fn is_machine_error(&self) -> bool {
         matches!(self, Self::Toolkit(ToolkitError::LinksUnwritable { .. }))
     }
 }

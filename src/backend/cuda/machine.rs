@@ -69,7 +69,7 @@ impl Machine {
 #[cfg(test)]
 impl Machine {
     /// Returns a machine with empty files at `files`, under `root`, and `variables`.
-    pub(super) fn invented(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(super) fn with_files(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Self {
         for file in files {
             let path = root.join(file.trim_start_matches('/'));
             fs::create_dir_all(path.parent().unwrap()).unwrap();

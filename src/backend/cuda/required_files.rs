@@ -20,7 +20,7 @@ pub(super) fn missing_headers(machine: &Machine, folders: &[PathBuf]) -> Vec<&'s
 }
 
 /// Whether the folder holds `libnvrtc.so` or `libnvrtc.so.N`, the names that NVRTC is loaded by.
-pub(super) fn holds_nvrtc(machine: &Machine, folder: &Path) -> bool {
+pub(super) fn contains_nvrtc(machine: &Machine, folder: &Path) -> bool {
     machine
         .entries(folder)
         .iter()

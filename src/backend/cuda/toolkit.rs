@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
-use super::required_files::{holds_nvrtc, missing_headers};
+use super::required_files::{contains_nvrtc, missing_headers};
 use super::toolkit_error::ToolkitError;
 use super::wheels::{self, Wheels};
 
@@ -99,7 +99,7 @@ fn nvrtc_folder(machine: &Machine, toolkit: &Path) -> Option<PathBuf> {
     let folders = LIBRARY_FOLDERS.iter().map(|name| toolkit.join(name));
     folders
         .into_iter()
-        .find(|folder| holds_nvrtc(machine, folder))
+        .find(|folder| contains_nvrtc(machine, folder))
 }
 
 /// Returns the folders of toolkits that CubeCL does not search: those of other variables, of `nvcc`
@@ -154,7 +154,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         find(
-            &Machine::invented(root.path(), &files, variables),
+            &Machine::with_files(root.path(), &files, variables),
             nvrtc_loads,
         )
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::machine::Machine;
-use super::required_files::{HEADERS, holds_nvrtc, is_nvrtc, missing_headers};
+use super::required_files::{HEADERS, contains_nvrtc, is_nvrtc, missing_headers};
 use super::toolkit_error::ToolkitError;
 
 /// The wheels of a major version of CUDA.
@@ -118,7 +118,7 @@ fn missing_packages(
         .flatten();
     let headers = missing_headers(machine, includes);
     let mut packages = Vec::new();
-    if !holds_nvrtc(machine, library) {
+    if !contains_nvrtc(machine, library) {
         packages.push(release.nvrtc);
     }
     let of_headers = HEADERS.iter().zip(release.packages);
@@ -249,7 +249,7 @@ mod tests {
     fn machine(root: &Path, files: &[&str], variables: &[(&str, &str)]) -> Machine {
         let files: Vec<String> = files.iter().map(|file| format!("{SITE}/{file}")).collect();
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
-        Machine::invented(root, &files, variables)
+        Machine::with_files(root, &files, variables)
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(in crate::backend) fn open(
         _ => used.autotune.cache.root().join("autotune"),
     };
     Ok(Some(KernelCache {
-        is_empty: !holds_bytes(&folder),
+        is_empty: !has_contents(&folder),
         folder,
         keeps_compiled,
     }))
@@ -170,10 +170,10 @@ fn file_name(device: &str) -> String {
 }
 
 /// Whether a file below `folder` has contents. CubeCL creates empty files first.
-fn holds_bytes(folder: &Path) -> bool {
+fn has_contents(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => holds_bytes(&entry.path()),
+        Ok(metadata) if metadata.is_dir() => has_contents(&entry.path()),
         Ok(metadata) => metadata.len() > 0,
         Err(_) => false,
     })
@@ -257,12 +257,12 @@ mod tests {
     fn cache_of_empty_files_is_empty() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("0.10.0/ptx.json.log");
-        assert!(!holds_bytes(root.path()));
+        assert!(!has_contents(root.path()));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "").unwrap();
-        assert!(!holds_bytes(root.path()));
+        assert!(!has_contents(root.path()));
         fs::write(&file, "{}").unwrap();
-        assert!(holds_bytes(root.path()));
+        assert!(has_contents(root.path()));
     }
 
     #[test]

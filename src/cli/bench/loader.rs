@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
-use super::{OutputArgs, checked, print};
+use super::{OutputArgs, checked_config, print};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{BenchError, LoaderBenchmark, LoaderTiming, draw_photos};
 use crate::cli::CliError;
@@ -64,7 +64,7 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
     })?;
     let cancellation = cancel_on_interrupt();
     let drawn = folder.path().join("images");
-    let config = checked(&[
+    let config = checked_config(&[
         format!("data.dataset={}", args.dataset),
         format!(
             "data.root={}",

@@ -27,22 +27,22 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
-    what: What,
+    command: BenchCommand,
 }
 
 impl BenchArgs {
     pub(super) fn device(&self) -> &DeviceArgs {
-        let output = match &self.what {
-            What::Loss(args) => &args.output,
-            What::Step(args) => &args.output,
-            What::Loader(args) => args.output(),
+        let output = match &self.command {
+            BenchCommand::Loss(args) => &args.output,
+            BenchCommand::Step(args) => &args.output,
+            BenchCommand::Loader(args) => args.output(),
         };
         &output.device
     }
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum BenchCommand {
     /// Time the forward and backward pass of a loss
     Loss(LossArgs),
     /// Time a training step of a network
@@ -112,16 +112,16 @@ struct OutputArgs {
 }
 
 pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
-    match args.what {
-        What::Loss(args) => loss(args),
-        What::Step(args) => step(args),
-        What::Loader(args) => loader::run(args),
+    match args.command {
+        BenchCommand::Loss(args) => loss(args),
+        BenchCommand::Step(args) => step(args),
+        BenchCommand::Loader(args) => loader::run(args),
     }
 }
 
 fn loss(args: LossArgs) -> Result<(), CliError> {
-    whole_classes(args.batch, args.images_per_class)?;
-    let config = checked(&[
+    check_batch_size(args.batch, args.images_per_class)?;
+    let config = checked_config(&[
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
         format!("model.embedding_dim={}", args.dim),
@@ -195,7 +195,7 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 }
 
 fn step(args: StepArgs) -> Result<(), CliError> {
-    whole_classes(args.batch, 2)?;
+    check_batch_size(args.batch, 2)?;
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
         format!("model.embedding_dim={}", args.dim),
@@ -205,7 +205,7 @@ fn step(args: StepArgs) -> Result<(), CliError> {
         format!("batch.classes={}", args.batch / 2),
     ];
     overrides.extend(args.set);
-    let config = checked(&overrides)?;
+    let config = checked_config(&overrides)?;
     let images = config.batch.classes * config.batch.images_per_class;
     let side = config.data.transform.image_size;
     let backbone = config.model.backbone;
@@ -242,7 +242,7 @@ fn step(args: StepArgs) -> Result<(), CliError> {
 }
 
 /// Refuses a batch that is not a whole number of classes.
-fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), CliError> {
+fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
         let reason = "give an even number from 2 on, for images go in pairs";
         return Err(
@@ -257,7 +257,7 @@ fn whole_classes(batch: usize, images_per_class: usize) -> Result<(), CliError> 
     Err(SettingError::value("--batch", batch as i64, reason).into())
 }
 
-fn checked(overrides: &[String]) -> Result<Config, CliError> {
+fn checked_config(overrides: &[String]) -> Result<Config, CliError> {
     let config = Config::parse("", "the command line", overrides)?;
     config.check()?;
     Ok(config)

@@ -15,7 +15,7 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, extend, known_keys, lookup};
-use super::renamed::{Source, replace_former_names};
+use super::renamed::{ConfigOrigin, replace_former_names};
 use crate::data::config::{LoadingConfig, TransformConfig};
 
 /// The top-level key that names the files to build on.
@@ -57,7 +57,7 @@ impl ConfigLayers {
     }
 
     /// A table that did not come from a file.
-    pub(super) fn of_table(table: Table) -> Self {
+    pub(super) fn from_table(table: Table) -> Self {
         Self {
             table,
             origins: BTreeMap::new(),
@@ -65,15 +65,15 @@ impl ConfigLayers {
     }
 
     /// Forgets the file of `key`, whose value is overridden.
-    pub(super) fn forget(&mut self, key: &str) {
+    pub(super) fn clear_origin(&mut self, key: &str) {
         self.origins.remove(key);
     }
 
     /// Merges the file `path` with its bases; `trail` holds the files that extend it, from the first.
     fn build(path: &Path, text: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
-        let mut table = parse(text, &path.display().to_string(), Source::Written)?;
+        let mut table = parse(text, &path.display().to_string(), ConfigOrigin::User)?;
         let extends = table.remove(EXTENDS);
-        let own = Self::of(path, table);
+        let own = Self::from_file(path, table);
         check_sections(&own.table).map_err(|error| own.locate(error))?;
         trail.push(identity(path));
         let mut layers = Self::default();
@@ -105,7 +105,7 @@ impl ConfigLayers {
     }
 
     /// The keys of one file.
-    fn of(path: &Path, table: Table) -> Self {
+    fn from_file(path: &Path, table: Table) -> Self {
         let mut origins = BTreeMap::new();
         for (section, value) in &table {
             origins.insert(section.clone(), path.to_path_buf());
@@ -184,7 +184,7 @@ fn shared_keys(choice: &str) -> Vec<String> {
 /// # Errors
 ///
 /// If it is not TOML, with line and column, or has a key by two names.
-pub(super) fn parse(text: &str, origin: &str, source: Source) -> Result<Table, ConfigError> {
+pub(super) fn parse(text: &str, origin: &str, source: ConfigOrigin) -> Result<Table, ConfigError> {
     let table: Result<Table, toml::de::Error> = toml::from_str(text);
     let mut table = table.map_err(|error| ConfigError::Syntax {
         origin: origin.to_string(),

@@ -219,12 +219,15 @@ fn same_choice_again_keeps_the_keys_of_the_base() {
 
 #[test]
 fn another_loss_drops_the_section_but_the_reduction() {
-    let mut layers = ConfigLayers::of(
+    let mut layers = ConfigLayers::from_file(
         Path::new("base.toml"),
         toml::from_str("[loss]\nname = \"first\"\nmargin = 0.5\nreduction = \"mean\"\n").unwrap(),
     );
     let over = toml::from_str("[loss]\nname = \"second\"\n[negatives]\nname = \"none\"\n");
-    layers.merge(ConfigLayers::of(Path::new("run.toml"), over.unwrap()));
+    layers.merge(ConfigLayers::from_file(
+        Path::new("run.toml"),
+        over.unwrap(),
+    ));
     let expected: Table = toml::from_str(
         "[loss]\nname = \"second\"\nreduction = \"mean\"\n[negatives]\nname = \"none\"\n",
     )

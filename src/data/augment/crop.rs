@@ -89,7 +89,7 @@ mod tests {
     const RATIO: [f64; 2] = [3.0 / 4.0, 4.0 / 3.0];
 
     /// Returns width divided by height, and its largest rounding error.
-    fn ratio_of(part: Rectangle) -> (f64, f64) {
+    fn aspect_ratio(part: Rectangle) -> (f64, f64) {
         let [w, h] = [part.width, part.height].map(f64::from);
         (w / h, (w + 0.5) / (h - 0.5) - w / h)
     }
@@ -134,8 +134,8 @@ mod tests {
             // Such a small share always fits.
             let part = random_resized_crop((3000, 2000), [0.1, 0.3], [0.5, 2.0], &mut rng);
             area += f64::from(part.width) * f64::from(part.height) / 6e6;
-            log_ratio += ratio_of(part).0.ln();
-            wide += u32::from(ratio_of(part).0 > 2.0_f64.sqrt());
+            log_ratio += aspect_ratio(part).0.ln();
+            wide += u32::from(aspect_ratio(part).0 > 2.0_f64.sqrt());
         }
         // Five standard errors: 5 · (b − a) / √12 / √4000, and 5 · √(¼ · ¾ · 4000).
         let draws_f = f64::from(draws);
@@ -168,7 +168,7 @@ mod tests {
         ) {
             let size = (size.0, (f64::from(size.0) * size.1).round() as u32);
             let part = random_resized_crop(size, SCALE, RATIO, &mut ChaCha8Rng::seed_from_u64(seed));
-            let (ratio, slack) = ratio_of(part);
+            let (ratio, slack) = aspect_ratio(part);
             prop_assert!(ratio >= RATIO[0] - slack && ratio <= RATIO[1] + slack, "ratio {ratio}");
             let whole = f64::from(size.0) * f64::from(size.1);
             let area = f64::from(part.width) * f64::from(part.height);

@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 /// Draws whether an event of this probability occurs. Probability 0 draws no random value.
-pub(super) fn occurs(probability: f64, rng: &mut impl Rng) -> bool {
+pub(super) fn bernoulli(probability: f64, rng: &mut impl Rng) -> bool {
     probability > 0.0 && rng.random_bool(probability)
 }
 

@@ -22,7 +22,7 @@ pub(super) fn rotate_hue(image: &mut RgbImage, turns: f32) {
             blue[i] = f32::from(pixel[2]);
         }
         for i in 0..BLOCK {
-            [red[i], green[i], blue[i]] = rotated([red[i], green[i], blue[i]], sextants);
+            [red[i], green[i], blue[i]] = rotate_pixel([red[i], green[i], blue[i]], sextants);
         }
         for (i, pixel) in block.chunks_exact_mut(CHANNELS).enumerate() {
             // Rounded, since `as` truncates.
@@ -33,7 +33,7 @@ pub(super) fn rotate_hue(image: &mut RgbImage, turns: f32) {
 
 /// Rotates the hue of a pixel by −3 to 3 sextants, without branches.
 #[inline]
-fn rotated([red, green, blue]: [f32; 3], sextants: f32) -> [f32; 3] {
+fn rotate_pixel([red, green, blue]: [f32; 3], sextants: f32) -> [f32; 3] {
     // The hues of pure red, green and blue, in sextants.
     const PURE: [f32; 3] = [0.0, 2.0, 4.0];
     let most = red.max(green).max(blue);

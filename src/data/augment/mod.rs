@@ -17,7 +17,7 @@ pub(crate) use self::crop::random_resized_crop;
 
 use self::blur::blur;
 use self::colour::{Adjustment, draw_jitter, to_grey};
-use self::draw::{occurs, uniform};
+use self::draw::{bernoulli, uniform};
 use self::erase::Erasure;
 use crate::data::config::TransformConfig;
 
@@ -40,19 +40,19 @@ impl Augmentation {
     /// is off, a fixed number for one that is on, whether or not it then applies to the image.
     pub(crate) fn draw(config: &TransformConfig, rng: &mut impl Rng) -> Self {
         let jitter = draw_jitter(config, rng);
-        let grey = occurs(config.grey_probability, rng);
+        let grey = bernoulli(config.grey_probability, rng);
         let mut augmentation = Self {
             jitter,
             grey,
             ..Self::default()
         };
         if config.blur_probability > 0.0 {
-            let blurred = occurs(config.blur_probability, rng);
+            let blurred = bernoulli(config.blur_probability, rng);
             let sigma = uniform(config.blur_sigma, rng) as f32;
             augmentation.blur = blurred.then_some(sigma);
         }
         if config.erase_probability > 0.0 {
-            let erased = occurs(config.erase_probability, rng);
+            let erased = bernoulli(config.erase_probability, rng);
             let erasure = Erasure::draw(config, rng);
             augmentation.erasure = erasure.filter(|_| erased);
         }

@@ -37,7 +37,7 @@ pub(super) fn divide<T>(
         return Err(SplitError::TooFewClasses {
             what: what.into(),
             found,
-            needed: needed(share),
+            needed: fewest_classes(share),
         }
         .into());
     }
@@ -58,7 +58,7 @@ pub(super) fn divide<T>(
 
 /// Returns the fewest classes that leave two in both parts: ⌊s·n⌋ ≥ 2 from n = 2/s on, and
 /// n − ⌊s·n⌋ ≥ 2 once n · (1 − s) exceeds 1.
-fn needed(share: f64) -> usize {
+fn fewest_classes(share: f64) -> usize {
     let train = (FEWEST as f64 / share - ROUNDING).ceil();
     let test = (1.0 / (1.0 - share) + ROUNDING).floor() + 1.0;
     train.max(test).max((2 * FEWEST) as f64) as usize

@@ -32,7 +32,7 @@ impl Collector {
         result: Result<T, impl Into<DatasetError>>,
     ) -> Option<T> {
         result
-            .map_err(|error| self.errors.push(error.into().at(line)))
+            .map_err(|error| self.errors.push(error.into().with_line(line)))
             .ok()
     }
 
@@ -74,7 +74,7 @@ impl Collector {
                 line_in_words(first)
             )),
         };
-        Some(DatasetError::from(error).at(line))
+        Some(DatasetError::from(error).with_line(line))
     }
 
     /// Records the subset of a class. A class in both subsets is an error, which is reported once.
@@ -95,7 +95,7 @@ impl Collector {
                 first_subset.name(),
                 line_in_words(first)
             )))
-            .at(line),
+            .with_line(line),
             _ => DatasetError::from(SplitError::ClassInBothSplits {
                 class: class.into(),
             }),

@@ -39,7 +39,7 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
     let labels_by_image: HashMap<usize, &str> = labels.iter().map(|l| (l.0, l.2)).collect();
     let names: HashMap<usize, &str> = names.iter().map(|name| (name.0, name.2)).collect();
     for (id, line, path) in images {
-        let class = class_of(id, &labels_by_image, &names);
+        let class = image_class(id, &labels_by_image, &names);
         if let Some((class, name)) = collector.keep(&line, class) {
             let subset = if class <= LAST_TRAINING {
                 Subset::Train
@@ -54,7 +54,9 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
             let error = ListError::row(format!(
                 "image {id} has a class here but is not in images.txt: {RESTORE}"
             ));
-            collector.errors.push(DatasetError::from(error).at(&line));
+            collector
+                .errors
+                .push(DatasetError::from(error).with_line(&line));
         }
     }
     collector.find_unlisted(&root.join("images"));
@@ -90,7 +92,7 @@ fn by_id<'a>(
 }
 
 /// Returns the class of an image and its name.
-fn class_of<'a>(
+fn image_class<'a>(
     image: usize,
     labels: &HashMap<usize, &str>,
     names: &HashMap<usize, &'a str>,

@@ -59,13 +59,13 @@ pub enum DatasetError {
     /// A folder or list without an image to embed.
     #[error(
         "{} contains no .jpg, .jpeg or .png image{}: give a folder with images in it or below, or a \
-         list of images", path.display(), readable(*left_out)
+         list of images", path.display(), readable(*skipped)
     )]
     NoImages {
         /// The folder or list.
         path: PathBuf,
         /// Number of images that were left out because they cannot be read.
-        left_out: usize,
+        skipped: usize,
     },
     /// An error at a line of a list.
     #[error("{line}: {source}")]
@@ -90,7 +90,7 @@ pub enum DatasetError {
 
 impl DatasetError {
     /// Returns the error with the line that it comes from.
-    pub(crate) fn at(self, line: &ListLine) -> Self {
+    pub(crate) fn with_line(self, line: &ListLine) -> Self {
         Self::Listed {
             line: line.clone(),
             source: Box::new(self),
@@ -98,9 +98,9 @@ impl DatasetError {
     }
 
     /// Returns the error without the line that it comes from.
-    pub(in crate::data) fn unlocated(&self) -> &Self {
+    pub(in crate::data) fn without_line(&self) -> &Self {
         match self {
-            Self::Listed { source, .. } => source.unlocated(),
+            Self::Listed { source, .. } => source.without_line(),
             other => other,
         }
     }
@@ -123,8 +123,8 @@ impl From<Cancelled> for DatasetError {
     }
 }
 
-fn readable(left_out: usize) -> String {
-    match left_out {
+fn readable(skipped: usize) -> String {
+    match skipped {
         0 => String::new(),
         count => format!(" that can be read ({count} cannot)"),
     }

@@ -49,7 +49,7 @@ pub(super) fn index(config: &FolderConfig) -> Result<DatasetIndex, DatasetError>
             }
         }
     };
-    errors.extend(in_both(&train, &test));
+    errors.extend(classes_in_both(&train, &test));
     Ok(DatasetIndex {
         train,
         test,
@@ -58,7 +58,7 @@ pub(super) fn index(config: &FolderConfig) -> Result<DatasetIndex, DatasetError>
     })
 }
 
-fn in_both(train: &[ClassEntries], test: &[ClassEntries]) -> Vec<DatasetError> {
+fn classes_in_both(train: &[ClassEntries], test: &[ClassEntries]) -> Vec<DatasetError> {
     let trained: HashSet<&str> = train.iter().map(|class| class.name.as_str()).collect();
     test.iter()
         .filter(|class| trained.contains(class.name.as_str()))

@@ -58,16 +58,16 @@ pub(super) fn exclude_broken(
     let images: Vec<&Entry> = classes.iter().flat_map(|class| &class.images).collect();
     let checks = check_files(&images, workers, cancellation)?;
     let readable: Vec<bool> = checks.iter().map(Result::is_ok).collect();
-    let left_out: Vec<DatasetError> = checks.into_iter().filter_map(Result::err).collect();
-    if let (BrokenImages::Fail, Some(first)) = (broken, left_out.first()) {
-        return Err(first.clone().and_more(left_out.len() - 1));
+    let skipped: Vec<DatasetError> = checks.into_iter().filter_map(Result::err).collect();
+    if let (BrokenImages::Fail, Some(first)) = (broken, skipped.first()) {
+        return Err(first.clone().and_more(skipped.len() - 1));
     }
     let mut readable = readable.into_iter();
     for class in classes.iter_mut() {
         class.images.retain(|_| readable.next().unwrap_or(true));
     }
     classes.retain(|class| !class.images.is_empty());
-    Ok(left_out)
+    Ok(skipped)
 }
 
 /// Checks the header and the end of every image. Returns one result per image.
@@ -83,7 +83,7 @@ pub(super) fn check_files(
 }
 
 /// Returns the files as images of a split.
-pub(super) fn images_of(files: Vec<Entry>) -> Arc<dyn Images> {
+pub(super) fn file_images(files: Vec<Entry>) -> Arc<dyn Images> {
     Arc::new(ImageFiles { files })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn split(index: &DatasetIndex, subset: Subset) -> Split {
         files.extend(class.images.iter().cloned());
     }
     let roles = files.iter().map(|image| image.role).collect();
-    let split = Split::new(subset.name(), names, labels, images_of(files));
+    let split = Split::new(subset.name(), names, labels, file_images(files));
     match subset {
         Subset::Train => split,
         Subset::Test => split.with_roles(roles),

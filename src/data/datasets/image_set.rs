@@ -14,7 +14,7 @@ use super::error::DatasetError;
 use super::file_names::{is_image, name_below, refuse_other_images, unsupported};
 use super::files_on_disk::{EntryKind, FilesOnDisk, entries};
 use super::folder_error::FolderError;
-use super::image_files::{check_files, images_of};
+use super::image_files::{check_files, file_images};
 use super::index::Entry;
 use super::list_error::ListError;
 use super::list_file::ListFile;
@@ -47,7 +47,7 @@ pub struct ImageSet {
     /// The names of the classes, sorted.
     pub classes: Vec<String>,
     /// The errors of images that were left out, if broken ones are skipped.
-    pub left_out: Vec<DatasetError>,
+    pub skipped: Vec<DatasetError>,
 }
 
 /// Selects images of a folder or list.
@@ -100,13 +100,13 @@ impl ImageSet {
         if readable.is_empty() {
             return Err(DatasetError::NoImages {
                 path: path.into(),
-                left_out: errors.len(),
+                skipped: errors.len(),
             });
         }
-        Ok(Self::of(path, readable, errors))
+        Ok(Self::new(path, readable, errors))
     }
 
-    fn of(path: &Path, images: Vec<Found>, left_out: Vec<DatasetError>) -> Self {
+    fn new(path: &Path, images: Vec<Found>, skipped: Vec<DatasetError>) -> Self {
         let classes: BTreeSet<String> = images.iter().filter_map(|(_, c)| c.clone()).collect();
         let classes: Vec<String> = classes.into_iter().collect();
         let numbers: BTreeMap<&str, i64> = classes.iter().map(String::as_str).zip(0..).collect();
@@ -121,14 +121,14 @@ impl ImageSet {
             NAME,
             vec![NAME.into()],
             vec![0; files.len()],
-            images_of(files),
+            file_images(files),
         );
         Self {
             path: path.into(),
             split,
             labels,
             classes,
-            left_out,
+            skipped,
         }
     }
 }
@@ -147,7 +147,7 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, Dataset
         return Ok(walk.contents);
     }
     if is_image(path) {
-        let image = listed(name_below(path.parent().unwrap_or(path), path), path.into());
+        let image = new_entry(name_below(path.parent().unwrap_or(path), path), path.into());
         return Ok(Contents {
             images: vec![(image, None)],
             ..Contents::default()
@@ -159,12 +159,12 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, Dataset
         None => path.parent().unwrap_or(Path::new("")).into(),
     };
     match csv {
-        true => of_manifest(&list, path, &root, selection.split.as_deref()),
-        false => Ok(of_text(&list, &root)),
+        true => manifest_contents(&list, path, &root, selection.split.as_deref()),
+        false => Ok(text_contents(&list, &root)),
     }
 }
 
-fn listed(name: String, path: PathBuf) -> Entry {
+fn new_entry(name: String, path: PathBuf) -> Entry {
     Entry {
         name,
         path,
@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
             match entry {
                 EntryKind::Folder => self.visit(&path),
                 EntryKind::File if is_image(&path) => {
-                    let image = listed(name_below(self.root, &path), path);
+                    let image = new_entry(name_below(self.root, &path), path);
                     self.contents.images.push((image, class.clone()));
                 }
                 EntryKind::File => {
@@ -227,12 +227,12 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns the images of a text file with one path per line.
-fn of_text(list: &ListFile, root: &Path) -> Contents {
+fn text_contents(list: &ListFile, root: &Path) -> Contents {
     let (mut contents, mut files) = (Contents::default(), FilesOnDisk::default());
     for (line, text) in list.lines() {
         let image = Entry {
             line: Some(line),
-            ..listed(text.into(), root.join(text))
+            ..new_entry(text.into(), root.join(text))
         };
         contents.add(image, None, &mut files);
     }
@@ -240,7 +240,7 @@ fn of_text(list: &ListFile, root: &Path) -> Contents {
 }
 
 /// Returns the images of a CSV file, of one split if it is given.
-fn of_manifest(
+fn manifest_contents(
     list: &ListFile,
     path: &Path,
     root: &Path,
@@ -268,7 +268,7 @@ fn of_manifest(
         let path = root.join(&row.path);
         let image = Entry {
             line: Some(row.line),
-            ..listed(row.path, path)
+            ..new_entry(row.path, path)
         };
         contents.add(image, row.label, &mut files);
     }

@@ -31,7 +31,7 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
         at_or_below(root, |folder| list_path(folder).is_some()).unwrap_or_else(|| root.into());
     let path = list_path(&root).unwrap_or_else(|| root.join(LIST));
     let list = ListFile::read(&path, HINT)?;
-    let images = images_of(&root);
+    let images = image_folder(&root);
 
     let mut collector = Collector::default();
     let (stated, rows) = header(&list)?;
@@ -62,7 +62,7 @@ fn list_path(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the folder that the list's paths `img/…` are relative to.
-fn images_of(root: &Path) -> PathBuf {
+fn image_folder(root: &Path) -> PathBuf {
     let has_images = |folder: &PathBuf| {
         let below = |inner: &str| folder.join("img").join(inner).is_dir();
         below("WOMEN") || below("MEN")

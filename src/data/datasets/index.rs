@@ -46,7 +46,7 @@ impl Entry {
     /// Returns the error with the line that lists the image, if there is one.
     pub(crate) fn locate(&self, error: impl Into<DatasetError>) -> DatasetError {
         match &self.line {
-            Some(line) => error.into().at(line),
+            Some(line) => error.into().with_line(line),
             None => error.into(),
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn index(config: &ManifestConfig) -> Result<DatasetIndex, DatasetErro
         existing_folder(&images, hint)?;
     }
     let mut collector = Collector::default();
-    let columns_of = |header: &StringRecord| Columns::of(header, &list);
+    let columns_of = |header: &StringRecord| Columns::from_header(header, &list);
     let rows = read_rows(&list, columns_of, |columns, record, line| {
         collector.keep(&line, columns.row(record, &line))
     })?;
@@ -84,7 +84,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
+    fn from_header(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
         let find = |name: &str| find_column(header, name);
         let required = |name: &str| {
             find(name).ok_or_else(|| list.invalid(missing_column(name, "path and label", header)))

@@ -121,18 +121,18 @@ fn splits<const N: usize>(
     };
     warnings.extend(compare(&index).into_iter().filter(matters));
     let workers = worker_count(config.loading.workers);
-    let mut left_out = Vec::with_capacity(N);
+    let mut skipped = Vec::with_capacity(N);
     for subset in subsets {
         let classes = index.classes_mut(subset);
-        left_out.push(exclude_broken(classes, broken, workers, cancellation)?);
+        skipped.push(exclude_broken(classes, broken, workers, cancellation)?);
     }
     // Excluding images may have left classes with one image.
     apply_single_image_policy(&mut index, single_image_classes(&config.source));
     accept(&index, broken)?;
-    let mut left_out = left_out.into_iter();
+    let mut skipped = skipped.into_iter();
     let splits = subsets.map(|subset| {
-        let left_out = left_out.next().unwrap_or_default();
-        split(&index, subset).with_left_out(messages(left_out))
+        let skipped = skipped.next().unwrap_or_default();
+        split(&index, subset).with_skipped(messages(skipped))
     });
     Ok((splits, messages(warnings)))
 }
@@ -146,7 +146,7 @@ fn messages(errors: Vec<DatasetError>) -> Vec<String> {
 fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<Vec<DatasetError>, DatasetError> {
     let (mut warnings, mut refused) = (Vec::new(), Vec::new());
     for error in &index.errors {
-        match error.unlocated() {
+        match error.without_line() {
             DatasetError::List(ListError::Unlisted { .. }) => {}
             DatasetError::List(ListError::ImageMissing { .. }) if broken == BrokenImages::Skip => {
                 warnings.push(error.clone());

@@ -37,7 +37,7 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
         let list = list?;
         for (line, text) in rows(&list)? {
             let parts = words(text, COLUMNS)
-                .and_then(|[_, class, _, path]| Ok((class_of(class, &classes)?, path)));
+                .and_then(|[_, class, _, path]| Ok((parse_class(class, &classes)?, path)));
             if let Some((class, path)) = collector.keep(&line, parts) {
                 folders.extend(path.split_once('/').map(|(folder, _)| folder.to_string()));
                 collector.add(subset, class, &class.to_string(), image(&root, path, line));
@@ -62,7 +62,7 @@ fn rows(list: &ListFile) -> Result<impl Iterator<Item = (ListLine, &str)>, ListE
     }
 }
 
-fn class_of(text: &str, classes: &RangeInclusive<usize>) -> Result<usize, ListError> {
+fn parse_class(text: &str, classes: &RangeInclusive<usize>) -> Result<usize, ListError> {
     let class = number(text, COLUMNS[1])?;
     match classes.contains(&class) {
         true => Ok(class),

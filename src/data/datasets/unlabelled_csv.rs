@@ -28,11 +28,11 @@ pub(super) fn image_rows(
     list: &ListFile,
 ) -> Result<(Vec<ImageRow>, Vec<DatasetError>), DatasetError> {
     let mut errors = Vec::new();
-    let columns_of = |header: &StringRecord| Columns::of(header, list);
+    let columns_of = |header: &StringRecord| Columns::from_header(header, list);
     let rows = read_rows(list, columns_of, |columns, record, line| {
         columns
             .row(record, &line)
-            .map_err(|error| errors.push(DatasetError::from(error).at(&line)))
+            .map_err(|error| errors.push(DatasetError::from(error).with_line(&line)))
             .ok()
     })?;
     Ok((rows, errors))
@@ -47,7 +47,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
+    fn from_header(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
         let Some(path) = find_column(header, "path") else {
             return Err(list.invalid(missing_column("path", "path", header)));
         };

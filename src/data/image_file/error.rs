@@ -43,7 +43,7 @@ pub enum ImageError {
     },
     /// The image is larger, smaller or narrower than any photograph.
     #[error("{} has {width} x {height} pixels: {hint}", path.display())]
-    AbsurdSize {
+    ImplausibleSize {
         /// The file.
         path: PathBuf,
         /// Width in pixels.

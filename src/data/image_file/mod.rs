@@ -44,10 +44,10 @@ const REDUCTION_MARGIN: u32 = 3;
 ///
 /// # Errors
 /// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
-/// [`ImageError::Truncated`] or [`ImageError::AbsurdSize`].
+/// [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
 pub fn check_image_file(path: &Path) -> Result<(u32, u32), ImageError> {
     let size = stored_size(path)?;
-    refuse_absurd(path, size)?;
+    check_size(path, size)?;
     Ok(size)
 }
 
@@ -60,7 +60,7 @@ fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
         .take(HEAD_BYTES)
         .read_to_end(&mut head)
         .map_err(unreadable)?;
-    let format = format_of(path, &head)?;
+    let format = image_format(path, &head)?;
     let end = end_marker(format);
 
     let mut tail = vec![0; end.len().min(length as usize)];
@@ -88,7 +88,7 @@ fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
 ///
 /// # Errors
 /// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
-/// [`ImageError::Truncated`] or [`ImageError::AbsurdSize`].
+/// [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
 pub fn read_image_file(path: &Path) -> Result<RgbImage, ImageError> {
     decode_image(path, &read(path)?, None)
 }
@@ -113,7 +113,7 @@ pub(crate) fn decode_image(
     bytes: &[u8],
     min_side: Option<u32>,
 ) -> Result<RgbImage, ImageError> {
-    let format = format_of(path, bytes)?;
+    let format = image_format(path, bytes)?;
     if !is_complete(format, bytes) {
         return Err(ImageError::Truncated { path: path.into() });
     }
@@ -121,7 +121,7 @@ pub(crate) fn decode_image(
     let decoded = catch_quietly(|| {
         let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
         let decoder = decoder.map_err(|error| ImageError::broken(path, error))?;
-        refuse_absurd(path, decoder.dimensions())?;
+        check_size(path, decoder.dimensions())?;
         decode(decoder, format, bytes, min_side).map_err(|reason| ImageError::broken(path, reason))
     });
     match decoded {
@@ -130,7 +130,7 @@ pub(crate) fn decode_image(
     }
 }
 
-fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), ImageError> {
+fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), ImageError> {
     let (shorter, longer) = (width.min(height), width.max(height));
     let hint = match u64::from(width) * u64::from(height) {
         0 => "replace or remove it",
@@ -140,7 +140,7 @@ fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), ImageEr
         }
         _ => return Ok(()),
     };
-    Err(ImageError::AbsurdSize {
+    Err(ImageError::ImplausibleSize {
         path: path.into(),
         width,
         height,
@@ -149,7 +149,7 @@ fn refuse_absurd(path: &Path, (width, height): (u32, u32)) -> Result<(), ImageEr
 }
 
 /// Returns the format by content, JPEG or PNG. Extensions are often wrong.
-fn format_of(path: &Path, head: &[u8]) -> Result<ImageFormat, ImageError> {
+fn image_format(path: &Path, head: &[u8]) -> Result<ImageFormat, ImageError> {
     let unsupported = |found: String| ImageError::Unsupported {
         path: path.into(),
         found,

@@ -23,7 +23,7 @@ pub enum LoaderError {
         "no query of the test split has a gallery image of its class left; {skipped} image(s) were \
          skipped, the last: {last}"
     )]
-    NothingMeasured {
+    NoReadableQuery {
         /// Number of skipped images.
         skipped: usize,
         /// The error of the last one.

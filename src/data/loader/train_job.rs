@@ -95,7 +95,7 @@ impl TrainJob {
         mut last: ImageError,
         load: impl Fn(usize) -> Result<RgbImage, ImageError>,
     ) -> Result<TransformedImage, LoaderError> {
-        let class = self.sampler.class_of(index);
+        let class = self.sampler.class_members(index);
         let position = class.iter().position(|&image| image == index).unwrap_or(0);
         let others = class[position..].iter().chain(&class[..position]).skip(1);
         let (in_batch, new): (Vec<usize>, Vec<usize>) =

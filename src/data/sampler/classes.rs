@@ -13,7 +13,7 @@ pub(super) struct Classes {
 
 impl Classes {
     /// Groups images with these labels by class.
-    pub(super) fn of(labels: &[usize]) -> Self {
+    pub(super) fn from_labels(labels: &[usize]) -> Self {
         let mut members = vec![Vec::new(); labels.iter().max().map_or(0, |last| last + 1)];
         for (image, &label) in labels.iter().enumerate() {
             members[label].push(image);

@@ -44,7 +44,7 @@ impl PairSampler {
     /// If P or K is out of range, or P exceeds the number of classes.
     pub fn new(labels: &[usize], batch: &BatchConfig, seed: u64) -> Result<Self, SettingError> {
         batch.check()?;
-        let classes = Classes::of(labels);
+        let classes = Classes::from_labels(labels);
         if batch.classes > classes.len() {
             let reason = format!(
                 "the training split has {0} classes, and those of a batch are distinct; give {0} or less",
@@ -83,7 +83,7 @@ impl PairSampler {
     }
 
     /// Returns all images of the class of `image`.
-    pub(super) fn class_of(&self, image: usize) -> &[usize] {
+    pub(super) fn class_members(&self, image: usize) -> &[usize] {
         self.classes.members(self.classes.label(image))
     }
 

@@ -27,7 +27,7 @@ pub struct Split {
     /// The role of each image in the evaluation. `None` if all are both query and gallery.
     roles: Option<Arc<[Role]>>,
     cache: Option<Arc<ImageCache>>,
-    left_out: Vec<String>,
+    skipped: Vec<String>,
 }
 
 /// Both splits of a dataset. No class is in both.
@@ -73,7 +73,7 @@ impl Split {
             images,
             roles: None,
             cache: None,
-            left_out: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 
@@ -91,8 +91,8 @@ impl Split {
     }
 
     /// Sets the reasons for which images were left out.
-    pub(super) fn with_left_out(mut self, left_out: Vec<String>) -> Self {
-        self.left_out = left_out;
+    pub(super) fn with_skipped(mut self, skipped: Vec<String>) -> Self {
+        self.skipped = skipped;
         self
     }
 
@@ -141,8 +141,8 @@ impl Split {
     }
 
     /// Returns the reasons for which images were left out (`data.broken_images = "skip"`).
-    pub fn left_out(&self) -> &[String] {
-        &self.left_out
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
     }
 
     /// Decodes image `index` at full size.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::class_checks::{class_problems, query_problems};
-use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, entries_of};
+use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, subset_entries};
 use super::duplicates::{Digest, duplicates};
 use super::problem::{Problem, Severity};
 use super::size::unusual_size;
@@ -90,7 +90,7 @@ impl DatasetSurvey {
         let start = Instant::now();
         let (train, test) = match &self.contents {
             Contents::Files(index) => (
-                SubsetSummary::of(index.train.iter().map(|class| class.images.len())),
+                SubsetSummary::from_class_sizes(index.train.iter().map(|class| class.images.len())),
                 test_summary(index),
             ),
             Contents::Memory(splits) => summaries_in_memory(splits),
@@ -120,7 +120,7 @@ impl DatasetSurvey {
         index: &DatasetIndex,
         progress: &dyn ProgressObserver,
     ) -> (Option<Agreement>, Vec<Problem>) {
-        let mut problems: Vec<Problem> = index.errors.iter().cloned().map(Problem::of).collect();
+        let mut problems: Vec<Problem> = index.errors.iter().cloned().map(Problem::new).collect();
         let (agreement, differences) = compare_with_published(index);
         problems.extend(differences);
         problems.extend(class_problems(
@@ -143,8 +143,8 @@ impl DatasetSurvey {
         index: &DatasetIndex,
         progress: &dyn ProgressObserver,
     ) -> Vec<Problem> {
-        let images: Vec<LocatedEntry<'_>> = entries_of(index, Subset::Train)
-            .chain(entries_of(index, Subset::Test))
+        let images: Vec<LocatedEntry<'_>> = subset_entries(index, Subset::Train)
+            .chain(subset_entries(index, Subset::Test))
             .collect();
         let examined = self.in_parallel(images.len(), "decoding", progress, |index| {
             examine(&images[index].image.path)
@@ -157,7 +157,7 @@ impl DatasetSurvey {
                     intact.push((image, digest));
                     unusual
                 }
-                Err(error) => Some(Problem::of(error)),
+                Err(error) => Some(Problem::new(error)),
             };
             problems.extend(problem.map(|problem| Problem {
                 error: image.image.locate(problem.error),
@@ -171,7 +171,7 @@ impl DatasetSurvey {
 }
 
 impl SubsetSummary {
-    fn of(class_sizes: impl Iterator<Item = usize> + Clone) -> Self {
+    fn from_class_sizes(class_sizes: impl Iterator<Item = usize> + Clone) -> Self {
         Self {
             images: class_sizes.clone().sum(),
             classes: class_sizes.clone().count(),
@@ -185,9 +185,9 @@ impl SubsetSummary {
 }
 
 fn test_summary(index: &DatasetIndex) -> TestSummary {
-    let roles = || entries_of(index, Subset::Test).map(|entries_of| entries_of.image.role);
+    let roles = || subset_entries(index, Subset::Test).map(|entry| entry.image.role);
     TestSummary {
-        subset: SubsetSummary::of(index.test.iter().map(|class| class.images.len())),
+        subset: SubsetSummary::from_class_sizes(index.test.iter().map(|class| class.images.len())),
         queries: roles().filter(|role| role.is_query()).count(),
         gallery: roles().filter(|role| role.is_in_gallery()).count(),
     }
@@ -195,7 +195,7 @@ fn test_summary(index: &DatasetIndex) -> TestSummary {
 
 /// Returns the sizes of splits in memory. All test images are queries and gallery images.
 fn summaries_in_memory(splits: &Splits) -> (SubsetSummary, TestSummary) {
-    let summary = |split: &Split| SubsetSummary::of(split.class_sizes().into_iter());
+    let summary = |split: &Split| SubsetSummary::from_class_sizes(split.class_sizes().into_iter());
     let images = splits.test.labels().len();
     let test = TestSummary {
         subset: summary(&splits.test),
@@ -217,7 +217,7 @@ fn compare_with_published(index: &DatasetIndex) -> (Option<Agreement>, Vec<Probl
     } else {
         Agreement::Counts
     };
-    let differences = differences.into_iter().map(Problem::of).collect();
+    let differences = differences.into_iter().map(Problem::new).collect();
     (Some(agreement), differences)
 }
 

@@ -17,7 +17,7 @@ pub(super) fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -
     for subset in [Subset::Train, Subset::Test] {
         let classes = index.classes(subset);
         if classes.len() < FEWEST_CLASSES {
-            problems.push(Problem::of(SplitError::TooFewClasses {
+            problems.push(Problem::new(SplitError::TooFewClasses {
                 what: format!("the {} split", subset.name()),
                 found: classes.len(),
                 needed: FEWEST_CLASSES,
@@ -27,7 +27,7 @@ pub(super) fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -
         problems.extend(
             small
                 .filter_map(|class| too_few_images(class, subset, single))
-                .map(Problem::of),
+                .map(Problem::new),
         );
     }
     let training: HashSet<&str> = index.train.iter().map(|c| c.name.as_str()).collect();
@@ -35,7 +35,7 @@ pub(super) fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -
     problems.extend(
         both.filter(|name| training.contains(name.as_str()))
             .map(|name| {
-                Problem::of(SplitError::ClassInBothSplits {
+                Problem::new(SplitError::ClassInBothSplits {
                     class: name.clone(),
                 })
             }),
@@ -96,7 +96,7 @@ pub(super) fn query_problems(index: &DatasetIndex) -> Vec<Problem> {
         for query in class.images.iter().filter(|i| i.role.is_query()) {
             queries += 1;
             if gallery == usize::from(query.role.is_in_gallery()) {
-                problems.push(Problem::of(query.locate(SplitError::UnmatchedQuery {
+                problems.push(Problem::new(query.locate(SplitError::UnmatchedQuery {
                     path: query.path.clone(),
                     class: class.name.clone(),
                 })));
@@ -104,7 +104,7 @@ pub(super) fn query_problems(index: &DatasetIndex) -> Vec<Problem> {
         }
     }
     if queries == problems.len() && !index.test.is_empty() {
-        problems.push(Problem::of(SplitError::NoQuery));
+        problems.push(Problem::new(SplitError::NoQuery));
     }
     problems
 }

@@ -206,7 +206,7 @@ impl ContactSheet {
     /// # Errors
     /// If the folder is not writable, the disk is full, or the file exists.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(folder_of(path))?;
+        let mut temporary = tempfile::NamedTempFile::new_in(parent_folder(path))?;
         self.picture
             .write_to(&mut io::BufWriter::new(&mut temporary), ImageFormat::Png)
             .map_err(io::Error::other)?;
@@ -232,7 +232,7 @@ pub struct SheetPathError {
 pub fn check_sheet_path(path: &Path) -> Result<(), SheetPathError> {
     let reason = if path.symlink_metadata().is_ok() {
         "the file exists and is not overwritten; choose another name or remove it"
-    } else if path.file_name().is_none() || !folder_of(path).is_dir() {
+    } else if path.file_name().is_none() || !parent_folder(path).is_dir() {
         "its folder does not exist; create it first"
     } else {
         return Ok(());
@@ -243,7 +243,7 @@ pub fn check_sheet_path(path: &Path) -> Result<(), SheetPathError> {
     })
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -90,7 +90,7 @@ pub(super) struct LocatedEntry<'a> {
 }
 
 /// Returns every image of a subset, class by class.
-pub(super) fn entries_of(
+pub(super) fn subset_entries(
     index: &DatasetIndex,
     subset: Subset,
 ) -> impl Iterator<Item = LocatedEntry<'_>> {

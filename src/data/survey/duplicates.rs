@@ -12,7 +12,7 @@ pub(super) type Digest = [u8; 32];
 
 /// The earlier images of a subset with the same bytes: the first, and the first of another class.
 #[derive(Clone, Copy)]
-struct First<'a> {
+struct FirstOccurrence<'a> {
     image: LocatedEntry<'a>,
     of_another_class: Option<LocatedEntry<'a>>,
 }
@@ -31,7 +31,7 @@ pub(super) fn duplicates<'a>(
         true => Severity::Warning,
         false => Severity::Error,
     };
-    let mut first_by_subset: HashMap<(Subset, Digest), First<'a>> = HashMap::new();
+    let mut first_by_subset: HashMap<(Subset, Digest), FirstOccurrence<'a>> = HashMap::new();
     let mut problems = Vec::new();
     for (image, digest) in images {
         let other_subset = match image.subset {
@@ -42,7 +42,7 @@ pub(super) fn duplicates<'a>(
         let same_subset = first_by_subset.entry((image.subset, digest));
         let earlier = match same_subset {
             std::collections::hash_map::Entry::Vacant(slot) => {
-                slot.insert(First {
+                slot.insert(FirstOccurrence {
                     image,
                     of_another_class: None,
                 });
@@ -61,7 +61,7 @@ pub(super) fn duplicates<'a>(
     problems
 }
 
-impl<'a> First<'a> {
+impl<'a> FirstOccurrence<'a> {
     /// Returns the earlier image with the worst relation to `image`, and stores `image`.
     fn original_of(&mut self, image: LocatedEntry<'a>) -> LocatedEntry<'a> {
         if image.class.name != self.image.class.name {

@@ -44,16 +44,16 @@ pub struct Problem {
 
 impl Problem {
     /// Makes a problem with the default severity of the error.
-    pub(super) fn of(error: impl Into<DatasetError>) -> Self {
+    pub(super) fn new(error: impl Into<DatasetError>) -> Self {
         let error = error.into();
-        let severity = match error.unlocated() {
+        let severity = match error.without_line() {
             DatasetError::List(ListError::Unlisted { .. })
             | DatasetError::Split(
                 SplitError::SingleImageClass { .. } | SplitError::UnmatchedQuery { .. },
             ) => Severity::Warning,
             _ => Severity::Error,
         };
-        let class = match error.unlocated() {
+        let class = match error.without_line() {
             DatasetError::Split(
                 SplitError::TooFewImages { class, .. }
                 | SplitError::ClassInBothSplits { class }
@@ -71,12 +71,12 @@ impl Problem {
 
     /// Returns the kind in kebab case, for example `truncated`. Kinds are the same in every version.
     pub fn kind(&self) -> &'static str {
-        kind_of(&self.error)
+        error_kind(&self.error)
     }
 
     /// Returns the affected file or folder. This is the list if one of its lines cannot be used.
     pub fn file(&self) -> Option<&Path> {
-        path_of(self.error.unlocated()).or(self.line().map(|(list, _)| list))
+        error_path(self.error.without_line()).or(self.line().map(|(list, _)| list))
     }
 
     /// Returns the list that names the affected image, and the line from 1.
@@ -106,7 +106,7 @@ impl Serialize for Problem {
 }
 
 /// Returns the file or folder of an error.
-fn path_of(error: &DatasetError) -> Option<&Path> {
+fn error_path(error: &DatasetError) -> Option<&Path> {
     match error {
         DatasetError::RootMissing { root: path, .. } => Some(path),
         DatasetError::Folder(
@@ -116,7 +116,7 @@ fn path_of(error: &DatasetError) -> Option<&Path> {
             | FolderError::StrayImage { path }
             | FolderError::NotAFile { path },
         ) => Some(path),
-        DatasetError::Image(error) => path_of_image(error),
+        DatasetError::Image(error) => image_error_path(error),
         DatasetError::List(
             ListError::Missing { path, .. }
             | ListError::Unreadable { path, .. }
@@ -141,19 +141,19 @@ fn path_of(error: &DatasetError) -> Option<&Path> {
     }
 }
 
-fn path_of_image(error: &ImageError) -> Option<&Path> {
+fn image_error_path(error: &ImageError) -> Option<&Path> {
     match error {
         ImageError::Unreadable { path, .. }
         | ImageError::Unsupported { path, .. }
         | ImageError::Truncated { path }
         | ImageError::Broken { path, .. }
-        | ImageError::AbsurdSize { path, .. } => Some(path),
-        ImageError::Listed { source, .. } => path_of_image(source),
+        | ImageError::ImplausibleSize { path, .. } => Some(path),
+        ImageError::Listed { source, .. } => image_error_path(source),
     }
 }
 
 /// Returns the kind of an error. The kind of a listed image is that of the image's error.
-fn kind_of(error: &DatasetError) -> &'static str {
+fn error_kind(error: &DatasetError) -> &'static str {
     match error {
         DatasetError::Setting(_) => "setting",
         DatasetError::RootMissing { .. } => "missing-root",
@@ -183,7 +183,7 @@ fn kind_of(error: &DatasetError) -> &'static str {
             IdxError::Count { .. } => "idx-count",
             IdxError::NoPixels { .. } => "broken",
         },
-        DatasetError::Image(error) => kind_of_image(error),
+        DatasetError::Image(error) => image_error_kind(error),
         DatasetError::Split(error) => match error {
             SplitError::TooFewClasses { .. } => "too-few-classes",
             SplitError::TooFewImages { .. } => "too-few-images",
@@ -195,19 +195,19 @@ fn kind_of(error: &DatasetError) -> &'static str {
         DatasetError::NotPublished { .. } => "not-published",
         DatasetError::NoImages { .. } => "no-images",
         DatasetError::Listed { source, .. } | DatasetError::Several { first: source, .. } => {
-            kind_of(source)
+            error_kind(source)
         }
         DatasetError::Cancelled => "interrupted",
     }
 }
 
-fn kind_of_image(error: &ImageError) -> &'static str {
+fn image_error_kind(error: &ImageError) -> &'static str {
     match error {
         ImageError::Unreadable { .. } => "unreadable",
         ImageError::Unsupported { .. } => "unsupported",
         ImageError::Truncated { .. } => "truncated",
         ImageError::Broken { .. } => "broken",
-        ImageError::AbsurdSize { .. } => "absurd-size",
-        ImageError::Listed { source, .. } => kind_of_image(source),
+        ImageError::ImplausibleSize { .. } => "absurd-size",
+        ImageError::Listed { source, .. } => image_error_kind(source),
     }
 }

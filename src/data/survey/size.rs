@@ -30,7 +30,7 @@ pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<P
     };
     Some(Problem {
         severity,
-        ..Problem::of(ImageError::AbsurdSize {
+        ..Problem::new(ImageError::ImplausibleSize {
             path: path.into(),
             width,
             height,

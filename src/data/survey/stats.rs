@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use serde::Serialize;
 
-use super::dataset_survey::{Contents, DatasetSurvey, entries_of};
+use super::dataset_survey::{Contents, DatasetSurvey, subset_entries};
 use crate::data::datasets::{DatasetIndex, Subset};
 use crate::data::image_file::check_image_file;
 use crate::data::split::Split;
@@ -95,7 +95,7 @@ impl DatasetSurvey {
     pub fn stats(&self, progress: &dyn ProgressObserver) -> Stats {
         let (train, test) =
             match &self.contents {
-                Contents::Files(index) => self.of_files(index, progress),
+                Contents::Files(index) => self.file_stats(index, progress),
                 Contents::Memory(splits) => {
                     let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
                     let headers =
@@ -120,14 +120,14 @@ impl DatasetSurvey {
         }
     }
 
-    fn of_files(
+    fn file_stats(
         &self,
         index: &DatasetIndex,
         progress: &dyn ProgressObserver,
     ) -> (SubsetStats, SubsetStats) {
-        let paths: Vec<&Path> = entries_of(index, Subset::Train)
-            .chain(entries_of(index, Subset::Test))
-            .map(|entries_of| entries_of.image.path.as_path())
+        let paths: Vec<&Path> = subset_entries(index, Subset::Train)
+            .chain(subset_entries(index, Subset::Test))
+            .map(|entry| entry.image.path.as_path())
             .collect();
         let headers =
             self.in_parallel(paths.len(), HEADERS, progress, |index| header(paths[index]));
@@ -173,13 +173,13 @@ fn subsets(
 ) -> (SubsetStats, SubsetStats) {
     let test_headers = headers.split_off(train.iter().sum());
     (
-        SubsetStats::of(&headers, &train),
-        SubsetStats::of(&test_headers, &test),
+        SubsetStats::new(&headers, &train),
+        SubsetStats::new(&test_headers, &test),
     )
 }
 
 impl SubsetStats {
-    fn of(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
+    fn new(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
         let class_sizes: Vec<u64> = class_sizes.iter().map(|&size| size as u64).collect();
         let readable = || headers.iter().flatten();
         let files = || readable().filter_map(|header| header.file);
@@ -190,19 +190,19 @@ impl SubsetStats {
         Self {
             images: headers.len(),
             classes: class_sizes.len(),
-            width: Spread::of(readable().map(|header| header.size.0.into()).collect()),
-            height: Spread::of(readable().map(|header| header.size.1.into()).collect()),
+            width: Spread::from_values(readable().map(|header| header.size.0.into()).collect()),
+            height: Spread::from_values(readable().map(|header| header.size.1.into()).collect()),
             formats,
             bytes: files().map(|(_, bytes)| bytes).sum(),
             unreadable: headers.len() - readable().count(),
             histogram: histogram(&class_sizes),
-            images_per_class: Spread::of(class_sizes),
+            images_per_class: Spread::from_values(class_sizes),
         }
     }
 }
 
 impl Spread {
-    fn of(mut values: Vec<u64>) -> Option<Self> {
+    fn from_values(mut values: Vec<u64>) -> Option<Self> {
         values.sort_unstable();
         let (&min, &max) = (values.first()?, values.last()?);
         let count = values.len();
@@ -240,11 +240,11 @@ mod tests {
 
     #[test]
     fn median_of_an_even_number_of_values_is_the_mean_of_the_middle_two() {
-        let spread = Spread::of(vec![9, 1, 4, 2]).unwrap();
+        let spread = Spread::from_values(vec![9, 1, 4, 2]).unwrap();
         assert_eq!((spread.min, spread.max), (1, 9));
         assert_eq!((spread.median, spread.mean), (3.0, 4.0));
-        assert_eq!(Spread::of(vec![5, 1, 3]).unwrap().median, 3.0);
-        assert_eq!(Spread::of(Vec::new()), None);
+        assert_eq!(Spread::from_values(vec![5, 1, 3]).unwrap().median, 3.0);
+        assert_eq!(Spread::from_values(Vec::new()), None);
     }
 
     #[test]

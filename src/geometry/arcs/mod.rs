@@ -72,13 +72,13 @@ use search::Arcs;
 /// # Panics
 /// If the number of rows is odd.
 pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> Tensor<B, 2> {
-    approach(&Frames::of_neighbours(embeddings, true), measure)
+    approach(&Frames::from_neighbours(embeddings, true), measure)
 }
 
 /// [`arc_approach`] for the frames of unit rows.
 pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
     let pairs = frames.pairs;
-    let arcs = Arcs::of(&frames.comparisons());
+    let arcs = Arcs::from_frames(&frames.comparisons());
     let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
     // The products are symmetric in i and j, so the edges at the ends of arc j are the transpose of
     // those at the ends of arc i.

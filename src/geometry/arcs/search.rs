@@ -62,7 +62,7 @@ impl<B: Backend> Extents<B> {
 
 impl<B: Backend> Arcs<B> {
     /// Compares all arcs with all arcs, from the inner products of their frames.
-    pub(super) fn of(frames: &FrameComparisons<B>) -> Self {
+    pub(super) fn from_frames(frames: &FrameComparisons<B>) -> Self {
         let FrameComparisons {
             products,
             of_rows: own,

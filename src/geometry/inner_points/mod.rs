@@ -45,7 +45,7 @@ pub fn inner_point_approach<B: Backend>(
     measure: Measure,
 ) -> Tensor<B, 2> {
     assert!(points > 0, "the number of inner points must be at least 1");
-    let frames = Frames::of_neighbours(embeddings, normalized);
+    let frames = Frames::from_neighbours(embeddings, normalized);
     let pairs = frames.pairs;
     let grid = Grid {
         frames: frames.comparisons(),

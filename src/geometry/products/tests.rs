@@ -4,7 +4,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::{SplitRows, live_products};
 use crate::geometry::oracle::*;
-use crate::geometry::simulated_device::{Device, WITHOUT_F64, in_the_devices_precision, on};
+use crate::geometry::simulated_device::{Device, WITHOUT_F64, on, to_device_precision};
 use crate::geometry::test_batches::{Kind, near};
 use crate::geometry::{
     Measure, arc_approach, inner_point_approach, point_distances, segment_distances, transpose,
@@ -31,7 +31,7 @@ fn plain_tf32_product_has_an_error_above_the_published_margin() {
     // Shows that the tests below can fail: the plain product of factors rounded to TF32.
     let rows = near(8, 512, 0.05, 0.02);
     let x = tensor::<TestBackend>(&rows);
-    let rounded = on(Device::Tf32, || in_the_devices_precision(&x));
+    let rounded = on(Device::Tf32, || to_device_precision(&x));
     let product = values(rounded.clone().matmul(transpose(rounded)));
     let wide = widened(&rows);
     let error = (0..256)
@@ -148,7 +148,7 @@ fn live_products_have_the_gradient_of_the_plain_product() {
         let rows: Rows = rows.iter().map(longer).collect();
         let product = |rows: Matrix| {
             let rows = widen(rows);
-            let split = SplitRows::of(rows.clone());
+            let split = SplitRows::from_rows(rows.clone());
             live_products(rows, &split).cast(FloatDType::F32)
         };
         computed(device, product, &rows).1

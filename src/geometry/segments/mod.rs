@@ -37,7 +37,7 @@ use super::lengths::length_of_square;
 /// # Panics
 /// If the number of rows is odd.
 pub fn segment_distances<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
-    distances(&Frames::of_neighbours(embeddings, false))
+    distances(&Frames::from_neighbours(embeddings, false))
 }
 
 /// [`segment_distances`] for the frames of the pairs.

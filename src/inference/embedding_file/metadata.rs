@@ -12,7 +12,7 @@ pub(super) const CLASSES: &str = "classes";
 pub(super) const PATHS: &str = "paths";
 
 /// Returns the metadata with the names of images and classes.
-pub(super) fn of_names(paths: &[String], classes: &[String]) -> HashMap<String, String> {
+pub(super) fn from_names(paths: &[String], classes: &[String]) -> HashMap<String, String> {
     let list = |names: &[String]| json!(names).to_string();
     HashMap::from([
         (PATHS.to_string(), list(paths)),

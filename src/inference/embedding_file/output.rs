@@ -86,7 +86,7 @@ impl EmbeddingOutput {
         let labels = Array::integers(labels, vec![count]);
         let Some([labels_path, names_path]) = &self.beside else {
             let tensors = [("embeddings", embeddings), ("labels", labels)];
-            let metadata = metadata::of_names(paths, classes);
+            let metadata = metadata::from_names(paths, classes);
             return Ok(write_tensors(&self.path, tensors, Some(metadata))?);
         };
         let mut files = AtomicFiles::default();

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::atomic_file::AtomicFileError;
 use crate::config::ConfigError;
-use crate::model::weights::listed;
+use crate::model::weights::format_list;
 
 /// An embedder cannot be exported, or an exported one cannot be read.
 #[derive(Debug, Error)]
@@ -19,7 +19,7 @@ pub enum ExportError {
     },
     /// An output file cannot be written.
     #[error(transparent)]
-    NewFile(#[from] AtomicFileError),
+    Output(#[from] AtomicFileError),
     /// The file cannot be read, or is damaged.
     #[error(
         "cannot read {} as safetensors ({reason}): it is truncated, or another kind of file; export \
@@ -92,7 +92,7 @@ pub enum ExportError {
         source: ConfigError,
     },
     /// Tensors of the network are missing in the file.
-    #[error("{} lacks {} of its network's tensors: {}; export it again", path.display(), names.len(), listed(names))]
+    #[error("{} lacks {} of its network's tensors: {}; export it again", path.display(), names.len(), format_list(names))]
     Missing {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum ExportError {
         names: Vec<String>,
     },
     /// The file has tensors that its network does not have.
-    #[error("{} has {} tensors that its network does not have: {}; export it again", path.display(), names.len(), listed(names))]
+    #[error("{} has {} tensors that its network does not have: {}; export it again", path.display(), names.len(), format_list(names))]
     Unknown {
         /// The file.
         path: PathBuf,

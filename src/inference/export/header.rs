@@ -35,7 +35,7 @@ pub struct ExportHeader {
     /// Batch size of the evaluation. It can change the last bit of an embedding.
     pub batch_size: usize,
     /// The epoch and its measures; `None` if nothing was measured.
-    pub measured: Option<Measured>,
+    pub measured: Option<EpochMetrics>,
 }
 
 /// The preprocessing of test images: the keys of `[data]` with the same names, see
@@ -63,21 +63,21 @@ pub struct Preprocessing {
 fn eval_resize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EvalResize, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    enum Written {
+    enum EvalResizeName {
         #[serde(alias = "straight")]
         Direct,
         CenterCrop,
     }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::Direct => EvalResize::Direct,
-        Written::CenterCrop => EvalResize::CenterCrop,
+    Ok(match EvalResizeName::deserialize(deserializer)? {
+        EvalResizeName::Direct => EvalResize::Direct,
+        EvalResizeName::CenterCrop => EvalResize::CenterCrop,
     })
 }
 
 /// The measures of the exported run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub struct EpochMetrics {
     /// The epoch of the checkpoint, from 1.
     pub epoch: usize,
     /// Recall@1 on the run's test split, 0 to 1; `None` if that epoch was not measured.
@@ -86,12 +86,12 @@ pub struct Measured {
 
 impl ExportHeader {
     /// Creates the header of an embedder trained with `config`.
-    pub(super) fn new(config: &Config, measured: Option<Measured>) -> Self {
+    pub(super) fn new(config: &Config, measured: Option<EpochMetrics>) -> Self {
         let t = &config.data.transform;
         Self {
             format: FORMAT,
             loop_dml: OWN_VERSION.into(),
-            model: published(&config.model),
+            model: without_weights_path(&config.model),
             preprocessing: Preprocessing {
                 image_size: t.image_size,
                 resize: t.resize,
@@ -172,7 +172,7 @@ impl ExportHeader {
 
 /// Returns the network without the folder of its weights file, which is private. To embed, only the
 /// presence of weights matters.
-fn published(model: &ModelConfig) -> ModelConfig {
+fn without_weights_path(model: &ModelConfig) -> ModelConfig {
     let mut model = model.clone();
     if let Some(WeightsSource::File(path)) = &mut model.weights {
         *path = path.file_name().unwrap_or_default().into();

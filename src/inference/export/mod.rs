@@ -18,6 +18,6 @@ mod tests;
 mod write;
 
 pub use error::ExportError;
-pub use header::{ExportHeader, Measured, Preprocessing};
+pub use header::{EpochMetrics, ExportHeader, Preprocessing};
 pub use read::ExportedEmbedder;
 pub use write::ExportOutput;

@@ -131,7 +131,7 @@ impl ExportedEmbedder {
         target: &TensorSnapshot,
     ) -> Result<TensorSnapshot, ExportError> {
         let (name, own) = (exported_name(target), target.shape.to_vec());
-        let layout = TorchLayout::of(target);
+        let layout = TorchLayout::for_tensor(target);
         let (expected, tensor) = (layout.shape(&own), file.tensor(&name));
         let tensor = tensor.expect("the names were checked");
         if tensor.dtype() != Dtype::F32 || tensor.shape() != expected {

@@ -24,7 +24,7 @@ pub(super) fn torch_tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<Stri
     let tensors = embedder.collect(None, None, true).into_iter();
     tensors
         .map(|tensor| {
-            let (layout, own) = (TorchLayout::of(&tensor), tensor.shape.to_vec());
+            let (layout, own) = (TorchLayout::for_tensor(&tensor), tensor.shape.to_vec());
             let data = tensor.to_data().expect("the device returns its tensors");
             let values = data.convert_dtype(DType::F32).into_vec::<f32>();
             let values = layout.export(values.expect("just converted"), &own);

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 use super::description::describe;
 use super::error::ExportError;
-use super::header::{ExportHeader, METADATA_KEY, Measured};
+use super::header::{EpochMetrics, ExportHeader, METADATA_KEY};
 use super::tensors::torch_tensors;
 use crate::atomic_file::{AtomicFileError, AtomicFiles, check_free};
 use crate::config::Config;
@@ -61,7 +61,7 @@ impl ExportOutput {
         &self,
         embedder: &Embedder<B>,
         config: &Config,
-        measured: Option<Measured>,
+        measured: Option<EpochMetrics>,
     ) -> Result<(), AtomicFileError> {
         let header = ExportHeader::new(config, measured);
         let tensors = torch_tensors(embedder);

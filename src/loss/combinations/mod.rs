@@ -61,7 +61,7 @@ fn losses() -> Vec<Loss> {
             MultiSimilarityDefaults::Loop,
             MultiSimilarityDefaults::Paper,
         ]
-        .map(MultiSimilarityLossConfig::of)
+        .map(MultiSimilarityLossConfig::from_defaults)
         .map(|config| Loss::MultiSimilarity(config.init())),
     );
     losses
@@ -173,7 +173,7 @@ fn expected_means(
 
 /// The number of comparisons of an anchor of a full batch, itself included: all images, or with LoOp
 /// the pairs of other classes, its positive and itself.
-fn comparisons_of(strategy: Negatives, labels: &[i64]) -> usize {
+fn comparisons_per_anchor(strategy: Negatives, labels: &[i64]) -> usize {
     let of_class = labels.iter().filter(|&label| *label == labels[0]).count();
     match strategy {
         Negatives::Loop => (labels.len() - of_class) / 2 + 2,
@@ -239,7 +239,9 @@ fn losses_and_statistics_agree_with_the_formulas() {
                     );
                 }
                 let pairs = match &loss {
-                    Loss::NPair(_) => actual.len() * (comparisons_of(strategy, &labels) - 1),
+                    Loss::NPair(_) => {
+                        actual.len() * (comparisons_per_anchor(strategy, &labels) - 1)
+                    }
                     Loss::HphnTriplet(_) => 2 * statistics.active,
                     _ => continue,
                 };

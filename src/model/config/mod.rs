@@ -89,7 +89,7 @@ impl ModelConfig {
 
     /// Sets absent values of GeM to their defaults if `pooling` has it, so that a run's configuration
     /// records them.
-    pub(crate) fn write_out_gem(&mut self) {
+    pub(crate) fn fill_gem_defaults(&mut self) {
         if self.pooling.has_gem() {
             let GemConfig { power, learned } = self.gem();
             self.gem_power = Some(power);

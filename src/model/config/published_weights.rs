@@ -23,7 +23,7 @@ pub(in crate::model) struct PublishedWeights {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "no weights `{requested}` of {backbone} are published; {}",
-    alternative(available)
+    suggestion(available)
 )]
 pub struct NotPublished {
     /// The backbone.
@@ -34,7 +34,7 @@ pub struct NotPublished {
     pub available: Vec<WeightsSource>,
 }
 
-fn alternative(available: &[WeightsSource]) -> String {
+fn suggestion(available: &[WeightsSource]) -> String {
     match available.first() {
         Some(source) => format!("use `{source}`, or a file's path"),
         None => "use a file's path, remove model.weights to start from random weights, or choose \

@@ -48,10 +48,10 @@ impl WindowGeometry {
 
     /// Whether every window is one position of the input.
     pub(super) fn is_pointwise(&self) -> bool {
-        self.kernel == 1 && self.stride == 1 && !self.padded()
+        self.kernel == 1 && self.stride == 1 && !self.is_padded()
     }
 
-    fn padded(&self) -> bool {
+    fn is_padded(&self) -> bool {
         self.zeros != [[0; 2]; 2]
     }
 
@@ -125,7 +125,7 @@ impl WindowGeometry {
     pub(super) fn padded_rows<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
         let device = x.device();
         let rows = as_rows(x);
-        match self.padded() {
+        match self.is_padded() {
             false => rows,
             true => {
                 let zeros = Tensor::zeros([1, rows.dims()[1]], &device);
@@ -138,7 +138,7 @@ impl WindowGeometry {
     pub(super) fn unpadded_map<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 4> {
         let ([h, w], channels) = (self.size, rows.dims()[1]);
         let positions = self.images * h * w;
-        let rows = rows.narrow(0, usize::from(self.padded()), positions);
+        let rows = rows.narrow(0, usize::from(self.is_padded()), positions);
         rows.reshape([self.images, h, w, channels])
     }
 
@@ -197,7 +197,7 @@ impl WindowGeometry {
     /// The row of the first position of a line.
     fn line_start(&self, image: usize, line: Option<usize>) -> Option<usize> {
         let [h, w] = self.size;
-        line.map(|line| (image * h + line) * w + usize::from(self.padded()))
+        line.map(|line| (image * h + line) * w + usize::from(self.is_padded()))
     }
 }
 
@@ -240,7 +240,7 @@ impl<B: Backend> Im2colIndices<B> {
             return columns.reshape([images, h, w, channels]);
         };
         let columns = columns.reshape([windows * taps, channels]);
-        let first = usize::from(self.windows.padded());
+        let first = usize::from(self.windows.is_padded());
         let sums = Tensor::zeros([first + images * h * w, channels], &device);
         let rows = rows.clone().narrow(0, 0, windows * taps);
         let sums = sums.select_assign(0, rows, columns, IndexingUpdateOp::Add);

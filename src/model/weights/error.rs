@@ -39,7 +39,7 @@ pub enum WeightsError {
         unknown: Vec<String>,
     },
     /// Tensors have other shapes than the backbone's.
-    #[error("{0} has {1} tensors whose shapes differ from the backbone's: {2}; is it a file for another backbone?", path.display(), tensors.len(), listed(tensors))]
+    #[error("{0} has {1} tensors whose shapes differ from the backbone's: {2}; is it a file for another backbone?", path.display(), tensors.len(), format_list(tensors))]
     Shapes {
         /// The configured path.
         path: PathBuf,
@@ -79,11 +79,11 @@ fn wrong_names(missing: &[String], unknown: &[String]) -> String {
         format!(
             "lacks {} of the backbone's tensors: {}",
             missing.len(),
-            listed(missing)
+            format_list(missing)
         )
     };
     let has = |tensors: &str| {
-        let (count, names) = (unknown.len(), listed(unknown));
+        let (count, names) = (unknown.len(), format_list(unknown));
         format!("has {count} {tensors}that the backbone does not have: {names}")
     };
     match (missing, unknown) {
@@ -99,7 +99,7 @@ fn wrong_names(missing: &[String], unknown: &[String]) -> String {
 }
 
 /// The first items of a list, and the number of further items.
-pub(crate) fn listed(items: &[impl fmt::Display]) -> String {
+pub(crate) fn format_list(items: &[impl fmt::Display]) -> String {
     const SHOWN: usize = 4;
     let shown = items.iter().take(SHOWN).map(ToString::to_string);
     let shown = shown.collect::<Vec<_>>().join(", ");

@@ -31,7 +31,7 @@ pub fn locate(
         return Ok(path.clone());
     }
     let published = PublishedWeights::find(backbone, source).map_err(DownloadError::from)?;
-    Ok(Cache::of_user(published, cancellation, progress)?.locate(published)?)
+    Ok(Cache::for_user(published, cancellation, progress)?.locate(published)?)
 }
 
 #[cfg(test)]

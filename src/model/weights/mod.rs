@@ -17,7 +17,7 @@ use burn::tensor::{DType, TensorData, backend::Backend};
 use burn_store::{ModuleSnapshot, TensorSnapshot, TensorSnapshotError};
 
 pub use download::DownloadError;
-pub(crate) use error::listed;
+pub(crate) use error::format_list;
 pub use error::{ShapeMismatch, WeightsError};
 pub use formats::read_state_dict;
 pub use locate::locate;
@@ -95,7 +95,7 @@ fn check_shapes(
     let mismatch = |target: &TensorSnapshot| {
         let key = torch_name(&target.full_path());
         let found = found.get(&key)?.shape.to_vec();
-        let expected = TorchLayout::of(target).shape(&target.shape.to_vec());
+        let expected = TorchLayout::for_tensor(target).shape(&target.shape.to_vec());
         (found != expected).then_some(ShapeMismatch {
             key,
             found,
@@ -123,7 +123,7 @@ fn convert(source: &TensorSnapshot, target: &TensorSnapshot) -> Result<TensorSna
     })?;
     let values = data.convert_dtype(DType::F32).into_vec::<f32>();
     let values = values.map_err(|error| format!("{error:?}"))?;
-    let values = TorchLayout::of(target).import(values, &own);
+    let values = TorchLayout::for_tensor(target).import(values, &own);
     Ok(TensorSnapshot::from_data(
         TensorData::new(values, own),
         target.path_stack.clone().unwrap_or_default(),

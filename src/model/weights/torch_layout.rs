@@ -18,7 +18,7 @@ pub(crate) enum TorchLayout {
 
 impl TorchLayout {
     /// The layout of a module's tensor.
-    pub(crate) fn of(tensor: &TensorSnapshot) -> Self {
+    pub(crate) fn for_tensor(tensor: &TensorSnapshot) -> Self {
         match tensor.shape.num_dims() {
             4 => Self::Kernel,
             2 if tensor.module_type().as_deref() == Some(DENSE) => Self::Dense,
@@ -40,10 +40,10 @@ impl TorchLayout {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
                 // [output, input, taps] → [input, taps, output] → [taps, input, output]
-                let values = transposed(&values, output, input * rows * columns);
-                exchanged(&values, input, rows * columns, output)
+                let values = transpose(&values, output, input * rows * columns);
+                swap_axes(&values, input, rows * columns, output)
             }
-            (Self::Dense, &[input, output]) => transposed(&values, output, input),
+            (Self::Dense, &[input, output]) => transpose(&values, output, input),
             _ => values,
         }
     }
@@ -52,17 +52,17 @@ impl TorchLayout {
     pub(crate) fn export(self, values: Vec<f32>, own: &[usize]) -> Vec<f32> {
         match (self, own) {
             (Self::Kernel, &[rows, columns, input, output]) => {
-                let values = exchanged(&values, rows * columns, input, output);
-                transposed(&values, input * rows * columns, output)
+                let values = swap_axes(&values, rows * columns, input, output);
+                transpose(&values, input * rows * columns, output)
             }
-            (Self::Dense, &[input, output]) => transposed(&values, input, output),
+            (Self::Dense, &[input, output]) => transpose(&values, input, output),
             _ => values,
         }
     }
 }
 
 /// `[rows, columns]` as `[columns, rows]`.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut ordered = Vec::with_capacity(values.len());
     for column in 0..columns {
         ordered.extend((0..rows).map(|row| values[row * columns + column]));
@@ -71,7 +71,7 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 }
 
 /// `[first, second, length]` as `[second, first, length]`.
-fn exchanged(values: &[f32], first: usize, second: usize, length: usize) -> Vec<f32> {
+fn swap_axes(values: &[f32], first: usize, second: usize, length: usize) -> Vec<f32> {
     let mut ordered = Vec::with_capacity(values.len());
     for j in 0..second {
         for i in 0..first {

@@ -69,7 +69,7 @@ impl Statistic {
 
 impl Statistic {
     /// The value in a step, and the weight of the step in the mean of an epoch.
-    fn of(self, loss: &LossStatistics) -> (f64, usize) {
+    fn weighted_value(self, loss: &LossStatistics) -> (f64, usize) {
         let per_anchor = |count: usize| count as f64 / loss.anchors.max(1) as f64;
         match self {
             Self::Positive(_) => (loss.mean_positive, loss.anchors),
@@ -111,7 +111,10 @@ impl Metric for StatisticMetric {
 
     fn update(&mut self, finished: &FinishedSteps, _: &MetricMetadata) -> SerializedEntry {
         let statistic = self.statistic;
-        let entries = finished.0.iter().map(|step| statistic.of(&step.loss));
+        let entries = finished
+            .0
+            .iter()
+            .map(|step| statistic.weighted_value(&step.loss));
         let format = FormatOptions::new(self.name()).precision(3);
         self.state.update(entries, format)
     }

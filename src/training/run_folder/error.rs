@@ -27,10 +27,10 @@ pub enum RunFolderError {
         missing: &'static str,
     },
     /// A file of the run cannot be read or written.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     File {
         /// `read` or `write`.
-        doing: &'static str,
+        action: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's message.
@@ -54,7 +54,7 @@ pub enum RunFolderError {
     },
     /// The requested checkpoint does not exist.
     #[error(
-        "{} has no checkpoint of {asked}; available: {}", path.display(), listed(present)
+        "{} has no checkpoint of {asked}; available: {}", path.display(), format_epochs(present)
     )]
     NoCheckpoint {
         /// The run folder.
@@ -66,25 +66,25 @@ pub enum RunFolderError {
     },
     /// The images are not those of the run.
     #[error(
-        "the {split} split of {} was {was} and is now {now}{}; restore the run's images, or pass \
-         their new location with --root", path.display(), if was == now { " with other names" } else { "" }
+        "the {split} split of {} was {recorded} and is now {found}{}; restore the run's images, or pass \
+         their new location with --root", path.display(), if recorded == found { " with other names" } else { "" }
     )]
-    OtherImages {
+    ImagesChanged {
         /// The run folder.
         path: PathBuf,
         /// `training` or `test`.
         split: &'static str,
         /// The recorded images.
-        was: String,
+        recorded: String,
         /// The present images.
-        now: String,
+        found: String,
     },
     /// A resumed run cannot change this key.
     #[error(
         "cannot change {key} of the run in {} with --resume; --set accepts {}",
         path.display(), allowed.join(", ")
     )]
-    ResumedWithChange {
+    KeyNotResumable {
         /// The run folder.
         path: PathBuf,
         /// The key.
@@ -105,7 +105,7 @@ pub enum RunFolderError {
     },
 }
 
-fn listed(epochs: &[usize]) -> String {
+fn format_epochs(epochs: &[usize]) -> String {
     match epochs {
         [] => "none yet".to_string(),
         _ => format!(

@@ -171,13 +171,13 @@ impl RunFolder {
     /// If the number of images or a class differs.
     pub fn check_split(&self, split: &Split, training: bool) -> Result<(), RunFolderError> {
         let record = self.record()?;
-        let (name, was) = match training {
+        let (name, recorded) = match training {
             true => ("training", record.train),
             false => ("test", record.test),
         };
-        let now = SplitSummary::of(split);
-        if was.counts_as(&now) {
-            if was.has_other_files(&now) {
+        let found = SplitSummary::new(split);
+        if recorded.same_counts(&found) {
+            if recorded.files_differ(&found) {
                 tracing::warn!(
                     "names or lengths of the {name} images changed since the run began; results \
                      may not be comparable"
@@ -185,11 +185,11 @@ impl RunFolder {
             }
             return Ok(());
         }
-        Err(RunFolderError::OtherImages {
+        Err(RunFolderError::ImagesChanged {
             path: self.path.clone(),
             split: name,
-            was: was.to_string(),
-            now: now.to_string(),
+            recorded: recorded.to_string(),
+            found: found.to_string(),
         })
     }
 
@@ -373,10 +373,10 @@ fn readable_by_all<'a, 'b, 'c>(
     builder
 }
 
-fn file(doing: &'static str, path: &Path) -> impl Fn(std::io::Error) -> RunFolderError + use<> {
+fn file(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> RunFolderError + use<> {
     let path = path.to_path_buf();
     move |source| RunFolderError::File {
-        doing,
+        action,
         path: path.clone(),
         source,
     }

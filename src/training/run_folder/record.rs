@@ -53,7 +53,7 @@ pub struct SplitSummary {
 
 impl SplitSummary {
     /// The summary of `split`.
-    pub fn of(split: &Split) -> Self {
+    pub fn new(split: &Split) -> Self {
         let count = |wanted: fn(Role) -> bool| {
             let roles = split.roles()?;
             Some(roles.iter().filter(|&&role| wanted(role)).count())
@@ -70,13 +70,13 @@ impl SplitSummary {
 
 impl SplitSummary {
     /// Whether the numbers of images, queries and gallery images and the classes are equal.
-    pub fn counts_as(&self, other: &Self) -> bool {
+    pub fn same_counts(&self, other: &Self) -> bool {
         (self.images, &self.classes, self.queries, self.gallery)
             == (other.images, &other.classes, other.queries, other.gallery)
     }
 
     /// Whether the files of both are known and differ.
-    pub fn has_other_files(&self, other: &Self) -> bool {
+    pub fn files_differ(&self, other: &Self) -> bool {
         self.files.is_some() && other.files.is_some() && self.files != other.files
     }
 }

@@ -54,7 +54,7 @@ fn add_checkpoint(folder: &RunFolder, epoch: usize, parts: &[&str]) {
 const WHOLE: [&str; 3] = ["model", "optim", "scheduler"];
 
 #[test]
-fn folder_that_holds_anything_is_refused() {
+fn folder_that_is_not_empty_is_refused() {
     let (_parent, folder) = new_run();
     let again = RunFolder::create(Some(folder.path()), "", &Config::default(), &record());
     assert!(matches!(again, Err(RunFolderError::Exists { .. })));

@@ -45,7 +45,7 @@ pub(super) struct Figure {
 
 impl Figure {
     /// Draws the shape of a class.
-    pub(super) fn of_class(seed: u64, class: usize) -> Self {
+    pub(super) fn for_class(seed: u64, class: usize) -> Self {
         let mut rng = stream(Purpose::SyntheticClass, seed, class, 0);
         let heights: [f32; HARMONICS] = std::array::from_fn(|i| {
             rng.random_range(0.3..1.0) / ((FIRST_HARMONIC + i) as f32).sqrt()

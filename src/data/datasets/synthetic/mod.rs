@@ -71,7 +71,7 @@ fn draw_split(
         ..
     } = config;
     let figures: Vec<Figure> = (first_class..first_class + classes)
-        .map(|class| Figure::of_class(drawing_seed, class))
+        .map(|class| Figure::for_class(drawing_seed, class))
         .collect();
     let images = in_parallel(workers, classes * images_per_class, |i| {
         let (class, instance) = (i / images_per_class, i % images_per_class);

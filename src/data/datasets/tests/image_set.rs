@@ -145,7 +145,7 @@ fn invalid_images_are_named_or_left_out_if_configured() {
     let skip = |name| open_with(&tree, name, &ImageSelection::default(), BrokenImages::Skip);
     let set = skip("").unwrap();
     assert_eq!(rows(&set), [row("a/0.png", 0), row("a/1.png", 0)]);
-    assert_eq!(set.left_out.len(), 2);
+    assert_eq!(set.skipped.len(), 2);
 
     tree.write("list.txt", "a/0.png\na/none.png\n");
     let message = refusal(&tree, "list.txt");
@@ -153,7 +153,7 @@ fn invalid_images_are_named_or_left_out_if_configured() {
         message.contains("line 2: image a/none.png is missing"),
         "{message}"
     );
-    assert_eq!(skip("list.txt").unwrap().left_out.len(), 1);
+    assert_eq!(skip("list.txt").unwrap().skipped.len(), 1);
 }
 
 #[test]

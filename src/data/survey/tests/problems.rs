@@ -107,7 +107,7 @@ fn files_that_cannot_be_decoded_are_distinguished() {
 }
 
 #[test]
-fn absurd_sizes_are_errors() {
+fn implausible_sizes_are_errors() {
     for bytes in [png_stating(60_000, 60_000), png(16_400, 17, 3)] {
         let mut tree = Tree::valid();
         tree.add(Subset::Train, "b", &bytes);

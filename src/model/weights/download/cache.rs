@@ -43,7 +43,7 @@ impl<'a> Cache<'a> {
     ///
     /// # Errors
     /// If the system has no folder for caches, or the mirror in the environment is not an address.
-    pub(in crate::model::weights) fn of_user(
+    pub(in crate::model::weights) fn for_user(
         file: &PublishedWeights,
         cancellation: &'a CancellationToken,
         progress: &'a dyn ProgressObserver,
@@ -309,7 +309,7 @@ mod tests {
         }
         assert!(mirror(None).unwrap().is_none() && of("").unwrap().is_none());
         let error = of("/srv/weights").unwrap_err();
-        assert!(error.is_users());
+        assert!(error.is_user_error());
         let text = error.to_string();
         assert!(
             text.starts_with("LOOP_DML_WEIGHTS_MIRROR=/srv/weights: "),

@@ -102,7 +102,7 @@ pub enum DownloadError {
 impl DownloadError {
     /// Whether the user's configuration or files are the cause, rather than the network or the
     /// machine.
-    pub fn is_users(&self) -> bool {
+    pub fn is_user_error(&self) -> bool {
         match self {
             Self::NotPublished { .. } | Self::Mirror { .. } | Self::Damaged { .. } => true,
             Self::NoCacheFolder { .. }

@@ -133,7 +133,7 @@ fn incomplete_transfer_is_resumed() {
     let cache = TestCache::new(&server);
     let error = cache.locate().unwrap_err();
     let text = error.to_string();
-    assert!(!error.is_users());
+    assert!(!error.is_user_error());
     assert!(
         text.contains("stopped after 200000 bytes") && text.contains(&server.address),
         "{text}"
@@ -221,7 +221,7 @@ fn file_with_another_hash_is_refused_and_deleted() {
     let cache = TestCache::new(&server);
     let error = cache.locate().unwrap_err();
     let text = error.to_string();
-    assert!(!error.is_users());
+    assert!(!error.is_user_error());
     for part in [
         &server.address,
         &sha256(&content()),
@@ -239,7 +239,7 @@ fn missing_file_is_reported_with_its_address_and_the_solution() {
     let cache = TestCache::new(&server);
     let error = cache.locate().unwrap_err();
     let text = error.to_string();
-    assert!(!error.is_users());
+    assert!(!error.is_user_error());
     let start = format!(
         "cannot download {}/{NAME}: the server answers with status 404",
         server.address
@@ -275,8 +275,8 @@ fn silent_server_times_out_and_the_part_is_kept() {
     let server = Server::start(|before, request| match before {
         0 => Answer::file(&content(), request)
             .truncated(50_000)
-            .then_silent(),
-        1 => Answer::new("200 OK", "", b"").truncated(20).then_silent(),
+            .then_hang(),
+        1 => Answer::new("200 OK", "", b"").truncated(20).then_hang(),
         _ => Answer::file(&content(), request),
     });
     let mut cache = TestCache::new(&server);
@@ -298,7 +298,7 @@ fn cancellation_stops_the_transfer_at_once_and_keeps_the_part() {
     let server = Server::start(|before, request| match before {
         0 => Answer::file(&content(), request)
             .truncated(50_000)
-            .then_silent(),
+            .then_hang(),
         _ => Answer::file(&content(), request),
     });
     let cache = TestCache::new(&server);
@@ -340,7 +340,7 @@ fn simultaneous_callers_share_one_download() {
 fn waiting_for_another_download_can_be_cancelled() {
     let first = CancellationToken::new();
     let server =
-        Server::start(|_, request| Answer::file(&content(), request).truncated(1).then_silent());
+        Server::start(|_, request| Answer::file(&content(), request).truncated(1).then_hang());
     let cache = TestCache::new(&server);
     thread::scope(|scope| {
         scope.spawn(|| cache.locate_with(&first));
@@ -365,7 +365,7 @@ fn damaged_file_is_named_and_kept() {
     fs::write(cache.path(), &damaged).unwrap();
     let error = cache.locate().unwrap_err();
     let text = error.to_string();
-    assert!(error.is_users());
+    assert!(error.is_user_error());
     assert!(
         text.starts_with(&format!("{} is damaged", cache.path().display()))
             && text.contains("delete it"),
@@ -381,7 +381,7 @@ fn unwritable_cache_is_named() {
     let cache = TestCache::new(&server);
     fs::write(cache.folder.path().join("weights"), "a file").unwrap();
     let error = cache.locate().unwrap_err();
-    assert!(!error.is_users());
+    assert!(!error.is_user_error());
     let text = error.to_string();
     assert!(
         text.starts_with("cannot create ") && text.contains("XDG_CACHE_HOME"),

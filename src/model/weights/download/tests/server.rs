@@ -54,7 +54,7 @@ impl Answer {
     }
 
     /// Keeps the connection open.
-    pub(super) fn then_silent(self) -> Self {
+    pub(super) fn then_hang(self) -> Self {
         // Longer than any test waits.
         let silence = Duration::from_secs(20);
         Self { silence, ..self }

@@ -254,7 +254,7 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
 }
 
 #[test]
-fn benchmark_of_half_a_class_is_refused() {
+fn bench_loss_with_a_partial_class_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["bench", "loss", "--batch", "7"]);
     assert!(message.contains("--batch = 7"), "{message}");

@@ -25,7 +25,7 @@ const TASK: &str = "embedding";
 ///
 /// If an image cannot be read (and such images are not skipped), an embedding is not finite, no image
 /// is a query, or `cancellation` is requested.
-pub fn measure<B: Backend>(
+pub fn evaluate<B: Backend>(
     embedder: &Embedder<B>,
     config: &Config,
     split: &Split,
@@ -70,15 +70,15 @@ pub fn measure<B: Backend>(
     };
     let skipped = errors.skipped();
     match recall.queries {
-        0 => Err(nothing_measured(&skipped)),
+        0 => Err(no_readable_query(&skipped)),
         _ => Ok((recall, skipped)),
     }
 }
 
 /// The error of a measurement without a query.
-pub(super) fn nothing_measured(skipped: &[String]) -> TrainingError {
+pub(super) fn no_readable_query(skipped: &[String]) -> TrainingError {
     TrainingError::Data(match skipped.last() {
-        Some(last) => DataError::Loader(LoaderError::NothingMeasured {
+        Some(last) => DataError::Loader(LoaderError::NoReadableQuery {
             skipped: skipped.len(),
             last: last.clone(),
         }),
