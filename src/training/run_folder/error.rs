@@ -27,7 +27,10 @@ pub enum RunFolderError {
         missing: &'static str,
     },
     /// A file of the run cannot be read or written.
-    #[error("cannot {doing} {}: {source}", path.display())]
+    #[error(
+        "cannot {doing} {}: {source}{}", path.display(),
+        if *doing == "write" { "; check its permissions and free space" } else { "" }
+    )]
     File {
         /// `read` or `write`.
         doing: &'static str,
@@ -66,8 +69,8 @@ pub enum RunFolderError {
     },
     /// The images are not those of the run.
     #[error(
-        "the {split} split of {} was {was} and is now {now}{}; restore the run's images, or pass \
-         their new location with --root", path.display(), if was == now { " with other names" } else { "" }
+        "the {split} split of {} was {was} and is now {now}{}; restore the run's images; `loop-dml \
+         evaluate` accepts their new location with --root", path.display(), if was == now { " with other names" } else { "" }
     )]
     OtherImages {
         /// The run folder.
