@@ -9,7 +9,7 @@
 //!
 //! # Modules
 //!
-//! A module imports only modules further down, and siblings on a line do not import each other.
+//! A module imports only modules further down, and modules of one layer do not import each other.
 //!
 //! ```text
 //!  cli            the command line: arguments, output, exit statuses
@@ -28,7 +28,7 @@
 //!   ├─ model      backbones, pooling, embedding head, pretrained weights
 //!   │
 //!   ├─ loss       comparisons → a loss and its statistics, one file per loss
-//!   ├─ evaluation ranks of the positives → retrieval measures
+//!   ├─ evaluation ranks of the positives → retrieval metrics
 //!   │
 //!  negatives      embeddings and labels → comparisons of anchors
 //!   │
@@ -43,8 +43,8 @@
 //!  panic_capture  panics of libraries as values
 //! ```
 //!
-//! Each module has an error type and the configuration of its section. The library prints nothing: it
-//! returns values, logs with `tracing`, and reports to a [`ProgressObserver`](progress::ProgressObserver)
+//! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
+//! and `[evaluation]`, which `config` defines. The library prints nothing: it returns values, logs with `tracing`, and reports to a [`ProgressObserver`](progress::ProgressObserver)
 //! and a [`TrainingObserver`](training::TrainingObserver).
 //!
 //! # Terms
@@ -54,7 +54,7 @@
 //! | anchor | what a loss compares with positives and negatives: an image, or with LoOp a pair of images |
 //! | positive, negative | an embedding, or a point between two, of the anchor's class or of another class |
 //! | comparisons | the distances or inner products of all anchors of a batch, with masks ([`Comparisons`](negatives::Comparisons)) |
-//! | negatives | how negatives are generated: `none`, `embedding-expansion` or `loop` ([`Negatives`](negatives::Negatives)) |
+//! | negatives | the strategy that generates them: `none`, `embedding-expansion` or `loop` ([`Negatives`](negatives::Negatives)) |
 //! | pair | two images of the same class, in adjacent rows of a batch |
 //! | space | the unit sphere or Euclidean space, in which embeddings are compared ([`Space`](negatives::Space)) |
 //! | active | share of the anchors with a loss above 0 |

@@ -29,8 +29,8 @@ pub(super) fn first_computation<B: Backend>(device: &B::Device) -> Result<(), St
     }
 }
 
-/// Side of the matrices of [`matrix_product`]. Matrix products of Burn 0.21 on CUDA are right at
-/// powers of two; this crate pads other sizes.
+/// Side of the matrices of [`matrix_product`]. A power of two: Burn 0.21's products on CUDA may be wrong
+/// at other sizes (docs/burn-0.21.md).
 const SIDE: usize = 32;
 
 /// Multiplies two small matrices of integers and compares the product with the host's. Integers up

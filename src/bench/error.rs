@@ -17,7 +17,7 @@ pub enum BenchError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// Images to load cannot be written.
-    #[error("cannot write images to {}: {source}", folder.display())]
+    #[error("cannot write images to {}: {source}; check its permissions and free space", folder.display())]
     Images {
         /// The folder.
         folder: PathBuf,

@@ -19,8 +19,8 @@ use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone
 use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
---images accepts a folder, a text file with one path per line, or a CSV file with the column path and
-optionally label and split. In a folder, images are sorted by name, and the class of an image is its
+--images accepts a folder, an image, a text file with one path per line, or a CSV file with the column
+path and optionally label and split. In a folder, images are sorted by name, and the class of an image is its
 subfolder (DIR/cat/1.jpg has class cat; DIR/2.jpg has no class).
 
 FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class),
@@ -55,8 +55,8 @@ pub(super) struct EmbedArgs {
     /// Compute the pooled features of this backbone, not scaled to unit length, instead
     #[arg(long, value_name = "NAME", requires = "weights")]
     backbone: Option<String>,
-    /// Pretrained weights of --backbone, as in model.weights
-    #[arg(long, value_name = "FILE", requires = "backbone")]
+    /// Pretrained weights of --backbone: a file, imagenet or imagenet-v2
+    #[arg(long, value_name = "FILE|imagenet", requires = "backbone")]
     weights: Option<String>,
     /// Side of the input of --backbone in pixels [default: 224; conv4: 32]
     #[arg(long, value_name = "PIXELS", requires = "backbone")]
@@ -64,8 +64,8 @@ pub(super) struct EmbedArgs {
     /// Shorter side in pixels that images are resized to before the crop [default: 8/7 of --size]
     #[arg(long, value_name = "PIXELS", requires = "backbone")]
     resize: Option<usize>,
-    /// Folder or list of images
-    #[arg(long, value_name = "DIR|LIST")]
+    /// Folder, list or single image
+    #[arg(long, value_name = "DIR|LIST|IMAGE")]
     images: PathBuf,
     /// Folder that the paths of a list are relative to [default: the folder of the list]
     #[arg(long, value_name = "DIR")]

@@ -57,7 +57,7 @@ pub enum CliError {
         errors: usize,
     },
     /// An output file cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}; check its permissions and free space", path.display())]
     Output {
         /// The file.
         path: PathBuf,

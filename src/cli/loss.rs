@@ -95,8 +95,8 @@ fn read_config(args: &LossArgs) -> Result<Config, CliError> {
         if !known || ["loss.name", "negatives.name", "loss.reduction"].contains(&key) {
             return Err(SettingError::NotApplicable {
                 key: key.to_string(),
-                chosen: "`loop-dml loss`, which accepts keys of [loss] and [negatives] and \
-                         model.normalize, and prints both reductions"
+                chosen: "`loop-dml loss`, which accepts only keys of [loss] (except loss.reduction) and \
+                         [negatives], and model.normalize"
                     .into(),
             }
             .into());

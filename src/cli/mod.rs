@@ -56,8 +56,9 @@ Examples:
     loop-dml devices
 
 Environment:
-  LOOP_DML_LOG      Log filter, such as debug or loop_dml=debug [default: loop_dml=info]
-  RAYON_NUM_THREADS Number of CPU threads [default: all cores]";
+  LOOP_DML_LOG             Log filter, such as debug or loop_dml=debug [default: loop_dml=info]
+  LOOP_DML_WEIGHTS_MIRROR  Address of a folder with the published weights
+  RAYON_NUM_THREADS        Number of CPU threads [default: all cores]";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -143,7 +144,9 @@ fn cancel_on_interrupt() -> CancellationToken {
         handle.cancel();
     });
     if let Err(error) = installed {
-        tracing::warn!("cannot handle Ctrl-C, which will end the process immediately: {error}");
+        tracing::warn!(
+            "cannot install the Ctrl-C handler ({error}); Ctrl-C ends the process immediately"
+        );
     }
     token
 }

@@ -20,7 +20,7 @@ per epoch on standard error.
 
 A configuration has the sections model, data, batch, loss, negatives, optimizer, training and
 evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the
-file. The run folder contains the resolved configuration with every key, config.toml.
+file. The run folder contains the resolved configuration with every key that has a value, config.toml.
 
 Examples:
   Train the quickstart:

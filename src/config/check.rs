@@ -53,8 +53,7 @@ impl Config {
                     key,
                     value.map(f64::from).to_vec(),
                     format!(
-                        "the pretrained weights in model.weights are for images scaled by \
-                         {expected:?}; leave this key out"
+                        "the pretrained weights in model.weights expect {expected:?}; remove this key"
                     ),
                 ));
             }

@@ -327,8 +327,7 @@ mod tests {
     fn key_of_another_dataset_is_refused() {
         assert_eq!(
             message("[data]\ndataset = \"synthetic\"\nroot = \"photos\"\n", &[]),
-            "`data.root` has no effect with `data.dataset = \"synthetic\"`: remove it, or choose \
-             what it belongs to"
+            "`data.root` has no effect with `data.dataset = \"synthetic\"`; remove it"
         );
     }
 

@@ -1,8 +1,9 @@
 //! The typed configuration: a TOML file with one section per subject, which may extend others.
 //!
 //! Overrides of the form `section.key=value` come after the file. Every value is checked before any
-//! work starts. Each module defines and checks its section; this module aggregates them, merges files,
-//! suggests known keys for unknown ones, and checks what spans sections.
+//! work starts. Each module defines and checks its section, except `[optimizer]`, `[training]` and
+//! `[evaluation]`, which this module defines. It also combines the sections, merges files, suggests known
+//! keys for unknown ones, and checks what spans sections.
 
 mod check;
 mod error;
@@ -45,7 +46,7 @@ pub struct Config {
     pub optimizer: OptimizerConfig,
     /// Epochs, seed and validation.
     pub training: TrainingConfig,
-    /// Retrieval measures.
+    /// Retrieval metrics.
     pub evaluation: EvaluationConfig,
 }
 

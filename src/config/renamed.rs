@@ -13,13 +13,13 @@ const KEYS: [(&str, &str); 4] = [
     ("training.freeze_epochs", "training.freeze_backbone_epochs"),
 ];
 
-/// A value of a key, by its present name, and what the value is called now.
+/// A value of a key, by the key's present name, and its new name.
 const VALUES: [(&str, &str, &str); 2] = [
     ("data.eval_resize", "straight", "direct"),
     ("loss.triplets", "drawn", "random"),
 ];
 
-/// Whether a former name is worth a warning.
+/// The origin of a configuration: a former name warns only if a person wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConfigOrigin {
     /// A file or an override that a person wrote.

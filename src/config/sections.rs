@@ -52,7 +52,7 @@ pub struct TrainingConfig {
     /// Epochs. An epoch has (training classes × K) images; the last partial batch is dropped, as
     /// published.
     pub epochs: usize,
-    /// Number of first epochs in which only the head trains. The backbone runs as in evaluation and
+    /// Number of epochs, from the first, that train only the head. The backbone runs as in evaluation and
     /// does not change. With `epochs` or more this is linear probing.
     pub freeze_backbone_epochs: usize,
     /// Whether a training step keeps only the inputs of the backbone's stages and computes the other
@@ -81,7 +81,7 @@ impl Default for TrainingConfig {
     }
 }
 
-/// `[evaluation]`: the measures of the test split.
+/// `[evaluation]`: the metrics of the test split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
@@ -165,7 +165,7 @@ impl EvaluationConfig {
             return Err(SettingError::value(
                 "evaluation.recall",
                 counts(&self.recall),
-                "Recall@1 chooses the best checkpoint; let the list begin with 1",
+                "Recall@1 chooses the best checkpoint; the list must begin with 1",
             ));
         }
         increasing("evaluation.recall", &self.recall)

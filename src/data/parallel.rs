@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::cancellation::CancellationToken;
 
-/// The work was cancelled before it was done.
+/// The work was cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cancelled;
 

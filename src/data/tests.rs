@@ -118,7 +118,7 @@ fn a_class_with_one_image_after_skipping_is_named() {
     }
     let message = skipping(&folder).unwrap_err().to_string();
     assert!(
-        message.contains("class a of the train split has 1 image(s)"),
+        message.contains("class a of the training split has 1 image(s)"),
         "{message}"
     );
 }
@@ -146,7 +146,7 @@ fn the_policy_for_single_images_applies_after_skipping() {
     assert_eq!(repeated.test.roles().unwrap()[0], Role::Gallery);
     let message = open_with(SingleImageClasses::Drop).unwrap_err().to_string();
     assert!(
-        message.contains("the train split has 1 class(es)"),
+        message.contains("the training split has 1 class(es)"),
         "{message}"
     );
 }
@@ -191,7 +191,7 @@ fn one_training_class_is_refused() {
     ]);
     let message = refusal(&folder);
     assert!(
-        message.contains("the train split has 1 class(es)"),
+        message.contains("the training split has 1 class(es)"),
         "{message}"
     );
 }

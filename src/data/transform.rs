@@ -85,7 +85,7 @@ impl Transform {
         }
     }
 
-    /// Returns the shorter side, in pixels, that reduced decoding must keep for `resizes`. `None` if
+    /// Returns the shorter side, in pixels, that DCT-scaled decoding must keep for `resizes`. `None` if
     /// images are decoded at full size.
     pub(super) fn min_side(&self, resizes: &[ResizeSpec]) -> Option<u32> {
         let largest = resizes.iter().map(|resize| resize.min_side()).max();

@@ -1,4 +1,4 @@
-//! Retrieval measures: functions of embeddings and labels.
+//! Retrieval metrics: functions of embeddings and labels.
 
 mod ranks;
 mod recall;

@@ -1,4 +1,4 @@
-//! Ranks of the nearest positives, from which retrieval measures are computed.
+//! Ranks of the nearest positives, from which retrieval metrics are computed.
 
 use std::collections::HashMap;
 use std::ops::Range;

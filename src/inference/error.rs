@@ -37,8 +37,7 @@ pub enum InferenceError {
     File(#[from] AtomicFileError),
     /// An embedding is infinite or NaN.
     #[error(
-        "the network returns embeddings that are infinite or NaN; choose an earlier checkpoint with \
-         --checkpoint, or other weights"
+        "the network's embeddings are infinite or NaN; use another checkpoint or other weights"
     )]
     BrokenNetwork,
     /// The loss of embeddings from a file is infinite or NaN.

@@ -123,8 +123,8 @@ fn learned_powers<B: Backend>(
 /// The mean over positions, `[N, M, C]` → `[N, 1, C]`.
 ///
 /// [`ConvAlgorithm::Im2col`] multiplies by a constant row: the gradient is an outer product instead of a
-/// broadcast, which CPUs process number by number. A GPU may round the factors of a product to 10 bits
-/// (TF32), and fuses a reduction with the operations before it.
+/// broadcast, which CPUs process number by number. A GPU may round the factors of a product to 11
+/// significant bits (TF32), and fuses a reduction with the operations before it.
 fn mean<B: Backend>(maps: Tensor<B, 3>, algorithm: ConvAlgorithm) -> Tensor<B, 3> {
     let [_, positions, _] = maps.dims();
     let weight = 1.0 / positions as f64;

@@ -6,8 +6,9 @@
 //! p = (k x₂ + (n + 1 − k) x₁)/(n + 1),   k = 1 … n,
 //! ```
 //!
-//! scaled to unit length on the sphere. Each image owns itself and the inner points of its pair. The
-//! negative distance of two images of different classes is the smallest between their points:
+//! scaled to unit length on the sphere. The candidates of an image are the image and the n inner points
+//! of its pair. The negative distance of two images of different classes is the smallest between their
+//! candidates p and q:
 //!
 //! ```text
 //! d⁻ = min over p, q of |p − q|
@@ -22,9 +23,9 @@ use crate::geometry::{Measure, inner_point_approach};
 
 /// Compares every image with every other: each image is an anchor (A = N). Its positives are the other
 /// images of its class, without inner points. Its negatives are the images of other classes
-/// (Kp = Kn = N), each with the value of the nearest points that the two images own.
+/// (Kp = Kn = N), each with the value of the nearest candidates of the two images.
 ///
-/// Rows 2i and 2i + 1 of different classes are not a pair. Their images own themselves only.
+/// Rows 2i and 2i + 1 of different classes are not a pair. The only candidate of their images is the image itself.
 pub(super) fn compare<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,

@@ -24,7 +24,7 @@ pub enum SettingError {
         reason: String,
     },
     /// The key exists, but has no effect with the chosen dataset, loss, pooling or negatives.
-    #[error("`{key}` has no effect with {chosen}: remove it, or choose what it belongs to")]
+    #[error("`{key}` has no effect with {chosen}; remove it")]
     NotApplicable {
         /// The dotted key.
         key: String,

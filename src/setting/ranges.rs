@@ -46,7 +46,7 @@ pub(crate) fn finite(key: &str, value: f64) -> Checked {
     Err(SettingError::value(
         key,
         value,
-        "give a finite number of single precision",
+        "give a finite number within the range of f32",
     ))
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn positive(key: &str, value: f64) -> Checked {
     Err(SettingError::value(
         key,
         value,
-        "give a number above 0, of single precision",
+        "give a number above 0 within the range of f32",
     ))
 }
 

@@ -36,22 +36,21 @@ pub enum TrainingError {
         /// Step in the epoch, from 1.
         step: usize,
     },
-    /// The network of a checkpoint gives embeddings that are infinite or NaN.
+    /// The embeddings of a checkpoint's network are infinite or NaN.
     #[error(
-        "the network gives embeddings that are infinite or NaN; choose an earlier checkpoint with \
-         --checkpoint, or other weights"
+        "the network's embeddings are infinite or NaN; use another checkpoint or other weights"
     )]
     BrokenNetwork,
-    /// The working directory is gone.
+    /// The working directory cannot be determined.
     #[error("cannot find the working directory: {0}")]
     WorkingDirectory(std::io::Error),
     /// Burn stopped the training, for example because it could not write a checkpoint.
     #[error("training stopped: {0}")]
     Stopped(String),
-    /// Ctrl-C, or the dashboard's quit.
+    /// The user pressed Ctrl-C or quit the dashboard.
     #[error("interrupted")]
     Cancelled {
-        /// The run that can be resumed, if it got that far.
+        /// The run that can be resumed; `None` if no run folder was created.
         run: Option<PathBuf>,
     },
 }

@@ -48,7 +48,7 @@ pub fn load_embedder<B: Backend>(
         .load(path.clone(), &compute.device)
         .map_err(|error| RunFolderError::Damaged {
             path,
-            message: error.to_string(),
+            message: format!("{error}; choose another with --checkpoint"),
         })?;
     Ok(learner.load_record(record).embedder)
 }

@@ -8,7 +8,7 @@ use crate::progress::ProgressObserver;
 pub enum Display {
     /// Burn's dashboard in the terminal.
     Dashboard,
-    /// Nothing but what the observer shows.
+    /// No dashboard; the observer displays progress.
     Lines,
 }
 
@@ -19,13 +19,13 @@ pub enum TrainingEvent<'a> {
     Started {
         /// The run folder.
         folder: &'a RunFolder,
-        /// What is trained, on what.
+        /// The record of the run.
         record: &'a RunRecord,
-        /// The epoch of the checkpoint that training resumes from; 0 where it interrupted its first
-        /// epoch. `None` for a new run.
+        /// The epoch of the checkpoint that training resumes from; 0 if the run was interrupted in its
+        /// first epoch. `None` for a new run.
         resumed: Option<usize>,
     },
-    /// The training loop begins; where there is a dashboard, the terminal is its own.
+    /// The training loop begins. The dashboard, if any, controls the terminal from here on.
     LoopStarted,
     /// An epoch was recorded; epoch 0 is the untrained network.
     EpochRecorded {

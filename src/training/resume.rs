@@ -173,8 +173,8 @@ fn refuse_changes(
 ) -> Result<(), TrainingError> {
     let mut allowed = before.clone();
     allowed.training.epochs = after.training.epochs;
-    // They affect speed and memory, but neither batches nor gradients, or how unreadable images are
-    // treated.
+    // These keys change speed, memory, or the treatment of unreadable images, but neither batches nor
+    // gradients.
     allowed.data.loading = after.data.loading.clone();
     allowed.training.gradient_checkpointing = after.training.gradient_checkpointing;
     if allowed == *after {

@@ -1,4 +1,4 @@
-//! Ranks of the nearest positives, from which every retrieval measure is computed.
+//! Ranks of the nearest positives, from which every retrieval metric is computed.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};

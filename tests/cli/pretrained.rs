@@ -1,5 +1,5 @@
-//! `model.weights = "imagenet"` where the weights cannot be had: one clear message, nothing left
-//! behind. Downloads that succeed are tested in the library, with a file that is not 50 MB.
+//! `model.weights = "imagenet"` if the download fails: one error and no partial file. Successful
+//! downloads are tested in the library with a small file.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -158,7 +158,7 @@ fn missing_file_of_weights_is_reported_before_the_images_are_opened() {
     let train = ["train", "--run", "run", "--set", weights];
     let message = refusal(directory.path(), &[&train[..], &images].concat());
     assert!(
-        message.contains("no weights file ") && message.contains("nowhere.pth"),
+        message.contains("weights file ") && message.contains("nowhere.pth"),
         "{message}"
     );
 }

@@ -1,4 +1,4 @@
-//! What the black-box tests share: the binary, run folders in temporary places, drawn images.
+//! Shared by the command-line tests: the binary, temporary run folders, generated images.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The files and the environment of this machine, or of an invented one in tests.
+//! The files and the environment of this machine, or of a simulated machine in tests.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -20,9 +20,8 @@ pub enum ToolkitError {
     },
     /// No folder has the headers and NVRTC.
     #[error(
-        "the CUDA headers or the compiler NVRTC are missing, which CUDA kernels are compiled with; \
-         install the CUDA toolkit (default /usr/local/cuda), or in a Python environment: pip install \
-         {}", packages.join(" ")
+        "CUDA headers or NVRTC are missing; install the CUDA toolkit (default /usr/local/cuda), or in a \
+         Python environment: pip install {}", packages.join(" ")
     )]
     Missing {
         /// The wheels to install.
@@ -30,7 +29,7 @@ pub enum ToolkitError {
     },
     /// Some of the wheels are installed.
     #[error(
-        "{} lacks a part of what CUDA kernels are compiled with; install it with: pip install {}",
+        "the CUDA packages in {} are incomplete; install the missing ones with: pip install {}",
         site.display(), packages.join(" ")
     )]
     IncompleteWheels {
@@ -54,15 +53,15 @@ pub enum ToolkitError {
         /// NVRTC's message.
         reason: String,
     },
-    /// NVRTC does not know the GPU.
+    /// NVRTC does not support the GPU.
     #[error(
-        "the compiler NVRTC does not know the GPU (invalid --gpu-architecture): it is older than the \
+        "the compiler NVRTC does not support this GPU (invalid --gpu-architecture): it is older than the \
          GPU, or no longer supports it; install another version of the CUDA toolkit"
     )]
     UnknownArchitecture,
-    /// Headers and NVRTC are in folders that the environment does not name.
+    /// Headers and NVRTC are not on the search path.
     #[error(
-        "CUDA's headers and NVRTC are found, but the environment does not name them; start with: \
+        "CUDA's headers and NVRTC are found, but not on the search path; run with: \
          CUDA_PATH={} LD_LIBRARY_PATH={}", cuda_path.display(), library_folder.display()
     )]
     Environment {
@@ -72,7 +71,10 @@ pub enum ToolkitError {
         library_folder: PathBuf,
     },
     /// The folder of links to the wheels cannot be written.
-    #[error("cannot collect CUDA's headers in {}: {reason}", folder.display())]
+    #[error(
+        "cannot collect CUDA's headers in {}: {reason}; check the folder's permissions and free space",
+        folder.display()
+    )]
     LinksUnwritable {
         /// The folder.
         folder: PathBuf,

@@ -16,19 +16,19 @@ use crate::setting::SettingError;
 #[derive(Debug, Args)]
 pub(super) struct LoaderArgs {
     /// Dataset: cars196, cub200, sop, in-shop, folder or manifest; without --root, JPEGs of 500 x 375
-    /// pixels are drawn
+    /// pixels are generated
     #[arg(long, value_name = "NAME", default_value = "folder")]
     dataset: String,
     /// Folder of the dataset; its training images are loaded
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Number of JPEGs to draw without --root
+    /// Number of JPEGs to generate without --root, at least 40
     #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(40..))]
     images: u32,
     /// Number of worker threads; 0 means one per core
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
-    /// Number of images in a batch
+    /// Approximate number of images in a batch, at least 4
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(4..))]
     batch: u16,
     /// Side of the network's input in pixels
@@ -77,11 +77,14 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
         format!("model.backbone={}", args.backbone),
     ])?;
     if args.root.is_none() && args.dataset != "folder" {
-        let reason = "give the folder of its images, for example --root photos";
+        let reason = format!(
+            "--dataset {} needs its folder, for example --root photos",
+            args.dataset
+        );
         return Err(SettingError::value("--root", "", reason).into());
     }
     if args.root.is_none() {
-        status(format_args!("drawing {} JPEGs", args.images));
+        status(format_args!("generating {} JPEGs", args.images));
         draw_photos(&drawn, args.images as usize)?;
     }
     let benchmark = LoaderBenchmark {
@@ -112,7 +115,7 @@ fn text(timing: &LoaderTiming) -> String {
             "from cache  {:8.0} images/s (built in {:.1} s)",
             timing.cached_images_per_second, timing.cache_seconds
         ),
-        format!("batches of an epoch drawn in {:.2} ms", timing.sampler_ms),
+        format!("batches of an epoch sampled in {:.2} ms", timing.sampler_ms),
     ];
     if let Some([decoded, cached]) = timing.waiting {
         lines.push(format!(
@@ -122,9 +125,7 @@ fn text(timing: &LoaderTiming) -> String {
         ));
     }
     if let Some(peak) = timing.peak_mib {
-        lines.push(format!(
-            "at most {peak:.0} MiB in the process while decoding"
-        ));
+        lines.push(format!("peak {peak:.0} MiB while decoding"));
     }
     lines.join("\n")
 }

@@ -83,7 +83,7 @@ struct StepArgs {
     /// Backbone: googlenet, resnet50, efficientnet-lite0 or conv4
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
-    /// Number of images in the batch, even, two per class
+    /// Number of images in the batch, even, at least 4; two per class
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
     /// Side of an image in pixels
@@ -181,7 +181,7 @@ struct LossRecord {
 /// One loss's timing as a line.
 fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
     let memory = match timing.peak_mib {
-        Some(peak) => format!(", at most {peak:.0} MiB in the process"),
+        Some(peak) => format!(", peak {peak:.0} MiB"),
         None => String::new(),
     };
     format!(
@@ -227,16 +227,15 @@ fn step(args: StepArgs) -> Result<(), CliError> {
         } = timing;
         let memory = match (activation_mib_per_image, peak_mib) {
             (Some(activation), Some(peak)) => format!(
-                "\nmemory: {activation:.1} MiB an image in the forward pass, at most {peak:.0} MiB in the \
-                 process"
+                "\nmemory: {activation:.1} MiB per image in the forward pass, peak {peak:.0} MiB"
             ),
             _ => "\nmemory: not available for this backend or system".to_string(),
         };
         format!(
             "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
              ({images_per_second:.1} images/s)\n\
-             of it forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
-             {optimizer_ms:.1} ms; at evaluation {forward_ms:.1} ms{memory}"
+             training: forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
+             {optimizer_ms:.1} ms; evaluation: forward {forward_ms:.1} ms{memory}"
         )
     })
 }
@@ -244,7 +243,7 @@ fn step(args: StepArgs) -> Result<(), CliError> {
 /// Refuses a batch that is not a whole number of classes.
 fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
-        let reason = "give an even number from 2 on, for images go in pairs";
+        let reason = "must be even and at least 2, because images are paired";
         return Err(
             SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );
@@ -252,8 +251,10 @@ fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliErro
     if batch >= 2 * images_per_class && batch.is_multiple_of(images_per_class) {
         return Ok(());
     }
-    let reason =
-        format!("give a multiple of the {images_per_class} images of a class, at least two");
+    let reason = format!(
+        "give a multiple of {images_per_class}, at least {}",
+        2 * images_per_class
+    );
     Err(SettingError::value("--batch", batch as i64, reason).into())
 }
 

@@ -98,7 +98,7 @@ impl ConfigLayers {
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::build(&file, &text, trail),
             Err(error) => refused(format!(
-                "cannot read {}: {error}; give a path from the folder of the file that extends",
+                "cannot read {}: {error}; give a path relative to the extending file",
                 file.display()
             )),
         }

@@ -167,7 +167,7 @@ pub struct FolderConfig {
     /// The folder with `train/` and `test/`, or with one folder per class. Without `train/` and `test/`,
     /// the classes are divided by `train_share`. Required.
     pub root: PathBuf,
-    /// Share of training classes without `train/` and `test/`, above 0 and below 1.
+    /// Share of the classes that train, used if there is no `train/` and `test/`, above 0 and below 1.
     pub train_share: f64,
     /// Seed that draws the training classes. If absent, the first classes by name are the training
     /// classes.
@@ -197,7 +197,7 @@ pub struct ManifestConfig {
     /// The folder that the paths in the file are relative to. If absent: the folder of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// Share of training classes without a column `split`, above 0 and below 1.
+    /// Share of the classes that train, used if there is no column `split`, above 0 and below 1.
     pub train_share: f64,
     /// Seed that draws the training classes. If absent, the first classes by name are the training
     /// classes.

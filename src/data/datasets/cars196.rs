@@ -110,7 +110,7 @@ impl Reader {
         let names = variable(file.texts("class_names"), "cell array class_names", path)?;
         if names.len() != LAST || names.contains(&None) {
             let reason = format!(
-                "has {} names in class_names instead of {LAST}: restore it from the archive",
+                "has {} names in class_names instead of {LAST}; restore it from the archive",
                 names.iter().flatten().count()
             );
             let error = ListError::invalid(path, reason);
@@ -180,7 +180,7 @@ impl Reader {
 
 fn variable<T>(found: Option<T>, what: &str, path: &Path) -> Result<T, ListError> {
     found.ok_or_else(|| {
-        ListError::invalid(path, format!("has no {what}: restore it from the archive"))
+        ListError::invalid(path, format!("has no {what}; restore it from the archive"))
     })
 }
 
@@ -188,16 +188,16 @@ fn variable<T>(found: Option<T>, what: &str, path: &Path) -> Result<T, ListError
 fn annotation(record: Record, field: &str) -> Result<(usize, String), ListError> {
     let Some(file) = record.text(field).filter(|file| !file.is_empty()) else {
         return Err(ListError::row(format!(
-            "the annotation has no text {field}: restore the file from the archive"
+            "the annotation has no text {field}; restore the file from the archive"
         )));
     };
     match record.number("class") {
         Some(class) if (1..=LAST).contains(&class) => Ok((class, file)),
         Some(class) => Err(ListError::row(format!(
-            "class {class} of {file} is not between 1 and {LAST}: restore the file from the archive"
+            "class {class} of {file} is not between 1 and {LAST}; restore the file from the archive"
         ))),
         None => Err(ListError::row(format!(
-            "the annotation of {file} has no class: use the file with labels"
+            "the annotation of {file} has no class; use the file with labels"
         ))),
     }
 }

@@ -9,7 +9,7 @@ use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use super::list_error::ListError;
 use super::published::Published;
 use crate::data::list_line::ListLine;
-use crate::data::split::SplitError;
+use crate::data::split::{SplitError, in_prose};
 
 /// Collects images into classes, and records images that are listed twice, missing, or not listed.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Collector {
                 first: first.number,
             },
             false => ListError::row(format!(
-                "{name} is listed here and on {}: remove one of the two",
+                "{name} is listed here and on {}; remove one of the two",
                 line_in_words(first)
             )),
         };
@@ -90,9 +90,9 @@ impl Collector {
         self.errors.push(match (first, &image.line) {
             (Some(first), Some(line)) => DatasetError::from(ListError::row(format!(
                 "class {class} is in the {} split here and in the {} split on {}; the test \
-                 classes must never occur in training: remove it from one of them",
-                subset.name(),
-                first_subset.name(),
+                 classes must never occur in training; remove it from one of them",
+                in_prose(subset.name()),
+                in_prose(first_subset.name()),
                 line_in_words(first)
             )))
             .with_line(line),

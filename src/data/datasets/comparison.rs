@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(fewer.len(), 1);
         assert!(
             fewer[0].starts_with(
-                "the test split has 2 image(s) of 2 class(es), the published one 3 of 2: restore"
+                "the test split has 2 image(s) of 2 class(es), the published one 3 of 2; restore"
             ),
             "{fewer:?}"
         );

@@ -18,7 +18,7 @@ pub(super) fn find_column(header: &StringRecord, name: &str) -> Option<usize> {
 pub(super) fn missing_column(name: &str, required: &str, header: &StringRecord) -> String {
     let found: Vec<&str> = header.iter().map(str::trim).collect();
     format!(
-        "has no column {name} among {}: its first line must name the columns, separated by commas, \
+        "has no column {name} among {}; its first line must name the columns, separated by commas, \
          including {required}",
         found.join(", ")
     )
@@ -29,7 +29,7 @@ pub(super) fn check_count(record: &StringRecord, count: usize) -> Result<(), Lis
     match record.len() == count {
         true => Ok(()),
         false => Err(ListError::row(format!(
-            "{} column(s) instead of the {count} of the first line: quote values that contain commas",
+            "{} column(s) instead of the {count} of the first line; quote values that contain commas",
             record.len(),
         ))),
     }
@@ -38,7 +38,7 @@ pub(super) fn check_count(record: &StringRecord, count: usize) -> Result<(), Lis
 /// Returns the error of an empty value.
 pub(super) fn empty(column: &str) -> ListError {
     ListError::row(format!(
-        "the {column} is empty: fill it in or remove the line"
+        "the {column} is empty; fill it in or remove the line"
     ))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read_rows<C, R>(
         .flexible(true)
         .from_reader(text.as_bytes());
     let not_csv =
-        |error: csv::Error| list.invalid(format!("is not a CSV file ({error}): save it as CSV"));
+        |error: csv::Error| list.invalid(format!("is not a CSV file ({error}); save it as CSV"));
     let columns = columns_of(reader.headers().map_err(not_csv)?)?;
     let mut lines = LineCounter {
         text,

@@ -52,7 +52,7 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
     for (id, line, _) in labels {
         if !listed.contains(&id) {
             let error = ListError::row(format!(
-                "image {id} has a class here but is not in images.txt: {RESTORE}"
+                "image {id} has a class here but is not in images.txt; {RESTORE}"
             ));
             collector
                 .errors
@@ -79,7 +79,7 @@ fn by_id<'a>(
             match first.insert(id, line.number) {
                 None => Ok((id, value)),
                 Some(first) => Err(ListError::row(format!(
-                    "{} {id} is also on line {first}: remove one of the two",
+                    "{} {id} is also on line {first}; remove one of the two",
                     columns[0]
                 ))),
             }
@@ -98,17 +98,17 @@ fn image_class<'a>(
     names: &HashMap<usize, &'a str>,
 ) -> Result<(usize, &'a str), ListError> {
     let Some(label) = labels.get(&image) else {
-        let reason = format!("image {image} has no class in image_class_labels.txt: {RESTORE}");
+        let reason = format!("image {image} has no class in image_class_labels.txt; {RESTORE}");
         return Err(ListError::row(reason));
     };
     let class = number(label, "class_id")?;
     match names.get(&class) {
         Some(name) if (1..=LAST).contains(&class) => Ok((class, name)),
         Some(_) => Err(ListError::row(format!(
-            "class {class} of image {image} is not between 1 and {LAST}: {RESTORE}"
+            "class {class} of image {image} is not between 1 and {LAST}; {RESTORE}"
         ))),
         None => Err(ListError::row(format!(
-            "class {class} of image {image} is not in classes.txt: {RESTORE}"
+            "class {class} of image {image} is not in classes.txt; {RESTORE}"
         ))),
     }
 }

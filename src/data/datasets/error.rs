@@ -10,7 +10,7 @@ use super::list_error::ListError;
 use crate::data::image_file::ImageError;
 use crate::data::list_line::ListLine;
 use crate::data::parallel::Cancelled;
-use crate::data::split::SplitError;
+use crate::data::split::{SplitError, in_prose};
 use crate::setting::SettingError;
 
 /// Why a dataset cannot be opened, or an error in it.
@@ -22,7 +22,7 @@ pub enum DatasetError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The root of the dataset does not exist.
-    #[error("data.root {} is not a folder: {hint}", root.display())]
+    #[error("data.root {} is not a folder; {hint}", root.display())]
     RootMissing {
         /// The root as configured.
         root: PathBuf,
@@ -45,7 +45,10 @@ pub enum DatasetError {
     #[error(transparent)]
     Split(#[from] SplitError),
     /// A split of a benchmark differs from the published one.
-    #[error("the {split} split {found}, the published one {published}: {hint}")]
+    #[error(
+        "the {} split {found}, the published one {published}; {hint}",
+        in_prose(split)
+    )]
     NotPublished {
         /// `train` or `test`.
         split: &'static str,
@@ -58,7 +61,7 @@ pub enum DatasetError {
     },
     /// A folder or list without an image to embed.
     #[error(
-        "{} contains no .jpg, .jpeg or .png image{}: give a folder with images in it or below, or a \
+        "{} contains no .jpg, .jpeg or .png image{}; give a folder with images in it or below, or a \
          list of images", path.display(), readable(*skipped)
     )]
     NoImages {

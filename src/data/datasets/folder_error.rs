@@ -1,15 +1,15 @@
-//! What can be wrong with the folders of a dataset.
+//! Errors in the layout of a folder dataset.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A folder or file that is not where a folder of class folders needs it.
+/// An error in the layout of a folder dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FolderError {
     /// Only one of `train/` and `test/` exists.
     #[error(
-        "{} has {found}/ but no {missing}/: add {missing}/ with one folder per class, or put the \
+        "{} has {found}/ but no {missing}/; add {missing}/ with one folder per class, or put the \
          class folders directly under the root",
         root.display()
     )]
@@ -23,7 +23,7 @@ pub enum FolderError {
     },
     /// A class folder without an image.
     #[error(
-        "class folder {} contains no .jpg, .jpeg or .png image: add at least two, or remove the folder",
+        "class folder {} contains no .jpg, .jpeg or .png image; add at least two, or remove the folder",
         path.display()
     )]
     EmptyClass {
@@ -31,19 +31,19 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// A folder inside a class folder.
-    #[error("{} is a folder inside a class folder: put the images directly under their class", path.display())]
+    #[error("{} is a folder inside a class folder; put the images directly under their class", path.display())]
     NestedFolder {
         /// The inner folder.
         path: PathBuf,
     },
     /// An image beside the class folders.
-    #[error("image {} is beside the class folders: move it into the folder of its class", path.display())]
+    #[error("image {} is beside the class folders; move it into the folder of its class", path.display())]
     StrayImage {
         /// The image.
         path: PathBuf,
     },
     /// A broken link, a pipe or a device.
-    #[error("{} is neither a file nor a folder: repair the link, or remove it", path.display())]
+    #[error("{} is neither a file nor a folder; repair the link, or remove it", path.display())]
     NotAFile {
         /// The link, pipe or device.
         path: PathBuf,

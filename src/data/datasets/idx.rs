@@ -17,14 +17,14 @@ pub(super) const LABELS_MAGIC: u32 = 0x0801;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdxError {
     /// The file does not exist.
-    #[error("{} is missing: {hint}", path.display())]
+    #[error("{} is missing; {hint}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
         /// Where to get it.
         hint: &'static str,
     },
-    /// The operating system does not let us read the file.
+    /// The file cannot be read.
     #[error("cannot read {}: {reason}; check that it exists and its permissions", path.display())]
     Unreadable {
         /// The file.
@@ -33,14 +33,14 @@ pub enum IdxError {
         reason: String,
     },
     /// The file ends before its contents do.
-    #[error("{} is truncated: copy or download it again", path.display())]
+    #[error("{} is truncated; copy or download it again", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
     },
     /// The file starts with the number of another kind of file.
     #[error(
-        "{} starts with {found:#010x} instead of {expected:#010x}, so it is not an IDX file of {kind}: \
+        "{} starts with {found:#010x} instead of {expected:#010x}, so it is not an IDX file of {kind}; \
          download it again and check that the four files have not been swapped",
         path.display()
     )]
@@ -56,7 +56,7 @@ pub enum IdxError {
     },
     /// The length of the file contradicts its header.
     #[error(
-        "{} has {found} bytes, but its header states {expected}: download it again",
+        "{} has {found} bytes, but its header states {expected}; download it again",
         path.display()
     )]
     Length {
@@ -69,7 +69,7 @@ pub enum IdxError {
     },
     /// The files of images and labels have different numbers of entries.
     #[error(
-        "{} has {images} images, but {} has {labels} labels: use files of the same release",
+        "{} has {images} images, but {} has {labels} labels; use files of the same release",
         image_path.display(), label_path.display()
     )]
     Count {
@@ -83,7 +83,7 @@ pub enum IdxError {
         labels: usize,
     },
     /// The images have width or height 0.
-    #[error("{} has images without pixels: replace it", path.display())]
+    #[error("{} has images without pixels; replace it", path.display())]
     NoPixels {
         /// The file.
         path: PathBuf,

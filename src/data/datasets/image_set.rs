@@ -26,8 +26,8 @@ use crate::data::split::Split;
 use crate::evaluation::Role;
 use crate::setting::SettingError;
 
-const HINT: &str = "give a folder of images, a text file with one path per line, or a CSV file with a \
-                    column path";
+const HINT: &str = "give a folder of images, an image, a text file with one path per line, or a CSV \
+                    file with a column path";
 
 /// The label of images without a class.
 pub const NO_CLASS: i64 = -1;

@@ -48,7 +48,7 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
     }
     if count != stated {
         let reason = format!(
-            "states {stated} images on its first line but lists {count}: restore it from the archive"
+            "states {stated} images on its first line but lists {count}; restore it from the archive"
         );
         collector.errors.push(list.invalid(reason).into());
     }
@@ -84,7 +84,7 @@ fn header(list: &ListFile) -> Result<(usize, impl Iterator<Item = (ListLine, &st
     match (count, header) {
         (Some(count), Some(header)) if header.clone().eq(COLUMNS) => Ok((count, lines)),
         _ => Err(list.invalid(format!(
-            "does not start with a number of images and the header {:?}: restore it from the archive",
+            "does not start with a number of images and the header {:?}; restore it from the archive",
             COLUMNS.join(" ")
         ))),
     }
@@ -96,7 +96,7 @@ fn parse_status(status: &str) -> Result<(Subset, Role), ListError> {
         "query" => Ok((Subset::Test, Role::Query)),
         "gallery" => Ok((Subset::Test, Role::Gallery)),
         _ => Err(ListError::row(format!(
-            "evaluation_status is {status:?} but must be train, query or gallery: restore the line from \
+            "evaluation_status is {status:?} but must be train, query or gallery; restore the line from \
              the archive"
         ))),
     }

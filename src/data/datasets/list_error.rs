@@ -9,14 +9,14 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ListError {
     /// A file of the dataset does not exist.
-    #[error("{} is missing: {hint}", path.display())]
+    #[error("{} is missing; {hint}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
         /// Where to get it.
         hint: &'static str,
     },
-    /// The operating system does not let us read a list or folder.
+    /// A list or folder cannot be read.
     #[error("cannot read {}: {reason}; check that it exists and its permissions", path.display())]
     Unreadable {
         /// The list or folder.
@@ -39,7 +39,7 @@ pub enum ListError {
         reason: String,
     },
     /// An image is listed twice.
-    #[error("{name} is listed twice, first on line {first}: remove one of the two")]
+    #[error("{name} is listed twice, first on line {first}; remove one of the two")]
     ListedTwice {
         /// The image as listed.
         name: String,
@@ -47,7 +47,7 @@ pub enum ListError {
         first: usize,
     },
     /// A listed image does not exist.
-    #[error("image {} is missing: restore it from the archive, or remove it from the list", path.display())]
+    #[error("image {} is missing; restore it from the archive, or remove it from the list", path.display())]
     ImageMissing {
         /// The image.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// The error of a list or folder that the operating system does not let us read.
+    /// The error of a list or folder that cannot be read.
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self::Unreadable {
             path: path.into(),

@@ -27,7 +27,7 @@ impl ListFile {
         let text = String::from_utf8(read_bytes(path, hint)?).map_err(|error| {
             let byte = error.utf8_error().valid_up_to() + 1;
             let reason =
-                format!("is not UTF-8 text (byte {byte}): save it as UTF-8 or download it again");
+                format!("is not UTF-8 text (byte {byte}); save it as UTF-8 or download it again");
             ListError::invalid(path, reason)
         })?;
         Ok(Self {
@@ -91,7 +91,7 @@ pub(super) fn words<'a, const N: usize>(
     let found: Vec<&str> = text.split_whitespace().collect();
     <[&str; N]>::try_from(found).map_err(|found| {
         ListError::row(format!(
-            "{} column(s) instead of {N} ({}): restore the line from the archive",
+            "{} column(s) instead of {N} ({}); restore the line from the archive",
             found.len(),
             columns.join(", ")
         ))
@@ -105,7 +105,7 @@ pub(super) fn words<'a, const N: usize>(
 pub(super) fn number(text: &str, column: &str) -> Result<usize, ListError> {
     text.parse().map_err(|_| {
         ListError::row(format!(
-            "{column} is {text:?} but must be a whole number: restore the line from the archive"
+            "{column} is {text:?} but must be a whole number; restore the line from the archive"
         ))
     })
 }
@@ -134,7 +134,7 @@ mod tests {
     fn missing_lists_and_invalid_bytes_are_reported_with_a_hint() {
         let error = ListFile::read(Path::new("/nowhere/list.txt"), "unpack the archive");
         let message = error.unwrap_err().to_string();
-        assert!(message.ends_with("list.txt is missing: unpack the archive"));
+        assert!(message.ends_with("list.txt is missing; unpack the archive"));
         let message = read(b"1 a\n\xff\xfe").unwrap_err().to_string();
         assert!(message.contains("is not UTF-8 text (byte 5)"), "{message}");
     }

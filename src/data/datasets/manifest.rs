@@ -135,7 +135,7 @@ impl Columns {
 
 fn missing_role(found: &str, missing: &str) -> String {
     format!(
-        "has a column {found} and no column {missing}: add it, or remove {found} if all images are both"
+        "has a column {found} and no column {missing}; add it, or remove {found} if all images are both"
     )
 }
 
@@ -144,11 +144,11 @@ fn parse_subset(word: &str) -> Result<Subset, ListError> {
         "train" => Ok(Subset::Train),
         "test" => Ok(Subset::Test),
         "val" | "valid" | "validation" => Err(ListError::row(format!(
-            "the split is {word:?}, which is not read: write train, of which a validation set can be \
+            "the split is {word:?}, which is not read; write train, of which a validation set can be \
              held out while training, or test, or remove the line"
         ))),
         "" => Err(ListError::row(
-            "the split is empty: write train or test, or remove the line",
+            "the split is empty; write train or test, or remove the line",
         )),
         _ => Err(ListError::row(format!(
             "the split is {word:?} but must be train or test"
@@ -162,7 +162,7 @@ fn parse_role(query: &str, gallery: &str) -> Result<Role, ListError> {
         (true, false) => Ok(Role::Query),
         (false, true) => Ok(Role::Gallery),
         (false, false) => Err(ListError::row(
-            "the test image is neither query nor gallery, so it is never used: set one of them to true, \
+            "the test image is neither query nor gallery, so it is never used; set one of them to true, \
              or remove the line",
         )),
     }

@@ -30,14 +30,14 @@ impl MatFile {
         let mut bytes = read_bytes(path, hint)?;
         if bytes.len() < HEADER_BYTES || !bytes.starts_with(START) {
             return Err(invalid(
-                "is not a MATLAB file of version 5 to 7: restore it from the archive",
+                "is not a MATLAB file of version 5 to 7; restore it from the archive",
             ));
         }
         bytes[START.len()..START.len() + AFTER_START.len()].copy_from_slice(AFTER_START);
         // The parser panics on many malformed files.
         match catch_quietly(|| matrw::load_matfile_from_u8(&bytes)) {
             Ok(Ok(file)) => Ok(Self(file)),
-            Ok(Err(_)) | Err(_) => Err(invalid("is damaged: restore it from the archive")),
+            Ok(Err(_)) | Err(_) => Err(invalid("is damaged; restore it from the archive")),
         }
     }
 

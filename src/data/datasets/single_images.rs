@@ -111,6 +111,6 @@ mod tests {
         assert_eq!(treated(Repeat).test[1].images[0].role, Role::Gallery);
         assert_eq!(treated(Gallery).test[2].images[0].role, Role::Query);
         let error = treated(Refuse).errors[0].to_string();
-        assert!(error.starts_with("class b of the train split has 1 image(s)"));
+        assert!(error.starts_with("class b of the training split has 1 image(s)"));
     }
 }

@@ -56,7 +56,7 @@ fn rows(list: &ListFile) -> Result<impl Iterator<Item = (ListLine, &str)>, ListE
     match lines.next() {
         Some((_, header)) if header.split_whitespace().eq(COLUMNS) => Ok(lines),
         _ => Err(list.invalid(format!(
-            "does not start with the header {:?}: restore it from the archive",
+            "does not start with the header {:?}; restore it from the archive",
             COLUMNS.join(" ")
         ))),
     }
@@ -67,7 +67,7 @@ fn parse_class(text: &str, classes: &RangeInclusive<usize>) -> Result<usize, Lis
     match classes.contains(&class) {
         true => Ok(class),
         false => Err(ListError::row(format!(
-            "class_id {class} is not in this list's range {} to {}: restore the line from the archive",
+            "class_id {class} is not in this list's range {} to {}; restore the line from the archive",
             classes.start(),
             classes.end()
         ))),

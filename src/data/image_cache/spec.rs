@@ -28,7 +28,7 @@ pub(in crate::data) struct CacheOptions<'a> {
     pub(in crate::data) folder: &'a Path,
     /// The resizes that the transform needs of each image.
     pub(in crate::data) resizes: &'a [ResizeSpec],
-    /// Shorter side, in pixels, that reduced decoding must keep. `None` to decode at full size.
+    /// Shorter side, in pixels, that DCT-scaled decoding must keep. `None` to decode at full size.
     pub(in crate::data) min_side: Option<u32>,
     /// Whether an image that cannot be read is left out instead of being an error.
     pub(in crate::data) skip_broken: bool,

@@ -11,7 +11,7 @@ use crate::data::list_line::ListLine;
 /// Causes are kept as text, so that the error can be cloned and sent between threads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ImageError {
-    /// The operating system does not let us read the file.
+    /// The file cannot be read.
     #[error("cannot read {}: {reason}; check that it exists and its permissions", path.display())]
     Unreadable {
         /// The file.
@@ -20,7 +20,7 @@ pub enum ImageError {
         reason: String,
     },
     /// The file is not a JPEG or PNG file.
-    #[error("{} is {found}, which is not supported: convert it to JPEG or PNG, or remove it", path.display())]
+    #[error("{} is {found}, which is not supported; convert it to JPEG or PNG, or remove it", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -28,13 +28,13 @@ pub enum ImageError {
         found: String,
     },
     /// The file ends before its image does.
-    #[error("{} is truncated: copy or download it again, or remove it", path.display())]
+    #[error("{} is truncated; copy or download it again, or remove it", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
     },
     /// The decoder refuses the file.
-    #[error("{} cannot be decoded ({reason}): replace or remove it", path.display())]
+    #[error("{} cannot be decoded ({reason}); replace or remove it", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
@@ -42,7 +42,7 @@ pub enum ImageError {
         reason: String,
     },
     /// The image is larger, smaller or narrower than any photograph.
-    #[error("{} has {width} x {height} pixels: {hint}", path.display())]
+    #[error("{} has {width} x {height} pixels; {hint}", path.display())]
     ImplausibleSize {
         /// The file.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// The error of a file that the operating system does not let us read.
+    /// The error of a file that cannot be read.
     pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         Self::Unreadable {
             path: path.into(),

@@ -11,7 +11,10 @@ pub enum LoaderError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// No image of a class can be read.
-    #[error("no image of class {class} can be read; the last error: {last}")]
+    #[error(
+        "no image of class {class} can be read; replace its images or remove the class (last error: \
+         {last})"
+    )]
     ClassBroken {
         /// The class.
         class: String,
@@ -20,8 +23,8 @@ pub enum LoaderError {
     },
     /// Skipped images leave no query to evaluate.
     #[error(
-        "no query of the test split has a gallery image of its class left; {skipped} image(s) were \
-         skipped, the last: {last}"
+        "no query has a readable gallery image of its class; repair the {skipped} skipped image(s) (last \
+         error: {last})"
     )]
     NoReadableQuery {
         /// Number of skipped images.

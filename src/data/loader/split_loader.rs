@@ -101,7 +101,7 @@ impl<B: Backend> SplitLoader<B> {
 struct SplitJob {
     split: Arc<Split>,
     transform: Arc<Transform>,
-    /// Shorter side that reduced decoding must keep, from [`Transform::min_side`].
+    /// Shorter side that DCT-scaled decoding must keep, from [`Transform::min_side`].
     min_side: Option<u32>,
     /// The images to load.
     range: Range<usize>,

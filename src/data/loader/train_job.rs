@@ -23,7 +23,7 @@ pub(super) struct TrainJob {
     pub(super) split: Arc<Split>,
     pub(super) sampler: Arc<PairSampler>,
     pub(super) transform: Arc<Transform>,
-    /// Shorter side that reduced decoding must keep, from [`Transform::min_side`].
+    /// Shorter side that DCT-scaled decoding must keep, from [`Transform::min_side`].
     pub(super) min_side: Option<u32>,
     /// The epochs to load.
     pub(super) epochs: Range<usize>,

@@ -10,7 +10,7 @@ pub enum SplitError {
     /// A split, or a set that must be divided into splits, has too few classes.
     #[error(
         "{what} has {found} class(es) and needs at least {needed}, since images of different \
-         classes are compared: add classes"
+         classes are compared; add classes"
     )]
     TooFewClasses {
         /// The folder or split.
@@ -22,9 +22,10 @@ pub enum SplitError {
     },
     /// A class has fewer than two images, so it has no positive pair.
     #[error(
-        "class {class} of the {split} split has {found} image(s), and two are needed to compare \
-         images of one class: add images, remove the class, or choose with data.single_image_classes \
-         (drop, gallery or repeat)"
+        "class {class} of the {} split has {found} image(s), and two are needed to compare images of \
+         one class; add images, remove the class, or choose with data.single_image_classes (drop, \
+         gallery or repeat)",
+        in_prose(split)
     )]
     TooFewImages {
         /// The class's name.
@@ -35,7 +36,10 @@ pub enum SplitError {
         found: usize,
     },
     /// A class has one image, and the configuration says how to treat it.
-    #[error("class {class} of the {split} split has one image, and {treatment}")]
+    #[error(
+        "class {class} of the {} split has one image, and {treatment}",
+        in_prose(split)
+    )]
     SingleImageClass {
         /// The class's name.
         class: String,
@@ -47,7 +51,7 @@ pub enum SplitError {
     /// A class is in both splits. Zero-shot retrieval tests on classes never seen in training.
     #[error(
         "class {class} is in both the training and the test split; the test classes must never \
-         occur in training: remove it from one of them"
+         occur in training; remove it from one of them"
     )]
     ClassInBothSplits {
         /// The class's name.
@@ -55,14 +59,14 @@ pub enum SplitError {
     },
     /// No query of the test split has a gallery image of its class.
     #[error(
-        "the test split has no query with a gallery image of its class: check its classes and the \
+        "the test split has no query with a gallery image of its class; check its classes and the \
          columns query and gallery"
     )]
     NoQuery,
     /// A query has no gallery image of its class.
     #[error(
-        "query {} has no gallery image of its class {class}, so it is never answered: add one to the \
-         gallery, or remove it from the queries",
+        "query {} has no gallery image of its class {class}, so Recall@K does not count it; add one to \
+         the gallery, or remove it from the queries",
         path.display()
     )]
     UnmatchedQuery {
@@ -71,4 +75,12 @@ pub enum SplitError {
         /// Its class.
         class: String,
     },
+}
+
+/// Returns the adjective for the split `name`: `training` for `train`, else the name.
+pub(in crate::data) fn in_prose(name: &str) -> &str {
+    match name {
+        "train" => "training",
+        name => name,
+    }
 }

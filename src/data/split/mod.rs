@@ -10,6 +10,7 @@ use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 pub use error::SplitError;
+pub(super) use error::in_prose;
 
 use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache};
 use super::image_file::ImageError;
@@ -204,7 +205,7 @@ impl Split {
     pub(super) fn check(&self, single_images: bool) -> Result<(), SplitError> {
         if self.class_names.len() < 2 {
             return Err(SplitError::TooFewClasses {
-                what: format!("the {} split", self.name),
+                what: format!("the {} split", in_prose(self.name)),
                 found: self.class_names.len(),
                 needed: 2,
             });

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::problem::Problem;
 use crate::data::config::SingleImageClasses;
 use crate::data::datasets::{ClassEntries, DatasetIndex, Subset};
-use crate::data::split::SplitError;
+use crate::data::split::{SplitError, in_prose};
 use crate::evaluation::Role;
 
 /// Classes that a split needs to compare images of different classes.
@@ -18,7 +18,7 @@ pub(super) fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -
         let classes = index.classes(subset);
         if classes.len() < FEWEST_CLASSES {
             problems.push(Problem::new(SplitError::TooFewClasses {
-                what: format!("the {} split", subset.name()),
+                what: format!("the {} split", in_prose(subset.name())),
                 found: classes.len(),
                 needed: FEWEST_CLASSES,
             }));
@@ -61,14 +61,12 @@ fn too_few_images(
                 found: class.images.len(),
             });
         }
-        (_, _, Drop) | (Subset::Train, _, Gallery) => {
-            "it is left out, as data.single_image_classes says"
-        }
+        (_, _, Drop) | (Subset::Train, _, Gallery) => "it is left out (data.single_image_classes)",
         (Subset::Train, _, Repeat) => {
-            "it is its own positive, as data.single_image_classes = \"repeat\" says"
+            "it is its own positive (data.single_image_classes = \"repeat\")"
         }
         (Subset::Test, _, Gallery | Repeat) => {
-            "it is in the gallery only, as data.single_image_classes says"
+            "it is in the gallery only (data.single_image_classes)"
         }
     };
     Some(SplitError::SingleImageClass {

@@ -76,17 +76,17 @@ fn problem(copy: LocatedEntry<'_>, original: LocatedEntry<'_>, across_splits: Se
     let (severity, relation) = if copy.subset != original.subset {
         (
             across_splits,
-            " of the training split, so a test image was trained on: remove one of the two",
+            " of the training split, so a test image was trained on; remove one of the two",
         )
     } else if copy.class.name != original.class.name {
         (
             Severity::Warning,
-            " of another class, so one of the two labels must be wrong: keep the right one",
+            " of another class, so one of the two labels must be wrong; keep the right one",
         )
     } else {
         (
             Severity::Warning,
-            " of the same class, so it counts twice: remove one of the two",
+            " of the same class, so it counts twice; remove one of the two",
         )
     };
     let error = copy.image.locate(ListError::Duplicate {

@@ -84,7 +84,7 @@ impl Display for SubsetSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} images of {} classes", self.images, self.classes)?;
         match self.images_per_class {
-            Some([smallest, largest]) => write!(f, ", {smallest} to {largest} of a class"),
+            Some([smallest, largest]) => write!(f, ", {smallest} to {largest} per class"),
             None => Ok(()),
         }
     }

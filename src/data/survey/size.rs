@@ -9,11 +9,11 @@ use crate::data::image_file::ImageError;
 const LONGEST_SIDE: u32 = 16_384;
 /// Images with a shorter side are icons and tracking pixels.
 const SHORTEST_SIDE: u32 = 16;
-/// Images with a larger ratio of the longer to the shorter side are rules and banners.
+/// Images with a larger ratio of the longer to the shorter side are lines and banners.
 const LARGEST_RATIO: u32 = 20;
 
-/// Returns the problem of a size that is unusual for a photograph: an error if the longer side is absurd,
-/// else a warning.
+/// Returns the problem of a size that is unusual for a photograph: an error if the longer side
+/// exceeds [`LONGEST_SIDE`], else a warning.
 pub(super) fn unusual_size(path: &Path, (width, height): (u32, u32)) -> Option<Problem> {
     let (shorter, longer) = (width.min(height), width.max(height));
     let (severity, hint) = if longer > LONGEST_SIDE {

@@ -3,8 +3,8 @@
 //!
 //! Letters: the images x₁, x₂ of pair i and the n inner points between them are p = m + τ t for
 //! τ = −1 + 2k/(n + 1), k = 0 … n + 1, where m = (x₁ + x₂)/2 and t = (x₂ − x₁)/2. They are scaled to
-//! unit length if the embeddings are. q with σ is the same for pair j. An image owns itself and the n
-//! inner points, not the other image.
+//! unit length if the embeddings are. q with σ is the same for pair j. The candidates of an image
+//! are the image and the n inner points of its pair, not the other image.
 //!
 //! p·q and |p|² are computed from the inner products of the frames, without the points themselves, so
 //! that memory does not grow with n.
@@ -26,8 +26,8 @@ use super::measure::Measure;
 use derivative::DERIVATIVE;
 use grid::Grid;
 
-/// Returns for every two images the smallest distance, or the largest inner product, between a point
-/// that one owns and a point that the other owns: the image itself, or one of the `points` inner points
+/// Returns for every two images the smallest distance, or the largest inner product, between a
+/// candidate of one and a candidate of the other: the image itself, or one of the `points` inner points
 /// between it and its neighbour (rows 2i and 2i + 1).
 ///
 /// It evaluates (n + 2)² matrices \[N/2, N/2\]; its memory does not depend on n.

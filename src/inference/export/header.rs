@@ -34,7 +34,7 @@ pub struct ExportHeader {
     pub mirror: bool,
     /// Batch size of the evaluation. It can change the last bit of an embedding.
     pub batch_size: usize,
-    /// The epoch and its measures; `None` if nothing was measured.
+    /// The epoch and its metrics; `None` if the run was not evaluated.
     pub measured: Option<EpochMetrics>,
 }
 
@@ -74,7 +74,7 @@ fn eval_resize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EvalResize,
     })
 }
 
-/// The measures of the exported run.
+/// The metrics of the exported run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochMetrics {

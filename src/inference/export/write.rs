@@ -53,7 +53,7 @@ impl ExportOutput {
         &self.description
     }
 
-    /// Writes the embedder of a run with its configuration and, if it was measured, its measures.
+    /// Writes the embedder of a run with its configuration and, if it was evaluated, its metrics.
     ///
     /// # Errors
     /// If a file was created meanwhile, or cannot be written. Then neither file is left.

@@ -156,8 +156,8 @@ fn channel_means<B: Backend>(
 /// separately, which bounds the error of single-precision sums.
 ///
 /// [`ConvAlgorithm::Im2col`] multiplies by a row of ones: the gradient is an outer product, one pass
-/// over memory. [`ConvAlgorithm::Backend`] sums: GPUs may round the factors of products to ten bits
-/// (TF32), and fuse a sum with its operand's computation.
+/// over memory. [`ConvAlgorithm::Backend`] sums: GPUs may round the factors of products to 11
+/// significant bits (TF32), and fuse a sum with its operand's computation.
 pub(in crate::model) fn channel_sums<B: Backend>(
     x: Tensor<B, 2>,
     images: usize,

@@ -80,8 +80,8 @@ impl WindowGeometry {
         conv2d(x, weight, None, options).permute([0, 2, 3, 1])
     }
 
-    /// The windows of the transposed convolution: those on the outputs through which the taps see each
-    /// position of the input. `None` if the stride is above 1 or the windows are pointwise.
+    /// The windows of the transposed convolution: the windows on the output whose taps cover each input
+    /// position. `None` if the stride is above 1 or the windows are pointwise.
     pub(super) fn transposed(&self) -> Option<Self> {
         let fits = self
             .zeros
@@ -111,7 +111,7 @@ impl WindowGeometry {
         }
     }
 
-    /// The rows that the windows see, as indices on `device`.
+    /// The rows that the windows cover, as indices on `device`.
     pub(super) fn indices<B: Backend>(&self, device: &B::Device) -> Im2colIndices<B> {
         let rows = (!self.is_pointwise()).then(|| as_tensor(self.window_rows(), device));
         Im2colIndices {
@@ -186,7 +186,7 @@ impl WindowGeometry {
         rows
     }
 
-    /// The position that a window sees at an offset along an axis of `side` positions with `before`
+    /// The position that a window covers at an offset along an axis of `side` positions with `before`
     /// zeros in front; `None` on the padding.
     fn position(&self, window: usize, offset: usize, before: usize, side: usize) -> Option<usize> {
         (window * self.stride + offset)
@@ -209,7 +209,7 @@ fn row(start: Option<usize>, column: Option<usize>) -> i32 {
     }
 }
 
-/// The rows that windows see, for at most as many images as the geometry has.
+/// The rows that windows cover, for at most as many images as the geometry has.
 pub(super) struct Im2colIndices<B: Backend> {
     windows: WindowGeometry,
     /// The row of each tap of each window; `None` if windows are pointwise.
@@ -229,7 +229,7 @@ impl<B: Backend> Im2colIndices<B> {
         values.reshape([windows, taps * channels])
     }
 
-    /// The sum over the taps that see a position, `[N, H, W, C]`, of `columns` `[N·H'·W', k·k·C]` of N
+    /// The sum over the taps that cover a position, `[N, H, W, C]`, of `columns` `[N·H'·W', k·k·C]` of N
     /// `images`: the adjoint of [`im2col`](Self::im2col).
     pub(super) fn col2im(&self, columns: Tensor<B, 2>, images: usize) -> Tensor<B, 4> {
         let device = columns.device();

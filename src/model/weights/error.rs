@@ -9,13 +9,13 @@ use super::download::DownloadError;
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file does not exist.
-    #[error("no weights file {0}: correct model.weights, or remove it to start from random weights", path.display())]
+    #[error("weights file {0} does not exist; correct model.weights (or --weights)", path.display())]
     NotFound {
         /// The configured path.
         path: PathBuf,
     },
     /// The name does not end in `.pth`, `.pt` or `.safetensors`.
-    #[error("{0} does not have the name of a weights file: model.weights takes .pth, .pt or .safetensors, or imagenet", path.display())]
+    #[error("{0} has an unknown extension; model.weights takes a .pth, .pt or .safetensors file, or imagenet", path.display())]
     UnknownFormat {
         /// The configured path.
         path: PathBuf,

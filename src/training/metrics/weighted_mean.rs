@@ -3,8 +3,8 @@
 use burn_train::metric::state::{FormatOptions, NumericMetricState};
 use burn_train::metric::{NumericEntry, SerializedEntry};
 
-/// The weighted mean of a number over the steps of an epoch. The entry of a step in Burn's event store is
-/// the mean of the steps that were read in it, which may be zero steps.
+/// The weighted mean of a number over the steps of an epoch. Each step adds one entry to Burn's event
+/// store: the mean over the steps whose statistics were read during it, possibly none.
 #[derive(Clone, Default)]
 pub(super) struct MeanOfSteps {
     state: NumericMetricState,

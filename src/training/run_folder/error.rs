@@ -27,7 +27,10 @@ pub enum RunFolderError {
         missing: &'static str,
     },
     /// A file of the run cannot be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error(
+        "cannot {action} {}: {source}{}", path.display(),
+        if *action == "write" { "; check its permissions and free space" } else { "" }
+    )]
     File {
         /// `read` or `write`.
         action: &'static str,
@@ -66,8 +69,8 @@ pub enum RunFolderError {
     },
     /// The images are not those of the run.
     #[error(
-        "the {split} split of {} was {recorded} and is now {found}{}; restore the run's images, or pass \
-         their new location with --root", path.display(), if recorded == found { " with other names" } else { "" }
+        "the {split} split of {} was {recorded} and is now {found}{}; restore the run's images; `loop-dml \
+         evaluate` accepts their new location with --root", path.display(), if recorded == found { " with other names" } else { "" }
     )]
     ImagesChanged {
         /// The run folder.

@@ -2,7 +2,7 @@
 //! or resume the run.
 //!
 //! ```text
-//! config.toml       the resolved configuration, with every key
+//! config.toml       the resolved configuration, with every key that has a value
 //! run.json          versions, backend, seed, dataset summary
 //! metrics.jsonl     a line for each epoch; epoch 0 is the untrained network
 //! checkpoint/       model-N.mpk, optim-N.mpk, scheduler-N.mpk of the last two epochs and the best
@@ -29,11 +29,11 @@ const CHECKPOINTS: &str = "checkpoint";
 /// A choice of a run's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// The one with the highest Recall@1; the first of several.
+    /// The checkpoint with the highest Recall@1; the first of several.
     Best,
-    /// The last one.
+    /// The last checkpoint.
     Last,
-    /// The one of an epoch.
+    /// The checkpoint of this epoch, counted from 1.
     Epoch(usize),
 }
 

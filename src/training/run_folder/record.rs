@@ -97,7 +97,7 @@ impl fmt::Display for SplitSummary {
 pub struct EpochRecord {
     /// The epoch, from 1; epoch 0 is the untrained network.
     pub epoch: usize,
-    /// Training measures by name (`loss`, `learning_rate`, and the keys of
+    /// Training metrics by name (`loss`, `learning_rate`, and the keys of
     /// [`Statistic`](crate::training::Statistic)), each the mean over the epoch's anchors or steps. Empty for epoch 0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub training: BTreeMap<String, f64>,

@@ -118,7 +118,7 @@ fn the_list_without_labels_is_refused() {
     let error = message(&read(&tree).unwrap_err(), tree.root());
     assert!(
         error.starts_with(
-            "devkit/cars_test_annos_withlabels.mat is missing: cars_test_annos.mat has no"
+            "devkit/cars_test_annos_withlabels.mat is missing; cars_test_annos.mat has no"
         ),
         "{error}"
     );
@@ -153,7 +153,7 @@ fn a_folder_of_neither_form_is_reported_with_the_expected_contents() {
     let tree = Tree::new();
     let error = message(&read(&tree).unwrap_err(), tree.root());
     assert!(
-        error.starts_with("car_ims is missing: data.root must be"),
+        error.starts_with("car_ims is missing; data.root must be"),
         "{error}"
     );
     tree.images(&["car_ims/000001.jpg"]);

@@ -116,7 +116,7 @@ fn an_image_listed_twice_is_named_with_both_lines() {
     assert_eq!(
         error_messages(&index, tree.root()),
         [
-            "images.txt, line 2: images/001.A/A_0.jpg is listed twice, first on line 1: remove one of the two"
+            "images.txt, line 2: images/001.A/A_0.jpg is listed twice, first on line 1; remove one of the two"
         ]
     );
     assert_eq!(index.train[0].images.len(), 1);
@@ -126,14 +126,14 @@ fn an_image_listed_twice_is_named_with_both_lines() {
 fn missing_roots_and_lists_are_reported_with_the_expected_contents() {
     let error = read(Path::new("/nowhere/at/all")).unwrap_err().to_string();
     assert!(
-        error.contains("/nowhere/at/all is not a folder: data.root must be"),
+        error.contains("/nowhere/at/all is not a folder; data.root must be"),
         "{error}"
     );
     let tree = tree();
     tree.remove("classes.txt");
     let error = message(&read(tree.root()).unwrap_err(), tree.root());
     assert!(
-        error.starts_with("classes.txt is missing: data.root must be"),
+        error.starts_with("classes.txt is missing; data.root must be"),
         "{error}"
     );
 }

@@ -124,7 +124,7 @@ fn images_of_other_formats_are_refused_by_name() {
     assert_eq!(
         errors_of(&tree),
         [
-            "a/x.WebP is a .webp image, which is not supported: convert it to JPEG or PNG, or remove it"
+            "a/x.WebP is a .webp image, which is not supported; convert it to JPEG or PNG, or remove it"
         ]
     );
 }

@@ -162,5 +162,5 @@ fn a_path_without_images_is_refused() {
     tree.write("notes.txt", "");
     assert!(refusal(&tree, "").contains("contains no .jpg"));
     assert!(refusal(&tree, "notes.txt").contains("contains no .jpg"));
-    assert!(refusal(&tree, "nowhere").contains("nowhere is missing: give a folder of images"));
+    assert!(refusal(&tree, "nowhere").contains("nowhere is missing; give a folder of images"));
 }

@@ -73,7 +73,7 @@ fn invalid_words_wrong_counts_and_items_of_both_subsets_are_errors() {
     assert!(
         found[0].starts_with(
             "list_eval_partition.txt, line 5: class id_00000002 is in the test split here and in the \
-             train split on line 3 of list_eval_partition.txt"
+             training split on line 3 of list_eval_partition.txt"
         ),
         "{found:?}"
     );
@@ -95,7 +95,7 @@ fn missing_and_unlisted_images_are_named() {
         error_messages(&read(&tree).unwrap(), tree.root()),
         [
             "list_eval_partition.txt, line 5: image img/MEN/Tees/id_00000001/01_1_front.jpg is \
-             missing: restore it from the archive, or remove it from the list",
+             missing; restore it from the archive, or remove it from the list",
             "image img/MEN/Tees/id_00000001/01_1_new.jpg is not in any list, so it is never used; check \
              whether it was renamed"
         ]

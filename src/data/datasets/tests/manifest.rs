@@ -106,7 +106,7 @@ fn every_invalid_line_is_named() {
     let expected = [
         "line 6: the label is empty",
         "line 7: the path is empty",
-        "line 8: the split is \"val\", which is not read: write train",
+        "line 8: the split is \"val\", which is not read; write train",
         "line 9: the split is empty",
         "line 10: the split is \"dev\" but must be train or test",
         "line 11: 2 column(s) instead of the 3 of the first line",
@@ -129,7 +129,7 @@ fn a_label_of_both_subsets_is_named_with_the_first_line_of_each() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].starts_with(
-            "manifest.csv, line 6: class a is in the test split here and in the train split on line 2 \
+            "manifest.csv, line 6: class a is in the test split here and in the training split on line 2 \
              of manifest.csv"
         ),
         "{found:?}"
@@ -182,7 +182,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
     };
     let error = index(&keys).unwrap_err().to_string();
     assert!(
-        error.contains("/nowhere/at/all is not a folder: this is data.images"),
+        error.contains("/nowhere/at/all is not a folder; this is data.images"),
         "{error}"
     );
 }
@@ -191,7 +191,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
 fn a_missing_manifest_is_reported_with_a_hint() {
     let error = read(&Tree::new()).unwrap_err().to_string();
     assert!(
-        error.contains("manifest.csv is missing: data.root must be the CSV file"),
+        error.contains("manifest.csv is missing; data.root must be the CSV file"),
         "{error}"
     );
 }

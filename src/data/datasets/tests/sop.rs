@@ -68,7 +68,7 @@ fn classes_of_the_other_list_and_images_of_both_are_errors() {
     assert_eq!(
         found[1],
         "Ebay_test.txt, line 3: bicycle_final/11_0.JPG is listed here and on line 2 of \
-         Ebay_train.txt: remove one of the two"
+         Ebay_train.txt; remove one of the two"
     );
     assert!(
         found[2].starts_with("Ebay_test.txt, line 4: 3 column(s)"),
@@ -88,7 +88,7 @@ fn lists_without_their_header_are_refused() {
     tree.remove("Stanford_Online_Products/Ebay_test.txt");
     let error = read(&Tree::new()).unwrap_err().to_string();
     assert!(
-        error.contains("Ebay_train.txt is missing: data.root must be"),
+        error.contains("Ebay_train.txt is missing; data.root must be"),
         "{error}"
     );
 }

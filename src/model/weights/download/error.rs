@@ -31,7 +31,7 @@ pub enum DownloadError {
         address: String,
     },
     /// The cache cannot be read or written.
-    #[error("cannot {action} {} for the weights from {address}: {source}; free or unlock it, set XDG_CACHE_HOME to another folder, or download the file and give its path in model.weights", path.display())]
+    #[error("cannot {action} {} for the weights from {address}: {source}; check its permissions and free space, set XDG_CACHE_HOME to another folder, or download the file and give its path in model.weights", path.display())]
     Cache {
         /// What failed: `create`, `lock`, `read`, `write`, `remove` or `rename`.
         action: &'static str,

@@ -12,10 +12,10 @@ pub(in crate::model::weights) enum PthError {
     #[error("{0}")]
     Archive(#[from] zip::result::ZipError),
     /// An instruction that state dictionaries do not need.
-    #[error("its pickle has the instruction {0:#04x}, which torch.save does not write")]
+    #[error("it contains Python objects other than tensors")]
     Instruction(u8),
     /// The pickle is inconsistent, or exceeds a limit that no checkpoint reaches.
-    #[error("its pickle is damaged")]
+    #[error("it is damaged")]
     Damaged,
     /// The file ends before its storages do.
     #[error("it is truncated: its tensors need {needed} bytes, and it has {found}")]
@@ -29,7 +29,7 @@ pub(in crate::model::weights) enum PthError {
     #[error("its storage {0} has a type that is not supported")]
     StorageType(String),
     /// A shape, strides or an offset outside of the storage.
-    #[error("the tensor does not fit its storage")]
+    #[error("a tensor is larger than its stored data")]
     Bounds,
     /// The numbers have the other byte order.
     #[error("it was saved on a big-endian machine")]
