@@ -1,5 +1,6 @@
 //! Run folders written, read back and damaged.
 
+use super::checkpoints::CHECKPOINTS;
 use super::*;
 use crate::evaluation::Recall;
 
