@@ -1,14 +1,15 @@
 //! The library's log on standard error.
 //!
-//! `info` is printed as it is, `warn` and `error` with their level. `LOOP_DML_LOG` sets the filter in
-//! the syntax of `tracing-subscriber`, such as `debug` or `loop_dml=debug,burn_train=info`.
+//! `info` is printed as it is, `warn` and `error` with their level. `LOOP_DML_LOG` sets the filter: a
+//! level, or a comma-separated list of targets with levels, such as `debug` or
+//! `loop_dml=debug,burn_train=info`.
 
 use std::fmt::{self, Write};
 use std::sync::Mutex;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -36,14 +37,26 @@ static HELD: Mutex<Option<Held>> = Mutex::new(None);
 
 /// Prints the library's events from now on.
 pub(super) fn install() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(DEFAULT_FILTER.parse().expect("the directive is valid"))
-        .with_env_var(FILTER)
-        .from_env_lossy();
     // A subscriber that was installed before, by a test, stays.
     let _ = tracing_subscriber::registry()
-        .with(Lines.with_filter(filter))
+        .with(Lines.with_filter(filter()))
         .try_init();
+}
+
+/// The filter in the environment, or the default.
+fn filter() -> Targets {
+    let default = || DEFAULT_FILTER.parse().expect("the default filter is valid");
+    let Some(text) = std::env::var_os(FILTER) else {
+        return default();
+    };
+    let text = text.to_string_lossy();
+    text.parse().unwrap_or_else(|error| {
+        status(format_args!(
+            "warning: {FILTER}={text} is ignored ({error}); write a level such as debug, or targets \
+             with levels such as {DEFAULT_FILTER}"
+        ));
+        default()
+    })
 }
 
 /// Holds lines back until [`release`].
