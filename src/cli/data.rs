@@ -22,8 +22,8 @@ Examples:
   loop-dml data stats --dataset sop --root Stanford_Online_Products --sheet sheet.png";
 
 const CHECK_EXAMPLES: &str = "\
-Decodes every image once. Errors are what training refuses or what makes results wrong; warnings may be
-intended. The exit status is 2 if there are errors, otherwise 0. Bytes changed in the middle of a JPEG
+Decodes every image once. Errors are what training refuses or what makes results wrong; warnings may be \
+intended. The exit status is 2 if there are errors, otherwise 0. Bytes changed in the middle of a JPEG \
 are often not detected, because the file still decodes.
 
 Examples:

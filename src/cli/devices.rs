@@ -10,7 +10,7 @@ use super::output::{print, status};
 use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
 
 const EXAMPLES: &str = "\
-Each device of a compiled backend multiplies two small matrices, and the product is checked.
+Each device of a compiled backend multiplies two small matrices, and the product is checked. \
 The first time takes up to a minute. The exit status is 0 even if a device does not work.
 
 Examples:

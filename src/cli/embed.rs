@@ -19,13 +19,13 @@ use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone
 use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
---images accepts a folder, an image, a text file with one path per line, or a CSV file with the column
-path and optionally label and split. In a folder, images are sorted by name, and the class of an image is its
+--images accepts a folder, an image, a text file with one path per line, or a CSV file with the column \
+path and optionally label and split. In a folder, images are sorted by name, and the class of an image is its \
 subfolder (DIR/cat/1.jpg has class cat; DIR/2.jpg has no class).
 
-FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class),
-and the metadata `paths` and `classes` (JSON lists; labels index classes). FILE.npy contains the
-embeddings only; FILE.labels.npy and FILE.json are written beside it. Existing files are not
+FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class), \
+and the metadata `paths` and `classes` (JSON lists; labels index classes). FILE.npy contains the \
+embeddings only; FILE.labels.npy and FILE.json are written beside it. Existing files are not \
 overwritten.
 
 Examples:

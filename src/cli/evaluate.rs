@@ -32,7 +32,7 @@ Examples:
   Search queries in a gallery:
     loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
 
-Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their
+Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their \
 classes, as files of `loop-dml embed` do, classes are matched by name, otherwise by label.";
 
 #[derive(Debug, Args)]

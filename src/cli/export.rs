@@ -14,9 +14,9 @@ use crate::inference::{InferenceError, export_run};
 use crate::training::{Checkpoint, RunFolder};
 
 const EXAMPLES: &str = "\
-The file is self-contained. Its tensors have PyTorch's names and axis order (backbone.*, head.*), and its
-metadata describe the network and the preprocessing. `loop-dml embed` gives bit-identical embeddings with
-the file and with the run. FILE.json beside it describes the same for people and other programs. There is
+The file is self-contained. Its tensors have PyTorch's names and axis order (backbone.*, head.*), and its \
+metadata describe the network and the preprocessing. `loop-dml embed` gives bit-identical embeddings with \
+the file and with the run. FILE.json beside it describes the same for people and other programs. There is \
 no ONNX export; for GoogLeNet, FILE.json shows how to create one with PyTorch.
 
 Examples:

@@ -64,7 +64,7 @@ Environment:
 enum Command {
     /// Train an embedder
     Train(train::TrainArgs),
-    /// Measure retrieval of a run or of embedding files
+    /// Evaluate a run or embedding files
     Evaluate(evaluate::EvaluateArgs),
     /// Write the embedder of a run to a self-contained file
     Export(export::ExportArgs),

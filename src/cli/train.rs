@@ -15,11 +15,11 @@ use crate::config::Config;
 use crate::training::{self, Display, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
-Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, prints a line
+Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, prints a line \
 per epoch on standard error.
 
-A configuration has the sections model, data, batch, loss, negatives, optimizer, training and
-evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the
+A configuration has the sections model, data, batch, loss, negatives, optimizer, training and \
+evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the \
 file. The run folder contains the resolved configuration with every key that has a value, config.toml.
 
 Examples:

@@ -136,7 +136,7 @@ mod tests {
             ("model.dropout=1.0", "less than 1"),
             ("model.dropout=-0.1", "from 0 to 1"),
             ("optimizer.backbone_lr_scale=0", "above 0"),
-            ("training.freeze_backbone_epochs=-1", "expected usize"),
+            ("training.freeze_backbone_epochs=-1", "give 0 or more"),
             ("data.classes=7", "give 6 or 8"),
         ] {
             let message = refused(&[beside(set), set]);

@@ -1,4 +1,4 @@
-//! Configuration keys by their dotted names: overrides, and errors that name the key at fault.
+//! Configuration keys by their dotted names, and errors that name the key at fault.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -19,14 +19,6 @@ pub(super) const CHOICES: [&str; 4] = [
     "loss.name",
     "model.pooling",
     "negatives.name",
-];
-
-/// Keys whose value is a path, so that a folder may be called `2024`.
-const PATHS: [&str; 4] = [
-    "data.root",
-    "data.images",
-    "data.cache_dir",
-    "model.weights",
 ];
 
 /// A known key with a similarity (Jaro-Winkler) above this is suggested for an unknown one.
@@ -66,59 +58,6 @@ static EVERY_CONFIG: LazyLock<Vec<Table>> = LazyLock::new(|| {
 /// The default configuration, without the keys that are absent by default.
 pub(super) static DEFAULT_CONFIG: LazyLock<Table> =
     LazyLock::new(|| Table::try_from(Config::default()).expect("a configuration is a table"));
-
-/// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string if it
-/// is not TOML, so that paths and names need no quotes.
-///
-/// # Errors
-///
-/// If the text has no `=`, no section or no key.
-pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), ConfigError> {
-    let malformed = || ConfigError::Override {
-        text: text.to_string(),
-    };
-    let (path, value) = text.split_once('=').ok_or_else(malformed)?;
-    let (section, key) = path.trim().split_once('.').ok_or_else(malformed)?;
-    if section.is_empty() || key.is_empty() {
-        return Err(malformed());
-    }
-    let value = value.trim();
-    if value.contains(['\n', '\r']) {
-        return Err(malformed());
-    }
-    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("value"))
-        .filter(|parsed| parsed.is_str() || !PATHS.contains(&path.trim()));
-    let value = parsed.unwrap_or_else(|| Value::String(value.to_string()));
-    let section = table
-        .entry(section)
-        .or_insert_with(|| Value::Table(Table::new()));
-    match section {
-        Value::Table(keys) => {
-            keys.insert(key.to_string(), value);
-            Ok(())
-        }
-        _ => Err(malformed()),
-    }
-}
-
-/// Adds the keys of `more`, section by section, over those of `table`.
-pub(super) fn extend(table: &mut Table, more: Table) {
-    for (section, keys) in more {
-        match (table.get_mut(&section), keys) {
-            (Some(Value::Table(under)), Value::Table(keys)) => under.extend(keys),
-            (_, keys) => {
-                table.insert(section, keys);
-            }
-        }
-    }
-}
-
-/// The dotted key that an override sets.
-pub(super) fn overridden_key(text: &str) -> &str {
-    text.split_once('=').map_or(text, |(path, _)| path).trim()
-}
 
 /// Checks that `table` has known sections only.
 ///
@@ -221,9 +160,36 @@ fn check_value(beside: &Table, path: &str, value: &Value) -> Result<(), ConfigEr
         Err(error) => Err(SettingError::Value {
             key: path.to_string(),
             value: value.to_string(),
-            reason: error.message().trim_end().to_string(),
+            reason: wrong_type(path, value)
+                .unwrap_or_else(|| error.message().trim_end().to_string()),
         }
         .into()),
+    }
+}
+
+/// The reason for which `value` is of the wrong type, as TOML names types; `None` if the type is right, or
+/// if the key takes names, some of which may also be lists of names.
+fn wrong_type(path: &str, value: &Value) -> Option<String> {
+    let known = EVERY_CONFIG
+        .iter()
+        .find_map(|config| lookup(config, path))?;
+    match (known, value) {
+        // Every integer is a count, a size or a seed.
+        (Value::Integer(_), Value::Integer(given)) if *given < 0 => Some("give 0 or more".into()),
+        (Value::String(_), _) => None,
+        _ if known.type_str() == value.type_str() => None,
+        _ => Some(format!(
+            "expected {}, got {}",
+            with_article(known.type_str()),
+            with_article(value.type_str())
+        )),
+    }
+}
+
+fn with_article(noun: &str) -> String {
+    match noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => format!("an {noun}"),
+        false => format!("a {noun}"),
     }
 }
 
@@ -298,7 +264,6 @@ pub(super) fn known_keys() -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::config::{DatasetConfig, FolderConfig};
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -351,12 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn overrides_hold_one_key_each() {
-        let message = message("", &["loss.margin=1\nbogus=2"]);
-        assert!(message.contains("SECTION.KEY=VALUE"), "{message}");
-    }
-
-    #[test]
     fn override_of_a_choice_drops_the_keys_of_the_former_choice() {
         let text = "[loss]\nname = \"hphn-triplet\"\nmargin = 0.5\nreduction = \"mean\"\n";
         let config = Config::parse(text, "test.toml", &["loss.name=n-pair".into()]).unwrap();
@@ -367,27 +326,10 @@ mod tests {
     #[test]
     fn value_of_the_wrong_type_is_refused_with_key_and_value() {
         let message = message("[training]\nepochs = \"many\"\n", &[]);
-        assert!(
-            message.starts_with("`training.epochs = \"many\"`: "),
-            "{message}"
+        assert_eq!(
+            message,
+            "`training.epochs = \"many\"`: expected an integer, got a string"
         );
-    }
-
-    #[test]
-    fn folder_may_be_called_like_a_number_or_in_quotes() {
-        for (text, root) in [
-            ("2024", "2024"),
-            ("2024-01-01", "2024-01-01"),
-            ("\"a b\"", "a b"),
-        ] {
-            let overrides = ["data.dataset=folder".into(), format!("data.root={text}")];
-            let config = Config::parse("", "test.toml", &overrides).unwrap();
-            let folder = FolderConfig {
-                root: root.into(),
-                ..Default::default()
-            };
-            assert_eq!(config.data.source, DatasetConfig::Folder(folder));
-        }
     }
 
     #[test]
@@ -397,12 +339,5 @@ mod tests {
             message.contains("loss.name") && message.contains("hphn-triplet"),
             "{message}"
         );
-    }
-
-    #[test]
-    fn override_without_section_or_value_shows_the_form() {
-        for text in ["epochs", "epochs=3", ".epochs=3", "training.=3"] {
-            assert!(message("", &[text]).contains("SECTION.KEY=VALUE"), "{text}");
-        }
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod keys;
 mod layers;
+mod overrides;
 #[cfg(test)]
 mod recipe_tests;
 mod renamed;
@@ -65,7 +66,7 @@ impl Config {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
         let mut layers = ConfigLayers::read(path)?;
         for text in overrides {
-            layers.clear_origin(renamed::present_key(keys::overridden_key(text)));
+            layers.clear_origin(renamed::present_key(overrides::overridden_key(text)));
         }
         let table = layers.table.clone();
         Self::resolve(table, &path.display().to_string(), overrides)
@@ -127,9 +128,9 @@ impl Config {
         let mut over = toml::Table::new();
         for text in overrides {
             let mut one = toml::Table::new();
-            keys::apply_override(&mut one, text)?;
+            overrides::apply_override(&mut one, text)?;
             renamed::replace_former_names(&mut one, "--set", ConfigOrigin::User)?;
-            keys::extend(&mut over, one);
+            overrides::extend(&mut over, one);
         }
         // Overrides are merged as a file that extends is: another choice drops the former one's keys.
         let mut merged = ConfigLayers::from_table(table);

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::ConfigError;
-use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, extend, known_keys, lookup};
+use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, known_keys, lookup};
+use super::overrides::extend;
 use super::renamed::{ConfigOrigin, replace_former_names};
 use crate::data::config::{LoadingConfig, TransformConfig};
 
