@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Words and phrases of a private idiom, and what to write instead. `X` stands for any word.
-const PHRASES: [(&str, &str); 15] = [
+const PHRASES: [(&str, &str); 20] = [
     ("mend", "fix"),
     ("mends", "fixes"),
     ("mended", "fixed"),
@@ -45,6 +45,11 @@ const PHRASES: [(&str, &str); 15] = [
     ("no X that", "a sentence without the negation"),
     ("carried out", "applied"),
     ("of its own", "separate"),
+    ("carried by", "applied by"),
+    ("lies", "is"),
+    ("whoever", "the name of who does it"),
+    ("comes of", "results from"),
+    ("nonsense", "invalid values"),
 ];
 
 /// Folders and files whose language is checked.
