@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::training::{self, Display, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
-Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, prints a line \
-per epoch on standard error.
+Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, with \
+--plain or with TERM=dumb, prints a line per epoch on standard error.
 
 A configuration has the sections model, data, batch, loss, negatives, optimizer, training and \
 evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the \
@@ -47,6 +47,9 @@ pub(super) struct TrainArgs {
     /// Resume the run in --run from its last checkpoint
     #[arg(long, requires = "run")]
     resume: bool,
+    /// Print a line per epoch instead of showing the dashboard
+    #[arg(long)]
+    plain: bool,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
@@ -69,7 +72,7 @@ pub(super) fn run(args: TrainArgs) -> Result<(), CliError> {
         source,
         overrides: args.set,
         run: args.run,
-        display: display(),
+        display: display(args.plain),
         cancellation: cancel_on_interrupt(),
     };
     print_summary(&args.device.run(task)??);
@@ -111,8 +114,10 @@ impl BackendTask for TrainTask {
 }
 
 /// The dashboard if input and output are a terminal.
-fn display() -> Display {
-    if cfg!(feature = "tui") && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+fn display(plain: bool) -> Display {
+    let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    let capable = !plain && !dumb && cfg!(feature = "tui");
+    if capable && std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         Display::Dashboard
     } else {
         Display::Lines
