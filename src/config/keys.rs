@@ -251,14 +251,17 @@ fn unknown(key: &str) -> ConfigError {
 }
 
 /// Every dotted key that some configuration has.
-pub(super) fn known_keys() -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
-    for (section, values) in EVERY_CONFIG.iter().flatten() {
-        for key in values.as_table().into_iter().flat_map(Table::keys) {
-            keys.insert(format!("{section}.{key}"));
+pub(super) fn known_keys() -> &'static BTreeSet<String> {
+    static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let mut keys = BTreeSet::new();
+        for (section, values) in EVERY_CONFIG.iter().flatten() {
+            for key in values.as_table().into_iter().flat_map(Table::keys) {
+                keys.insert(format!("{section}.{key}"));
+            }
         }
-    }
-    keys
+        keys
+    });
+    &KNOWN
 }
 
 #[cfg(test)]

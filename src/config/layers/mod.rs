@@ -151,7 +151,7 @@ impl ConfigLayers {
                 && !shared.iter().any(|shared| shared == key)
             {
                 keys.remove(key);
-                self.origins.remove(&path);
+                self.origins.remove(path);
             }
         }
     }

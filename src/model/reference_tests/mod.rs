@@ -250,7 +250,6 @@ impl Original {
                     let stage = stages.next().expect("no more named maps than the original");
                     assert_eq!(name, stage.name);
                     let error = stage_error(&values(map.clone()), stage);
-                    println!("{algorithm:?} {side} {name}: {error:.1e}");
                     assert!(
                         error < FORWARD_TOLERANCE,
                         "{algorithm:?} {side} {name}: {error:e}"
@@ -259,7 +258,6 @@ impl Original {
                 let maps = network.run(images(2, side), &mut Observer(&mut observe));
                 assert!(stages.next().is_none());
                 let error = sample_error(&pooled(maps), &case.features);
-                println!("{algorithm:?} {side} features: {error:.1e}");
                 assert!(error < FORWARD_TOLERANCE, "{algorithm:?} {side}: {error:e}");
             }
         }
@@ -279,7 +277,6 @@ impl Original {
 
     fn check_training_step_by(&self, method: GradientMethod) {
         for (algorithm, network) in self.networks::<AB>(Design::Settled) {
-            println!("{method:?}");
             let Training {
                 images: n,
                 side,
@@ -289,14 +286,12 @@ impl Original {
             } = self.reference().training;
             let (pooled, found) = step(&network, images(n, side), method);
             let error = sample_error(&pooled, &features);
-            println!("{algorithm:?} features: {error:.1e}");
             assert!(error < 10.0 * FORWARD_TOLERANCE, "{algorithm:?}: {error:e}");
             let found = by_name(&network, &found);
             for (key, expected) in gradients {
                 let norm = length(&found[&key]);
                 let error = sample_error_values(&found[&key], &expected.sample)
                     .max((norm / expected.norm - 1.0).abs());
-                println!("{algorithm:?} {key}: {error:.1e}");
                 assert!(error < GRADIENT_TOLERANCE, "{algorithm:?} {key}: {error:e}");
             }
 
@@ -306,7 +301,6 @@ impl Original {
                 let tensor = tensors.iter().find(|t| torch_name(&t.full_path()) == key);
                 let found: Vec<f64> = tensor.unwrap().to_data().unwrap().iter().collect();
                 let error = sample_error_values(&found, &expected);
-                println!("{algorithm:?} {key}: {error:.1e}");
                 assert!(
                     error < 10.0 * FORWARD_TOLERANCE,
                     "{algorithm:?} {key}: {error:e}"

@@ -1,5 +1,8 @@
 //! Loaders of twelve coloured images.
 
+mod broken_images;
+mod image_files;
+
 use burn_flex::Flex;
 use image::{Rgb, RgbImage};
 
@@ -244,98 +247,6 @@ fn slices_contain_the_batches_of_the_whole_loader() {
 }
 
 #[test]
-fn a_broken_image_ends_the_batches_and_its_error_is_stored() {
-    let cancellation = CancellationToken::new();
-    let errors = LoaderErrors::cancelling(cancellation.clone());
-    let loader = split_loader(Some(7), EpochSchedule::Always, errors.clone());
-    let epoch = contents(&loader);
-    assert_eq!(epoch.len(), 1);
-    assert!(!epoch[0].3);
-    assert!(cancellation.is_cancelled());
-    assert!(errors.take().unwrap().to_string().contains("7.png"));
-    assert!(errors.take().is_none());
-}
-
-fn skipping() -> LoadingConfig {
-    LoadingConfig {
-        broken_images: BrokenImages::Skip,
-        ..loading(2, 2)
-    }
-}
-
-#[test]
-fn a_skipped_image_is_left_out_of_a_split_and_named() {
-    let errors = LoaderErrors::default();
-    let loader = split_loader_of(&[7, 3], &skipping(), EpochSchedule::Always, errors.clone());
-    let batches: Vec<_> = loader.iter().collect();
-    let indices: Vec<_> = batches.iter().map(|batch| batch.indices.clone()).collect();
-    assert_eq!(indices, [vec![0, 1, 2, 4], vec![5, 6, 8, 9], vec![10, 11]]);
-    assert_eq!(batches[0].images.dims(), [4, 3, 4, 4]);
-    assert!(batches[2].last && !batches[1].last);
-    assert!(errors.take().is_none());
-    let skipped = errors.skipped();
-    assert_eq!(skipped.len(), 2);
-    assert!(skipped[0].contains("3.png") && skipped[1].contains("7.png"));
-}
-
-#[test]
-fn the_last_batch_with_images_is_marked_as_last() {
-    let loader = |broken: &[usize]| {
-        let errors = LoaderErrors::default();
-        let loader = split_loader_of(broken, &skipping(), EpochSchedule::Always, errors);
-        contents(&loader)
-            .iter()
-            .map(|batch| (batch.1.len(), batch.3))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(loader(&[10, 11]), [(5, false), (5, true)]);
-    assert_eq!(loader(&[0, 1, 2, 3, 4]), [(5, false), (2, true)]);
-    assert!(loader(&(0..12).collect::<Vec<_>>()).is_empty());
-}
-
-#[test]
-fn a_broken_training_image_is_replaced_by_another_of_its_class() {
-    let errors = LoaderErrors::default();
-    let loader = broken_train_loader(1, &skipping(), &[4, 9], errors.clone());
-    for epoch in 1..=6 {
-        let batches: Vec<_> = loader.iter().collect();
-        assert_eq!(batches.len(), 3, "batches of epoch {epoch}");
-        for batch in batches {
-            assert_eq!(batch.images.dims(), [4, 3, 4, 4]);
-            assert!(batch.indices.iter().all(|index| ![4, 9].contains(index)));
-            let classes: Vec<usize> = batch.indices.iter().map(|index| index / 2).collect();
-            assert!(
-                classes[0] == classes[1] && classes[2] == classes[3] && classes[0] != classes[2]
-            );
-        }
-    }
-    assert!(errors.take().is_none());
-    assert_eq!(errors.skipped().len(), 2);
-}
-
-#[test]
-fn a_class_without_readable_images_is_named() {
-    let errors = LoaderErrors::default();
-    let loader = broken_train_loader(1, &skipping(), &[4, 5], errors.clone());
-    for _ in 0..4 {
-        loader.iter().for_each(drop);
-    }
-    let error = errors.take().unwrap().to_string();
-    assert!(error.contains("no image of class 2 can be read"), "{error}");
-}
-
-#[test]
-fn every_epoch_after_a_failure_fails() {
-    let errors = LoaderErrors::default();
-    let broken: Vec<usize> = (0..12).collect();
-    let loader = broken_train_loader(1, &loading(2, 2), &broken, errors.clone());
-    for epoch in 1..=4 {
-        assert_eq!(loader.iter().count(), 0);
-        assert!(errors.take().is_some(), "epoch {epoch}");
-    }
-}
-
-#[test]
 fn workers_continue_with_the_next_epoch_after_an_epoch_is_left_early() {
     let whole = train_loader(1, 2);
     let epochs: Vec<Contents> = (0..3).map(|_| contents(&whole)).collect();
@@ -355,99 +266,4 @@ fn dropping_a_loader_ends_its_workers() {
     assert!(Arc::strong_count(&split) > 2, "the workers hold the split");
     drop(loader);
     assert_eq!(Arc::strong_count(&split), 1);
-}
-
-/// A folder of JPEG and PNG images, some large enough to be decoded at a reduced size.
-fn image_folder() -> tempfile::TempDir {
-    let folder = tempfile::TempDir::new().unwrap();
-    for (side, class, image) in (0..32).map(|i| (i / 16, i / 4, i % 4)) {
-        let side = folder.path().join(["train", "test"][side]);
-        let class = side.join(format!("class-{class}"));
-        std::fs::create_dir_all(&class).unwrap();
-        let (width, height) = (30 + 40 * image as u32, 25 + 30 * image as u32);
-        RgbImage::from_fn(width, height, |x, y| {
-            Rgb([(x * 5) as u8, (y * 7) as u8, (x * y / 9) as u8])
-        })
-        .save(class.join(format!("{image}.{}", ["jpg", "png"][image % 2])))
-        .unwrap();
-    }
-    folder
-}
-
-/// Loads two epochs of training and the test split.
-fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
-    let transform = Transform::new(&data.transform).unwrap();
-    let splits =
-        crate::data::open(data, &transform, &CancellationToken::new(), &NoProgress).unwrap();
-    let batch = BatchConfig {
-        classes: 2,
-        images_per_class: 4,
-        ..Default::default()
-    };
-    let sampler = PairSampler::new(splits.train.labels(), &batch, 3).unwrap();
-    let device = Default::default();
-    let train = TrainLoader::<B>::new(
-        Arc::new(splits.train),
-        sampler,
-        transform.clone(),
-        1..3,
-        &data.loading,
-        LoaderErrors::default(),
-        &device,
-    );
-    let test = SplitLoader::<B>::new(
-        Arc::new(splits.test),
-        transform,
-        6,
-        EpochSchedule::Always,
-        &data.loading,
-        LoaderErrors::default(),
-        &device,
-    );
-    ((0..2).map(|_| contents(&train)).collect(), contents(&test))
-}
-
-#[test]
-fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
-    let folder = image_folder();
-    let published = TransformConfig {
-        image_size: 16,
-        resize: 20,
-        ..Default::default()
-    };
-    let augmented = TransformConfig {
-        crop_probability: 0.8,
-        crop_scale: Some([0.2, 1.0]),
-        brightness: 0.3,
-        contrast: 0.2,
-        saturation: 0.3,
-        hue: 0.1,
-        grey_probability: 0.2,
-        blur_probability: 0.5,
-        erase_probability: 0.5,
-        eval_resize: EvalResize::CenterCrop,
-        ..published.clone()
-    };
-    for transform in [published, augmented] {
-        let data = |workers, cache| DataConfig {
-            source: DatasetConfig::Folder(FolderConfig {
-                root: folder.path().into(),
-                ..Default::default()
-            }),
-            transform: transform.clone(),
-            loading: LoadingConfig {
-                cache,
-                cache_dir: Some(folder.path().join(".cache")),
-                ..loading(workers, 2)
-            },
-        };
-        let expected = all_bytes(&data(1, false));
-        assert_ne!(expected.0[0], expected.0[1]);
-        for (workers, cache) in [(2, false), (8, false), (1, true), (2, true), (8, true)] {
-            assert!(
-                all_bytes(&data(workers, cache)) == expected,
-                "{workers} workers, cache {cache}"
-            );
-        }
-    }
 }
