@@ -1,10 +1,9 @@
 //! The network of a run.
 
 use burn::module::Module;
-use burn::record::Recorder;
 use burn::tensor::backend::Backend;
 
-use super::checkpoint::CheckpointRecorder;
+use super::checkpoint::read_record;
 use super::metric_learner::MetricLearner;
 use super::objective::Objective;
 use super::run_folder::{RunFolder, RunFolderError};
@@ -44,11 +43,7 @@ pub fn load_embedder<B: Backend>(
         TrainStepSchedule::new(config),
         validation,
     );
-    let record = CheckpointRecorder::default()
-        .load(path.clone(), &compute.device)
-        .map_err(|error| RunFolderError::Damaged {
-            path,
-            message: format!("{error}; choose another with --checkpoint"),
-        })?;
+    let record = read_record::<B, _>(path, &compute.device)
+        .map_err(|error| error.with_advice("choose another with --checkpoint"))?;
     Ok(learner.load_record(record).embedder)
 }

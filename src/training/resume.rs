@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::optim::Optimizer;
-use burn::record::{Record, Recorder};
+use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
+use super::checkpoint::read_record;
 use super::metric_learner::MetricLearner;
 use super::network::embedder_config;
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError};
 use super::train::{open_data, report_start};
 use super::training_loop::{TrainingLoop, validation_schedule};
-use super::{CheckpointRecorder, GroupedAdam, TrainingError};
+use super::{GroupedAdam, TrainingError};
 use crate::backend::ComputeContext;
 use crate::config::Config;
 
@@ -136,22 +137,29 @@ fn last_complete_checkpoint<B: AutodiffBackend>(
         .and_then(|()| check_readable::<B, AdamRecord<B>>(folder.optimizer(epoch), compute))
         .and_then(|()| check_readable::<B, usize>(folder.schedule(epoch), compute));
         match read {
-            Ok(()) => return Ok(Some(epoch)),
+            Ok(()) => {
+                if let Some(damage) = damage {
+                    tracing::warn!("{damage}; the run resumes from epoch {epoch}");
+                }
+                return Ok(Some(epoch));
+            }
             Err(error) => damage = damage.or(Some(error)),
         }
     }
-    damage.map_or(Ok(None), Err)
+    match damage {
+        None => Ok(None),
+        Some(error) => {
+            Err(error
+                .with_advice("no other checkpoint can be read; restore one, or start a new run"))
+        }
+    }
 }
 
 fn check_readable<B: Backend, R: Record<B>>(
     path: PathBuf,
     compute: &ComputeContext<B>,
 ) -> Result<(), RunFolderError> {
-    let read: Result<R, _> = CheckpointRecorder::default().load(path.clone(), &compute.device);
-    read.map(drop).map_err(|error| RunFolderError::Damaged {
-        path,
-        message: error.to_string(),
-    })
+    read_record::<B, R>(path, &compute.device).map(drop)
 }
 
 /// The keys that may be changed when a run is resumed.

@@ -173,7 +173,21 @@ fn damaged_checkpoint_is_named() {
     let bytes = fs::read(&model).unwrap();
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
     let message = refusal(directory.path(), &["evaluate", "run"]);
-    assert!(message.contains("model-1"), "{message}");
+    assert!(
+        message.contains(
+            "model-1.mpk is damaged: it is truncated, or belongs to another network; choose another"
+        ),
+        "{message}"
+    );
+    let resume = ["train", "--resume", "--run", "run"];
+    let message = refusal(
+        directory.path(),
+        &[&resume[..], &["--set", "training.epochs=2"]].concat(),
+    );
+    assert!(
+        message.contains("no other checkpoint can be read; restore one, or start a new run"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -250,6 +264,10 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
     ];
     let resumed = loop_dml(directory.path()).args(resume).assert().success();
     let printed = String::from_utf8_lossy(&resumed.get_output().stderr);
+    assert!(
+        printed.contains("optim-3.mpk is damaged") && printed.contains("resumes from epoch 2"),
+        "{printed}"
+    );
     assert!(printed.contains("resumed after epoch 2"), "{printed}");
 }
 

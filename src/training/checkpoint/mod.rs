@@ -4,4 +4,5 @@ mod recorder;
 mod retention;
 
 pub use recorder::CheckpointRecorder;
+pub(super) use recorder::read_record;
 pub use retention::CheckpointRetention;

@@ -108,6 +108,19 @@ pub enum RunFolderError {
     },
 }
 
+impl RunFolderError {
+    /// Adds what to do to the message of a damaged file.
+    pub(in crate::training) fn with_advice(self, advice: &str) -> Self {
+        match self {
+            Self::Damaged { path, message } => Self::Damaged {
+                path,
+                message: format!("{message}; {advice}"),
+            },
+            other => other,
+        }
+    }
+}
+
 fn format_epochs(epochs: &[usize]) -> String {
     match epochs {
         [] => "none yet".to_string(),
