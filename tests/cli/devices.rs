@@ -207,6 +207,7 @@ mod wgpu {
         assert!(message.contains("device 99"), "{message}");
     }
 
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     #[test]
     fn kernels_are_cached_and_reported_once() {
         let directory = tempfile::tempdir().unwrap();

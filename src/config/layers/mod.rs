@@ -171,7 +171,7 @@ fn shared_keys(choice: &str) -> Vec<String> {
         .concat(),
         "loss.name" => vec!["reduction".into()],
         "model.pooling" => {
-            let keys = known_keys().into_iter();
+            let keys = known_keys().iter();
             keys.filter_map(|path| Some(path.strip_prefix("model.")?.to_string()))
                 .filter(|key| key != "pooling" && !key.starts_with("gem_"))
                 .collect()
