@@ -1,6 +1,7 @@
 //! Atomic creation of files: a file is written under a temporary name and renamed, so it is either
-//! complete or absent. Existing files are never overwritten.
+//! complete or absent. Only [`replace`] overwrites a file.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -121,6 +122,62 @@ impl AtomicFiles {
     }
 }
 
+/// The suffix of a file that [`replace`] has not completed.
+const PARTIAL: &str = ".partial";
+
+/// Creates or replaces the file `path` durably: the bytes are written to `.NAME.partial` beside it and
+/// synced, the file is renamed, and its folder is synced. After a crash, the file has the old contents or
+/// the new ones. No other process may write to the folder.
+///
+/// # Errors
+/// If the file cannot be written. Then the old contents remain.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}{PARTIAL}"));
+    let written = (|| {
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&partial, path)
+    })();
+    if let Err(error) = written {
+        // It takes the space that the disk may lack.
+        let _ = fs::remove_file(&partial);
+        return Err(error);
+    }
+    sync_folder(parent_folder(path))
+}
+
+/// Makes the names of a folder's files durable.
+///
+/// # Errors
+/// If the folder cannot be synced.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Other systems cannot open a folder, and make names durable themselves.
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
+/// Removes the files of `folder` that [`replace`] did not complete before a crash.
+///
+/// # Errors
+/// If one cannot be removed.
+pub fn remove_partial_files(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(PARTIAL) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn unwritable(path: &Path, source: io::Error) -> AtomicFileError {
     AtomicFileError::Unwritable {
         path: path.to_path_buf(),
@@ -137,9 +194,29 @@ fn parent_folder(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
+
+    #[test]
+    fn replaced_file_has_the_new_bytes_and_leaves_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        for text in ["first", "second"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn partial_files_are_removed_and_others_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".run.json.partial", "run.json", ".hidden", "a.partial"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        remove_partial_files(folder.path()).unwrap();
+        assert_eq!(folder.path().read_dir().unwrap().count(), 3);
+        assert!(!folder.path().join(".run.json.partial").exists());
+    }
 
     #[test]
     fn existing_file_is_not_overwritten() {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::{CheckpointInterval, Config, ConfigError};
 use crate::data::config::DataConfig;
 use crate::loss::LossKind;
 use crate::model::config::{Descriptor, Pooling};
@@ -31,6 +31,7 @@ static EVERY_CONFIG: LazyLock<Vec<Table>> = LazyLock::new(|| {
     full.model.pooling = Pooling(vec![Descriptor::Gem]);
     full.model.fill_gem_defaults();
     full.training.early_stopping = Some(1);
+    full.training.checkpoint_every = Some(CheckpointInterval::Minutes(30.0));
     let mut configs = Vec::new();
     for data in DataConfig::with_every_key() {
         configs.push(Config {

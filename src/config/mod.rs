@@ -6,6 +6,7 @@
 //! keys for unknown ones, and checks what spans sections.
 
 mod check;
+mod checkpoint_interval;
 mod error;
 mod keys;
 mod layers;
@@ -24,6 +25,7 @@ use crate::loss::LossConfig;
 use crate::model::config::{ModelConfig, WeightsSource};
 use crate::negatives::{NegativesConfig, Space};
 
+pub use checkpoint_interval::CheckpointInterval;
 pub use error::ConfigError;
 use layers::ConfigLayers;
 use renamed::ConfigOrigin;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CheckpointInterval;
 use crate::setting::{
     Checked, SettingError, at_least, at_most, below_one, counts, increasing, not_negative, positive,
 };
@@ -61,11 +62,18 @@ pub struct TrainingConfig {
     pub gradient_checkpointing: bool,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
     pub seed: u64,
-    /// Number of epochs between evaluations of the test split. The last epoch is always evaluated.
+    /// Number of epochs between evaluations. The last epoch is always evaluated.
     pub validate_every: usize,
     /// Number of epochs without a higher R@1 after which training stops. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<usize>,
+    /// Interval between checkpoints: a number of epochs, or a string such as `"30 minutes"`. Absent: at
+    /// each evaluated epoch, and at least every 10 minutes. The best and the last epoch are always
+    /// saved, and an interrupted run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<CheckpointInterval>,
+    /// Number of latest checkpoints that are kept, besides the best.
+    pub keep_checkpoints: usize,
 }
 
 impl Default for TrainingConfig {
@@ -77,6 +85,8 @@ impl Default for TrainingConfig {
             seed: 1,
             validate_every: 1,
             early_stopping: None,
+            checkpoint_every: None,
+            keep_checkpoints: 2,
         }
     }
 }
@@ -141,6 +151,10 @@ impl TrainingConfig {
         if let Some(patience) = self.early_stopping {
             at_least("training.early_stopping", patience, 1)?;
         }
+        if let Some(interval) = self.checkpoint_every {
+            interval.check("training.checkpoint_every")?;
+        }
+        at_least("training.keep_checkpoints", self.keep_checkpoints, 1)?;
         if self.seed > i64::MAX as u64 {
             return Err(SettingError::Value {
                 key: "training.seed".into(),

@@ -1,32 +1,23 @@
 //! When training stops before its last epoch.
 
-use burn_train::EarlyStoppingStrategy;
-use burn_train::metric::store::EventStoreClient;
-
-use super::validation::Validation;
-
-/// Stops training if Recall@1 has not risen for a number of epochs.
-#[derive(Clone)]
-pub struct EarlyStopping {
-    validation: Validation,
-    patience: usize,
-}
-
-impl EarlyStopping {
-    /// Creates a strategy that waits `patience` epochs for a higher Recall@1.
-    pub fn new(validation: Validation, patience: usize) -> Self {
-        Self {
-            validation,
-            patience,
-        }
+/// Whether training stops after the evaluation of `epoch`: Recall@1 has not risen for `patience` epochs.
+/// Never without `patience`.
+pub(super) fn should_stop(epoch: usize, best: Option<usize>, patience: Option<usize>) -> bool {
+    match (best, patience) {
+        (Some(best), Some(patience)) => epoch >= best.saturating_add(patience),
+        _ => false,
     }
 }
 
-impl EarlyStoppingStrategy for EarlyStopping {
-    fn should_stop(&mut self, epoch: usize, _: &EventStoreClient) -> bool {
-        // Only a measured epoch can show that recall has not risen.
-        let measured = self.validation.recall(epoch).is_some();
-        let best = self.validation.best_epoch();
-        measured && best.is_some_and(|best| epoch >= best + self.patience)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_stops_after_patience_epochs_without_a_higher_recall() {
+        let stops = |epoch| should_stop(epoch, Some(4), Some(3));
+        assert_eq!([4, 6, 7, 9].map(stops), [false, false, true, true]);
+        assert!(!should_stop(100, Some(4), None));
+        assert!(!should_stop(100, None, Some(3)));
     }
 }

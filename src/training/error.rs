@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::RunFolderError;
+use super::{Divergence, RunFolderError};
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::model::weights::WeightsError;
@@ -25,16 +25,23 @@ pub enum TrainingError {
     /// The run folder is invalid, or cannot be written.
     #[error(transparent)]
     RunFolder(#[from] RunFolderError),
-    /// The loss or an embedding became infinite or NaN.
+    /// The training diverged. The last checkpoint is from before.
     #[error(
-        "the loss or an embedding became infinite or NaN at epoch {epoch}, step {step}; try a \
-         smaller optimizer.learning_rate, or loss.reduction = \"mean\""
+        "training diverged at epoch {epoch}{}: {cause}; resume from the last checkpoint with a smaller \
+         learning rate: loop-dml train --resume --run {} --set optimizer.learning_rate={}",
+        step.map(|step| format!(", step {step}")).unwrap_or_default(), run.display(), learning_rate / 10.0
     )]
-    NotFinite {
+    Diverged {
         /// Epoch, from 1.
         epoch: usize,
-        /// Step in the epoch, from 1.
-        step: usize,
+        /// Step in the epoch, from 1; `None` if it was noticed at the end of the epoch.
+        step: Option<usize>,
+        /// What diverged.
+        cause: Divergence,
+        /// The learning rate before any decay.
+        learning_rate: f64,
+        /// The run.
+        run: PathBuf,
     },
     /// The embeddings of a checkpoint's network are infinite or NaN.
     #[error(
@@ -44,10 +51,18 @@ pub enum TrainingError {
     /// The working directory cannot be determined.
     #[error("cannot find the working directory: {0}")]
     WorkingDirectory(std::io::Error),
-    /// Burn stopped the training, for example because it could not write a checkpoint.
-    #[error("training stopped: {0}")]
-    Stopped(String),
-    /// The user pressed Ctrl-C or quit the dashboard.
+    /// A thread panicked, for example because the device has no memory left.
+    #[error(
+        "training stopped by an internal error: {message}; resume from the last checkpoint with: loop-dml \
+         train --resume --run {}", run.display()
+    )]
+    Panicked {
+        /// The text of the panic.
+        message: String,
+        /// The run.
+        run: PathBuf,
+    },
+    /// The training was interrupted by Ctrl-C, a signal or the dashboard.
     #[error("interrupted")]
     Cancelled {
         /// The run that can be resumed; `None` if no run folder was created.

@@ -4,21 +4,27 @@
 //! trains, a loss over embeddings ([`Objective`]) is what it minimises, and [`GroupedAdam`] with
 //! [`StepDecay`] updates its parameters. A [`TrainingObserver`] receives the epochs.
 
-mod checkpoint;
+pub mod checkpoint;
+mod collapse;
+mod diverged;
+mod divergence;
 mod early_stopping;
-mod epoch_log;
+mod epoch_loop;
+mod epoch_statistics;
 mod error;
 mod evaluate;
-mod failure;
+mod finite;
 mod host_record;
 mod metric_learner;
 mod metrics;
 mod network;
+mod noop_logger;
 mod noop_renderer;
 mod objective;
 mod observer;
 mod optimizer;
 mod pending_statistics;
+mod resumable_keys;
 mod resume;
 mod run_context;
 mod run_folder;
@@ -30,12 +36,11 @@ mod train;
 mod training_loop;
 mod validation;
 
-pub use checkpoint::{CheckpointRecorder, CheckpointRetention};
-pub use early_stopping::EarlyStopping;
-pub use epoch_log::EpochLog;
+pub use checkpoint::CheckpointPosition;
+pub use divergence::Divergence;
+pub use epoch_statistics::EpochStatistics;
 pub use error::TrainingError;
 pub use evaluate::evaluate;
-pub use failure::TrainingFailure;
 pub use host_record::HostRecord;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
@@ -46,10 +51,13 @@ pub use optimizer::GroupedAdam;
 pub use pending_statistics::PendingStatistics;
 pub use resume::resume;
 pub use run_context::{RunContext, TrainingSummary};
-pub use run_folder::{Checkpoint, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary};
+pub use run_folder::{
+    Checkpoint, ConfigChange, EndReason, EpochRecord, NewRunFolder, RunFolder, RunFolderError,
+    RunRecord, RunResult, SplitSummary,
+};
 pub use schedule::StepDecay;
 pub use step::{FinishedSteps, ForwardPass, Validated};
 pub use step_options::TrainStepSchedule;
-pub use step_statistics::StepStatistics;
+pub use step_statistics::{DivergedBatch, FinishedStep, StepStatistics};
 pub use train::train;
 pub use validation::{RetrievalProtocol, SplitEmbeddings, Validation};

@@ -1,14 +1,16 @@
 //! The network of a run.
 
-use burn::module::Module;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::checkpoint::read_record;
+use super::checkpoint::{CheckpointFile, legacy};
+use super::epoch_statistics::EpochStatistics;
 use super::metric_learner::MetricLearner;
 use super::objective::Objective;
-use super::run_folder::{RunFolder, RunFolderError};
+use super::resumable_keys::{first_difference, pinned};
+use super::run_folder::{RunFolder, RunFolderError, StoredCheckpoint};
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
+use super::{CheckpointPosition, GroupedAdam};
 use crate::backend::ComputeContext;
 use crate::config::Config;
 use crate::data::EpochSchedule;
@@ -28,22 +30,138 @@ pub(super) fn embedder_config<B: Backend>(
 ///
 /// # Errors
 ///
-/// If the checkpoint is damaged or of another network.
+/// If there is no such checkpoint, or if it is damaged or of another run.
 pub fn load_embedder<B: Backend>(
     folder: &RunFolder,
     config: &Config,
     epoch: usize,
     compute: &ComputeContext<B>,
 ) -> Result<Embedder<B>, RunFolderError> {
-    let path = folder.model(epoch);
-    let validation = Validation::new(RetrievalProtocol::default(), EpochSchedule::Always, []);
-    let learner = MetricLearner::new(
-        embedder_config(config, compute).init(&compute.device),
+    let stored = folder.stored_checkpoint(epoch);
+    let stored = stored.ok_or_else(|| RunFolderError::NoCheckpoint {
+        path: folder.path().to_path_buf(),
+        asked: format!("epoch {epoch}"),
+        present: folder.checkpoints(),
+    })?;
+    let embedder = embedder_config(config, compute).init(&compute.device);
+    let loaded = match stored {
+        StoredCheckpoint::File(_) => read_checkpoint(folder, config, stored).and_then(|file| {
+            let mut embedder = embedder;
+            load_network(folder, stored, &file, &mut embedder)?;
+            Ok(embedder)
+        }),
+        StoredCheckpoint::Legacy(epoch) => {
+            legacy::load_network(&folder.checkpoint_folder(), epoch, learner(embedder, config))
+                .map_err(damaged(folder, stored))
+        }
+    };
+    loaded.map_err(|error| error.with_advice("choose another with --checkpoint"))
+}
+
+/// The state of a training at a checkpoint.
+pub(super) struct RestoredState<B: AutodiffBackend> {
+    pub(super) position: CheckpointPosition,
+    pub(super) embedder: Embedder<B>,
+    pub(super) optimizer: GroupedAdam<B>,
+    /// The statistics of the steps of an incomplete epoch.
+    pub(super) statistics: EpochStatistics,
+}
+
+/// Restores the state of a training from a checkpoint.
+///
+/// # Errors
+///
+/// If the checkpoint is damaged, or of another run.
+pub(super) fn restore<B: AutodiffBackend>(
+    folder: &RunFolder,
+    config: &Config,
+    stored: StoredCheckpoint,
+    compute: &ComputeContext<B>,
+) -> Result<RestoredState<B>, RunFolderError> {
+    let device = &compute.device;
+    let mut embedder: Embedder<B> = embedder_config(config, compute).init(device);
+    let optimizer = GroupedAdam::new(&config.optimizer, device);
+    let position = stored.position();
+    let damage = damaged(folder, stored);
+    match stored {
+        StoredCheckpoint::File(_) => {
+            let file = read_checkpoint(folder, config, stored)?;
+            load_network(folder, stored, &file, &mut embedder)?;
+            let optimizer = file
+                .load_optimizer(&embedder, optimizer)
+                .map_err(&damage)?;
+            Ok(RestoredState {
+                position,
+                embedder,
+                optimizer,
+                statistics: file.header.statistics.unwrap_or_default(),
+            })
+        }
+        StoredCheckpoint::Legacy(epoch) => {
+            let checkpoints = folder.checkpoint_folder();
+            let embedder =
+                legacy::load_network(&checkpoints, epoch, learner(embedder, config))
+                    .map_err(&damage)?;
+            let optimizer = legacy::load_optimizer(&checkpoints, epoch, optimizer, device)
+                .map_err(&damage)?;
+            Ok(RestoredState {
+                position,
+                embedder,
+                optimizer,
+                statistics: EpochStatistics::default(),
+            })
+        }
+    }
+}
+
+/// Reads a checkpoint of this version, and checks that it belongs to the run.
+fn read_checkpoint(
+    folder: &RunFolder,
+    config: &Config,
+    stored: StoredCheckpoint,
+) -> Result<CheckpointFile, RunFolderError> {
+    let path = folder.checkpoint_path(stored);
+    let file = folder.read(stored.position())?;
+    let difference = first_difference(&file.header.config, &pinned(config));
+    match difference {
+        Ok(None) => Ok(file),
+        Ok(Some((key, found, expected))) => Err(RunFolderError::ForeignCheckpoint {
+            path,
+            key,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }),
+        Err(source) => Err(RunFolderError::Config { path, source }),
+    }
+}
+
+fn load_network<B: Backend>(
+    folder: &RunFolder,
+    stored: StoredCheckpoint,
+    file: &CheckpointFile,
+    embedder: &mut Embedder<B>,
+) -> Result<(), RunFolderError> {
+    file.load_network(embedder)
+        .map_err(damaged(folder, stored))
+}
+
+fn damaged(
+    folder: &RunFolder,
+    stored: StoredCheckpoint,
+) -> impl Fn(String) -> RunFolderError + use<> {
+    let path = folder.checkpoint_path(stored);
+    move |message| RunFolderError::Damaged {
+        path: path.clone(),
+        message,
+    }
+}
+
+/// The module that versions 0.1 and 0.2 wrote.
+fn learner<B: Backend>(embedder: Embedder<B>, config: &Config) -> MetricLearner<B> {
+    MetricLearner::new(
+        embedder,
         Objective::new(config),
         TrainStepSchedule::new(config),
-        validation,
-    );
-    let record = read_record::<B, _>(path, &compute.device)
-        .map_err(|error| error.with_advice("choose another with --checkpoint"))?;
-    Ok(learner.load_record(record).embedder)
+        Validation::new(RetrievalProtocol::default(), EpochSchedule::Always, []),
+    )
 }

@@ -1,5 +1,8 @@
 //! What a training reports while it runs.
 
+use std::path::Path;
+
+use super::checkpoint::CheckpointPosition;
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use crate::progress::ProgressObserver;
 
@@ -15,15 +18,19 @@ pub enum Display {
 /// An event of a training.
 #[derive(Debug)]
 pub enum TrainingEvent<'a> {
-    /// The run folder was created, or opened to resume.
+    /// The folder of a new run was created. Preparations follow, which may take minutes.
+    FolderCreated {
+        /// The folder.
+        path: &'a Path,
+    },
+    /// Everything that can fail has been checked, and the training begins.
     Started {
         /// The run folder.
         folder: &'a RunFolder,
         /// The record of the run.
         record: &'a RunRecord,
-        /// The epoch of the checkpoint that training resumes from; 0 if the run was interrupted in its
-        /// first epoch. `None` for a new run.
-        resumed: Option<usize>,
+        /// The position that training resumes from; `None` for a new run.
+        resumed: Option<CheckpointPosition>,
     },
     /// The training loop begins. The dashboard, if any, controls the terminal from here on.
     LoopStarted,
@@ -33,6 +40,8 @@ pub enum TrainingEvent<'a> {
         record: &'a EpochRecord,
         /// Configured epochs.
         epochs: usize,
+        /// Number of images that the epoch trained on.
+        images: usize,
     },
     /// The training loop has ended, and the dashboard with it.
     LoopEnded,

@@ -1,5 +1,7 @@
 //! Adam with parameter groups.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::decay::WeightDecayConfig;
@@ -16,9 +18,11 @@ use crate::config::OptimizerConfig;
 /// Adam (Kingma & Ba 2015) with L2 weight decay added to the gradient, and two parameter groups: the
 /// learning rate of the backbone is a multiple of that of the other parameters. Parameters without a
 /// gradient do not change; weight decay does not apply to them either.
+///
+/// Clones share the state: Burn's Learner owns its optimiser, and the state is saved in checkpoints.
 #[derive(Clone)]
 pub struct GroupedAdam<B: AutodiffBackend> {
-    adam: OptimizerAdaptor<Adam, MetricLearner<B>, B>,
+    adam: Arc<Mutex<AdamAdaptor<B>>>,
     backbone_lr_scale: f64,
     /// The device of a loaded state.
     device: B::Device,
@@ -33,22 +37,45 @@ impl<B: AutodiffBackend> GroupedAdam<B> {
             .with_epsilon(config.epsilon as f32)
             .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)));
         Self {
-            adam: adam.init(),
+            adam: Arc::new(Mutex::new(adam.init())),
             backbone_lr_scale: config.backbone_lr_scale,
             device: device.clone(),
         }
     }
 }
 
-/// The state of Adam for every parameter.
-type AdamRecord<B> =
-    <OptimizerAdaptor<Adam, MetricLearner<B>, B> as Optimizer<MetricLearner<B>, B>>::Record;
+type AdamAdaptor<B> = OptimizerAdaptor<Adam, MetricLearner<B>, B>;
+
+/// The state of Adam for every parameter that has been updated.
+pub(super) type AdamRecords<B> = <AdamAdaptor<B> as Optimizer<MetricLearner<B>, B>>::Record;
+
+impl<B: AutodiffBackend> GroupedAdam<B> {
+    /// Calls `read` with the state.
+    pub(super) fn with_records<T>(&self, read: impl FnOnce(&AdamRecords<B>) -> T) -> T {
+        // The record holds handles of tensors, not copies.
+        let records = self.adam().to_record();
+        read(&records)
+    }
+
+    /// Replaces the state.
+    pub(super) fn with_state(self, records: AdamRecords<B>) -> Self {
+        {
+            let mut adam = self.adam();
+            *adam = adam.clone().load_record(records);
+        }
+        self
+    }
+
+    fn adam(&self) -> MutexGuard<'_, AdamAdaptor<B>> {
+        self.adam.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A step is two steps of one Adam, which keeps a separate state for each parameter: first for the
 /// gradients of the backbone, then for the others.
 impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
     // Adam's own record: checkpoints do not depend on the groups.
-    type Record = HostRecord<B, AdamRecord<B>>;
+    type Record = HostRecord<B, AdamRecords<B>>;
 
     fn step(
         &mut self,
@@ -57,10 +84,9 @@ impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
         mut gradients: GradientsParams,
     ) -> MetricLearner<B> {
         let backbone = split_backbone(&mut gradients, &learner);
-        let learner = self
-            .adam
-            .step(rate * self.backbone_lr_scale, learner, backbone);
-        self.adam.step(rate, learner, gradients)
+        let mut adam = self.adam();
+        let learner = adam.step(rate * self.backbone_lr_scale, learner, backbone);
+        adam.step(rate, learner, gradients)
     }
 
     fn step_multi(
@@ -75,21 +101,18 @@ impl<B: AutodiffBackend> Optimizer<MetricLearner<B>, B> for GroupedAdam<B> {
                 .map(|(of_device, device)| (split_backbone(of_device, &learner), *device))
                 .collect(),
         };
-        let learner = self
-            .adam
-            .step_multi(rate * self.backbone_lr_scale, learner, backbone);
-        self.adam.step_multi(rate, learner, gradients)
+        let mut adam = self.adam();
+        let learner = adam.step_multi(rate * self.backbone_lr_scale, learner, backbone);
+        adam.step_multi(rate, learner, gradients)
     }
 
     fn to_record(&self) -> Self::Record {
-        HostRecord::read(self.adam.to_record())
+        HostRecord::read(self.adam().to_record())
     }
 
     fn load_record(self, record: Self::Record) -> Self {
-        Self {
-            adam: self.adam.load_record(record.upload(&self.device)),
-            ..self
-        }
+        let records = record.upload(&self.device);
+        self.with_state(records)
     }
 }
 

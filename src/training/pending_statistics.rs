@@ -3,15 +3,15 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use burn::tensor::{Tensor, backend::Backend, read_sync};
+use burn::tensor::{backend::Backend, read_sync};
 
-use super::step_statistics::{StepStatistics, read};
+use super::step_statistics::{FinishedStep, StepOutputs, read};
 
 /// A read that is queued.
-type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
+type Read = Pin<Box<dyn Future<Output = FinishedStep> + Send>>;
 
 /// The statistics of the last step, which the next step waits for.
 ///
@@ -22,21 +22,28 @@ type Read = Pin<Box<dyn Future<Output = StepStatistics> + Send>>;
 pub struct PendingStatistics(Arc<Mutex<Option<Read>>>);
 
 impl PendingStatistics {
-    /// Queues the read of a step's packed statistics and returns those of the step before. After the
-    /// `last` step of an epoch, also returns its own.
-    pub fn push<B: Backend>(&self, packed: Tensor<B, 1>, last: bool) -> Vec<StepStatistics> {
-        let mut pending = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let before = pending.replace(start_read(read(packed)));
+    /// Queues the read of a step's outputs and returns the statistics of the step before. After the `last`
+    /// step of an epoch, also returns its own.
+    pub(super) fn push<B: Backend>(&self, outputs: StepOutputs<B>, last: bool) -> Vec<FinishedStep> {
+        let mut pending = self.pending();
+        let before = pending.replace(start_read(read(outputs)));
         let own = if last { pending.take() } else { None };
         [before, own].into_iter().flatten().map(read_sync).collect()
+    }
+
+    /// Waits for the statistics of the last step, if they were not returned yet.
+    pub(super) fn flush(&self) -> Option<FinishedStep> {
+        let last = self.pending().take();
+        last.map(read_sync)
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Option<Read>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Polls a read once, which queues the copy.
-fn start_read(read: impl Future<Output = StepStatistics> + Send + 'static) -> Read {
+fn start_read(read: impl Future<Output = FinishedStep> + Send + 'static) -> Read {
     let mut read: Read = Box::pin(read);
     match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),
@@ -52,34 +59,55 @@ impl fmt::Debug for PendingStatistics {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Tensor;
+
     use super::*;
     use crate::training::step_statistics::pack;
 
-    fn packed(anchors: f32) -> Tensor<burn_flex::Flex, 1> {
-        Tensor::from_floats([2.0, anchors, 1.0, 4.0, 1.0, 1.0, 0.5], &Default::default())
+    type B = burn_flex::Flex;
+
+    fn outputs(anchors: f32, embedding: f32) -> StepOutputs<B> {
+        let device = Default::default();
+        let embeddings = Tensor::from_floats([[1.0, embedding]], &device);
+        let statistics = Tensor::from_floats([2.0, anchors, 1.0, 4.0, 1.0, 1.0], &device);
+        StepOutputs {
+            packed: pack(statistics, embeddings.clone()),
+            embeddings,
+            labels: Tensor::from_ints([3], &device),
+            images: vec![7],
+        }
+    }
+
+    fn anchors(read: impl IntoIterator<Item = FinishedStep>) -> Vec<usize> {
+        let steps = read.into_iter();
+        steps.map(|step| step.statistics.loss.anchors).collect()
     }
 
     #[test]
     fn every_step_is_read_once_and_in_order() {
         let pending = PendingStatistics::default();
-        let anchors = |read: Vec<StepStatistics>| -> Vec<usize> {
-            read.iter().map(|step| step.loss.anchors).collect()
-        };
-        assert!(pending.push(packed(1.0), false).is_empty());
-        assert_eq!(anchors(pending.push(packed(2.0), false)), [1]);
-        assert_eq!(anchors(pending.push(packed(3.0), true)), [2, 3]);
+        assert!(pending.push(outputs(1.0, 0.5), false).is_empty());
+        assert_eq!(anchors(pending.push(outputs(2.0, 0.5), false)), [1]);
+        assert_eq!(anchors(pending.push(outputs(3.0, 0.5), true)), [2, 3]);
         // An epoch of one step.
-        assert_eq!(anchors(pending.push(packed(4.0), true)), [4]);
+        assert_eq!(anchors(pending.push(outputs(4.0, 0.5), true)), [4]);
+        assert!(pending.flush().is_none());
+        pending.push(outputs(5.0, 0.5), false);
+        assert_eq!(anchors(pending.flush()), [5]);
+        assert!(pending.flush().is_none());
     }
 
     #[test]
-    fn embeddings_that_are_not_finite_are_reported() {
-        let device = Default::default();
-        let statistics = Tensor::<burn_flex::Flex, 1>::ones([6], &device);
-        for (value, finite) in [(1.0, true), (f32::NAN, false), (f32::INFINITY, false)] {
-            let embeddings = Tensor::from_floats([[1.0, value]], &device);
-            let step = read_sync(read(pack(statistics.clone(), embeddings)));
-            assert_eq!(step.finite_embeddings, finite, "{value}");
+    fn batch_is_kept_if_embeddings_are_not_finite() {
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let read = PendingStatistics::default().push(outputs(1.0, value), true);
+            assert!(!read[0].statistics.finite_embeddings);
+            let batch = read[0].diverged.as_ref().unwrap();
+            assert_eq!((batch.images[0], batch.labels[0]), (7, 3));
+            assert_eq!(batch.embeddings[0], 1.0);
+            assert!(!batch.embeddings[1].is_finite());
         }
+        let read = PendingStatistics::default().push(outputs(1.0, 0.5), true);
+        assert_eq!(read[0].diverged, None);
     }
 }

@@ -1,109 +1,259 @@
 //! Resuming a run from its last checkpoint.
 
-use std::path::PathBuf;
-
-use burn::module::Module;
-use burn::optim::Optimizer;
-use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::checkpoint::read_record;
-use super::metric_learner::MetricLearner;
-use super::network::embedder_config;
+use super::checkpoint::CheckpointPosition;
+use super::early_stopping::should_stop;
+use super::epoch_statistics::EpochStatistics;
+use super::network::{RestoredState, embedder_config, restore};
+use super::resumable_keys::{RESUMABLE, changes};
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{EpochRecord, RunFolder, RunFolderError};
-use super::train::{open_data, report_start};
-use super::training_loop::{TrainingLoop, validation_schedule};
+use super::run_folder::{
+    ConfigChange, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary, best_epoch,
+};
+use super::train::{backend_name, burn_version, open_data, report_start, threads};
+use super::training_loop::TrainingLoop;
 use super::{GroupedAdam, TrainingError};
-use crate::backend::ComputeContext;
 use crate::config::Config;
+use crate::data::config::BrokenImages;
+use crate::data::{Split, Splits};
+use crate::setting::SettingError;
 
 /// Resumes a run from its last checkpoint, up to the configured epochs or those in `overrides`
-/// (`training.epochs=N`). The result equals that of the uninterrupted run.
+/// (`training.epochs=N`). The result equals that of the uninterrupted run. A run that is finished is not
+/// changed. Nothing in the folder is changed before everything that can fail was checked.
 ///
 /// # Errors
 ///
-/// If every checkpoint is damaged, no epochs are left, the images are not those of the run, `overrides`
-/// change more than epochs and loading, or [`train()`](super::train()) would fail.
+/// If another process trains in the folder, every checkpoint is damaged, a checkpoint is of another run,
+/// the images are not those of the run, `overrides` change keys that cannot change, or
+/// [`train()`](super::train()) would fail.
 pub fn resume<B: AutodiffBackend>(
     folder: RunFolder,
     overrides: &[String],
     context: &RunContext<B>,
 ) -> Result<TrainingSummary, TrainingError> {
+    let folder = folder.locked()?;
     let before = folder.config(&[])?;
-    let config = folder.config(overrides)?;
+    let config = folder
+        .config(overrides)?
+        .with_absolute_root()
+        .map_err(TrainingError::WorkingDirectory)?;
     config.check()?;
-    refuse_changes(&folder, &before, &config, overrides)?;
-
+    let mut record = folder.record()?;
     let history = folder.history()?;
-    if !history
-        .iter()
-        .any(|record| record.epoch == 0 && record.recall.is_some())
-    {
-        return Err(RunFolderError::Damaged {
-            path: folder.path().join("metrics.jsonl"),
-            message: "it does not contain epoch 0; start a new run".to_string(),
-        }
-        .into());
+    let restored = last_state(&folder, &config, &history, context)?;
+    let position = restored
+        .as_ref()
+        .map_or(CheckpointPosition::end_of(0), |state| state.position);
+    let changes = changes(&before, &config, position.complete_epochs());
+    refuse_changes(&folder, &changes)?;
+    let history: Vec<EpochRecord> = history
+        .into_iter()
+        .filter(|record| record.epoch <= position.complete_epochs())
+        .collect();
+    let is_finished = is_finished(&config, &history, position)?;
+    if is_finished && let Some(result) = folder.result()? {
+        return TrainingSummary::finished(folder, &history, result, true);
     }
-    let epoch = last_complete_checkpoint::<B>(&folder, &history, context.compute)?;
-    if epoch >= Some(config.training.epochs) {
-        return Err(RunFolderError::Finished {
-            path: folder.path().to_path_buf(),
-            epochs: config.training.epochs,
-        }
-        .into());
-    }
+
     let mut network = embedder_config(&config, context.compute);
-    // A run that was interrupted in its first epoch begins again from the seed and the pretrained
-    // weights.
-    if epoch.is_none() {
+    // A run without a checkpoint begins again from the seed and the pretrained weights.
+    if restored.is_none() {
         network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
     let (splits, sampler) = open_data(&config, context)?;
-    folder.check_split(&splits.train, true)?;
-    folder.check_split(&splits.test, false)?;
-
-    warn_if_thread_count_changed(folder.record()?.threads, context.compute);
-
-    if config != before {
-        folder.replace_config(&config)?;
-    }
-    let done = epoch.unwrap_or(0);
-    let schedule = validation_schedule(&config, done + 1);
-    let history: Vec<EpochRecord> = history
-        .into_iter()
-        .filter(|record| record.epoch <= done)
-        .map(|mut record| {
-            // A run's last epoch is always evaluated. The uninterrupted longer run would not have
-            // evaluated it.
-            if record.epoch > 0 && !schedule.includes(record.epoch) {
-                record.recall = None;
-            }
-            record
-        })
-        .collect();
-    folder.replace_history(&history)?;
-    report_start(&folder, &folder.record()?, &splits, Some(done), context);
-    let embedder = match epoch {
-        Some(_) => network.init(&context.compute.device),
-        None => network.init_pretrained(&context.compute.device)?,
+    let missing = check_splits(&folder, &record, &splits, &config)?;
+    let device = &context.compute.device;
+    let state = match restored {
+        Some(state) => state,
+        None => RestoredState {
+            position,
+            embedder: network.init_pretrained(device)?,
+            optimizer: GroupedAdam::new(&config.optimizer, device),
+            statistics: EpochStatistics::default(),
+        },
     };
+    warn_about_differences(&record, context);
+
+    record.changes.extend(changes);
+    let skipped = splits.train.skipped().iter().cloned().chain(missing);
+    for cause in skipped {
+        if !record.skipped.contains(&cause) {
+            record.skipped.push(cause);
+        }
+    }
+    folder.remove_partial_files()?;
+    if !is_finished {
+        folder.remove_result()?;
+    }
+    if record != folder.record()? {
+        folder.write_record(&record)?;
+    }
+    if config != before {
+        folder.write_config(&config)?;
+    }
+    if history != folder.history()? {
+        folder.replace_history(&history)?;
+    }
+    report_start(&folder, &record, &splits, Some(position), context);
     let training_loop = TrainingLoop {
         config: &config,
         folder,
-        embedder,
+        record,
+        state,
         splits,
         sampler,
-        resumed: epoch,
     };
     training_loop.run(context)
 }
 
-/// Warns if the number of threads differs from when the run began.
-fn warn_if_thread_count_changed<B: Backend>(before: Option<usize>, compute: &ComputeContext<B>) {
-    let now = compute.in_process.then(rayon::current_num_threads);
-    if let (Some(before), Some(now)) = (before, now)
+/// The state of the last position with a readable checkpoint; `None` if there is no checkpoint yet.
+///
+/// # Errors
+///
+/// If there are checkpoints and all are damaged, or if one is of another run.
+fn last_state<B: AutodiffBackend>(
+    folder: &RunFolder,
+    config: &Config,
+    history: &[EpochRecord],
+    context: &RunContext<B>,
+) -> Result<Option<RestoredState<B>>, RunFolderError> {
+    let mut damage = None;
+    for stored in folder.stored_checkpoints().into_iter().rev() {
+        let position = stored.position();
+        if position.complete_epochs() >= history.len() {
+            damage = damage.or_else(|| {
+                Some(RunFolderError::Damaged {
+                    path: folder.checkpoint_path(stored),
+                    message: format!(
+                        "it belongs to {position}, and metrics.jsonl ends with epoch {}",
+                        history.len().saturating_sub(1)
+                    ),
+                })
+            });
+            continue;
+        }
+        match restore(folder, config, stored, context.compute) {
+            Ok(state) => {
+                if let Some(damage) = damage {
+                    tracing::warn!("{damage}; the run resumes from {position}");
+                }
+                return Ok(Some(state));
+            }
+            Err(error @ (RunFolderError::Damaged { .. } | RunFolderError::File { .. })) => {
+                damage = damage.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = damage {
+        let advice = "no other checkpoint can be read; restore one, or start a new run";
+        return Err(error.with_advice(advice));
+    }
+    // The first epoch that is measured is saved before the next one is trained.
+    let measured = history.iter().filter(|record| record.recall.is_some());
+    if measured.filter(|record| record.epoch > 0).count() > 1 {
+        return Err(RunFolderError::Damaged {
+            path: folder.checkpoint_folder(),
+            message: "the run's checkpoints are missing; restore them, or start a new run".into(),
+        });
+    }
+    Ok(None)
+}
+
+fn refuse_changes(folder: &RunFolder, changes: &[ConfigChange]) -> Result<(), TrainingError> {
+    let refused = changes
+        .iter()
+        .find(|change| !RESUMABLE.contains(&change.key.as_str()));
+    match refused {
+        None => Ok(()),
+        Some(change) => Err(RunFolderError::KeyNotResumable {
+            path: folder.path().to_path_buf(),
+            key: change.key.clone(),
+            allowed: &RESUMABLE,
+        }
+        .into()),
+    }
+}
+
+/// Whether no epoch is left: all are trained, or the training stopped early.
+///
+/// # Errors
+///
+/// If fewer epochs are configured than were trained.
+fn is_finished(
+    config: &Config,
+    history: &[EpochRecord],
+    position: CheckpointPosition,
+) -> Result<bool, TrainingError> {
+    let (epochs, done) = (config.training.epochs, position.complete_epochs());
+    if epochs < done || (epochs == done && position.steps() > 0) {
+        return Err(SettingError::value(
+            "training.epochs",
+            epochs as i64,
+            format!("the run has trained {done} epochs; give {} or more", done.max(1)),
+        )
+        .into());
+    }
+    let measured = history
+        .iter()
+        .filter(|record| record.epoch > 0)
+        .filter_map(|record| Some((record.epoch, record.recall.as_ref()?.at_1())));
+    let stopped = history.last().is_some_and(|last| {
+        last.recall.is_some()
+            && should_stop(
+                last.epoch,
+                best_epoch(measured),
+                config.training.early_stopping,
+            )
+    });
+    Ok(epochs == done || (stopped && position.steps() == 0))
+}
+
+/// Checks that the splits are those of the run. Returns what is missing, if `data.broken_images` is
+/// `skip`.
+fn check_splits(
+    folder: &RunFolder,
+    record: &RunRecord,
+    splits: &Splits,
+    config: &Config,
+) -> Result<Vec<String>, RunFolderError> {
+    let mut missing = Vec::new();
+    let skip = config.data.loading.broken_images == BrokenImages::Skip;
+    let mut check = |name, recorded: &SplitSummary, found: &Split| {
+        match recorded.missing_images(&SplitSummary::new(found)) {
+            Some(count) if skip => {
+                let message = format!("{count} {name} image(s) are missing since the run began");
+                tracing::warn!("{message}");
+                missing.push(message);
+                Ok(())
+            }
+            _ => folder.check_split(name, recorded, found),
+        }
+    };
+    check("training", &record.train, &splits.train)?;
+    if let (Some(recorded), Some(found)) = (&record.validation, &splits.validation) {
+        check("validation", recorded, found)?;
+    }
+    check("test", &record.test, &splits.test)?;
+    Ok(missing)
+}
+
+/// Warns if a version, the backend or the number of threads differs from when the run began.
+fn warn_about_differences<B: Backend>(record: &RunRecord, context: &RunContext<B>) {
+    let compute = context.compute;
+    let own = env!("CARGO_PKG_VERSION").to_string();
+    for (what, before, now) in [
+        ("the version of loop-dml", &record.loop_dml, own),
+        ("the version of Burn", &record.burn, burn_version()),
+        ("the backend", &record.backend, backend_name(compute)),
+    ] {
+        if *before != now {
+            tracing::warn!("{what} changed ({before} → {now}): results will not be bit-identical");
+        }
+    }
+    if let (Some(before), Some(now)) = (record.threads, threads(compute))
         && before != now
     {
         tracing::warn!(
@@ -111,92 +261,4 @@ fn warn_if_thread_count_changed<B: Backend>(before: Option<usize>, compute: &Com
              RAYON_NUM_THREADS={before} to keep them"
         );
     }
-}
-
-/// The last recorded epoch with a readable checkpoint; `None` if there is no checkpoint yet.
-///
-/// # Errors
-///
-/// If there are checkpoints and all are damaged.
-fn last_complete_checkpoint<B: AutodiffBackend>(
-    folder: &RunFolder,
-    history: &[EpochRecord],
-    compute: &ComputeContext<B>,
-) -> Result<Option<usize>, RunFolderError> {
-    type AdamRecord<B> = <GroupedAdam<B> as Optimizer<MetricLearner<B>, B>>::Record;
-
-    let mut damage = None;
-    for epoch in folder.checkpoints().into_iter().rev() {
-        if !history.iter().any(|record| record.epoch == epoch) {
-            continue;
-        }
-        let read = check_readable::<B, <MetricLearner<B> as Module<B>>::Record>(
-            folder.model(epoch),
-            compute,
-        )
-        .and_then(|()| check_readable::<B, AdamRecord<B>>(folder.optimizer(epoch), compute))
-        .and_then(|()| check_readable::<B, usize>(folder.schedule(epoch), compute));
-        match read {
-            Ok(()) => {
-                if let Some(damage) = damage {
-                    tracing::warn!("{damage}; the run resumes from epoch {epoch}");
-                }
-                return Ok(Some(epoch));
-            }
-            Err(error) => damage = damage.or(Some(error)),
-        }
-    }
-    match damage {
-        None => Ok(None),
-        Some(error) => {
-            Err(error
-                .with_advice("no other checkpoint can be read; restore one, or start a new run"))
-        }
-    }
-}
-
-fn check_readable<B: Backend, R: Record<B>>(
-    path: PathBuf,
-    compute: &ComputeContext<B>,
-) -> Result<(), RunFolderError> {
-    read_record::<B, R>(path, &compute.device).map(drop)
-}
-
-/// The keys that may be changed when a run is resumed.
-const ALLOWED: [&str; 7] = [
-    "training.epochs",
-    "training.gradient_checkpointing",
-    "data.workers",
-    "data.prefetch",
-    "data.cache",
-    "data.cache_dir",
-    "data.broken_images",
-];
-
-fn refuse_changes(
-    folder: &RunFolder,
-    before: &Config,
-    after: &Config,
-    overrides: &[String],
-) -> Result<(), TrainingError> {
-    let mut allowed = before.clone();
-    allowed.training.epochs = after.training.epochs;
-    // These keys change speed, memory, or the treatment of unreadable images, but neither batches nor
-    // gradients.
-    allowed.data.loading = after.data.loading.clone();
-    allowed.training.gradient_checkpointing = after.training.gradient_checkpointing;
-    if allowed == *after {
-        return Ok(());
-    }
-    let key = overrides
-        .iter()
-        .filter_map(|text| text.split('=').next())
-        .find(|key| !ALLOWED.contains(&key.trim()))
-        .unwrap_or("the configuration");
-    Err(RunFolderError::KeyNotResumable {
-        path: folder.path().to_path_buf(),
-        key: key.trim().to_string(),
-        allowed: &ALLOWED,
-    }
-    .into())
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::backend::Backend;
 
+use super::TrainingError;
 use super::observer::{Display, TrainingObserver};
-use super::run_folder::RunFolder;
+use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunResult};
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::evaluation::Recall;
@@ -27,8 +28,32 @@ pub struct RunContext<'a, B: Backend> {
 pub struct TrainingSummary {
     /// The run folder.
     pub folder: RunFolder,
-    /// Recall of the untrained network.
+    /// Recall of the untrained network, on the split that chooses the best epoch.
     pub untrained: Recall,
-    /// The epoch with the best Recall@1, and its recall.
-    pub best: (usize, Recall),
+    /// The best epoch and its recall.
+    pub result: RunResult,
+    /// Whether the run was finished before, so that nothing was trained.
+    pub was_finished: bool,
+}
+
+impl TrainingSummary {
+    /// The summary of a finished run with these epochs.
+    pub(super) fn finished(
+        folder: RunFolder,
+        history: &[EpochRecord],
+        result: RunResult,
+        was_finished: bool,
+    ) -> Result<Self, TrainingError> {
+        let untrained = history.first().and_then(|record| record.recall.clone());
+        let untrained = untrained.ok_or_else(|| RunFolderError::Damaged {
+            path: folder.path().join("metrics.jsonl"),
+            message: "it does not contain epoch 0".to_string(),
+        })?;
+        Ok(Self {
+            folder,
+            untrained,
+            result,
+            was_finished,
+        })
+    }
 }

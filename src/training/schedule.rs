@@ -32,6 +32,11 @@ impl StepDecay {
             steps: 0,
         }
     }
+
+    /// Continues after `steps` steps.
+    pub fn after(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
 }
 
 impl LrScheduler for StepDecay {

@@ -7,14 +7,14 @@ use burn_train::metric::ItemLazy;
 use burn_train::{InferenceStep, TrainOutput, TrainStep};
 
 use super::metric_learner::MetricLearner;
-use super::step_statistics::{StepStatistics, pack};
+use super::step_statistics::{FinishedStep, StepOutputs, pack};
 use crate::data::ImageBatch;
 use crate::model::BackwardPass;
 
 /// The statistics that were read in a training step: those of the step before, and at the end of an
 /// epoch also those of the step itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct FinishedSteps(pub Vec<StepStatistics>);
+pub struct FinishedSteps(pub Vec<FinishedStep>);
 
 impl ItemLazy for FinishedSteps {
     type ItemSync = Self;
@@ -41,11 +41,11 @@ impl<B: AutodiffBackend> TrainStep for MetricLearner<B> {
 
     fn step(&self, batch: ImageBatch<B>) -> TrainOutput<FinishedSteps> {
         let last = batch.last;
-        let (forward, statistics) = self.forward(batch);
+        let (forward, outputs) = self.forward_step(batch);
         let grads = forward.gradients();
         TrainOutput {
             grads,
-            item: FinishedSteps(self.pending.push(statistics, last)),
+            item: FinishedSteps(self.pending.push(outputs, last)),
         }
     }
 }
@@ -70,11 +70,26 @@ impl<B: AutodiffBackend> MetricLearner<B> {
         &self,
         batch: ImageBatch<B>,
     ) -> (ForwardPass<'_, B>, Tensor<B::InnerBackend, 1>) {
+        let (forward, outputs) = self.forward_step(batch);
+        (forward, outputs.packed)
+    }
+
+    fn forward_step(
+        &self,
+        batch: ImageBatch<B>,
+    ) -> (ForwardPass<'_, B>, StepOutputs<B::InnerBackend>) {
         let options = self.schedule.options(batch.epoch, &batch.indices);
         let (embeddings, backward) = self.embedder.forward_train(batch.images, options);
         let detached = embeddings.clone().inner();
+        let labels = batch.labels.clone().inner();
         let (loss, statistics) = self.objective.forward(embeddings, batch.labels);
-        (ForwardPass { loss, backward }, pack(statistics, detached))
+        let outputs = StepOutputs {
+            packed: pack(statistics, detached.clone()),
+            embeddings: detached,
+            labels,
+            images: batch.indices,
+        };
+        (ForwardPass { loss, backward }, outputs)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The statistics of a training step.
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
 use crate::loss::LossStatistics;
 
@@ -14,23 +16,76 @@ pub struct StepStatistics {
     pub finite_embeddings: bool,
 }
 
+impl StepStatistics {
+    /// Whether the loss and every embedding are finite.
+    pub fn are_finite(&self) -> bool {
+        self.finite_embeddings && self.loss.mean.is_finite()
+    }
+}
+
+/// A training step whose statistics were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedStep {
+    /// The statistics.
+    pub statistics: StepStatistics,
+    /// The batch, if the loss or an embedding is not finite.
+    pub diverged: Option<Arc<DivergedBatch>>,
+}
+
+/// The batch of a step whose loss or embeddings are not finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DivergedBatch {
+    /// The images, as indices into the training split.
+    pub images: Vec<usize>,
+    /// Their labels.
+    pub labels: Vec<i64>,
+    /// Their embeddings, row by row.
+    pub embeddings: Vec<f32>,
+}
+
+/// The outputs of a step that are read later.
+pub(super) struct StepOutputs<B: Backend> {
+    /// Those of [`pack`].
+    pub(super) packed: Tensor<B, 1>,
+    /// \[N, D\]
+    pub(super) embeddings: Tensor<B, 2>,
+    /// \[N\]
+    pub(super) labels: Tensor<B, 1, Int>,
+    /// The images, as indices into the training split.
+    pub(super) images: Vec<usize>,
+}
+
 /// Packs the loss's statistics and the sum of all embeddings into one tensor, so that there is a single
 /// read. The sum is not finite if an embedding is not.
 pub(super) fn pack<B: Backend>(statistics: Tensor<B, 1>, embeddings: Tensor<B, 2>) -> Tensor<B, 1> {
     Tensor::cat(vec![statistics, embeddings.sum()], 0)
 }
 
-/// Reads packed statistics.
-pub(super) async fn read<B: Backend>(packed: Tensor<B, 1>) -> StepStatistics {
-    let packed = packed.into_data_async().await.expect("the step succeeded");
-    let packed = packed.convert::<f64>();
+/// Reads packed statistics, and the batch if they are not finite.
+pub(super) async fn read<B: Backend>(outputs: StepOutputs<B>) -> FinishedStep {
+    let packed = outputs.packed.into_data_async().await;
+    let packed = packed.expect("the step succeeded").convert::<f64>();
     let values = packed.as_slice::<f64>().expect("just converted");
     let [statistics @ .., sum] = values else {
         panic!("statistics are packed with the sum of the embeddings");
     };
     let statistics = TensorData::new(statistics.to_vec(), [statistics.len()]);
-    StepStatistics {
+    let statistics = StepStatistics {
         loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
         finite_embeddings: sum.is_finite(),
+    };
+    let mut diverged = None;
+    if !statistics.are_finite() {
+        let embeddings = outputs.embeddings.into_data_async().await;
+        let labels = outputs.labels.into_data_async().await;
+        diverged = Some(Arc::new(DivergedBatch {
+            images: outputs.images,
+            labels: labels.expect("the step succeeded").iter().collect(),
+            embeddings: embeddings.expect("the step succeeded").iter().collect(),
+        }));
+    }
+    FinishedStep {
+        statistics,
+        diverged,
     }
 }

@@ -1,18 +1,20 @@
 //! Training a new run.
 
 use std::path::Path;
-use std::time::Instant;
 
-use burn::module::{AutodiffModule, Module};
-use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
+use burn::module::Module;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 
+use super::GroupedAdam;
 use super::TrainingError;
-use super::evaluate::evaluate;
-use super::network::embedder_config;
+use super::checkpoint::CheckpointPosition;
+use super::epoch_statistics::EpochStatistics;
+use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{EpochRecord, RunFolder, RunRecord, SplitSummary};
+use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
 use super::training_loop::TrainingLoop;
+use crate::backend::ComputeContext;
 use crate::config::Config;
 use crate::data::{self, PairSampler, Splits, Transform};
 use crate::model::Embedder;
@@ -21,8 +23,8 @@ use crate::model::Embedder;
 ///
 /// # Errors
 ///
-/// If the configuration, the images, the weights or the run folder are invalid (nothing is written
-/// then), or the training is stopped.
+/// If the configuration, the images, the weights or the run folder are invalid (the folder is removed
+/// then), or if the training fails or is stopped (the run can be resumed then).
 pub fn train<B: AutodiffBackend>(
     config: &Config,
     run: Option<&Path>,
@@ -40,9 +42,10 @@ pub fn train<B: AutodiffBackend>(
         .clone()
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
-    if let Some(run) = run {
-        RunFolder::check_free(run)?;
-    }
+    let new = NewRunFolder::create(run, name)?;
+    context.observer.event(TrainingEvent::FolderCreated {
+        path: new.path(),
+    });
     // Missing weights are reported before the images are read, which may take minutes.
     let network =
         embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;
@@ -52,56 +55,50 @@ pub fn train<B: AutodiffBackend>(
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
-        backend: format!("{} {device:?}", B::name(device)),
-        threads: compute.in_process.then(rayon::current_num_threads),
+        backend: backend_name(compute),
+        threads: threads(compute),
         seed: config.training.seed,
         parameters: embedder.num_params(),
+        protocol: config.evaluation.protocol,
         train: SplitSummary::new(&splits.train),
+        validation: splits.validation.as_ref().map(SplitSummary::new),
         test: SplitSummary::new(&splits.test),
         coverage: Some(sampler.coverage(1)),
+        changes: Vec::new(),
+        skipped: splits.train.skipped().to_vec(),
     };
-
-    let since = Instant::now();
-    let (untrained, _) = evaluate(
-        &embedder.valid(),
-        config,
-        &splits.test,
-        device.inner(),
-        cancellation,
-        &*context.observer,
-    )?;
-    let folder = RunFolder::create(run, name, config, &record)?;
-    let untrained = EpochRecord {
-        epoch: 0,
-        training: Default::default(),
-        recall: Some(untrained),
-        seconds: since.elapsed().as_secs_f64(),
-    };
-    folder.append(&untrained)?;
+    let folder = new.begin(config, &record)?;
     report_start(&folder, &record, &splits, None, context);
-    context.observer.event(TrainingEvent::EpochRecorded {
-        record: &untrained,
-        epochs: config.training.epochs,
-    });
     let training_loop = TrainingLoop {
         config,
         folder,
-        embedder,
+        record,
+        state: RestoredState {
+            position: CheckpointPosition::end_of(0),
+            embedder,
+            optimizer: GroupedAdam::new(&config.optimizer, device),
+            statistics: EpochStatistics::default(),
+        },
         splits,
         sampler,
-        resumed: None,
     };
     training_loop.run(context)
 }
 
-/// Opens both splits, and creates the sampler of the training batches.
+/// Opens the splits, and creates the sampler of the training batches.
 pub(super) fn open_data<B: Backend>(
     config: &Config,
     context: &RunContext<B>,
 ) -> Result<(Splits, PairSampler), TrainingError> {
     let transform = Transform::new(&config.data.transform)?;
     let observer = &*context.observer;
-    let splits = data::open(&config.data, &transform, context.cancellation, observer)?;
+    let splits = data::open(
+        &config.data,
+        config.hold_out(),
+        &transform,
+        context.cancellation,
+        observer,
+    )?;
     let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed)?;
     Ok((splits, sampler))
 }
@@ -111,13 +108,14 @@ pub(super) fn report_start<B: Backend>(
     folder: &RunFolder,
     record: &RunRecord,
     splits: &Splits,
-    resumed: Option<usize>,
+    resumed: Option<CheckpointPosition>,
     context: &RunContext<B>,
 ) {
     for warning in &splits.warnings {
         tracing::warn!("{warning}");
     }
-    for split in [&splits.train, &splits.test] {
+    let chosen = splits.validation.iter().chain([&splits.test]);
+    for split in [&splits.train].into_iter().chain(chosen) {
         let causes: Vec<String> = split.skipped().iter().map(ToString::to_string).collect();
         if !causes.is_empty() {
             let causes = &causes;
@@ -133,8 +131,19 @@ pub(super) fn report_start<B: Backend>(
     });
 }
 
+/// The backend and the device, as the record of a run names them.
+pub(super) fn backend_name<B: Backend>(compute: &ComputeContext<B>) -> String {
+    let device = &compute.device;
+    format!("{} {device:?}", B::name(device))
+}
+
+/// The number of threads that share a batch, if the CPU computes.
+pub(super) fn threads<B: Backend>(compute: &ComputeContext<B>) -> Option<usize> {
+    compute.in_process.then(rayon::current_num_threads)
+}
+
 /// The version of Burn in the lock file of this build.
-fn burn_version() -> String {
+pub(super) fn burn_version() -> String {
     let lock: toml::Table = toml::from_str(include_str!("../../Cargo.lock")).unwrap_or_default();
     lock.get("package")
         .and_then(|packages| packages.as_array())

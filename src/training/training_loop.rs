@@ -1,63 +1,110 @@
-//! The epochs of a training, with Burn's Learner.
+//! A training from its first or a restored state to its result, with Burn's Learner.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
+use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, DeviceOps};
 use burn_train::metric::LearningRateMetric;
-use burn_train::{Learner, SupervisedTraining};
+use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
-use super::checkpoint::{CheckpointRecorder, CheckpointRetention};
-use super::early_stopping::EarlyStopping;
-use super::epoch_log::EpochLog;
-use super::evaluate::{no_readable_query, split_loader};
-use super::failure::TrainingFailure;
+use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
+use super::evaluate::{evaluate, no_readable_query, split_loader};
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+use super::network::{RestoredState, load_embedder};
 use super::noop_renderer::NoopRenderer;
+use super::noop_logger::NoopLogger;
 use super::objective::Objective;
 use super::observer::{Display, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::RunFolder;
+use super::run_folder::{EndReason, EpochRecord, RunFolder, RunRecord, RunResult, best_epoch};
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
-use super::{GroupedAdam, StepDecay, TrainingError};
-use crate::config::Config;
-use crate::data::{
-    DataError, EpochSchedule, LoaderErrors, PairSampler, Splits, TrainLoader, Transform,
-};
-use crate::model::Embedder;
+use super::{StepDecay, TrainingError};
+use crate::config::{Config, Protocol};
+use crate::data::{EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform};
 use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
 pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
     pub(super) config: &'a Config,
     pub(super) folder: RunFolder,
-    pub(super) embedder: Embedder<B>,
+    pub(super) record: RunRecord,
+    pub(super) state: RestoredState<B>,
     pub(super) splits: Splits,
     pub(super) sampler: PairSampler,
-    /// The epoch of the checkpoint to resume from.
-    pub(super) resumed: Option<usize>,
-}
-
-/// The epochs after which the test split is evaluated, from `first_epoch` on.
-pub(super) fn validation_schedule(config: &Config, first_epoch: usize) -> EpochSchedule {
-    EpochSchedule::Every {
-        interval: config.training.validate_every,
-        first_epoch,
-        last_epoch: config.training.epochs,
-    }
 }
 
 impl<B: AutodiffBackend> TrainingLoop<'_, B> {
-    /// Trains from epoch `resumed + 1`, or 1, to the last.
-    pub(super) fn run(self, context: &RunContext<B>) -> Result<TrainingSummary, TrainingError> {
+    /// Trains the remaining epochs and measures the result.
+    pub(super) fn run(mut self, context: &RunContext<B>) -> Result<TrainingSummary, TrainingError> {
+        let mut history = self.folder.history()?;
+        if history.is_empty() {
+            let untrained = self.evaluate_untrained(context)?;
+            self.folder.append(&untrained)?;
+            history.push(untrained);
+        }
+        context.observer.event(TrainingEvent::EpochRecorded {
+            record: &history[0],
+            epochs: self.config.training.epochs,
+            images: 0,
+        });
+        let errors = LoaderErrors::default();
+        let test = self.splits.test.clone();
+        let config = self.config;
+        let folder = self.folder.clone();
+        let mut record = self.record.clone();
+        let ended = self.train(&history, &errors, context);
+        report_skipped(&folder, &mut record, &errors, context)?;
+        match ended? {
+            Ended::Finished(reason) => finish(&folder, config, test, reason, context),
+            Ended::Interrupted => Err(TrainingError::Cancelled {
+                run: Some(folder.path().to_path_buf()),
+            }),
+        }
+    }
+
+    /// The split that chooses the best epoch.
+    fn choosing_split(&self) -> &Split {
+        self.splits.validation.as_ref().unwrap_or(&self.splits.test)
+    }
+
+    fn evaluate_untrained(
+        &mut self,
+        context: &RunContext<B>,
+    ) -> Result<EpochRecord, TrainingError> {
+        let since = Instant::now();
+        let evaluated = evaluate(
+            &self.state.embedder.valid(),
+            self.config,
+            self.choosing_split(),
+            context.compute.device.inner(),
+            context.cancellation,
+            &*context.observer,
+        );
+        let (recall, _) = evaluated.map_err(|error| in_run(error, &self.folder))?;
+        Ok(EpochRecord {
+            epoch: 0,
+            training: Default::default(),
+            recall: Some(recall),
+            seconds: since.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn train(
+        self,
+        history: &[EpochRecord],
+        errors: &LoaderErrors,
+        context: &RunContext<B>,
+    ) -> Result<Ended, TrainingError> {
         let Self {
             config,
             folder,
-            embedder,
+            state,
             splits,
             sampler,
-            resumed,
+            ..
         } = self;
         let RunContext {
             compute,
@@ -65,135 +112,193 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             ref observer,
             cancellation,
         } = *context;
-        let failure = TrainingFailure::new(cancellation.clone());
         let device = &compute.device;
         let epochs = config.training.epochs;
-        let known = folder
-            .history()?
-            .into_iter()
-            .filter_map(|record| Some((record.epoch, record.recall?)));
-        let first_epoch = resumed.map_or(1, |epoch| epoch + 1);
-        let schedule = validation_schedule(config, first_epoch);
-        let protocol = RetrievalProtocol::new(&config.evaluation, &splits.test);
+        let start = state.position;
+        let first_epoch = start.complete_epochs() + 1;
+        let known = history
+            .iter()
+            .filter_map(|record| Some((record.epoch, record.recall.clone()?)));
+        let choosing = splits.validation.unwrap_or(splits.test);
+        let schedule = EpochSchedule::Every {
+            interval: config.training.validate_every,
+            first_epoch,
+            last_epoch: epochs,
+        };
+        let protocol = RetrievalProtocol::new(&config.evaluation, &choosing);
         let validation = Validation::new(protocol, schedule, known);
-        let loader_errors = LoaderErrors::cancelling(cancellation.clone());
-        let rate = StepDecay::new(&config.optimizer, sampler.batches_per_epoch());
+        let batches_per_epoch = sampler.batches_per_epoch();
+        let steps = start.complete_epochs() * batches_per_epoch + start.steps();
+        let rate = StepDecay::new(&config.optimizer, batches_per_epoch).after(steps);
+        let train = Arc::new(splits.train);
+        let images_per_batch = sampler.batch_len();
         let train_loader = TrainLoader::<B>::new(
-            Arc::new(splits.train),
+            train.clone(),
             sampler,
             Transform::new(&config.data.transform)?,
             first_epoch..epochs + 1,
             &config.data.loading,
-            loader_errors.clone(),
+            errors.clone(),
             device,
-        );
-        let valid_loader = split_loader(
-            config,
-            splits.test,
-            schedule,
-            loader_errors.clone(),
-            device.inner(),
-        )?;
+        )
+        .starting_after(start.steps());
+        let valid_loader = split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
 
-        let kept = folder.checkpoints().into_iter();
-        let kept = kept.filter(|&epoch| epoch < first_epoch);
+        let learner = MetricLearner::new(
+            state.embedder,
+            Objective::new(config),
+            TrainStepSchedule::new(config),
+            validation.clone(),
+        );
+        let (strategy, result) = EpochStrategy::new(EpochLoop {
+            config: config.clone(),
+            folder: folder.clone(),
+            split: train,
+            validation: validation.clone(),
+            optimizer: state.optimizer.clone(),
+            pending: learner.pending.clone(),
+            loader_errors: errors.clone(),
+            cancellation: cancellation.clone(),
+            observer: observer.clone(),
+            start,
+            statistics: state.statistics,
+            batches_per_epoch,
+            images_per_batch,
+        });
         let mut training = SupervisedTraining::new(
             folder.path(),
             Arc::new(train_loader),
             Arc::new(valid_loader),
         )
-        .metric_train_numeric(AnchorLossMetric::new(failure.clone()));
+        .metric_train_numeric(AnchorLossMetric::default());
         for statistic in Statistic::all(config.loss.kind.init().measure()) {
             training = training.metric_train_numeric(StatisticMetric::new(statistic));
         }
         training = training
             .metric_train_numeric(LearningRateMetric::new())
-            .with_metric_logger(EpochLog::new(
-                folder.clone(),
-                validation.clone(),
-                failure.clone(),
-                epochs,
-                observer.clone(),
-            ))
-            .with_file_checkpointer(CheckpointRecorder::default())
-            .with_checkpointing_strategy(CheckpointRetention::new(
-                validation.clone(),
-                failure.clone(),
-                kept,
-            ))
+            .with_metric_logger(NoopLogger)
             .with_interrupter(cancellation.interrupter())
             .with_application_logger(None)
+            .with_training_strategy(TrainingStrategy::Custom(strategy))
             .num_epochs(epochs);
         for &k in &config.evaluation.recall {
             training = training.metric_valid_numeric(RecallMetric::new(k, validation.clone()));
         }
-        if let Some(patience) = config.training.early_stopping {
-            training = training.early_stopping(EarlyStopping::new(validation.clone(), patience));
-        }
-        if let Some(epoch) = resumed {
-            training = training.checkpoint(epoch);
+        if first_epoch > 1 {
+            training = training.checkpoint(first_epoch - 1);
         }
         if display == Display::Lines {
             training = training.renderer(NoopRenderer);
         }
-
-        let learner = MetricLearner::new(
-            embedder,
-            Objective::new(config),
-            TrainStepSchedule::new(config),
-            validation.clone(),
-        );
-        let optimizer = GroupedAdam::new(&config.optimizer, device);
-        // The dashboard replaces the panic hook and restores the one that it found.
-        panic_capture::install();
-        let running = Running::start(&**observer);
-        let result = training.launch(Learner::new(learner, optimizer, rate));
+        let learner = Learner::new(learner, state.optimizer, rate);
+        let running = LoopEvents::start(&**observer);
+        // Burn's dashboard and backends report failures by panics.
+        let launched = panic_capture::catch_with_texts(|| drop(training.launch(learner)));
         // Closes the dashboard before anything else is printed.
-        drop(result);
         drop(running);
+        let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (result, launched) {
+            (Some(result), _) => result,
+            (None, Err(message)) => Err(TrainingError::Panicked {
+                message,
+                run: folder.path().to_path_buf(),
+            }),
+            (None, Ok(())) => unreachable!("the strategy puts its result there"),
+        }
+    }
+}
 
-        let skipped = loader_errors.skipped();
-        if !skipped.is_empty() {
-            observer.event(TrainingEvent::ImagesSkipped { causes: &skipped });
+/// Measures the best epoch on the test split and writes the result.
+fn finish<B: AutodiffBackend>(
+    folder: &RunFolder,
+    config: &Config,
+    test: Split,
+    reason: EndReason,
+    context: &RunContext<B>,
+) -> Result<TrainingSummary, TrainingError> {
+    let history = folder.history()?;
+    let measured = || {
+        let trained = history.iter().filter(|record| record.epoch > 0);
+        trained.filter_map(|record| Some((record.epoch, record.recall.as_ref()?)))
+    };
+    let best = best_epoch(measured().map(|(epoch, recall)| (epoch, recall.at_1())));
+    let best = best.and_then(|best| measured().find(|(epoch, _)| *epoch == best));
+    let Some((best_epoch, recall)) = best else {
+        return Err(no_readable_query(&[]));
+    };
+    let protocol = config.evaluation.protocol;
+    let (validation, test) = match protocol {
+        Protocol::Published => (None, recall.clone()),
+        Protocol::Validated => {
+            let compute = context.compute.without_gradients();
+            let embedder = load_embedder(folder, config, best_epoch, &compute)?;
+            let evaluated = evaluate(
+                &embedder,
+                config,
+                &test,
+                &compute.device,
+                context.cancellation,
+                &*context.observer,
+            );
+            let (test, _) = evaluated.map_err(|error| in_run(error, folder))?;
+            (Some(recall.clone()), test)
         }
-        if let Some(error) = loader_errors.take() {
-            return Err(DataError::from(error).into());
-        }
-        if let Some(error) = failure.take() {
-            return Err(match error {
-                TrainingError::Cancelled { .. } => TrainingError::Cancelled {
-                    run: Some(folder.path().to_path_buf()),
-                },
-                other => other,
-            });
-        }
-        summary(folder, &validation).ok_or_else(|| no_readable_query(&skipped))
+    };
+    let result = RunResult {
+        reason,
+        epochs: history.last().map_or(0, |record| record.epoch),
+        protocol,
+        best_epoch,
+        validation,
+        test,
+    };
+    folder.write_result(&result)?;
+    TrainingSummary::finished(folder.clone(), &history, result, false)
+}
+
+/// Reports the images that were skipped, and adds them to the record of the run.
+fn report_skipped<B: AutodiffBackend>(
+    folder: &RunFolder,
+    record: &mut RunRecord,
+    errors: &LoaderErrors,
+    context: &RunContext<B>,
+) -> Result<(), TrainingError> {
+    let skipped = errors.skipped();
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    let causes = &skipped;
+    context
+        .observer
+        .event(TrainingEvent::ImagesSkipped { causes });
+    let mut new = skipped;
+    new.retain(|cause| !record.skipped.contains(cause));
+    record.skipped.extend(new);
+    Ok(folder.write_record(record)?)
+}
+
+/// Names the run that can be resumed in the error of an interrupted evaluation.
+fn in_run(error: TrainingError, folder: &RunFolder) -> TrainingError {
+    match error {
+        TrainingError::Cancelled { .. } => TrainingError::Cancelled {
+            run: Some(folder.path().to_path_buf()),
+        },
+        other => other,
     }
 }
 
 /// Reports the start of the training loop, and its end even if the loop panics.
-struct Running<'a>(&'a dyn TrainingObserver);
+struct LoopEvents<'a>(&'a dyn TrainingObserver);
 
-impl<'a> Running<'a> {
+impl<'a> LoopEvents<'a> {
     fn start(observer: &'a dyn TrainingObserver) -> Self {
         observer.event(TrainingEvent::LoopStarted);
         Self(observer)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for LoopEvents<'_> {
     fn drop(&mut self) {
         self.0.event(TrainingEvent::LoopEnded);
     }
-}
-
-/// The summary of a finished training; `None` if an evaluation had no image left, because images were
-/// skipped that could be read when the run began.
-fn summary(folder: RunFolder, validation: &Validation) -> Option<TrainingSummary> {
-    let best = validation.best_epoch()?;
-    Some(TrainingSummary {
-        folder,
-        untrained: validation.recall(0)?,
-        best: (best, validation.recall(best)?),
-    })
 }

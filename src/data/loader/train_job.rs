@@ -29,6 +29,8 @@ pub(super) struct TrainJob {
     pub(super) epochs: Range<usize>,
     /// The batches of each epoch to load.
     pub(super) range: Range<usize>,
+    /// Batches of the first epoch that are not loaded.
+    pub(super) skipped: usize,
     pub(super) broken: BrokenImages,
     pub(super) errors: LoaderErrors,
     pub(super) sampled: SampledEpochs,
@@ -72,6 +74,7 @@ impl TrainJob {
     /// that is loaded.
     fn locate(&self, batch: usize) -> (usize, usize) {
         let per_epoch = self.range.len();
+        let batch = batch + self.skipped;
         (
             self.epochs.start + batch / per_epoch,
             self.range.start + batch % per_epoch,
@@ -123,7 +126,8 @@ impl BatchJob for TrainJob {
     type Error = LoaderError;
 
     fn batches(&self) -> usize {
-        self.epochs.len().saturating_mul(self.range.len())
+        let all = self.epochs.len().saturating_mul(self.range.len());
+        all.saturating_sub(self.skipped)
     }
 
     fn batch_len(&self, _batch: usize) -> usize {

@@ -38,6 +38,9 @@ pub struct TrainLoader<B: Backend> {
     /// Batches of each epoch that this loader returns.
     range: Range<usize>,
     next_epoch: Arc<AtomicUsize>,
+    /// Batches of the first epoch that are not returned: a resumed run has taken their steps.
+    taken: usize,
+    first_epoch: usize,
     /// One after the last epoch.
     end: usize,
     prefetch: Arc<Mutex<Prefetch>>,
@@ -73,11 +76,21 @@ impl<B: Backend> TrainLoader<B> {
             sampler: Arc::new(sampler),
             transform: Arc::new(transform),
             next_epoch: Arc::new(AtomicUsize::new(epochs.start)),
+            taken: 0,
+            first_epoch: epochs.start,
             end: epochs.end,
             prefetch: Arc::default(),
             loading: loading.clone(),
             errors,
             device: device.clone(),
+        }
+    }
+
+    /// Starts the first epoch after its first `batches` batches, which are not loaded.
+    pub fn starting_after(self, batches: usize) -> Self {
+        Self {
+            taken: batches,
+            ..self
         }
     }
 
@@ -93,17 +106,11 @@ impl<B: Backend> TrainLoader<B> {
         if prefetch.prefetcher.is_none() || prefetch.next != (epoch, position) {
             // The consumer left an epoch early. The old workers end before the new ones start.
             prefetch.prefetcher = None;
-            let mut start = Prefetcher::new(
-                Arc::new(self.job_from(epoch)),
+            prefetch.prefetcher = Some(Prefetcher::new(
+                Arc::new(self.job_from(epoch, position)),
                 worker_count(self.loading.workers),
                 self.loading.prefetch,
-            );
-            for _ in 0..position {
-                if let Some(Err(error)) = start.next() {
-                    return Some(Err(error));
-                }
-            }
-            prefetch.prefetcher = Some(start);
+            ));
         }
         let per_epoch = self.range.len();
         prefetch.next = match position + 1 == per_epoch {
@@ -118,7 +125,7 @@ impl<B: Backend> TrainLoader<B> {
         batch
     }
 
-    fn job_from(&self, epoch: usize) -> TrainJob {
+    fn job_from(&self, epoch: usize, position: usize) -> TrainJob {
         TrainJob {
             split: self.split.clone(),
             sampler: self.sampler.clone(),
@@ -126,6 +133,7 @@ impl<B: Backend> TrainLoader<B> {
             transform: self.transform.clone(),
             epochs: epoch..self.end.max(epoch + 1),
             range: self.range.clone(),
+            skipped: position,
             broken: self.loading.broken_images,
             errors: self.errors.clone(),
             sampled: SampledEpochs::new(self.loading.prefetch),
@@ -181,10 +189,16 @@ impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for TrainBatches<'_, B> {
 
 impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch<B>> + 'a> {
+        let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
+        let taken = if epoch == self.first_epoch {
+            self.taken.min(self.range.len())
+        } else {
+            0
+        };
         Box::new(TrainBatches {
             loader: self,
-            epoch: self.next_epoch.fetch_add(1, Ordering::SeqCst),
-            returned: 0,
+            epoch,
+            returned: taken,
             failed: false,
         })
     }

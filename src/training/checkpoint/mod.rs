@@ -1,8 +1,11 @@
-//! Checkpoints: how they are written, and which are kept.
+//! Checkpoints: what they contain, and when they are written.
 
-mod recorder;
-mod retention;
+mod file;
+pub(super) mod legacy;
+mod position;
+mod schedule;
+mod state;
 
-pub use recorder::CheckpointRecorder;
-pub(super) use recorder::read_record;
-pub use retention::CheckpointRetention;
+pub use file::{CheckpointFile, CheckpointHeader, StoredTensor};
+pub use position::CheckpointPosition;
+pub(super) use schedule::CheckpointSchedule;

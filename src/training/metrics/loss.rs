@@ -9,32 +9,17 @@ use burn_train::metric::{
 
 use super::numeric;
 use super::weighted_mean::MeanOfSteps;
-use crate::training::TrainingError;
-use crate::training::failure::TrainingFailure;
 use crate::training::step::FinishedSteps;
 
-/// The mean loss of the anchors, for either reduction. A loss or an embedding that is not finite stops
-/// the training.
-#[derive(Clone)]
+/// The mean loss of the anchors, for either reduction.
+#[derive(Clone, Default)]
 pub struct AnchorLossMetric {
     state: MeanOfSteps,
-    /// Steps of this epoch so far.
-    steps: usize,
-    failure: TrainingFailure,
 }
 
 impl AnchorLossMetric {
     /// The name in the dashboard.
     pub const NAME: &str = "Loss";
-
-    /// Creates a metric that records a loss that is not finite as the training's `failure`.
-    pub fn new(failure: TrainingFailure) -> Self {
-        Self {
-            state: MeanOfSteps::default(),
-            steps: 0,
-            failure,
-        }
-    }
 }
 
 impl Metric for AnchorLossMetric {
@@ -48,27 +33,15 @@ impl Metric for AnchorLossMetric {
         numeric(None, false)
     }
 
-    fn update(&mut self, finished: &FinishedSteps, metadata: &MetricMetadata) -> SerializedEntry {
-        for step in &finished.0 {
-            self.steps += 1;
-            if !step.finite_embeddings || !step.loss.mean.is_finite() {
-                self.failure.record(TrainingError::NotFinite {
-                    epoch: metadata.global_progress.items_processed,
-                    step: self.steps,
-                });
-            }
-        }
-        let entries = finished
-            .0
-            .iter()
-            .map(|step| (step.loss.mean, step.loss.anchors));
+    fn update(&mut self, finished: &FinishedSteps, _: &MetricMetadata) -> SerializedEntry {
+        let steps = finished.0.iter().map(|step| &step.statistics.loss);
+        let entries = steps.map(|loss| (loss.mean, loss.anchors));
         let format = FormatOptions::new(self.name()).precision(4);
         self.state.update(entries, format)
     }
 
     fn clear(&mut self) {
         self.state.reset();
-        self.steps = 0;
     }
 }
 

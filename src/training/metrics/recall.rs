@@ -1,4 +1,4 @@
-//! Recall@K of the test split.
+//! Recall@K of the split that chooses the best epoch.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::numeric;
 use crate::training::step::Validated;
 use crate::training::validation::Validation;
 
-/// The last Recall@K of the test split, in per cent. Until the first validation ends, the dashboard shows
+/// The last Recall@K of the split that chooses the best epoch, in per cent. Until the first validation ends, the dashboard shows
 /// that of the untrained network.
 #[derive(Clone)]
 pub struct RecallMetric {

@@ -69,7 +69,7 @@ impl Statistic {
 
 impl Statistic {
     /// The value in a step, and the weight of the step in the mean of an epoch.
-    fn weighted_value(self, loss: &LossStatistics) -> (f64, usize) {
+    pub(in crate::training) fn weighted_value(self, loss: &LossStatistics) -> (f64, usize) {
         let per_anchor = |count: usize| count as f64 / loss.anchors.max(1) as f64;
         match self {
             Self::Positive(_) => (loss.mean_positive, loss.anchors),
@@ -114,7 +114,7 @@ impl Metric for StatisticMetric {
         let entries = finished
             .0
             .iter()
-            .map(|step| statistic.weighted_value(&step.loss));
+            .map(|step| statistic.weighted_value(&step.statistics.loss));
         let format = FormatOptions::new(self.name()).precision(3);
         self.state.update(entries, format)
     }

@@ -1,6 +1,6 @@
 //! Errors of run folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -18,6 +18,15 @@ pub enum RunFolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process is training in the folder.
+    #[error(
+        "run folder {} is in use by another process; wait for it to end, or choose another with --run",
+        path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder does not contain a run.
     #[error("{} is not a run folder: {missing} is missing; pass a folder created by `loop-dml train`", path.display())]
     NoRun {
@@ -29,10 +38,10 @@ pub enum RunFolderError {
     /// A file of the run cannot be read or written.
     #[error(
         "cannot {action} {}: {source}{}", path.display(),
-        if *action == "write" { "; check its permissions and free space" } else { "" }
+        if *action == "read" { "" } else { "; check its permissions and free space" }
     )]
     File {
-        /// `read` or `write`.
+        /// `read`, `write` or `delete`.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -46,6 +55,30 @@ pub enum RunFolderError {
         path: PathBuf,
         /// The cause.
         message: String,
+    },
+    /// A text file of the run differs from the checksum in it.
+    #[error(
+        "{} was edited or damaged: its checksum differs from its contents; restore it, and change keys \
+         with `train --resume --set`", path.display()
+    )]
+    Edited {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A checkpoint was not written by this run.
+    #[error(
+        "{} does not belong to this run: its {key} is {found}, and the run's is {expected}; restore the \
+         run's own checkpoint, or remove this one", path.display()
+    )]
+    ForeignCheckpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The first key that differs.
+        key: String,
+        /// The checkpoint's value.
+        found: String,
+        /// The run's value.
+        expected: String,
     },
     /// This version cannot read the run's configuration.
     #[error("{}: {source}", path.display())]
@@ -69,8 +102,8 @@ pub enum RunFolderError {
     },
     /// The images are not those of the run.
     #[error(
-        "the {split} split of {} was {recorded} and is now {found}{}; restore the run's images; `loop-dml \
-         evaluate` accepts their new location with --root", path.display(), if recorded == found { " with other names" } else { "" }
+        "the {split} split of {} was {recorded} and is now {found}{}; restore the run's images, or pass \
+         their new location with --root", path.display(), if recorded == found { " with other names" } else { "" }
     )]
     ImagesChanged {
         /// The run folder.
@@ -84,8 +117,8 @@ pub enum RunFolderError {
     },
     /// A resumed run cannot change this key.
     #[error(
-        "cannot change {key} of the run in {} with --resume; --set accepts {}",
-        path.display(), allowed.join(", ")
+        "cannot change {key} of the run in {} with --resume; --set accepts {}; for other changes, start a \
+         new run", path.display(), allowed.join(", ")
     )]
     KeyNotResumable {
         /// The run folder.
@@ -94,17 +127,6 @@ pub enum RunFolderError {
         key: String,
         /// The keys that may be changed.
         allowed: &'static [&'static str],
-    },
-    /// A resumed run has no epochs left.
-    #[error(
-        "{} has trained all {epochs} epochs; train more with --set training.epochs=N",
-        path.display()
-    )]
-    Finished {
-        /// The run folder.
-        path: PathBuf,
-        /// The configured epochs.
-        epochs: usize,
     },
 }
 
@@ -118,6 +140,20 @@ impl RunFolderError {
             },
             other => other,
         }
+    }
+}
+
+/// Returns a function that turns an error of the system into that of `action` (`read`, `write` or
+/// `delete`) on the file `path`.
+pub(super) fn file_error(
+    action: &'static str,
+    path: &Path,
+) -> impl Fn(std::io::Error) -> RunFolderError + use<> {
+    let path = path.to_path_buf();
+    move |source| RunFolderError::File {
+        action,
+        path: path.clone(),
+        source,
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::config::Protocol;
 use crate::data::{Coverage, Split};
 use crate::evaluation::{Recall, Role};
 
@@ -24,13 +26,42 @@ pub struct RunRecord {
     pub seed: u64,
     /// Trainable parameters of the network.
     pub parameters: usize,
+    /// The split that chooses the best epoch. Runs of versions 0.1 and 0.2 chose by the test split.
+    #[serde(default = "published")]
+    pub protocol: Protocol,
     /// The training images.
     pub train: SplitSummary,
+    /// The images of the validation classes; `None` with the published protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<SplitSummary>,
     /// The test images.
     pub test: SplitSummary,
     /// The share of the training images that the first epoch covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// Changes of the configuration when the run was resumed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ConfigChange>,
+    /// Images that were skipped because they could not be read, in the order in which this was noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+}
+
+fn published() -> Protocol {
+    Protocol::Published
+}
+
+/// A key that was changed when a run was resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigChange {
+    /// The last complete epoch before the change.
+    pub epoch: usize,
+    /// The dotted key.
+    pub key: String,
+    /// The value before; null if the key was absent.
+    pub before: Value,
+    /// The value after; null if the key is absent.
+    pub after: Value,
 }
 
 /// The identity of a split, so that a run is not evaluated or resumed on another.
@@ -75,6 +106,12 @@ impl SplitSummary {
             == (other.images, &other.classes, other.queries, other.gallery)
     }
 
+    /// The number of images that `now` lacks, if it is the same split with fewer images.
+    pub fn missing_images(&self, now: &Self) -> Option<usize> {
+        let missing = self.images.checked_sub(now.images)?;
+        (missing > 0 && self.classes == now.classes).then_some(missing)
+    }
+
     /// Whether the files of both are known and differ.
     pub fn files_differ(&self, other: &Self) -> bool {
         self.files.is_some() && other.files.is_some() && self.files != other.files
@@ -101,7 +138,8 @@ pub struct EpochRecord {
     /// [`Statistic`](crate::training::Statistic)), each the mean over the epoch's anchors or steps. Empty for epoch 0.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub training: BTreeMap<String, f64>,
-    /// Recall on the test split, if it was evaluated.
+    /// Recall on the validation classes, or with the published protocol on the test split, if the epoch was
+    /// evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
     /// Wall-clock seconds of the epoch with its validation.

@@ -1,4 +1,4 @@
-//! The evaluation of the test split during training.
+//! The evaluation during training, on the split that chooses the best epoch.
 
 mod protocol;
 mod split_embeddings;
@@ -30,6 +30,8 @@ struct State {
     /// The epoch of the current or last evaluation.
     epoch: usize,
     embeddings: SplitEmbeddings,
+    /// Whether an embedding of the last evaluation was not finite.
+    not_finite: bool,
     recalls: BTreeMap<usize, Recall>,
 }
 
@@ -52,23 +54,35 @@ impl Validation {
         }
     }
 
-    /// Whether `epoch` was evaluated, or is not due.
-    pub fn is_complete(&self, epoch: usize) -> bool {
-        !self.schedule.includes(epoch) || self.state().recalls.contains_key(&epoch)
+    /// Whether an evaluation is due after `epoch`.
+    pub fn is_due(&self, epoch: usize) -> bool {
+        self.schedule.includes(epoch)
     }
 
-    /// Embeds a batch of the test split. After the last batch, computes the recall.
+    /// Whether an embedding of the evaluation of `epoch` was infinite or NaN. Then there is no recall:
+    /// queries with NaN have no nearest neighbour.
+    pub fn is_not_finite(&self, epoch: usize) -> bool {
+        let state = self.state();
+        state.epoch == epoch && state.not_finite
+    }
+
+    /// Embeds a batch of the split. After the last batch, computes the recall.
     pub fn step<B: Backend>(&self, embedder: &Embedder<B>, batch: ImageBatch<B>) {
         let (epoch, last, device) = (batch.epoch, batch.last, batch.images.device());
         let mut state = self.state();
         if state.epoch != epoch {
             // An interrupted evaluation may have left embeddings.
             state.embeddings = SplitEmbeddings::default();
+            state.not_finite = false;
             state.epoch = epoch;
         }
         state.embeddings.add(embedder, &self.protocol, batch);
         if last {
             let embeddings = std::mem::take(&mut state.embeddings);
+            if !embeddings.are_finite() {
+                state.not_finite = true;
+                return;
+            }
             let recall = embeddings.recall::<B>(&self.protocol, &device);
             state.recalls.insert(epoch, recall);
         }
