@@ -101,7 +101,13 @@ pub(super) fn open_data<B: Backend>(
 ) -> Result<(Splits, PairSampler), TrainingError> {
     let transform = Transform::new(&config.data.transform)?;
     let observer = &*context.observer;
-    let splits = data::open(&config.data, &transform, context.cancellation, observer)?;
+    let splits = data::open(
+        &config.data,
+        config.hold_out(),
+        &transform,
+        context.cancellation,
+        observer,
+    )?;
     let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed)?;
     Ok((splits, sampler))
 }
