@@ -113,7 +113,7 @@ impl LoaderBenchmark {
         data.loading.cache = cache;
         let transform = Transform::new(&data.transform)?;
         Ok(Arc::new(
-            data::open(&data, &transform, &self.cancellation, &NoProgress)?.train,
+            data::open(&data, None, &transform, &self.cancellation, &NoProgress)?.train,
         ))
     }
 

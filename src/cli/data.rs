@@ -10,6 +10,7 @@ use super::CliError;
 use super::output::print;
 use super::progress::ProgressBars;
 use crate::config::Config;
+use crate::data::HoldOut;
 use crate::data::config::DataConfig;
 use crate::data::survey::{ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path};
 use crate::setting::SettingError;
@@ -106,7 +107,8 @@ pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
 }
 
 fn check(source: &SourceArgs) -> Result<(), CliError> {
-    let survey = DatasetSurvey::open(&read_config(source)?)?;
+    let (config, hold_out) = read_config(source)?;
+    let survey = DatasetSurvey::open(&config)?.with_hold_out(hold_out);
     let report = survey.check(&ProgressBars::default());
     if source.json {
         print(json!(report))?;
@@ -127,7 +129,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
-    let survey = DatasetSurvey::open(&read_config(&args.source)?)?;
+    let survey = DatasetSurvey::open(&read_config(&args.source)?.0)?;
     let stats = survey.stats(&ProgressBars::default());
     let sheet = match &args.sheet {
         Some(path) => Some((path, write_sheet(&survey, args, path)?)),
@@ -168,8 +170,9 @@ fn write_sheet(
     Ok(sheet)
 }
 
-/// The section `[data]` of the file with the arguments' overrides.
-fn read_config(args: &SourceArgs) -> Result<DataConfig, CliError> {
+/// The section `[data]` of the file with the arguments' overrides, and how the file holds classes out for
+/// validation.
+fn read_config(args: &SourceArgs) -> Result<(DataConfig, Option<HoldOut>), CliError> {
     let mut overrides = Vec::new();
     overrides.extend(
         args.dataset
@@ -203,6 +206,9 @@ fn read_config(args: &SourceArgs) -> Result<DataConfig, CliError> {
             chosen: "`loop-dml data`, which accepts keys of [data] only".into(),
         }
         .into()),
-        None => Ok(config.data),
+        None => {
+            let hold_out = args.config.as_ref().and_then(|_| config.hold_out());
+            Ok((config.data, hold_out))
+        }
     }
 }

@@ -14,12 +14,14 @@ mod overrides;
 #[cfg(test)]
 mod recipe_tests;
 mod renamed;
+mod saved;
 mod sections;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::HoldOut;
 use crate::data::config::{BatchConfig, DataConfig};
 use crate::loss::LossConfig;
 use crate::model::config::{ModelConfig, WeightsSource};
@@ -29,7 +31,7 @@ pub use checkpoint_interval::CheckpointInterval;
 pub use error::ConfigError;
 use layers::ConfigLayers;
 use renamed::ConfigOrigin;
-pub use sections::{EvaluationConfig, OptimizerConfig, TrainingConfig};
+pub use sections::{EvaluationConfig, OptimizerConfig, Protocol, TrainingConfig};
 
 /// A configuration, one field per TOML section. An absent key has its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,7 +99,8 @@ impl Config {
     }
 
     /// Parses the configuration that a run saved, and applies `overrides`. Former names of keys in the
-    /// text are read without a warning.
+    /// text are read without a warning. A text without `evaluation.protocol` is of a run that chose its best
+    /// checkpoint on the test split, and is read as `published`.
     ///
     /// # Errors
     ///
@@ -116,8 +119,11 @@ impl Config {
         overrides: &[String],
         source: ConfigOrigin,
     ) -> Result<Self, ConfigError> {
-        let table = layers::parse(text, origin, source)?;
+        let mut table = layers::parse(text, origin, source)?;
         layers::refuse_extends(&table, origin)?;
+        if source == ConfigOrigin::Run {
+            saved::add_protocol(&mut table);
+        }
         Self::resolve(table, origin, overrides)
     }
 
@@ -168,6 +174,14 @@ impl Config {
         Ok(self)
     }
 
+    /// How classes are held out for validation. `None` if all training classes train
+    /// (`evaluation.protocol = "published"`).
+    pub fn hold_out(&self) -> Option<HoldOut> {
+        (self.evaluation.protocol == Protocol::Validated).then_some(HoldOut {
+            batch_classes: self.batch.classes,
+        })
+    }
+
     /// The configuration as TOML, every key written out.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration holds only values that TOML can hold")
@@ -177,7 +191,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::config::{DatasetConfig, FolderConfig};
+    use crate::data::config::{DatasetConfig, FolderConfig, HoldOutConfig};
     use crate::model::config::{Descriptor, Pooling};
 
     fn parsed(text: &str, overrides: &[&str]) -> Result<Config, ConfigError> {
@@ -199,9 +213,15 @@ mod tests {
         config.training.early_stopping = Some(5);
         config.data.source = DatasetConfig::Folder(FolderConfig {
             root: "photos".into(),
-            split_seed: Some(3),
             ..Default::default()
         });
+        config.data.hold_out = HoldOutConfig {
+            validation_share: None,
+            split_seed: Some(3),
+            folds: Some(4),
+            fold: Some(2),
+        };
+        config.evaluation.protocol = Protocol::Published;
         config.data.transform.crop_scale = Some([0.16, 1.0]);
         config.data.loading.cache_dir = Some("cache".into());
         assert_eq!(parsed(&config.to_toml(), &[]).unwrap(), config);

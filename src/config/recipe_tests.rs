@@ -8,6 +8,7 @@ use toml::{Table, Value};
 use super::keys::lookup;
 use super::layers::ConfigLayers;
 use super::*;
+use crate::data::config::DatasetConfig;
 use crate::loss::Reduction;
 
 const DATASETS: [&str; 3] = ["cars196", "cub200", "sop"];
@@ -180,5 +181,59 @@ fn products_have_two_images_of_a_class_for_every_loss() {
         let table = layered(&recipe("sop", loss, "loop"));
         let count = value(&table, "batch.images_per_class");
         assert_eq!(*count, Value::Integer(2), "{loss}");
+    }
+}
+
+#[test]
+fn benchmark_recipes_choose_the_best_epoch_as_the_published_tables_do() {
+    for dataset in DATASETS {
+        for (loss, _) in LOSSES {
+            for (negatives, _) in NEGATIVES {
+                let table = layered(&recipe(dataset, loss, negatives));
+                let protocol = value(&table, "evaluation.protocol").as_str();
+                assert_eq!(protocol, Some("published"), "{dataset}/{loss}-{negatives}");
+            }
+        }
+    }
+    for name in ["fashion-mnist", "fashion-mnist-finetune"] {
+        let config = loaded(&Path::new("configs").join(format!("{name}.toml")));
+        assert_eq!(config.evaluation.protocol, Protocol::Published, "{name}");
+    }
+}
+
+#[test]
+fn other_recipes_hold_validation_classes_out() {
+    for name in ["quickstart", "folder"] {
+        let path = Path::new("configs").join(format!("{name}.toml"));
+        let share = layered(&path);
+        let share = value(&share, "data.validation_share").as_float();
+        assert!(share.is_some(), "{name}");
+        assert_eq!(loaded(&path).evaluation.protocol, Protocol::Validated);
+    }
+    let config = Config::quickstart(&[]).unwrap();
+    let DatasetConfig::Synthetic(keys) = &config.data.source else {
+        panic!("the quickstart needs no file");
+    };
+    let training = keys.classes / 2;
+    let share = config.data.hold_out.validation_share.unwrap();
+    let remaining = training - (share * training as f64).round() as usize;
+    assert_eq!(
+        remaining % config.batch.classes,
+        0,
+        "an epoch drops no image"
+    );
+}
+
+#[test]
+fn every_recipe_can_be_used_with_either_protocol() {
+    for path in files(Path::new("configs")) {
+        if path.starts_with("configs/base") {
+            continue;
+        }
+        for protocol in ["validated", "published"] {
+            let set = format!("evaluation.protocol={protocol}");
+            let config = Config::load(&path, &[set]).unwrap();
+            assert_eq!(config.hold_out().is_some(), protocol == "validated");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `[optimizer]`, `[training]` and `[evaluation]`: the sections of the layers above this module. Every other
 //! section is defined in the module it configures. Each key is documented with its unit and range.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::CheckpointInterval;
@@ -46,7 +48,7 @@ impl Default for OptimizerConfig {
     }
 }
 
-/// `[training]`: epochs, seed, and how often the test split is evaluated.
+/// `[training]`: epochs, seed, and how often the network is evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
@@ -62,7 +64,8 @@ pub struct TrainingConfig {
     pub gradient_checkpointing: bool,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
     pub seed: u64,
-    /// Number of epochs between evaluations. The last epoch is always evaluated.
+    /// Number of epochs between evaluations of the split that `evaluation.protocol` names. The last epoch
+    /// is always evaluated.
     pub validate_every: usize,
     /// Number of epochs without a higher R@1 after which training stops. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +94,12 @@ impl Default for TrainingConfig {
     }
 }
 
-/// `[evaluation]`: the metrics of the test split.
+/// `[evaluation]`: the metrics, and the split that chooses the best checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
+    /// The split that chooses the best checkpoint.
+    pub protocol: Protocol,
     /// The K of Recall@K, increasing, beginning with 1.
     pub recall: Vec<usize>,
     /// Images embedded at once. It affects speed and memory only.
@@ -107,10 +112,34 @@ pub struct EvaluationConfig {
 impl Default for EvaluationConfig {
     fn default() -> Self {
         Self {
+            protocol: Protocol::default(),
             recall: vec![1, 2, 4, 8],
             batch_size: 64,
             mirror: false,
         }
+    }
+}
+
+/// The split that chooses the best checkpoint and decides early stopping.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// Validation classes, which are held out from the training classes (`data.validation_share` or
+    /// `data.folds`).
+    #[default]
+    Validated,
+    /// The test split, as published tables do. All training classes train; `data.validation_share`,
+    /// `data.folds` and `data.fold` are unused. Recall on the test split is then that of the best epoch on
+    /// the test split, which is higher than that of an epoch chosen without it.
+    Published,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Validated => "validated",
+            Self::Published => "published",
+        })
     }
 }
 

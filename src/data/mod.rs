@@ -1,6 +1,6 @@
 //! From a configured dataset to batches on the device.
 //!
-//! [`open`] returns two [`Split`]s of images with labels. A [`TrainLoader`] loads the training split in
+//! [`open`] returns the [`Splits`] of images with labels. A [`TrainLoader`] loads the training split in
 //! P×K batches ([`PairSampler`]) of randomly transformed images ([`Transform`]). A [`SplitLoader`]
 //! loads a split in order. Errors are a [`DataError`].
 //!
@@ -51,7 +51,7 @@ pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoa
 pub(crate) use parallel::in_parallel;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{LabelledImage, Split, SplitError, Splits};
+pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits};
 pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
@@ -64,10 +64,14 @@ use resize::ResizeSpec;
 /// without decoding, and opens or builds the caches if they are configured. Reports the progress of the
 /// cache to `progress`.
 ///
+/// With `hold_out`, some of the training classes become the validation split, as `config.hold_out` says.
+///
 /// # Errors
-/// If the dataset, a folder or a file is invalid, a cache cannot be written, or the work is cancelled.
+/// If the dataset, a folder or a file is invalid, too few classes would train or validate, a cache cannot
+/// be written, or the work is cancelled.
 pub fn open(
     config: &DataConfig,
+    hold_out: Option<HoldOut>,
     transform: &Transform,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
@@ -78,23 +82,27 @@ pub fn open(
         .train
         .check(single_images == SingleImageClasses::Repeat)?;
     splits.test.check(false)?;
+    // Too few classes are reported before the images are cached, which may take minutes.
+    let division = hold_out
+        .map(|hold_out| hold_out.divide(&splits.train.class_sizes(), &config.hold_out))
+        .transpose()?;
+    let with_cache = |split, resizes: &[ResizeSpec]| {
+        add_cache(split, resizes, config, transform, cancellation, progress)
+    };
+    // The cache holds all training classes, so that it serves every fold and seed.
+    let train = with_cache(splits.train, &transform.train_resizes())?;
+    let (train, validation) = match division {
+        None => (train, None),
+        Some(division) => {
+            let (train, validation) = division.apply(&train);
+            let resizes = [transform.eval_resize()];
+            (train, Some(with_cache(validation, &resizes)?))
+        }
+    };
     Ok(Splits {
-        train: add_cache(
-            splits.train,
-            &transform.train_resizes(),
-            config,
-            transform,
-            cancellation,
-            progress,
-        )?,
-        test: add_cache(
-            splits.test,
-            &[transform.eval_resize()],
-            config,
-            transform,
-            cancellation,
-            progress,
-        )?,
+        train,
+        validation,
+        test: with_cache(splits.test, &[transform.eval_resize()])?,
         warnings: splits.warnings,
     })
 }

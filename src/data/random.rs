@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     ClassSplit = 5,
     /// The features that dropout removes (epoch, a hash of the batch).
     Dropout = 6,
+    /// The validation classes (0, 0).
+    HoldOut = 7,
 }
 
 /// Returns the stream of `purpose` with `seed` for the pair (a, b).

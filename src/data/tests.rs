@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cancellation::CancellationToken;
-use crate::data::config::{DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig};
+use crate::data::config::{
+    DatasetConfig, FolderConfig, HoldOutConfig, LoadingConfig, ManifestConfig,
+};
 use crate::evaluation::Role;
 use crate::progress::NoProgress;
 
@@ -35,7 +37,13 @@ fn open_source(source: DatasetConfig, loading: LoadingConfig) -> Result<Splits, 
         ..Default::default()
     };
     let transform = Transform::new(&config.transform).unwrap();
-    open(&config, &transform, &CancellationToken::new(), &NoProgress)
+    open(
+        &config,
+        None,
+        &transform,
+        &CancellationToken::new(),
+        &NoProgress,
+    )
 }
 
 fn open_folder(folder: &TempDir, keys: FolderConfig) -> Result<Splits, DataError> {
@@ -267,7 +275,105 @@ fn cancellation_ends_opening() {
     let transform = Transform::new(&config.transform).unwrap();
     let cancellation = CancellationToken::new();
     cancellation.cancel();
-    let error = open(&config, &transform, &cancellation, &NoProgress).unwrap_err();
+    let error = open(&config, None, &transform, &cancellation, &NoProgress).unwrap_err();
     assert_eq!(error, DataError::Cancelled);
     fs::remove_dir_all(config.source.root().unwrap()).unwrap();
+}
+
+/// Opens `ROOT/train` and `ROOT/test` with a cache, and holds fold `fold` of two out, or a share.
+fn open_held_out(root: &Path, fold: Option<usize>) -> Result<Splits, DataError> {
+    let mut config = DataConfig {
+        source: DatasetConfig::Folder(FolderConfig {
+            root: root.into(),
+            ..Default::default()
+        }),
+        loading: LoadingConfig {
+            cache: true,
+            cache_dir: Some(root.join(".cache")),
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    if let Some(fold) = fold {
+        config.hold_out = HoldOutConfig {
+            validation_share: None,
+            split_seed: None,
+            folds: Some(2),
+            fold: Some(fold),
+        };
+    }
+    let transform = Transform::new(&config.transform).unwrap();
+    let hold_out = Some(HoldOut { batch_classes: 2 });
+    open(
+        &config,
+        hold_out,
+        &transform,
+        &CancellationToken::new(),
+        &NoProgress,
+    )
+}
+
+fn folder_of_six_training_classes() -> TempDir {
+    let mut names = Vec::new();
+    for class in [
+        "train/a", "train/b", "train/c", "train/d", "train/e", "train/f",
+    ] {
+        names.extend((0..3).map(|image| format!("{class}/{image}.png")));
+    }
+    for class in ["test/x", "test/y"] {
+        names.extend((0..2).map(|image| format!("{class}/{image}.png")));
+    }
+    folder_of(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn held_out_classes_are_the_validation_split_with_its_files() {
+    let folder = folder_of_six_training_classes();
+    let splits = open_held_out(folder.path(), None).unwrap();
+    let validation = splits.validation.unwrap();
+    assert_eq!(splits.train.class_names().len(), 4);
+    assert_eq!(validation.class_names().len(), 2);
+    assert_eq!(splits.test.class_names(), ["x", "y"]);
+    for split in [&splits.train, &validation] {
+        for image in 0..split.labels().len() {
+            let class = &split.class_names()[split.labels()[image]];
+            let name = format!("train/{class}/{}.png", image % 3);
+            assert_eq!(split.image_name(image), name);
+            assert_eq!(split.path(image), Some(folder.path().join(name).as_path()));
+        }
+    }
+    let digests = [&splits.train, &validation, &splits.test].map(Split::files_digest);
+    assert!(digests.iter().all(Option::is_some));
+    assert_ne!(digests[0], digests[1]);
+}
+
+#[test]
+fn every_fold_uses_one_cache_of_the_training_images() {
+    let folder = folder_of_six_training_classes();
+    let caches = || {
+        let files = fs::read_dir(folder.path().join(".cache")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name());
+        let is_cache = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".images");
+        names.filter(is_cache).count()
+    };
+    open_held_out(folder.path(), Some(1)).unwrap();
+    assert_eq!(caches(), 3, "training, validation and test images");
+    open_held_out(folder.path(), Some(2)).unwrap();
+    assert_eq!(caches(), 4, "another validation split");
+}
+
+#[test]
+fn too_few_classes_to_hold_out_are_refused_before_images_are_cached() {
+    let folder = folder_of(&FOUR_CLASSES);
+    let message = open_held_out(folder.path(), None).unwrap_err().to_string();
+    assert!(message.contains("of the 2 training classes"), "{message}");
+    assert!(!folder.path().join(".cache").exists());
+}
+
+#[test]
+fn without_hold_out_all_training_classes_train() {
+    let folder = folder_of_six_training_classes();
+    let splits = open_folder(&folder, FolderConfig::default()).unwrap();
+    assert_eq!(splits.train.class_names().len(), 6);
+    assert!(splits.validation.is_none());
 }

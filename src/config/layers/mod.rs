@@ -3,7 +3,8 @@
 //! Paths are relative to the folder of the file that extends. Later entries of a list override earlier
 //! ones, and the file itself overrides them all, key by key. Bases may extend others. A file that makes
 //! another *choice* than its bases (`data.dataset`, `loss.name`, `model.pooling`, `negatives.name`)
-//! drops the keys of the choice that it replaces.
+//! drops the keys of the choice that it replaces. `data.validation_share` replaces `data.folds` and
+//! `data.fold`, and vice versa.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use super::ConfigError;
 use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, known_keys, lookup};
 use super::overrides::extend;
 use super::renamed::{ConfigOrigin, replace_former_names};
-use crate::data::config::{LoadingConfig, TransformConfig};
+use crate::data::config::{DataConfig, FOLD_KEYS, SHARE_KEYS};
 
 /// The top-level key that names the files to build on.
 pub(super) const EXTENDS: &str = "extends";
@@ -126,6 +127,12 @@ impl ConfigLayers {
                 self.drop_choice(choice);
             }
         }
+        let gives = |keys: &[&str]| keys.iter().any(|key| lookup(&over.table, key).is_some());
+        match (gives(&SHARE_KEYS), gives(&FOLD_KEYS)) {
+            (true, false) => self.remove(&FOLD_KEYS),
+            (false, true) => self.remove(&SHARE_KEYS),
+            _ => {}
+        }
         extend(&mut self.table, over.table);
         self.origins.extend(over.origins);
     }
@@ -136,6 +143,17 @@ impl ConfigLayers {
             .or_else(|| lookup(&DEFAULT_CONFIG, choice))
             .expect("every choice has a default")
             .clone()
+    }
+
+    /// Removes `keys`, which are dotted.
+    fn remove(&mut self, keys: &[&str]) {
+        for path in keys {
+            let (section, key) = path.split_once('.').expect("a dotted key");
+            if let Some(Value::Table(section)) = self.table.get_mut(section) {
+                section.remove(key);
+            }
+            self.origins.remove(*path);
+        }
     }
 
     /// Removes the choice and the keys that depend on it. A misspelt key is kept, so that it is
@@ -159,16 +177,8 @@ impl ConfigLayers {
 
 /// The keys of a choice's section that do not depend on the choice.
 fn shared_keys(choice: &str) -> Vec<String> {
-    let of = |table: Result<Table, _>| {
-        let table = table.expect("a section is a table");
-        table.keys().cloned().collect::<Vec<_>>()
-    };
     match choice {
-        "data.dataset" => [
-            of(Table::try_from(TransformConfig::default())),
-            of(Table::try_from(LoadingConfig::default())),
-        ]
-        .concat(),
+        "data.dataset" => DataConfig::shared_keys(),
         "loss.name" => vec!["reduction".into()],
         "model.pooling" => {
             let keys = known_keys().iter();

@@ -281,3 +281,49 @@ fn mistake_in_an_override_is_not_blamed_on_a_file() {
     let message = loaded(&files, &["training.epochs=0"]).unwrap_err();
     assert_eq!(message, "`training.epochs = 0`: give 1 or more");
 }
+
+#[test]
+fn folds_replace_a_share_of_a_base_and_a_share_replaces_folds() {
+    let share = ("base.toml", "[data]\nvalidation_share = 0.3\n");
+    let folds = ("base.toml", "[data]\nfolds = 4\nfold = 1\n");
+    let run = |text| ("run.toml", text);
+    let keys = |files: &[(&str, &str)], overrides: &[&str]| {
+        let keys = loaded(files, overrides)?.data.hold_out;
+        Ok((keys.validation_share, keys.folds, keys.fold))
+    };
+    let extends = run("extends = \"base.toml\"\n");
+    let folds_over = run("extends = \"base.toml\"\n[data]\nfolds = 5\nfold = 2\n");
+    assert_eq!(
+        keys(&[folds_over, share], &[]),
+        Ok((None, Some(5), Some(2)))
+    );
+    let set = ["data.folds=5", "data.fold=2"];
+    assert_eq!(keys(&[extends, share], &set), Ok((None, Some(5), Some(2))));
+    assert_eq!(
+        keys(&[extends, folds], &["data.fold=3"]),
+        Ok((None, Some(4), Some(3)))
+    );
+    assert_eq!(
+        keys(&[extends, folds], &["data.validation_share=0.1"]),
+        Ok((Some(0.1), None, None))
+    );
+    let message: String = keys(
+        &[extends, share],
+        &["data.folds=5", "data.fold=2", "data.validation_share=0.1"],
+    )
+    .unwrap_err();
+    assert!(message.contains("contradicts data.folds"), "{message}");
+    let message = keys(&[extends, share], &["data.folds=5"]).unwrap_err();
+    assert!(message.contains("requires data.fold"), "{message}");
+}
+
+#[test]
+fn another_dataset_keeps_every_key_that_all_datasets_have() {
+    let text = "[data]\ndataset = \"folder\"\nroot = \"x\"\ncache_dir = \"y\"\nsplit_seed = 3\n\
+                crop_scale = [0.2, 1.0]\nvalidation_share = 0.3\n";
+    let config = loaded(&[("run.toml", text)], &["data.dataset=synthetic"]).unwrap();
+    assert_eq!(config.data.loading.cache_dir, Some("y".into()));
+    assert_eq!(config.data.transform.crop_scale, Some([0.2, 1.0]));
+    assert_eq!(config.data.hold_out.split_seed, Some(3));
+    assert_eq!(config.data.hold_out.validation_share, Some(0.3));
+}

@@ -23,6 +23,7 @@ impl DataConfig {
     pub fn check(&self) -> Checked {
         self.transform.check()?;
         self.loading.check(&self.source)?;
+        self.hold_out.check()?;
         self.source.check()
     }
 }

@@ -167,12 +167,9 @@ pub struct FolderConfig {
     /// The folder with `train/` and `test/`, or with one folder per class. Without `train/` and `test/`,
     /// the classes are divided by `train_share`. Required.
     pub root: PathBuf,
-    /// Share of the classes that train, used if there is no `train/` and `test/`, above 0 and below 1.
+    /// Share of the classes in the training split, used if there is no `train/` and `test/`, above 0 and
+    /// below 1. `split_seed` draws them.
     pub train_share: f64,
-    /// Seed that draws the training classes. If absent, the first classes by name are the training
-    /// classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub split_seed: Option<u64>,
     /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
 }
@@ -182,7 +179,6 @@ impl Default for FolderConfig {
         Self {
             root: PathBuf::new(),
             train_share: 0.5,
-            split_seed: None,
             single_image_classes: SingleImageClasses::default(),
         }
     }
@@ -197,12 +193,9 @@ pub struct ManifestConfig {
     /// The folder that the paths in the file are relative to. If absent: the folder of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// Share of the classes that train, used if there is no column `split`, above 0 and below 1.
+    /// Share of the classes in the training split, used if there is no column `split`, above 0 and below
+    /// 1. `split_seed` draws them.
     pub train_share: f64,
-    /// Seed that draws the training classes. If absent, the first classes by name are the training
-    /// classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub split_seed: Option<u64>,
     /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
 }
@@ -212,14 +205,12 @@ impl Default for ManifestConfig {
         let FolderConfig {
             root,
             train_share,
-            split_seed,
             single_image_classes,
         } = FolderConfig::default();
         Self {
             root,
             images: None,
             train_share,
-            split_seed,
             single_image_classes,
         }
     }

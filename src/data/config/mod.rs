@@ -1,8 +1,9 @@
-//! `[data]`: the dataset with its keys, the transforms and the loading; `[batch]`.
+//! `[data]`: the dataset with its keys, the validation classes, the transforms and the loading; `[batch]`.
 
 mod batch;
 mod check;
 mod dataset;
+mod hold_out;
 mod loading;
 mod transform;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::*;
 pub use dataset::*;
+pub use hold_out::*;
 pub use loading::*;
 pub use transform::*;
 
@@ -24,6 +26,9 @@ pub struct DataConfig {
     /// The dataset and its keys.
     #[serde(flatten)]
     pub source: DatasetConfig,
+    /// Which training classes are held out for validation.
+    #[serde(flatten)]
+    pub hold_out: HoldOutConfig,
     /// How an image becomes the network's input.
     #[serde(flatten)]
     pub transform: TransformConfig,
@@ -36,6 +41,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             source: DatasetConfig::Synthetic(SyntheticConfig::default()),
+            hold_out: HoldOutConfig::default(),
             transform: TransformConfig::default(),
             loading: LoadingConfig::default(),
         }
@@ -43,9 +49,20 @@ impl Default for DataConfig {
 }
 
 /// A part of `[data]`. Its keys are in the same table as those of other parts.
-trait Part: Default + Serialize + for<'de> Deserialize<'de> {
+trait Part: Serialize + for<'de> Deserialize<'de> {
     /// Returns a value with every key, including those that are absent by default.
     fn with_every_key() -> Self;
+}
+
+impl Part for HoldOutConfig {
+    fn with_every_key() -> Self {
+        Self {
+            validation_share: Some(0.0),
+            split_seed: Some(0),
+            folds: Some(0),
+            fold: Some(0),
+        }
+    }
 }
 
 impl Part for TransformConfig {
@@ -72,29 +89,40 @@ impl DataConfig {
         DatasetConfig::all()
             .into_iter()
             .map(|mut source| {
-                match &mut source {
-                    DatasetConfig::Folder(keys) => keys.split_seed = Some(1),
-                    DatasetConfig::Manifest(keys) => {
-                        keys.split_seed = Some(1);
-                        keys.images = Some(PathBuf::new());
-                    }
-                    _ => {}
+                if let DatasetConfig::Manifest(keys) = &mut source {
+                    keys.images = Some(PathBuf::new());
                 }
                 Self {
                     source,
+                    hold_out: HoldOutConfig::with_every_key(),
                     transform: TransformConfig::with_every_key(),
                     loading: LoadingConfig::with_every_key(),
                 }
             })
             .collect()
     }
+
+    /// Returns the keys that every dataset has.
+    pub(crate) fn shared_keys() -> Vec<String> {
+        [
+            keys::<HoldOutConfig>(),
+            keys::<TransformConfig>(),
+            keys::<LoadingConfig>(),
+        ]
+        .concat()
+    }
+}
+
+/// Returns the keys of `T`.
+fn keys<T: Part>() -> Vec<String> {
+    let table = toml::Table::try_from(T::with_every_key()).expect("a part is a table");
+    table.keys().cloned().collect()
 }
 
 /// Removes the keys of `T` from `table`.
 fn take<T: Part>(table: &mut toml::Table) -> Result<T, String> {
-    let known = toml::Table::try_from(T::with_every_key()).map_err(|error| error.to_string())?;
-    let own: toml::Table = known
-        .keys()
+    let own: toml::Table = keys::<T>()
+        .iter()
         .filter_map(|key| table.remove_entry(key))
         .collect();
     own.try_into()
@@ -105,6 +133,8 @@ impl TryFrom<toml::Table> for DataConfig {
     type Error = String;
 
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
+        let mut hold_out: HoldOutConfig = take(&mut table)?;
+        hold_out.fill_default();
         let transform = take(&mut table)?;
         let loading = take(&mut table)?;
         if !table.contains_key("dataset") {
@@ -114,6 +144,7 @@ impl TryFrom<toml::Table> for DataConfig {
             source: table
                 .try_into()
                 .map_err(|error: toml::de::Error| error.message().to_string())?,
+            hold_out,
             transform,
             loading,
         })

@@ -56,6 +56,7 @@ pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DatasetError> 
     existing_folder(&config.root, HINT)?;
     Ok(Splits {
         train: read_split("train", &config.root, "train", &config.train_classes)?,
+        validation: None,
         test: read_split("test", &config.root, "t10k", &config.test_classes)?,
         warnings: Vec::new(),
     })

@@ -19,8 +19,12 @@ use crate::data::config::FolderConfig;
 use crate::data::split::SplitError;
 use crate::evaluation::Role;
 
-/// Reads the index from the folders below `config.root`.
-pub(super) fn index(config: &FolderConfig) -> Result<DatasetIndex, DatasetError> {
+/// Reads the index from the folders below `config.root`. `split_seed` draws the training classes if there
+/// is no split.
+pub(super) fn index(
+    config: &FolderConfig,
+    split_seed: Option<u64>,
+) -> Result<DatasetIndex, DatasetError> {
     let hint = "it must contain train/CLASS/* and test/CLASS/*, or CLASS/*";
     let root = existing_folder(&config.root, hint)?;
     let missing_split = |found, missing| FolderError::MissingSplit {
@@ -38,7 +42,7 @@ pub(super) fn index(config: &FolderConfig) -> Result<DatasetIndex, DatasetError>
         (false, false) => {
             let classes = read(root)?;
             let name = root.display().to_string();
-            match divide(classes, &name, config.train_share, config.split_seed) {
+            match divide(classes, &name, config.train_share, split_seed) {
                 Ok(subsets) => subsets,
                 // Errors in the folders may be the reason why there are too few classes.
                 Err(error) => {

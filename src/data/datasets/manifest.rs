@@ -30,8 +30,11 @@ const HINT: &str = "data.root must be the CSV file, or the folder that contains 
 /// The name of the manifest in a folder.
 const NAME: &str = "manifest.csv";
 
-/// Reads the index of a manifest.
-pub(super) fn index(config: &ManifestConfig) -> Result<DatasetIndex, DatasetError> {
+/// Reads the index of a manifest. `split_seed` draws the training classes if there is no column `split`.
+pub(super) fn index(
+    config: &ManifestConfig,
+    split_seed: Option<u64>,
+) -> Result<DatasetIndex, DatasetError> {
     let path = match config.root.is_dir() {
         true => config.root.join(NAME),
         false => config.root.clone(),
@@ -50,7 +53,7 @@ pub(super) fn index(config: &ManifestConfig) -> Result<DatasetIndex, DatasetErro
     let rows = read_rows(&list, columns_of, |columns, record, line| {
         collector.keep(&line, columns.row(record, &line))
     })?;
-    let subsets = subsets(&rows, &path, config).map_err(|error| {
+    let subsets = subsets(&rows, &path, config, split_seed).map_err(|error| {
         // Errors in the rows may be the reason why there are too few classes.
         let mut errors = std::mem::take(&mut collector.errors);
         errors.push(error);
@@ -183,6 +186,7 @@ fn subsets(
     rows: &[Row],
     path: &Path,
     config: &ManifestConfig,
+    split_seed: Option<u64>,
 ) -> Result<HashMap<String, Subset>, DatasetError> {
     if rows.iter().any(|row| row.subset.is_some()) {
         return Ok(HashMap::new());
@@ -190,7 +194,7 @@ fn subsets(
     let labels: BTreeSet<String> = rows.iter().map(|row| row.label.clone()).collect();
     let name = path.display().to_string();
     let labels = labels.into_iter().collect();
-    let (train, test) = divide(labels, &name, config.train_share, config.split_seed)?;
+    let (train, test) = divide(labels, &name, config.train_share, split_seed)?;
     let with = |subset: Subset| move |label: String| (label, subset);
     Ok(train
         .into_iter()

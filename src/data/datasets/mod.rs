@@ -52,15 +52,16 @@ use single_images::apply_single_image_policy;
 /// # Errors
 /// If the root or a list does not exist or has the wrong format. Other errors are in
 /// [`DatasetIndex::errors`].
-pub(super) fn index(source: &DatasetConfig) -> Result<Option<DatasetIndex>, DatasetError> {
-    match source {
+pub(super) fn index(config: &DataConfig) -> Result<Option<DatasetIndex>, DatasetError> {
+    let seed = config.hold_out.split_seed;
+    match &config.source {
         DatasetConfig::Synthetic(_) | DatasetConfig::FashionMnist(_) => return Ok(None),
         DatasetConfig::Cars196(keys) => cars196::index(keys),
         DatasetConfig::Cub200(keys) => cub200::index(keys),
         DatasetConfig::Sop(keys) => sop::index(keys),
         DatasetConfig::InShop(keys) => in_shop::index(keys),
-        DatasetConfig::Folder(keys) => folder::index(keys),
-        DatasetConfig::Manifest(keys) => manifest::index(keys),
+        DatasetConfig::Folder(keys) => folder::index(keys, seed),
+        DatasetConfig::Manifest(keys) => manifest::index(keys, seed),
     }
     .map(Some)
 }
@@ -75,13 +76,14 @@ pub(super) fn open(
     match &config.source {
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
-        source => {
-            let index = index(source)?.expect("all other datasets have an index");
+        _ => {
+            let index = index(config)?.expect("all other datasets have an index");
             let (splits, warnings) =
                 splits([Subset::Train, Subset::Test], index, config, cancellation)?;
             let [train, test] = splits;
             Ok(Splits {
                 train,
+                validation: None,
                 test,
                 warnings,
             })
@@ -94,7 +96,7 @@ pub(super) fn open_test(
     config: &DataConfig,
     cancellation: &CancellationToken,
 ) -> Result<(Split, Vec<String>), DatasetError> {
-    match index(&config.source)? {
+    match index(config)? {
         None => open(config, cancellation).map(|splits| (splits.test, splits.warnings)),
         Some(index) => {
             let ([test], warnings) = splits([Subset::Test], index, config, cancellation)?;

@@ -57,6 +57,44 @@ pub enum SplitError {
         /// The class's name.
         class: String,
     },
+    /// The training classes are too few to hold some out for validation, or too many are held out.
+    #[error(
+        "`{choice}` leaves {train} of the {classes} training classes for training and {validation} for \
+         validation ({eligible} have the two images that validation needs), and each needs at least 2; \
+         add classes, change how many are held out, or train on all of them and choose the best epoch on \
+         the test split with evaluation.protocol = \"published\""
+    )]
+    TooFewToHoldOut {
+        /// Training classes before any is held out.
+        classes: usize,
+        /// Those with two or more images.
+        eligible: usize,
+        /// The key that says how many are held out, with its value.
+        choice: String,
+        /// Classes that would validate.
+        validation: usize,
+        /// Classes that would train.
+        train: usize,
+    },
+    /// Fewer classes remain for training than a batch has.
+    #[error(
+        "`batch.classes = {batch_classes}`: `{choice}` leaves {train} of the {classes} training classes for \
+         training and {validation} for validation, and the classes of a batch are distinct; give {train} \
+         or less, hold out fewer classes, or train on all of them and choose the best epoch on the test \
+         split with evaluation.protocol = \"published\""
+    )]
+    TooFewForBatch {
+        /// Classes of a batch.
+        batch_classes: usize,
+        /// Training classes before any is held out.
+        classes: usize,
+        /// The key that says how many are held out, with its value.
+        choice: String,
+        /// Classes that would validate.
+        validation: usize,
+        /// Classes that would train.
+        train: usize,
+    },
     /// No query of the test split has a gallery image of its class.
     #[error(
         "the test split has no query with a gallery image of its class; check its classes and the \

@@ -1,6 +1,8 @@
 //! A split: images with labels, the same type for every dataset.
 
 mod error;
+mod hold_out;
+mod subset;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 pub use error::SplitError;
 pub(super) use error::in_prose;
+pub use hold_out::HoldOut;
+use subset::CachedImages;
 
 use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache};
 use super::image_file::ImageError;
@@ -18,7 +22,10 @@ use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
 use crate::evaluation::Role;
 
-/// The training or the test images of a dataset, with their labels.
+/// Fewest classes of a split, since images of different classes are compared.
+const FEWEST_CLASSES: usize = 2;
+
+/// The training, validation or test images of a dataset, with their labels.
 #[derive(Clone)]
 pub struct Split {
     name: &'static str,
@@ -27,16 +34,18 @@ pub struct Split {
     images: Arc<dyn Images>,
     /// The role of each image in the evaluation. `None` if all are both query and gallery.
     roles: Option<Arc<[Role]>>,
-    cache: Option<Arc<ImageCache>>,
+    cache: Option<CachedImages>,
     skipped: Vec<String>,
 }
 
-/// Both splits of a dataset. No class is in both.
+/// The splits of a dataset. No class is in two of them.
 #[derive(Debug, Clone)]
 pub struct Splits {
     /// The training images.
     pub train: Split,
-    /// The test images, of classes that are not in `train`.
+    /// The images of the training classes that are held out for validation, if any are.
+    pub validation: Option<Split>,
+    /// The test images, of classes that are neither in `train` nor in `validation`.
     pub test: Split,
     /// Warnings about the dataset, for example that a benchmark differs from the published one.
     pub warnings: Vec<String>,
@@ -52,7 +61,7 @@ pub struct LabelledImage {
 }
 
 impl Split {
-    /// Makes the split `name` (`train` or `test`). Image i has label `labels[i]`, an index into
+    /// Makes the split `name` (`train`, `validation` or `test`). Image i has label `labels[i]`, an index into
     /// `class_names`.
     ///
     /// # Panics
@@ -108,11 +117,11 @@ impl Split {
             split: self.name,
             options,
         })?;
-        self.cache = Some(Arc::new(cache));
+        self.cache = Some(CachedImages::all(cache));
         Ok(self)
     }
 
-    /// Returns `train` or `test`.
+    /// Returns `train`, `validation` or `test`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -203,11 +212,11 @@ impl Split {
     /// If the split has fewer than two classes, a class of one image (unless `single_images` allows it
     /// or the split has roles), or no query with a gallery image of its class.
     pub(super) fn check(&self, single_images: bool) -> Result<(), SplitError> {
-        if self.class_names.len() < 2 {
+        if self.class_names.len() < FEWEST_CLASSES {
             return Err(SplitError::TooFewClasses {
                 what: format!("the {} split", in_prose(self.name)),
                 found: self.class_names.len(),
-                needed: 2,
+                needed: FEWEST_CLASSES,
             });
         }
         let sizes = self.class_sizes();

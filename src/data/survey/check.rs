@@ -18,7 +18,7 @@ use crate::data::datasets::{
     DatasetError, DatasetIndex, ListError, Subset, compare, single_image_classes,
 };
 use crate::data::image_file::{ImageError, decode_image};
-use crate::data::split::{Split, Splits};
+use crate::data::split::{Split, SplitError, Splits};
 use crate::progress::ProgressObserver;
 
 /// The report of `loop-dml data check`.
@@ -30,6 +30,9 @@ pub struct CheckReport {
     pub root: Option<PathBuf>,
     /// The training split.
     pub train: SubsetSummary,
+    /// The classes of the training split that train and validate. `None` without a configuration that
+    /// holds classes out, or if there are too few.
+    pub hold_out: Option<HoldOutSummary>,
     /// The test split.
     pub test: TestSummary,
     /// The comparison with the published splits, or `None` if the dataset has none.
@@ -55,6 +58,15 @@ pub struct SubsetSummary {
     pub classes: usize,
     /// Images of the smallest and of the largest class. `None` without classes.
     pub images_per_class: Option<[usize; 2]>,
+}
+
+/// The sizes of the parts of the training split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HoldOutSummary {
+    /// The classes that train.
+    pub train: SubsetSummary,
+    /// The classes that validate.
+    pub validation: SubsetSummary,
 }
 
 /// The size of the test split.
@@ -95,15 +107,21 @@ impl DatasetSurvey {
             ),
             Contents::Memory(splits) => summaries_in_memory(splits),
         };
-        let (published, problems) = match &self.contents {
+        let (published, mut problems) = match &self.contents {
             Contents::Files(index) => self.problems(index, progress),
             Contents::Memory(_) => (None, Vec::new()),
         };
+        let hold_out = self.held_out().unwrap_or_else(|error| {
+            problems.push(Problem::new(error));
+            problems.sort_by_key(|problem| problem.severity);
+            None
+        });
         let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
         CheckReport {
             dataset: self.dataset(),
             root: self.root().map(Path::to_path_buf),
             train,
+            hold_out,
             test,
             published,
             in_memory: matches!(self.contents, Contents::Memory(_)),
@@ -112,6 +130,22 @@ impl DatasetSurvey {
             problems,
             seconds: start.elapsed().as_secs_f64(),
         }
+    }
+
+    /// Returns the sizes of the parts of the training split, if classes are held out.
+    fn held_out(&self) -> Result<Option<HoldOutSummary>, SplitError> {
+        let Some(hold_out) = self.hold_out else {
+            return Ok(None);
+        };
+        let sizes = self.training_class_sizes();
+        let division = hold_out.divide(&sizes, &self.config.hold_out)?;
+        let summary = |classes: &[usize]| {
+            SubsetSummary::from_class_sizes(classes.iter().map(|&class| sizes[class]))
+        };
+        Ok(Some(HoldOutSummary {
+            train: summary(&division.train),
+            validation: summary(&division.validation),
+        }))
     }
 
     /// Returns the comparison with the published splits, and every problem once, errors first.

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::cancellation::CancellationToken;
-use crate::data::config::DataConfig;
-use crate::data::datasets::{self, ClassEntries, DatasetError, DatasetIndex, Entry, Subset};
+use crate::data::config::{DataConfig, SingleImageClasses};
+use crate::data::datasets::{
+    self, ClassEntries, DatasetError, DatasetIndex, Entry, Subset, single_image_classes,
+};
 use crate::data::parallel::{in_parallel, worker_count};
-use crate::data::split::Splits;
+use crate::data::split::{HoldOut, Splits};
 use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// A configured dataset whose lists and folders have been read.
@@ -15,6 +17,8 @@ use crate::progress::{Progress, ProgressObserver, Unit};
 pub struct DatasetSurvey {
     pub(super) config: DataConfig,
     pub(super) contents: Contents,
+    /// How classes are held out for validation, if a configuration says so.
+    pub(super) hold_out: Option<HoldOut>,
 }
 
 /// The images of a dataset: files or memory.
@@ -32,7 +36,7 @@ impl DatasetSurvey {
     /// If the dataset cannot be listed at all, for example because the root or a list is missing. Other
     /// errors are reported by [`check`](Self::check).
     pub fn open(config: &DataConfig) -> Result<Self, DatasetError> {
-        let contents = match datasets::index(&config.source)? {
+        let contents = match datasets::index(config)? {
             Some(index) => Contents::Files(index),
             None => {
                 let splits = datasets::open(config, &CancellationToken::new())?;
@@ -44,7 +48,30 @@ impl DatasetSurvey {
         Ok(Self {
             config: config.clone(),
             contents,
+            hold_out: None,
         })
+    }
+
+    /// Checks also that classes can be held out for validation.
+    pub fn with_hold_out(mut self, hold_out: Option<HoldOut>) -> Self {
+        self.hold_out = hold_out;
+        self
+    }
+
+    /// Returns the number of images of each training class, without classes that are left out because
+    /// they have one image.
+    pub(super) fn training_class_sizes(&self) -> Vec<usize> {
+        let index = match &self.contents {
+            Contents::Memory(splits) => return splits.train.class_sizes(),
+            Contents::Files(index) => index,
+        };
+        use SingleImageClasses::{Drop, Gallery};
+        let fewest = match single_image_classes(&self.config.source) {
+            Drop | Gallery => 2,
+            _ => 1,
+        };
+        let sizes = index.train.iter().map(|class| class.images.len());
+        sizes.filter(|&size| size >= fewest).collect()
     }
 
     pub(super) fn dataset(&self) -> &'static str {

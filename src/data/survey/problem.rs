@@ -185,7 +185,9 @@ fn error_kind(error: &DatasetError) -> &'static str {
         },
         DatasetError::Image(error) => image_error_kind(error),
         DatasetError::Split(error) => match error {
-            SplitError::TooFewClasses { .. } => "too-few-classes",
+            SplitError::TooFewClasses { .. }
+            | SplitError::TooFewToHoldOut { .. }
+            | SplitError::TooFewForBatch { .. } => "too-few-classes",
             SplitError::TooFewImages { .. } => "too-few-images",
             SplitError::SingleImageClass { .. } => "single-image-class",
             SplitError::ClassInBothSplits { .. } => "class-in-both-splits",

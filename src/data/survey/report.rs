@@ -17,6 +17,10 @@ impl Display for CheckReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         title(f, self.dataset, self.root.as_deref())?;
         writeln!(f, "train  {}", self.train)?;
+        if let Some(parts) = &self.hold_out {
+            writeln!(f, "       for training:   {}", parts.train)?;
+            writeln!(f, "       for validation: {}", parts.validation)?;
+        }
         writeln!(
             f,
             "test   {}; {} queries, gallery of {}",

@@ -32,6 +32,7 @@ pub(super) fn open(config: &SyntheticConfig, workers: usize) -> Result<Splits, D
     let half = config.classes / 2;
     Ok(Splits {
         train: draw_split("train", config, 0, half, workers),
+        validation: None,
         test: draw_split("test", config, half, half, workers),
         warnings: Vec::new(),
     })

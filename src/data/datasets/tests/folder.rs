@@ -30,11 +30,11 @@ fn config(tree: &Tree) -> FolderConfig {
 }
 
 fn read(tree: &Tree) -> DatasetIndex {
-    index(&config(tree)).unwrap()
+    index(&config(tree), None).unwrap()
 }
 
 fn refusal(tree: &Tree) -> String {
-    index(&config(tree)).unwrap_err().to_string()
+    index(&config(tree), None).unwrap_err().to_string()
 }
 
 fn errors_of(tree: &Tree) -> Vec<String> {
@@ -81,10 +81,9 @@ fn share_and_seed_divide_the_classes() {
     let with = |train_share, split_seed| {
         let keys = FolderConfig {
             train_share,
-            split_seed,
             ..config(&tree)
         };
-        names(&index(&keys).unwrap(), Subset::Train)
+        names(&index(&keys, split_seed).unwrap(), Subset::Train)
     };
     assert_eq!(with(0.75, None), "abcdef");
     let drawn = with(0.5, Some(4));
@@ -135,7 +134,7 @@ fn missing_root_and_missing_split_are_reported_with_a_hint() {
         root: "/nowhere/at/all".into(),
         ..FolderConfig::default()
     };
-    let message = index(&keys).unwrap_err().to_string();
+    let message = index(&keys, None).unwrap_err().to_string();
     assert!(
         message.contains("/nowhere/at/all is not a folder"),
         "{message}"

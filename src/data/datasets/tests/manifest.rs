@@ -13,10 +13,11 @@ fn tree(csv: &str) -> Tree {
 }
 
 fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
-    index(&ManifestConfig {
+    let keys = ManifestConfig {
         root: tree.root().into(),
         ..ManifestConfig::default()
-    })
+    };
+    index(&keys, None)
 }
 
 fn errors_of(csv: &str) -> Vec<String> {
@@ -170,7 +171,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let found = index(&keys).unwrap();
+    let found = index(&keys, None).unwrap();
     assert_eq!(found.errors, []);
     assert_eq!(
         found.train[0].images[1].path,
@@ -180,7 +181,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some("/nowhere/at/all".into()),
         ..keys
     };
-    let error = index(&keys).unwrap_err().to_string();
+    let error = index(&keys, None).unwrap_err().to_string();
     assert!(
         error.contains("/nowhere/at/all is not a folder; this is data.images"),
         "{error}"

@@ -1,6 +1,7 @@
 //! Loaders of image files in a folder, with and without a cache.
 
 use super::*;
+use crate::data::HoldOut;
 
 /// A folder of JPEG and PNG images, some large enough to be decoded at a reduced size.
 fn image_folder() -> tempfile::TempDir {
@@ -19,11 +20,11 @@ fn image_folder() -> tempfile::TempDir {
     folder
 }
 
-/// Loads two epochs of training and the test split.
-fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
+/// Loads two epochs of training, the validation split if there is one, and the test split.
+fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>) -> Vec<Contents> {
     let transform = Transform::new(&data.transform).unwrap();
-    let splits =
-        crate::data::open(data, &transform, &CancellationToken::new(), &NoProgress).unwrap();
+    let cancellation = CancellationToken::new();
+    let splits = crate::data::open(data, hold_out, &transform, &cancellation, &NoProgress).unwrap();
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 4,
@@ -40,16 +41,19 @@ fn all_bytes(data: &DataConfig) -> (Vec<Contents>, Contents) {
         LoaderErrors::default(),
         &device,
     );
-    let test = SplitLoader::<B>::new(
-        Arc::new(splits.test),
-        transform,
-        6,
-        EpochSchedule::Always,
-        &data.loading,
-        LoaderErrors::default(),
-        &device,
-    );
-    ((0..2).map(|_| contents(&train)).collect(), contents(&test))
+    let mut all = vec![contents(&train), contents(&train)];
+    for split in splits.validation.into_iter().chain([splits.test]) {
+        all.push(contents(&SplitLoader::<B>::new(
+            Arc::new(split),
+            transform.clone(),
+            6,
+            EpochSchedule::Always,
+            &data.loading,
+            LoaderErrors::default(),
+            &device,
+        )));
+    }
+    all
 }
 
 #[test]
@@ -79,6 +83,7 @@ fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
                 root: folder.path().into(),
                 ..Default::default()
             }),
+            hold_out: HoldOutConfig::default(),
             transform: transform.clone(),
             loading: LoadingConfig {
                 cache,
@@ -86,13 +91,16 @@ fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
                 ..loading(workers, 2)
             },
         };
-        let expected = all_bytes(&data(1, false));
-        assert_ne!(expected.0[0], expected.0[1]);
-        for (workers, cache) in [(2, false), (8, false), (1, true), (2, true), (8, true)] {
-            assert!(
-                all_bytes(&data(workers, cache)) == expected,
-                "{workers} workers, cache {cache}"
-            );
+        for hold_out in [None, Some(HoldOut { batch_classes: 2 })] {
+            let expected = all_bytes(&data(1, false), hold_out);
+            assert_eq!(expected.len(), if hold_out.is_some() { 4 } else { 3 });
+            assert_ne!(expected[0], expected[1]);
+            for (workers, cache) in [(2, false), (8, false), (1, true), (2, true), (8, true)] {
+                assert!(
+                    all_bytes(&data(workers, cache), hold_out) == expected,
+                    "{workers} workers, cache {cache}, {hold_out:?}"
+                );
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use super::*;
 use crate::cancellation::CancellationToken;
 use crate::data::batches::ImageBatch;
 use crate::data::config::{
-    BatchConfig, BrokenImages, DataConfig, DatasetConfig, EvalResize, FolderConfig, LoadingConfig,
-    TransformConfig,
+    BatchConfig, BrokenImages, DataConfig, DatasetConfig, EvalResize, FolderConfig, HoldOutConfig,
+    LoadingConfig, TransformConfig,
 };
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;

@@ -99,7 +99,12 @@ impl Tree {
             ..DataConfig::default()
         };
         let contents = Contents::Files(self.index);
-        (self.folder, DatasetSurvey { config, contents })
+        let survey = DatasetSurvey {
+            config,
+            contents,
+            hold_out: None,
+        };
+        (self.folder, survey)
     }
 
     fn check(self) -> CheckReport {

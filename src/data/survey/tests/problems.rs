@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::data::HoldOut;
 use crate::data::config::{FolderConfig, SingleImageClasses};
 use crate::data::datasets::{ListError, Published, PublishedSubset};
 use crate::progress::NoProgress;
@@ -333,4 +334,60 @@ fn text_names_twenty_problems_of_a_kind_and_json_all() {
         (&json["errors"], &json["test"]["images"]),
         (&25.into(), &4.into())
     );
+}
+
+#[test]
+fn classes_held_out_are_counted() {
+    let mut tree = Tree::valid();
+    for (class, images) in [("e", 3), ("f", 4), ("g", 5)] {
+        for number in 0..images {
+            let shade = 128 + 20 * images + number;
+            tree.add(Subset::Train, class, &png(40, 50, shade));
+        }
+    }
+    let (_folder, survey) = tree.survey();
+    assert_eq!(survey.check(&NoProgress).hold_out, None);
+    let held_out = |batch_classes| Some(HoldOut { batch_classes });
+    let report = survey.with_hold_out(held_out(3)).check(&NoProgress);
+    let parts = report.hold_out.as_ref().unwrap();
+    assert_eq!((parts.train.classes, parts.validation.classes), (3, 2));
+    assert_eq!(parts.train.images + parts.validation.images, 16);
+    assert_eq!(report.train.images, 16);
+    let text = report.to_string();
+    let line = format!("       for validation: {}\n", parts.validation);
+    assert!(text.contains(&line), "{text}");
+}
+
+#[test]
+fn too_few_classes_to_hold_out_are_an_error() {
+    let (_folder, survey) = Tree::valid().survey();
+    let hold_out = Some(HoldOut { batch_classes: 2 });
+    let report = survey.with_hold_out(hold_out).check(&NoProgress);
+    assert_eq!(report.hold_out, None);
+    assert_eq!(names(&report.problems), [("error", "too-few-classes")]);
+}
+
+#[test]
+fn classes_that_are_left_out_are_not_held_out() {
+    let keys = |policy| FolderConfig {
+        single_image_classes: policy,
+        ..FolderConfig::default()
+    };
+    for (policy, training) in [
+        (SingleImageClasses::Drop, 4),
+        (SingleImageClasses::Repeat, 5),
+    ] {
+        let mut tree = Tree::valid();
+        for class in ["e", "f"] {
+            tree.add(Subset::Train, class, &png(40, 50, 200));
+            tree.add(Subset::Train, class, &png(40, 51, 200));
+        }
+        tree.add(Subset::Train, "g", &png(40, 50, 210));
+        let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(keys(policy)));
+        let hold_out = Some(HoldOut { batch_classes: 2 });
+        let report = survey.with_hold_out(hold_out).check(&NoProgress);
+        let parts = report.hold_out.unwrap();
+        assert_eq!(parts.validation.classes, 2);
+        assert_eq!(parts.train.classes + 2, training, "{policy:?}");
+    }
 }

@@ -141,9 +141,11 @@ fn images_in_memory_are_counted_and_drawn() {
         config: DataConfig::default(),
         contents: Contents::Memory(Splits {
             train: split("train"),
+            validation: None,
             test: split("test"),
             warnings: Vec::new(),
         }),
+        hold_out: None,
     };
     let report = survey.check(&NoProgress);
     assert!(report.in_memory && report.problems.is_empty());
