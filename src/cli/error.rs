@@ -114,7 +114,8 @@ fn weights_status(error: &WeightsError) -> u8 {
 fn run_folder_status(error: &RunFolderError) -> u8 {
     match error {
         RunFolderError::File {
-            action: "write", ..
+            action: "write" | "delete",
+            ..
         } => FAILURE,
         _ => USER_ERROR,
     }
@@ -134,10 +135,10 @@ fn training_status(error: &TrainingError) -> u8 {
         TrainingError::Weights(error) => weights_status(error),
         TrainingError::RunFolder(error) => run_folder_status(error),
         TrainingError::Cancelled { .. } => INTERRUPTED,
-        TrainingError::NotFinite { .. }
+        TrainingError::Diverged { .. }
         | TrainingError::BrokenNetwork
         | TrainingError::WorkingDirectory(_)
-        | TrainingError::Stopped(_) => FAILURE,
+        | TrainingError::Panicked { .. } => FAILURE,
     }
 }
 

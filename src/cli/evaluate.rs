@@ -208,7 +208,8 @@ fn evaluate_on<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> 
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    task.folder.check_split(&test, false)?;
+    let recorded = task.folder.record()?.test;
+    task.folder.check_split("test", &recorded, &test)?;
     let embedder = training::load_embedder(&task.folder, &task.config, task.epoch, compute)?;
     let (recall, mut skipped) = training::evaluate(
         &embedder,

@@ -47,6 +47,9 @@ pub(super) struct TrainArgs {
     /// Resume the run in --run from its last checkpoint
     #[arg(long, requires = "run")]
     resume: bool,
+    /// Read the images from this folder (short for --set data.root=DIR)
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Print a line per epoch instead of showing the dashboard
     #[arg(long)]
     plain: bool,
@@ -54,7 +57,12 @@ pub(super) struct TrainArgs {
     pub(super) device: DeviceArgs,
 }
 
-pub(super) fn run(args: TrainArgs) -> Result<(), CliError> {
+pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
+    if let Some(root) = &args.root {
+        // Quoted as TOML, so that a path such as `1` remains a string.
+        let root = toml::Value::from(root.to_string_lossy().into_owned());
+        args.set.push(format!("data.root={root}"));
+    }
     let source = match (&args.config, &args.run) {
         (_, Some(run)) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),
         (Some(path), _) => TrainSource::New {

@@ -7,8 +7,9 @@ use super::output::status;
 use super::progress::ProgressBars;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
+use crate::config::Protocol;
 use crate::training::{
-    Display, EpochRecord, RunFolder, RunRecord, TrainingEvent, TrainingObserver, TrainingSummary,
+    CheckpointPosition, Display, EndReason, EpochRecord, RunFolder, RunRecord, TrainingEvent, TrainingObserver, TrainingSummary,
 };
 
 /// Skipped images that are named; a file system that fails would fill the screen.
@@ -42,6 +43,9 @@ impl ProgressObserver for TrainingOutput {
 impl TrainingObserver for TrainingOutput {
     fn event(&self, event: TrainingEvent<'_>) {
         match event {
+            TrainingEvent::FolderCreated { path } => {
+                status(format_args!("run folder {}", path.display()));
+            }
             TrainingEvent::Started {
                 folder,
                 record,
@@ -49,7 +53,7 @@ impl TrainingObserver for TrainingOutput {
             } => print_start(folder, record, resumed),
             TrainingEvent::LoopStarted if self.display == Display::Dashboard => logging::hold(),
             TrainingEvent::LoopStarted => {}
-            TrainingEvent::EpochRecorded { record, epochs } => {
+            TrainingEvent::EpochRecorded { record, epochs, .. } => {
                 let untrained = record.epoch == 0;
                 if untrained || self.display == Display::Lines {
                     status(epoch_line(record, epochs));
@@ -62,15 +66,20 @@ impl TrainingObserver for TrainingOutput {
 }
 
 /// What is trained, on what.
-fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<usize>) {
+fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<CheckpointPosition>) {
+    let validation = match &record.validation {
+        Some(validation) => format!(", {validation} validate"),
+        None => String::new(),
+    };
     status(format_args!(
-        "run {}: {} train, {} test, {} parameters, {}",
+        "run {}: {} train{validation}, {} test, {} parameters, {}",
         folder.path().display(),
         record.train,
         record.test,
         record.parameters,
         record.backend
     ));
+    status(chosen_by(record.protocol));
     if let Some(coverage) = record.coverage {
         status(format_args!(
             "an epoch covers {:.1} % of the training images and {:.1} % of the classes",
@@ -78,14 +87,32 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<usize>) {
             100.0 * coverage.classes
         ));
     }
-    if let Some(epoch) = resumed {
-        status(format_args!("resumed after epoch {epoch}"));
+    match resumed {
+        None => {}
+        Some(position) if position == CheckpointPosition::end_of(0) => {
+            status("resumed before the first epoch");
+        }
+        Some(position) => status(format_args!("resumed after {position}")),
+    }
+}
+
+/// The split that chooses the best epoch.
+fn chosen_by(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Validated => {
+            "protocol validated: the validation classes choose the best epoch, the test split is measured \
+             once at the end"
+        }
+        Protocol::Published => {
+            "protocol published: the test split chooses the best epoch, as in published tables"
+        }
     }
 }
 
 /// The result, and how to evaluate it.
 pub(super) fn print_summary(summary: &TrainingSummary) {
-    let (epoch, best) = &summary.best;
+    let result = &summary.result;
+    let folder = summary.folder.path().display();
     let line = |recall: &Recall| {
         recall
             .at
@@ -94,12 +121,41 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
             .collect::<Vec<_>>()
             .join("  ")
     };
-    status(format_args!("untrained    {}", line(&summary.untrained)));
-    status(format_args!("best         {}  (epoch {epoch})", line(best)));
+    if summary.was_finished {
+        status(format_args!(
+            "run {folder} is finished and was not changed; train more epochs with --set \
+             training.epochs=N"
+        ));
+    }
+    if result.reason == EndReason::EarlyStopping {
+        status(format_args!(
+            "stopped early after epoch {}: R@1 has not risen since epoch {}; continue with --resume --set \
+             training.early_stopping=N",
+            result.epochs, result.best_epoch
+        ));
+    }
+    let split = match result.protocol {
+        Protocol::Validated => "validation",
+        Protocol::Published => "test",
+    };
+    let best = result.validation.as_ref().unwrap_or(&result.test);
+    let epoch = result.best_epoch;
     status(format_args!(
-        "evaluate with: loop-dml evaluate {}",
-        summary.folder.path().display()
+        "untrained    {}  ({split})",
+        line(&summary.untrained)
     ));
+    status(format_args!(
+        "best         {}  ({split}, epoch {epoch})",
+        line(best)
+    ));
+    match result.protocol {
+        Protocol::Validated => status(format_args!(
+            "test         {}  (epoch {epoch}, chosen by the validation classes)",
+            line(&result.test)
+        )),
+        Protocol::Published => status("the best epoch was chosen by the test split (protocol published)"),
+    }
+    status(format_args!("evaluate with: loop-dml evaluate {folder}"));
 }
 
 /// The number of skipped images, and the causes of the first.

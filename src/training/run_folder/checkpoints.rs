@@ -114,7 +114,7 @@ impl RunFolder {
     /// version.
     pub(in crate::training) fn stored_checkpoint(&self, epoch: usize) -> Option<StoredCheckpoint> {
         let position = CheckpointPosition::end_of(epoch);
-        let stored = self.stored_checkpoints().into_iter();
+        let mut stored = self.stored_checkpoints().into_iter();
         stored.rfind(|checkpoint| checkpoint.position() == position)
     }
 
