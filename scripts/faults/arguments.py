@@ -9,7 +9,7 @@ EITHER = {FAILED, USER_ERROR}
 
 # `--set` arguments of `train`, and what the message names.
 SETTINGS = {
-    "an unknown key": ("loss.nam=triplet", r"loss\.name"),
+    "an unknown key": ("loss.names=triplet", r"loss\.name"),
     "an unknown section": ("los.name=triplet", r"los\.name"),
     "a key without a value": ("loss.name", r"loss\.name|KEY=VALUE"),
     "an unknown loss": ("loss.name=tripplet", "triplet"),

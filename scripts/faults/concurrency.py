@@ -181,6 +181,6 @@ def two_outputs(context, command):
     ended = [one.wait() for one in [context.start(*arguments), context.start(*arguments)]]
     require(OK in (one.status for one in ended), f"neither wrote the file: {ended[0].tail()}")
     for one in ended:
-        one.succeeds_or_fails({FAILED, USER_ERROR}, r"out\.safetensors.*exists")
+        one.succeeds_or_fails({FAILED, USER_ERROR}, r"out\.(safetensors|json).*exist")
     left = [path.name for path in context.work.iterdir() if path.name.startswith(".")]
     require(not left, f"left over: {left}")

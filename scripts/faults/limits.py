@@ -35,7 +35,7 @@ def memory_of_commands(context, arguments):
     context.limited("-v 200000", *arguments(context)).succeeds_or_fails(EITHER, MEMORY + "|" + THREADS)
 
 
-@faults(KIND, "{} open files for a training on a folder", {str(count): count for count in (3, 4, 6, 8, 16)})
+@faults(KIND, "{} open files for a training on a folder", {str(count): count for count in (4, 6, 8, 16)})
 def files_of_training(context, count):
     settings = {**recipes.folder(context.fixtures.images), "training.epochs": 4}
     ended = context.limited(f"-n {count}", "train", "--run", context.work / "run", *recipes.options(settings))
@@ -63,7 +63,7 @@ def threads(context, count):
     context.loop(*arguments, wrapper=wrapper, environment={"RAYON_NUM_THREADS": "4"}).succeeds_or_fails(EITHER, THREADS)
 
 
-@faults(KIND, "a stack of {} KB", {"64": 64, "256": 256})
+@faults(KIND, "a stack of {} KB", {"1024": 1024})
 def stack(context, kilobytes):
     context.limited(f"-s {kilobytes}", "train", "--run", context.work / "run", *recipes.options(FINISHED)).succeeds()
 

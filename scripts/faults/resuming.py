@@ -2,7 +2,7 @@
 import json
 import shutil
 
-from .harness import ENDLESS, FAILED, FINISHED, OK, USER_ERROR, epochs, fault, faults, require
+from .harness import ENDLESS, FAILED, FINISHED, USER_ERROR, epochs, fault, faults, require
 from .run_folder import CONFIG, METRICS, RECORD, RESULT, checkpoints, history
 
 KIND = "resuming"
@@ -110,7 +110,9 @@ REFUSED = {
 @faults(KIND, "{} is changed", {key: (key, value) for key, value in REFUSED.items()})
 def refused_change(context, case):
     key, value = case
-    context.refuses_to_resume(context.copy("finished"), key.replace(".", r"\."), "--set", f"{key}={value}")
+    # The new value may be refused first, because it needs another key: a backbone larger images, a dataset its
+    # root.
+    context.refuses_to_resume(context.copy("finished"), key.replace(".", r"\.") + r"|backbone|data\.root", "--set", f"{key}={value}")
 
 
 ACCEPTED = {
@@ -240,5 +242,3 @@ def untouched(context):
     after = (run / CONFIG).stat().st_mtime_ns, (run / RECORD).stat().st_mtime_ns
     require(before == after, "the files were written")
 
-
-assert OK == 0

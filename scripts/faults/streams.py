@@ -16,13 +16,15 @@ COMMANDS = {
     "data stats": lambda context: ["data", "stats", "--dataset", "folder", "--root", context.fixtures.images],
     "bench loss": lambda context: ["bench", "loss", "--batch", "16", "--dim", "8", "--repeats", "2", "--all"],
     "bench step": lambda context: ["bench", "step", "--backbone", "conv4", "--size", "32", "--dim", "8", "--repeats", "1"],
-    "bench loader": lambda context: ["bench", "loader", "--images", "40", "--batch", "8", "--passes", "1", "--steps", "0"],
+    "bench loader": lambda context: [
+        "bench", "loader", "--root", context.fixtures.images, "--batch", "8", "--size", "16", "--resize", "18", "--passes", "1", "--steps", "0"
+    ],
     "devices": lambda context: ["devices"],
     "--help": lambda context: ["--help"],
     "train --help": lambda context: ["train", "--help"],
     "--version": lambda context: ["--version"],
     "a wrong subcommand": lambda context: ["tarin"],
-    "a wrong key": lambda context: ["train", "--set", "loss.nam=triplet"],
+    "a wrong key": lambda context: ["train", "--set", "loss.names=triplet"],
 }  # fmt: skip
 # The redirection, and whether the answer is lost in a way that is an error.
 QUIET = {

@@ -172,6 +172,8 @@ METRICS_DAMAGES = {
     "has half a line in the middle": on_lines(lambda lines: [*lines[:3], lines[3][:20] + b"\n", *lines[4:]]),
     "has NUL bytes instead": lambda text: bytes(len(text)),
     "is not UTF-8": lambda text: text.replace(b"epoch", b"ep\xffch", 1),
+    "has an empty last line": lambda text: text + b"\n",
+    "has an empty first line": lambda text: b"\n" + text,
 }
 
 
@@ -189,7 +191,6 @@ METRICS_CUTS = {
     "a last line without its end": lambda text: text[:-1],
     "half a line after the last": lambda text: text + b'{"epoch":7,"tra',
     "NUL bytes after the last line": lambda text: text + bytes(100),
-    "an empty last line": lambda text: text + b"\n",
 }
 
 
@@ -235,7 +236,7 @@ CHECKPOINT_DAMAGES = {
     "changed by one bit in the data": lambda data: flip(data, len(data) * 3 // 4),
     "changed by one bit in the last byte": lambda data: flip(data, -1),
     "followed by garbage": lambda data: data + b"garbage",
-    "zero at its end": lambda data: data[: len(data) // 2] + bytes(len(data) - len(data) // 2),
+    "zero in its second half": lambda data: data[: len(data) // 2] + bytes(len(data) - len(data) // 2),
     "a text": lambda data: b"not a checkpoint\n",
     "started with a huge length": lambda data: b"\xff" * 8 + data[8:],
 }
@@ -249,9 +250,10 @@ def newest_damaged(context, damage):
     context.resumes(run, pattern=newest.name.replace(".", r"\."))
 
 
-@faults(KIND, "all checkpoints are {}", CHECKPOINT_DAMAGES)
+@faults(KIND, "every checkpoint is {}", CHECKPOINT_DAMAGES)
 def all_damaged(context, damage):
     run = context.copy("finished")
+    require(checkpoints(run), "there is no checkpoint")
     for path in checkpoints(run):
         path.write_bytes(damage(path.read_bytes()))
     context.refuses_to_resume(run, CHECKPOINT_MESSAGE)
