@@ -481,4 +481,10 @@ def inject(fixtures, number, one):
         state, reason = "not handled", f"the check failed: {problem!r}"
     finally:
         context.close()
-    return state, " | ".join(reason.replace(str(fixtures.work), "WORK").splitlines()), time.monotonic() - started
+    return state, printable(reason.replace(str(fixtures.work), "WORK")), time.monotonic() - started
+
+
+def printable(text):
+    """A text in one line, with control characters and bytes that are not UTF-8 escaped."""
+    text = " | ".join(text.split("\n")).encode(errors="backslashreplace").decode()
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
