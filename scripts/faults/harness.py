@@ -408,6 +408,13 @@ class Context:
                 difference = known and run_folder.first_difference(known.get("training"), line.get("training"))
                 require(not difference, f"epoch {line['epoch']} differs: {difference}")
 
+    def continues_or_begins(self, run, settings, **options):
+        """Checks a training that may have ended before the run began: then a new run in its folder must work."""
+        if (run / run_folder.RECORD).exists():
+            return self.continues(run, **options)
+        self.train({**settings, "training.epochs": 2}, run).succeeds()
+        return self.complete(run)
+
     def complete(self, run):
         """Checks that a finished run has every epoch once, finite checkpoints, and no other files."""
         numbers = [line["epoch"] for line in run_folder.history(run)]

@@ -122,6 +122,7 @@ ACCEPTED = {
     "training.gradient_checkpointing": "true",
     "data.workers": 2,
     "data.prefetch": 1,
+    "evaluation.batch_size": 24,
     "data.broken_images": "skip",
 }
 ACCEPTED_RATES = {

@@ -24,18 +24,16 @@ def during_training(context, number):
 def during_start(context, number):
     training = context.start_training().wait_handler(number)
     training.send(number).wait(SIGNAL_LIMIT).interrupted(resumable=False)
-    if training.run.exists():
-        context.continues(training.run)
+    context.continues_or_begins(training.run, ENDLESS)
 
 
 @faults(KIND, "{} while the untrained network is measured", ENDING)
 def during_first_measurement(context, number):
     training = context.start_training(SLOW)
-    training.wait_until(lambda: (training.run / run_folder.RECORD).exists(), "the run folder")
-    time.sleep(0.2)
+    training.wait_until(training.run.exists, "the run folder")
+    time.sleep(0.3)
     training.send(number).wait(SIGNAL_LIMIT).interrupted(resumable=False)
-    if training.run.exists():
-        context.continues(training.run, reference=None, count=1)
+    context.continues_or_begins(training.run, SLOW, reference=None, count=1)
 
 
 @faults(KIND, "{} while a checkpoint is written", ENDING)
@@ -67,8 +65,7 @@ def twice_during_validation(context):
     training.send(signal.SIGINT)
     time.sleep(0.05)
     training.send(signal.SIGINT).wait(SIGNAL_LIMIT).interrupted(resumable=False)
-    if run_folder.checkpoints(training.run):
-        context.continues(training.run, reference=None, count=1)
+    context.continues(training.run, reference=None, count=1)
 
 
 @fault(KIND, "SIGINT and SIGTERM and SIGHUP at once")
@@ -114,12 +111,17 @@ def killed(context, count):
 
 @fault(KIND, "SIGKILL while the run folder is created")
 def killed_at_start(context):
-    for _ in range(4):
-        training = context.start_training(ENDLESS)
-        training.wait_until(training.run.exists, "the run folder").kill()
-    # The folder is complete or missing.
-    if training.run.exists():
-        context.continues(training.run)
+    training = context.start_training(ENDLESS)
+    training.wait_until(training.run.exists, "the run folder").kill()
+    context.continues_or_begins(training.run, ENDLESS)
+
+
+@faults(KIND, "SIGKILL {} seconds after the start", {"0.02": 0.02, "0.1": 0.1, "0.3": 0.3})
+def killed_early(context, delay):
+    training = context.start_training(ENDLESS)
+    time.sleep(delay)
+    training.kill()
+    context.continues_or_begins(training.run, ENDLESS)
 
 
 @fault(KIND, "SIGKILL while a checkpoint is written")
