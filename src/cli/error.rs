@@ -116,7 +116,8 @@ fn run_folder_status(error: &RunFolderError) -> u8 {
         RunFolderError::File {
             action: "write" | "delete",
             ..
-        } => FAILURE,
+        }
+        | RunFolderError::Gone { .. } => FAILURE,
         _ => USER_ERROR,
     }
 }

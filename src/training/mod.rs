@@ -41,6 +41,7 @@ pub use divergence::Divergence;
 pub use epoch_statistics::EpochStatistics;
 pub use error::TrainingError;
 pub use evaluate::evaluate;
+pub use finite::check_finite;
 pub use host_record::HostRecord;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};

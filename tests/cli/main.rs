@@ -7,6 +7,8 @@ mod export;
 mod loss;
 mod output;
 mod pretrained;
+mod protocol;
+mod resuming;
 mod saved_runs;
 mod support;
 mod training;

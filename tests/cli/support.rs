@@ -12,8 +12,11 @@ pub(crate) fn loop_dml(directory: &Path) -> Command {
     command
 }
 
-/// Arguments of a training that takes seconds: 8 drawn classes of 8 images, half of them training.
-pub(crate) const SMALL: [&str; 14] = [
+/// Arguments of a training that takes seconds: 8 drawn classes of 8 images. Half of them train, the other
+/// half are the test split and choose the best epoch.
+pub(crate) const SMALL: [&str; 16] = [
+    "--set",
+    "evaluation.protocol=published",
     "--set",
     "data.classes=8",
     "--set",

@@ -169,13 +169,13 @@ fn damaged_checkpoint_is_named() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
     evaluate(directory.path(), "run", &[]);
-    let model = directory.path().join("run/checkpoint/model-1.mpk");
+    let model = directory.path().join("run/checkpoint/epoch-1.safetensors");
     let bytes = fs::read(&model).unwrap();
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
     let message = refusal(directory.path(), &["evaluate", "run"]);
     assert!(
         message.contains(
-            "model-1.mpk is damaged: it is truncated, or belongs to another network; choose another"
+            "epoch-1.safetensors is damaged: it is truncated, or its header is damaged; choose another"
         ),
         "{message}"
     );
@@ -200,8 +200,18 @@ fn resuming_with_another_configuration_is_refused() {
         &[&resume[..], &["loss.margin=0.5"]].concat(),
     );
     assert!(message.contains("cannot change loss.margin"), "{message}");
-    let message = refusal(directory.path(), &resume[..4]);
-    assert!(message.contains("has trained all 1 epochs"), "{message}");
+    let message = refusal(
+        directory.path(),
+        &[
+            "train",
+            "--resume",
+            "--run",
+            "run",
+            "--set",
+            "training.seed=2",
+        ],
+    );
+    assert!(message.contains("cannot change training.seed"), "{message}");
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -253,7 +263,7 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
     let damage = |name: &str| {
         fs::write(directory.path().join("run/checkpoint").join(name), "cut").unwrap();
     };
-    damage("optim-3.mpk");
+    damage("epoch-3.safetensors");
     let resume = [
         "train",
         "--resume",
@@ -265,7 +275,8 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
     let resumed = loop_dml(directory.path()).args(resume).assert().success();
     let printed = String::from_utf8_lossy(&resumed.get_output().stderr);
     assert!(
-        printed.contains("optim-3.mpk is damaged") && printed.contains("resumes from epoch 2"),
+        printed.contains("epoch-3.safetensors is damaged")
+            && printed.contains("resumes from epoch 2"),
         "{printed}"
     );
     assert!(printed.contains("resumed after epoch 2"), "{printed}");
