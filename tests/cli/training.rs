@@ -299,6 +299,8 @@ fn folder_of_images_trains_and_evaluates() {
             "batch.classes=3",
             "--set",
             "batch.images_per_class=2",
+            "--set",
+            "evaluation.protocol=published",
         ])
         .assert()
         .success();
