@@ -2,17 +2,32 @@
 
 use std::sync::Arc;
 
+use burn_train::renderer::MetricsRenderer;
+
+#[cfg(feature = "tui")]
+use super::dashboard::Dashboard;
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
+use super::training_renderer::TrainingRenderer;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
 use crate::training::{
-    Display, EpochRecord, RunFolder, RunRecord, TrainingEvent, TrainingObserver, TrainingSummary,
+    EpochRecord, RendererContext, RunFolder, RunRecord, TrainingEvent, TrainingObserver,
+    TrainingSummary,
 };
 
 /// Skipped images that are named; a file system that fails would fill the screen.
 const NAMED: usize = 5;
+
+/// How a training is displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Display {
+    /// A dashboard in the terminal.
+    Dashboard,
+    /// A line per epoch.
+    Lines,
+}
 
 /// Prints a line for each event, and bars for what takes long.
 pub(super) struct TrainingOutput {
@@ -58,6 +73,17 @@ impl TrainingObserver for TrainingOutput {
             TrainingEvent::LoopEnded => logging::release(),
             TrainingEvent::ImagesSkipped { causes } => print_skipped(causes),
         }
+    }
+
+    #[cfg_attr(not(feature = "tui"), expect(unused_variables))]
+    fn renderer(&self, context: RendererContext) -> Option<Box<dyn MetricsRenderer>> {
+        let renderer = TrainingRenderer::new();
+        #[cfg(feature = "tui")]
+        let renderer = match self.display {
+            Display::Dashboard => renderer.with_dashboard(Dashboard::start(&context)),
+            Display::Lines => renderer,
+        };
+        Some(Box::new(renderer))
     }
 }
 

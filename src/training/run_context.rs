@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::backend::Backend;
 
-use super::observer::{Display, TrainingObserver};
+use super::observer::TrainingObserver;
 use super::run_folder::RunFolder;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
@@ -14,9 +14,7 @@ use crate::evaluation::Recall;
 pub struct RunContext<'a, B: Backend> {
     /// The backend and device.
     pub compute: &'a ComputeContext<B>,
-    /// How the training is displayed.
-    pub display: Display,
-    /// Receives events and progress.
+    /// Receives events and progress, and displays them.
     pub observer: Arc<dyn TrainingObserver>,
     /// Stops the training after the current step.
     pub cancellation: &'a CancellationToken,

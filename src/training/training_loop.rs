@@ -11,11 +11,11 @@ use super::early_stopping::EarlyStopping;
 use super::epoch_log::EpochLog;
 use super::evaluate::{no_readable_query, split_loader};
 use super::failure::TrainingFailure;
+use super::guarded_renderer::GuardedRenderer;
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
-use super::noop_renderer::NoopRenderer;
 use super::objective::Objective;
-use super::observer::{Display, TrainingEvent, TrainingObserver};
+use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::RunFolder;
 use super::step_options::TrainStepSchedule;
@@ -61,7 +61,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         } = self;
         let RunContext {
             compute,
-            display,
             ref observer,
             cancellation,
         } = *context;
@@ -133,9 +132,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         if let Some(epoch) = resumed {
             training = training.checkpoint(epoch);
         }
-        if display == Display::Lines {
-            training = training.renderer(NoopRenderer);
-        }
 
         let learner = MetricLearner::new(
             embedder,
@@ -147,6 +143,14 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         // The dashboard replaces the panic hook and restores the one that it found.
         panic_capture::install();
         let running = Running::start(&**observer);
+        training = training.renderer(GuardedRenderer::new(
+            observer.renderer(RendererContext {
+                cancellation: cancellation.clone(),
+                resumed,
+                epochs,
+            }),
+            cancellation.clone(),
+        ));
         let result = training.launch(Learner::new(learner, optimizer, rate));
         // Closes the dashboard before anything else is printed.
         drop(result);
