@@ -23,7 +23,9 @@ mod progress;
 mod train;
 mod training_output;
 mod training_renderer;
+mod training_state;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -103,10 +105,24 @@ impl Command {
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
     logging::install();
-    match run(Cli::parse()) {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() => {
+            // clap escapes nothing, but what it quotes are the user's own arguments.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
+        }
+        // The help or the version.
+        Err(text) => output::written(text.print().and_then(|()| io::stdout().flush())),
+    };
+    match result {
         Ok(()) => ExitCode::from(error::SUCCESS),
         Err(error) => {
-            output::status(format_args!("error: {error}"));
+            let line = format!("error: {error}");
+            match error.has_lines() {
+                true => output::status_lines(line),
+                false => output::status(line),
+            }
             ExitCode::from(error.exit_status())
         }
     }

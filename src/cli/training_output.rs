@@ -1,6 +1,8 @@
 //! What a training prints on standard error.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use burn_train::renderer::MetricsRenderer;
 
@@ -10,6 +12,7 @@ use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
 use super::training_renderer::TrainingRenderer;
+use super::training_state::SharedState;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
 use crate::training::{
@@ -29,10 +32,14 @@ pub(super) enum Display {
     Lines,
 }
 
-/// Prints a line for each event, and bars for what takes long.
+/// Prints a line for each event, and bars for what takes long. While a dashboard is shown, it shows both
+/// the progress and the epochs, and lines are printed when it is closed.
 pub(super) struct TrainingOutput {
     display: Display,
     bars: ProgressBars,
+    state: SharedState,
+    /// Whether a dashboard controls the terminal.
+    dashboard_shown: AtomicBool,
 }
 
 impl TrainingOutput {
@@ -40,13 +47,26 @@ impl TrainingOutput {
         Arc::new(Self {
             display,
             bars: ProgressBars::default(),
+            state: SharedState::default(),
+            dashboard_shown: AtomicBool::new(false),
         })
+    }
+
+    fn dashboard_shown(&self) -> bool {
+        self.dashboard_shown.load(Ordering::Relaxed)
     }
 }
 
 impl ProgressObserver for TrainingOutput {
     fn update(&self, progress: Progress<'_>) {
-        self.bars.update(progress);
+        if self.dashboard_shown() {
+            let Progress {
+                task, done, total, ..
+            } = progress;
+            self.state.lock().task(task, done, total);
+        } else {
+            self.bars.update(progress);
+        }
     }
 
     fn finish(&self, task: &str) {
@@ -61,26 +81,41 @@ impl TrainingObserver for TrainingOutput {
                 folder,
                 record,
                 resumed,
-            } => print_start(folder, record, resumed),
-            TrainingEvent::LoopStarted if self.display == Display::Dashboard => logging::hold(),
+            } => {
+                self.state.lock().started(folder, resumed);
+                print_start(folder, record, resumed);
+            }
+            TrainingEvent::LoopStarted if self.display == Display::Dashboard => {
+                self.dashboard_shown.store(true, Ordering::Relaxed);
+                logging::hold();
+            }
             TrainingEvent::LoopStarted => {}
             TrainingEvent::EpochRecorded { record, epochs } => {
-                let untrained = record.epoch == 0;
-                if untrained || self.display == Display::Lines {
-                    status(epoch_line(record, epochs));
+                let now = Instant::now();
+                let mut state = self.state.lock();
+                state.epoch_recorded(record, epochs, now);
+                if !self.dashboard_shown() {
+                    logging::line(epoch_line(record, epochs, &state.figures(now)));
                 }
             }
-            TrainingEvent::LoopEnded => logging::release(),
+            TrainingEvent::LoopEnded => {
+                self.dashboard_shown.store(false, Ordering::Relaxed);
+                logging::release();
+            }
             TrainingEvent::ImagesSkipped { causes } => print_skipped(causes),
         }
     }
 
-    #[cfg_attr(not(feature = "tui"), expect(unused_variables))]
     fn renderer(&self, context: RendererContext) -> Option<Box<dyn MetricsRenderer>> {
-        let renderer = TrainingRenderer::new();
+        let RendererContext {
+            epochs, resumed, ..
+        } = context;
+        let state = self.state.clone();
+        state.lock().loop_started(epochs, resumed, Instant::now());
+        let renderer = TrainingRenderer::new(state.clone());
         #[cfg(feature = "tui")]
         let renderer = match self.display {
-            Display::Dashboard => renderer.with_dashboard(Dashboard::start(&context)),
+            Display::Dashboard => renderer.with_dashboard(Dashboard::start(state, context)),
             Display::Lines => renderer,
         };
         Some(Box::new(renderer))
@@ -89,7 +124,7 @@ impl TrainingObserver for TrainingOutput {
 
 /// What is trained, on what.
 fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<usize>) {
-    status(format_args!(
+    logging::line(format_args!(
         "run {}: {} train, {} test, {} parameters, {}",
         folder.path().display(),
         record.train,
@@ -98,14 +133,14 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<usize>) {
         record.backend
     ));
     if let Some(coverage) = record.coverage {
-        status(format_args!(
+        logging::line(format_args!(
             "an epoch covers {:.1} % of the training images and {:.1} % of the classes",
             100.0 * coverage.images,
             100.0 * coverage.classes
         ));
     }
     if let Some(epoch) = resumed {
-        status(format_args!("resumed after epoch {epoch}"));
+        logging::line(format_args!("resumed after epoch {epoch}"));
     }
 }
 
@@ -133,17 +168,17 @@ pub(super) fn print_skipped(causes: &[String]) {
     if causes.is_empty() {
         return;
     }
-    status(format_args!("warning: {} image(s) skipped:", causes.len()));
+    logging::line(format_args!("warning: {} image(s) skipped:", causes.len()));
     for cause in causes.iter().take(NAMED) {
-        status(format_args!("  {cause}"));
+        logging::line(format_args!("  {cause}"));
     }
     if causes.len() > NAMED {
-        status(format_args!("  and {} more", causes.len() - NAMED));
+        logging::line(format_args!("  and {} more", causes.len() - NAMED));
     }
 }
 
-/// An epoch as a line.
-fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
+/// An epoch as a line that ends with its seconds and `figures`.
+fn epoch_line(record: &EpochRecord, epochs: usize, figures: &[String]) -> String {
     let width = epochs.to_string().len();
     let mut line = match record.epoch {
         0 => format!("{:<1$}", "untrained", "epoch /".len() + 2 * width),
@@ -167,7 +202,8 @@ fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
             line += &format!("  R@{k} {:.2}", 100.0 * share);
         }
     }
-    line + &format!("  ({:.1} s)", record.seconds)
+    let seconds = [format!("{:.1} s", record.seconds)];
+    line + &format!("  ({})", [&seconds, figures].concat().join(", "))
 }
 
 #[cfg(test)]
@@ -188,12 +224,16 @@ mod tests {
             seconds: 1.25,
         };
         assert_eq!(
-            epoch_line(&record, 20),
+            epoch_line(&record, 20, &[]),
             "untrained    R@1 25.00  R@2 50.00  (1.2 s)"
         );
         record.epoch = 3;
         record.training = [("loss".to_string(), 0.5)].into();
         record.recall = None;
-        assert_eq!(epoch_line(&record, 20), "epoch  3/20  loss 0.5000  (1.2 s)");
+        let figures = ["533 images/s", "20 s left"].map(String::from);
+        assert_eq!(
+            epoch_line(&record, 20, &figures),
+            "epoch  3/20  loss 0.5000  (1.2 s, 533 images/s, 20 s left)"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 #[cfg(not(unix))]
 use std::io::Write;
+use std::time::Duration;
 
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::queue;
@@ -65,6 +66,49 @@ pub(super) fn deliver_interrupts() -> io::Result<()> {
 #[cfg(not(unix))]
 pub(super) fn deliver_interrupts() -> io::Result<()> {
     Ok(())
+}
+
+/// What [`wait_for_keys`] found.
+pub(super) enum Keys {
+    /// Nothing, in the time given.
+    None,
+    /// A key or another event can be read.
+    Ready,
+    /// The terminal was closed.
+    Closed,
+}
+
+/// Waits for keys. crossterm would read from a closed terminal forever.
+#[cfg(unix)]
+pub(super) fn wait_for_keys(timeout: Duration) -> io::Result<Keys> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+
+    let terminal = rustix::stdio::stdin();
+    let mut polled = [PollFd::new(&terminal, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+    match poll(&mut polled, Some(&timeout)) {
+        // A signal, such as that of a resize.
+        Err(Errno::INTR) => return Ok(Keys::Ready),
+        result => result?,
+    };
+    let found = polled[0].revents();
+    let ended = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    Ok(if found.intersects(ended) || is_closed() {
+        Keys::Closed
+    } else if found.contains(PollFlags::IN) {
+        Keys::Ready
+    } else {
+        Keys::None
+    })
+}
+
+#[cfg(not(unix))]
+pub(super) fn wait_for_keys(timeout: Duration) -> io::Result<Keys> {
+    Ok(match ratatui::crossterm::event::poll(timeout)? {
+        true => Keys::Ready,
+        false => Keys::None,
+    })
 }
 
 /// Whether the terminal was closed.
