@@ -195,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn covered_hook_runs_for_unexpected_panics_only() {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        const TEXT: &str = "a panic under a library's hook";
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| match info.payload_as_str() {
+            Some(TEXT) => drop(CALLS.fetch_add(1, Ordering::Relaxed)),
+            _ => previous(info),
+        }));
+        assert!(cover_foreign_hook());
+        assert!(!cover_foreign_hook());
+        assert!(catch_quietly(|| panic!("{TEXT}")).is_err());
+        silence_thread("a silenced thread");
+        let silenced = std::thread::Builder::new().name("a silenced thread".into());
+        let silenced = silenced.spawn(|| panic!("{TEXT}")).unwrap();
+        assert!(silenced.join().is_err());
+        assert_eq!(CALLS.load(Ordering::Relaxed), 0);
+        assert!(panic::catch_unwind(|| panic!("{TEXT}")).is_err());
+        assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
     fn quiet_panics_are_not_among_the_texts() {
         let caught = catch_with_texts(|| {
             let inner = catch_quietly(|| -> u8 { panic!("a quiet panic") });

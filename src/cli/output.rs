@@ -3,7 +3,7 @@
 //! Nothing else in the crate writes to the terminal; `print_stdout` and `print_stderr` of clippy are
 //! denied. Characters that a terminal acts on are escaped, because names of files, classes and tensors
 //! come from elsewhere. A name in a text of several lines is escaped where the text is written, because
-//! its line breaks cannot be told from those of the text.
+//! its line breaks look like those of the text.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

@@ -42,6 +42,10 @@ impl BurnDashboard {
     /// Shows the dashboard.
     pub(super) fn start(state: &SharedState, context: &RendererContext) -> Self {
         panic_capture::silence_thread(THREAD);
+        #[cfg(unix)]
+        if let Err(error) = super::held_stderr::hold() {
+            tracing::debug!("standard error is not redirected: {error}");
+        }
         let mut inner =
             TuiMetricsRendererWrapper::new(context.cancellation.interrupter(), context.resumed);
         let since = Instant::now();

@@ -1,6 +1,7 @@
 //! The dashboard for small terminals.
 
 use std::io::{self, Stdout};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -101,12 +102,13 @@ fn show(state: &SharedState, cancellation: &CancellationToken, end: &AtomicBool)
     Ok(())
 }
 
-/// Takes control of the terminal.
-fn enter() -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+/// Takes control of the terminal. The screen is not dropped, because ratatui would print a message about
+/// a closed terminal to the closed terminal, which panics; [`CompactDashboard`] restores the terminal.
+fn enter() -> io::Result<ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>> {
     enable_raw_mode()?;
     terminal::deliver_interrupts()?;
     execute!(io::stdout(), EnterAlternateScreen)?;
-    Terminal::new(CrosstermBackend::new(io::stdout()))
+    Terminal::new(CrosstermBackend::new(io::stdout())).map(ManuallyDrop::new)
 }
 
 /// The prompt after a key. The keys are those of Burn's dashboard.

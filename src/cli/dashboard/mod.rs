@@ -2,6 +2,8 @@
 
 mod burn;
 mod compact;
+#[cfg(unix)]
+mod held_stderr;
 mod terminal;
 mod view;
 
@@ -22,7 +24,7 @@ const BURN_FITS: (u16, u16) = (140, 49);
 pub(super) struct Dashboard {
     state: SharedState,
     context: RendererContext,
-    /// `None` only while one dashboard replaces another.
+    /// `None` if the terminal was closed, and while one dashboard replaces another.
     screen: Option<Screen>,
 }
 
@@ -68,7 +70,12 @@ impl Dashboard {
         let Some(Screen::Burn(burn)) = &mut self.screen else {
             return;
         };
-        if burn.refresh(&self.state) && !burn_fits() {
+        if !burn.refresh(&self.state) {
+            return;
+        }
+        if terminal::is_closed() {
+            self.screen = None;
+        } else if !burn_fits() {
             // One must be closed before the other is opened.
             self.screen = None;
             self.screen = Some(Screen::compact(&self.state, &self.context));

@@ -11,15 +11,17 @@ use ratatui::crossterm::terminal::{LeaveAlternateScreen, disable_raw_mode, is_ra
 
 /// Gives the terminal back as it was before the dashboard: the usual screen, the cursor, and the mode of
 /// the keys. Does nothing if no dashboard controls it.
+/// Also gives standard error back.
 pub(in crate::cli) fn restore_terminal() {
-    if !is_controlled() {
-        return;
+    if is_controlled() {
+        // Each step is tried even if one before it failed.
+        let _ = disable_raw_mode();
+        let mut codes = Vec::new();
+        let _ = queue!(codes, LeaveAlternateScreen, Show);
+        let _ = write_unlocked(&codes);
     }
-    // Each step is tried even if one before it failed.
-    let _ = disable_raw_mode();
-    let mut codes = Vec::new();
-    let _ = queue!(codes, LeaveAlternateScreen, Show);
-    let _ = write_unlocked(&codes);
+    #[cfg(unix)]
+    super::held_stderr::release();
 }
 
 /// Whether a dashboard controls the terminal.

@@ -59,14 +59,14 @@ pub(super) fn draw(frame: &mut Frame, state: &TrainingState, prompt: Prompt, now
         frame.render_widget(Paragraph::new(metrics).block(below_blank_line()), left);
         frame.render_widget(Paragraph::new(recalls).block(below_blank_line()), right);
     } else {
-        let lines: Vec<Line> = recalls.into_iter().chain(metrics).collect();
-        // On a small screen, every line counts.
-        let all_fit = usize::from(tables.height) > lines.len();
-        let block = if all_fit {
-            below_blank_line()
-        } else {
-            Block::new()
+        // On a small screen, the first metrics are worth more than the blank line and their headings.
+        let all_fit = usize::from(tables.height) > table_rows;
+        let (block, skipped) = match all_fit {
+            true => (below_blank_line(), 0),
+            false => (Block::new(), 1),
         };
+        let metrics = metrics.into_iter().skip(skipped);
+        let lines: Vec<Line> = recalls.into_iter().chain(metrics).collect();
         frame.render_widget(Paragraph::new(lines).block(block), tables);
     }
     draw_plots(frame, plots, state, wide);
@@ -207,6 +207,15 @@ fn number(value: f64) -> String {
     }
 }
 
+/// A number at an axis, without zeros at its end.
+fn label(value: f64) -> String {
+    let text = number(value);
+    match text.contains('e') || !text.contains('.') {
+        true => text,
+        false => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+    }
+}
+
 /// The loss and Recall@1 by epoch, if there is room.
 fn draw_plots(frame: &mut Frame, area: Rect, state: &TrainingState, wide: bool) {
     if area.height < PLOT.1 || area.width < PLOT.0 {
@@ -269,7 +278,7 @@ fn draw_plot(
         .y_axis(
             Axis::default()
                 .bounds([low, high])
-                .labels([low, high].map(number)),
+                .labels([low, high].map(label)),
         );
     frame.render_widget(chart, area);
 }
@@ -390,6 +399,7 @@ mod tests {
             "R@1",
             "R@8",
             "78.00",
+            " Loss",
             " q stop",
         ] {
             assert!(has(&screen, part), "{part} is missing:\n{text}");
@@ -412,6 +422,12 @@ mod tests {
                 screen(state, width, height);
             }
         }
+    }
+
+    #[test]
+    fn labels_of_axes_are_short() {
+        let labels = [0.0, 37.5, 100.0, 0.0575, 1e-5, 2e9].map(label);
+        assert_eq!(labels, ["0", "37.5", "100", "0.0575", "1.00e-5", "2.00e9"]);
     }
 
     #[test]
