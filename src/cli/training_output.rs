@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn_train::renderer::MetricsRenderer;
 
 #[cfg(feature = "tui")]
-use super::dashboard::Dashboard;
+use super::dashboard::{self, Dashboard};
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
@@ -90,7 +90,7 @@ impl TrainingObserver for TrainingOutput {
                 logging::hold();
             }
             TrainingEvent::LoopStarted => {}
-            TrainingEvent::EpochRecorded { record, epochs } => {
+            TrainingEvent::EpochRecorded { record, epochs, .. } => {
                 let now = Instant::now();
                 let mut state = self.state.lock();
                 state.epoch_recorded(record, epochs, now);
@@ -99,6 +99,10 @@ impl TrainingObserver for TrainingOutput {
                 }
             }
             TrainingEvent::LoopEnded => {
+                #[cfg(feature = "tui")]
+                if self.dashboard_shown() {
+                    dashboard::close();
+                }
                 self.dashboard_shown.store(false, Ordering::Relaxed);
                 logging::release();
             }
