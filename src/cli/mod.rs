@@ -15,14 +15,17 @@ mod embed;
 mod error;
 mod evaluate;
 mod export;
-mod interrupt;
 mod logging;
 mod loss;
 mod output;
 mod progress;
+mod signals;
 mod train;
 mod training_output;
 mod training_renderer;
+mod training_speed;
+// Without a dashboard, only the figures of the lines are read.
+#[cfg_attr(not(feature = "tui"), allow(dead_code))]
 mod training_state;
 
 use std::io::{self, Write};
@@ -31,7 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use device_args::DeviceArgs;
 pub use error::CliError;
-use interrupt::cancel_on_interrupt;
+use signals::cancel_on_interrupt;
 
 use crate::backend::BackendName;
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn_train::renderer::MetricsRenderer;
 
 #[cfg(feature = "tui")]
-use super::dashboard::Dashboard;
+use super::dashboard::{self, Dashboard};
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
@@ -104,6 +104,10 @@ impl TrainingObserver for TrainingOutput {
                 }
             }
             TrainingEvent::LoopEnded => {
+                #[cfg(feature = "tui")]
+                if self.dashboard_shown() {
+                    dashboard::close();
+                }
                 self.dashboard_shown.store(false, Ordering::Relaxed);
                 logging::release();
             }
