@@ -41,6 +41,7 @@
 //!  atomic_file    files that are complete or absent
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
+//!  temporary_files  what an immediate exit removes
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -147,4 +148,5 @@ pub mod negatives;
 mod panic_capture;
 pub mod progress;
 pub mod setting;
+mod temporary_files;
 pub mod training;
