@@ -2,7 +2,7 @@
 //!
 //! This is the only module that writes to the terminal (`output`) and that knows exit statuses
 //! (`error`). It subscribes to the library's log (`logging`), progress (`progress`) and training events
-//! (`training_output`).
+//! (`training_output`). Commands without state to save end promptly after Ctrl-C (`interrupt`).
 
 mod bench;
 mod cuda_restart;
@@ -13,6 +13,7 @@ mod embed;
 mod error;
 mod evaluate;
 mod export;
+mod interrupt;
 mod logging;
 mod loss;
 mod output;
@@ -29,6 +30,7 @@ pub use error::CliError;
 
 use crate::backend::BackendName;
 use crate::cancellation::CancellationToken;
+use crate::temporary_files;
 
 /// Deep metric learning with LoOp's optimal hard negatives, on Burn.
 #[derive(Debug, Parser)]
@@ -139,6 +141,7 @@ fn cancel_on_interrupt() -> CancellationToken {
     let installed = ctrlc::set_handler(move || {
         if interrupted.swap(true, Ordering::Relaxed) {
             logging::release();
+            temporary_files::remove_all();
             std::process::exit(error::INTERRUPTED.into());
         }
         handle.cancel();

@@ -1,5 +1,5 @@
 use super::super::index::Subset;
-use super::super::test_tree::{Tree, contents, error_messages};
+use super::super::test_tree::{Tree, contents, error_messages, unmonitored};
 use super::*;
 
 const FOUR: [&str; 8] = [
@@ -30,11 +30,13 @@ fn config(tree: &Tree) -> FolderConfig {
 }
 
 fn read(tree: &Tree) -> DatasetIndex {
-    index(&config(tree)).unwrap()
+    index(&config(tree), &unmonitored()).unwrap()
 }
 
 fn refusal(tree: &Tree) -> String {
-    index(&config(tree)).unwrap_err().to_string()
+    index(&config(tree), &unmonitored())
+        .unwrap_err()
+        .to_string()
 }
 
 fn errors_of(tree: &Tree) -> Vec<String> {
@@ -84,7 +86,7 @@ fn share_and_seed_divide_the_classes() {
             split_seed,
             ..config(&tree)
         };
-        names(&index(&keys).unwrap(), Subset::Train)
+        names(&index(&keys, &unmonitored()).unwrap(), Subset::Train)
     };
     assert_eq!(with(0.75, None), "abcdef");
     let drawn = with(0.5, Some(4));
@@ -135,7 +137,7 @@ fn missing_root_and_missing_split_are_reported_with_a_hint() {
         root: "/nowhere/at/all".into(),
         ..FolderConfig::default()
     };
-    let message = index(&keys).unwrap_err().to_string();
+    let message = index(&keys, &unmonitored()).unwrap_err().to_string();
     assert!(
         message.contains("/nowhere/at/all is not a folder"),
         "{message}"

@@ -1,6 +1,5 @@
 use super::super::test_tree::{Tree, message};
 use super::*;
-use crate::cancellation::CancellationToken;
 
 /// A tree of small valid images.
 fn tree(names: &[&str]) -> Tree {
@@ -31,7 +30,7 @@ fn open_with(
         "" => tree.root().into(),
         name => tree.root().join(name),
     };
-    ImageSet::open(&path, selection, &loading, &CancellationToken::new())
+    ImageSet::open(&path, selection, &loading, Monitor::none())
 }
 
 fn refusal(tree: &Tree, name: &str) -> String {

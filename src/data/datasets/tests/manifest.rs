@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const IMAGES: [&str; 8] = [
@@ -13,10 +13,13 @@ fn tree(csv: &str) -> Tree {
 }
 
 fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
-    index(&ManifestConfig {
-        root: tree.root().into(),
-        ..ManifestConfig::default()
-    })
+    index(
+        &ManifestConfig {
+            root: tree.root().into(),
+            ..ManifestConfig::default()
+        },
+        &unmonitored(),
+    )
 }
 
 fn errors_of(csv: &str) -> Vec<String> {
@@ -170,7 +173,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let found = index(&keys).unwrap();
+    let found = index(&keys, &unmonitored()).unwrap();
     assert_eq!(found.errors, []);
     assert_eq!(
         found.train[0].images[1].path,
@@ -180,7 +183,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some("/nowhere/at/all".into()),
         ..keys
     };
-    let error = index(&keys).unwrap_err().to_string();
+    let error = index(&keys, &unmonitored()).unwrap_err().to_string();
     assert!(
         error.contains("/nowhere/at/all is not a folder; this is data.images"),
         "{error}"

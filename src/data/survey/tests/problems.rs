@@ -1,12 +1,10 @@
 //! The problems that `check` reports.
 
-use std::collections::BTreeSet;
-
 use super::*;
+use crate::cancellation::{CancellationToken, Cancelled};
 use crate::data::config::{FolderConfig, SingleImageClasses};
 use crate::data::datasets::{ListError, Published, PublishedSubset};
-use crate::progress::NoProgress;
-use crate::progress::{Progress, ProgressObserver};
+use crate::progress::test_observer::RecordingObserver;
 
 fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
     let name = |problem: &Problem| (problem.severity.name(), problem.kind());
@@ -15,33 +13,40 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn a_valid_dataset_has_no_problems() {
-    /// The reported counts.
-    #[derive(Default)]
-    struct Reported(std::sync::Mutex<BTreeSet<(u64, Option<u64>)>>);
-
-    impl ProgressObserver for Reported {
-        fn update(&self, progress: Progress<'_>) {
-            let mut reported = self.0.lock().unwrap();
-            reported.insert((progress.done, progress.total));
-        }
-
-        fn finish(&self, _: &str) {}
-    }
-
-    let reported = Reported::default();
+    let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
     let (_folder, survey) = Tree::valid().survey();
-    let report = survey.check(&reported);
+    let report = survey.check(Monitor::new(&token, &observer)).unwrap();
     assert_eq!(report.problems, []);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
     assert_eq!(report.train.images_per_class, Some([2, 2]));
     assert_eq!((report.test.queries, report.test.gallery), (4, 4));
-    let reported = reported.0.into_inner().unwrap();
-    assert_eq!(reported, (1..=8).map(|image| (image, Some(8))).collect());
+    assert_eq!(observer.task("decoding"), Some((8, Some(8), true)));
     assert!(
         report
             .to_string()
             .ends_with("no errors: ready for training\n")
     );
+}
+
+#[test]
+fn cancellation_ends_every_view() {
+    let (_folder, survey) = Tree::valid().survey();
+    let token = CancellationToken::new();
+    token.cancel();
+    let observer = RecordingObserver::default();
+    let monitor = Monitor::new(&token, &observer);
+    assert_eq!(survey.check(monitor).unwrap_err(), Cancelled);
+    assert_eq!(survey.stats(monitor).unwrap_err(), Cancelled);
+    let layout = SheetLayout {
+        classes: 2,
+        images: 2,
+        seed: 1,
+    };
+    assert_eq!(
+        survey.contact_sheet(layout, monitor).unwrap_err(),
+        Cancelled
+    );
+    assert_eq!(observer.task("decoding"), Some((0, Some(8), false)));
 }
 
 #[test]
@@ -192,7 +197,7 @@ fn every_copy_is_reported_except_the_first() {
         tree.add(Subset::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
-    let problems = survey.check(&NoProgress).problems;
+    let problems = survey.check(Monitor::none()).unwrap().problems;
     let relations: Vec<bool> = problems
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
@@ -243,7 +248,7 @@ fn a_class_of_one_image_follows_the_configuration_or_the_list() {
             ..FolderConfig::default()
         };
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
-        let problems = survey.check(&NoProgress).problems;
+        let problems = survey.check(Monitor::none()).unwrap().problems;
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(names(&problems), expected, "{policy:?} {subset:?} {role:?}");
     }
