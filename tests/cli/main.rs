@@ -4,6 +4,8 @@ mod data;
 mod datasets;
 mod devices;
 mod export;
+#[cfg(unix)]
+mod interrupts;
 mod loss;
 mod output;
 mod pretrained;
