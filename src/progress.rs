@@ -36,13 +36,17 @@ pub struct Progress<'a> {
 }
 
 /// Receives the progress of long work, from any thread. The first [`update`](Self::update) of a task
-/// begins it, and [`finish`](Self::finish) ends it. A task that fails does not finish.
+/// begins it, and [`finish`](Self::finish) ends it. A task that fails does not finish; a [`Task`] is then
+/// [abandoned](Self::abandon).
 pub trait ProgressObserver: Send + Sync {
     /// Called when a part of a task is done.
     fn update(&self, progress: Progress<'_>);
 
     /// Called when all of `task` is done.
     fn finish(&self, task: &str);
+
+    /// Called when `task` ends before all of it is done.
+    fn abandon(&self, _task: &str) {}
 }
 
 /// Ignores all progress.
@@ -110,6 +114,7 @@ impl<'a> Monitor<'a> {
             start: Instant::now(),
             done: AtomicU64::new(0),
             next_report: AtomicU64::new(REPORT_INTERVAL),
+            finished: false,
         };
         task.report(0);
         task
@@ -127,6 +132,7 @@ pub struct Task<'a> {
     done: AtomicU64,
     /// Milliseconds after the start.
     next_report: AtomicU64,
+    finished: bool,
 }
 
 impl Task<'_> {
@@ -160,7 +166,8 @@ impl Task<'_> {
     }
 
     /// Ends a task of which everything is done.
-    pub fn finish(self) {
+    pub fn finish(mut self) {
+        self.finished = true;
         self.report(self.done.load(Ordering::Relaxed));
         self.monitor.observer.finish(&self.name);
     }
@@ -175,6 +182,14 @@ impl Task<'_> {
     }
 }
 
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.monitor.observer.abandon(&self.name);
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod test_observer {
     use std::collections::BTreeMap;
@@ -182,11 +197,15 @@ pub(crate) mod test_observer {
 
     use super::*;
 
+    /// Units done, units in total, and whether the task finished.
+    type TaskState = (u64, Option<u64>, bool);
+
     /// Records the last progress of each task, and whether the task finished. May cancel a token at
     /// the first update of a task.
     #[derive(Default)]
     pub(crate) struct RecordingObserver {
-        tasks: Mutex<BTreeMap<String, (u64, Option<u64>, bool)>>,
+        tasks: Mutex<BTreeMap<String, TaskState>>,
+        abandoned: Mutex<Vec<String>>,
         cancel: Option<(&'static str, CancellationToken)>,
     }
 
@@ -199,8 +218,13 @@ pub(crate) mod test_observer {
             }
         }
 
-        /// Units done, units in total, and whether the task finished; `None` if it did not begin.
-        pub(crate) fn task(&self, name: &str) -> Option<(u64, Option<u64>, bool)> {
+        /// The tasks that ended early.
+        pub(crate) fn abandoned(&self) -> Vec<String> {
+            self.abandoned.lock().unwrap().clone()
+        }
+
+        /// The state of a task; `None` if it did not begin.
+        pub(crate) fn task(&self, name: &str) -> Option<TaskState> {
             self.tasks.lock().unwrap().get(name).copied()
         }
     }
@@ -219,6 +243,10 @@ pub(crate) mod test_observer {
 
         fn finish(&self, task: &str) {
             self.tasks.lock().unwrap().get_mut(task).unwrap().2 = true;
+        }
+
+        fn abandon(&self, task: &str) {
+            self.abandoned.lock().unwrap().push(task.into());
         }
     }
 }
@@ -243,6 +271,7 @@ mod tests {
         });
         task.finish();
         assert_eq!(observer.task("adding"), Some((4000, Some(4000), true)));
+        assert!(observer.abandoned().is_empty());
     }
 
     #[test]
@@ -258,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_task_does_not_finish() {
+    fn cancelled_task_is_abandoned() {
         let observer = RecordingObserver::default();
         let token = CancellationToken::new();
         let task = Monitor::new(&token, &observer).task("adding", None, Unit::Images);
@@ -268,5 +297,6 @@ mod tests {
         assert_eq!(Monitor::none().check(), Ok(()));
         drop(task);
         assert_eq!(observer.task("adding"), Some((0, None, false)));
+        assert_eq!(observer.abandoned(), ["adding"]);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,12 +23,19 @@ const BAR_OF_BYTES: &str =
 const COUNTER: &str = "{msg} {human_pos}";
 const COUNTER_OF_BYTES: &str = "{msg} {decimal_bytes} {decimal_bytes_per_sec}";
 
+/// Time between two looks at tasks that report nothing, such as one that embeds its first batch.
+const TICK: Duration = Duration::from_millis(500);
+
 /// A bar for each task that takes more than two seconds if standard error is a terminal, otherwise a line
-/// every ten seconds.
+/// every ten seconds. Tasks that report nothing for a long time are shown too.
 pub(super) struct ProgressBars {
     style: Style,
-    tasks: Mutex<BTreeMap<String, State>>,
+    tasks: Arc<Mutex<Tasks>>,
+    /// Its drop ends the thread that shows tasks without reports.
+    ticker: OnceLock<Sender<()>>,
 }
+
+type Tasks = BTreeMap<String, State>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Style {
@@ -39,6 +48,9 @@ struct State {
     start: Instant,
     /// Units that were done before the first report. They must not count as speed.
     before: u64,
+    done: u64,
+    total: Option<u64>,
+    unit: Unit,
     /// Time of the last line.
     printed: Option<Duration>,
     bar: Option<ProgressBar>,
@@ -59,33 +71,43 @@ impl ProgressBars {
     fn new(style: Style) -> Self {
         Self {
             style,
-            tasks: Mutex::default(),
+            tasks: Arc::default(),
+            ticker: OnceLock::new(),
         }
     }
 
-    fn tasks(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        lock(&self.tasks)
     }
+
+    fn start_ticker(&self) -> Sender<()> {
+        let (alive, dropped) = channel();
+        let tasks = Arc::clone(&self.tasks);
+        thread::spawn(move || {
+            while dropped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let mut tasks = lock(&tasks);
+                tasks.iter_mut().for_each(|(task, state)| state.show(task));
+            }
+        });
+        alive
+    }
+}
+
+fn lock(tasks: &Mutex<Tasks>) -> MutexGuard<'_, Tasks> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ProgressObserver for ProgressBars {
     fn update(&self, progress: Progress<'_>) {
+        self.ticker.get_or_init(|| self.start_ticker());
         let mut tasks = self.tasks();
         if !tasks.contains_key(progress.task) {
             let state = State::new(self.style, &progress);
             tasks.insert(progress.task.to_string(), state);
         }
         let state = tasks.get_mut(progress.task).expect("it was just added");
-        let elapsed = state.start.elapsed();
-        match &state.bar {
-            Some(bar) => {
-                bar.set_position(progress.done);
-                if elapsed > SHORT && bar.is_hidden() {
-                    bar.set_draw_target(ProgressDrawTarget::stderr());
-                }
-            }
-            None => status_of(state.line(&progress, elapsed)),
-        }
+        state.done = progress.done;
+        state.show(progress.task);
     }
 
     fn finish(&self, task: &str) {
@@ -93,18 +115,16 @@ impl ProgressObserver for ProgressBars {
             state.clear();
         }
     }
-}
 
-impl Drop for ProgressBars {
-    /// Clears the bars of work that failed, so that the error is read.
-    fn drop(&mut self) {
-        self.tasks().values().for_each(State::clear);
+    /// Clears the bar of work that failed, so that the error is read.
+    fn abandon(&self, task: &str) {
+        self.finish(task);
     }
 }
 
-fn status_of(line: Option<String>) {
-    if let Some(line) = line {
-        status(line);
+impl Drop for ProgressBars {
+    fn drop(&mut self) {
+        self.tasks().values().for_each(State::clear);
     }
 }
 
@@ -113,6 +133,9 @@ impl State {
         Self {
             start: Instant::now(),
             before: progress.done,
+            done: progress.done,
+            total: progress.total,
+            unit: progress.unit,
             printed: None,
             bar: (style == Style::Bars).then(|| hidden_bar(progress)),
         }
@@ -124,15 +147,40 @@ impl State {
         }
     }
 
+    /// Updates the bar or prints a line, if one is due.
+    fn show(&mut self, task: &str) {
+        let elapsed = self.start.elapsed();
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(self.done);
+                if elapsed > SHORT && bar.is_hidden() {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
+                    bar.tick();
+                }
+            }
+            None => {
+                if let Some(line) = self.line(task, elapsed) {
+                    status(line);
+                }
+            }
+        }
+    }
+
     /// Returns the line to print `elapsed` after the start of the task, if one is due.
-    fn line(&mut self, progress: &Progress<'_>, elapsed: Duration) -> Option<String> {
+    fn line(&mut self, task: &str, elapsed: Duration) -> Option<String> {
         let due = match self.printed {
             None => elapsed > SHORT,
             Some(printed) => elapsed >= printed + LINE_INTERVAL,
         };
         due.then(|| {
             self.printed = Some(elapsed);
-            line(progress, self.before, elapsed)
+            let progress = Progress {
+                task,
+                done: self.done,
+                total: self.total,
+                unit: self.unit,
+            };
+            line(&progress, self.before, elapsed)
         })
     }
 }
@@ -305,7 +353,7 @@ mod tests {
         let mut printed = Vec::new();
         for second in 0..40 {
             let now = Duration::from_secs_f64(f64::from(second) + 0.5);
-            if state.line(&images(10, Some(4000)), now).is_some() {
+            if state.line("embedding", now).is_some() {
                 printed.push(second);
             }
         }
@@ -327,5 +375,8 @@ mod tests {
         assert!(bars.tasks().is_empty());
         // A task that never began.
         bars.finish("ranking");
+        bars.update(images(5, Some(10)));
+        bars.abandon("embedding");
+        assert!(bars.tasks().is_empty());
     }
 }

@@ -1,6 +1,11 @@
 use super::super::index::Subset;
 use super::super::test_tree::{Tree, contents, error_messages, unmonitored};
 use super::*;
+use crate::cancellation::CancellationToken;
+use crate::data::config::DatasetConfig;
+use crate::data::datasets;
+use crate::progress::Monitor;
+use crate::progress::test_observer::RecordingObserver;
 
 const FOUR: [&str; 8] = [
     "b/1.png", "b/0.JPG", "a/0.png", "a/1.jpeg", "d/1.PNG", "d/0.png", "c/0.jpg", "c/1.jpg",
@@ -195,4 +200,19 @@ fn all_misplaced_files_and_folders_are_named() {
         "{found:?}"
     );
     assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn images_are_counted_and_cancellation_ends_the_listing() {
+    let tree = tree(&SPLIT);
+    let source = DatasetConfig::Folder(config(&tree));
+    let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+    datasets::index(&source, Monitor::new(&token, &observer)).unwrap();
+    assert_eq!(observer.task("listing images"), Some((8, None, true)));
+
+    // The folders of which nothing was read are not reported as empty.
+    let observer = RecordingObserver::cancelling("listing images", &token);
+    let result = datasets::index(&source, Monitor::new(&token, &observer));
+    assert_eq!(result.unwrap_err(), DatasetError::Cancelled);
+    assert_eq!(observer.abandoned(), ["listing images"]);
 }
