@@ -42,6 +42,7 @@
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
+//!  temporary_files  what an immediate exit removes
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -149,4 +150,5 @@ pub mod negatives;
 mod panic_capture;
 pub mod progress;
 pub mod setting;
+mod temporary_files;
 pub mod training;

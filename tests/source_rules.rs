@@ -16,6 +16,7 @@ const LAYERS: [&[&str]; 11] = [
         "panic_capture",
         "progress",
         "setting",
+        "temporary_files",
     ],
     &["geometry"],
     &["negatives"],

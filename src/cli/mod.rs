@@ -2,7 +2,7 @@
 //!
 //! This is the only module that writes to the terminal (`output`) and that knows exit statuses
 //! (`error`). It subscribes to the library's log (`logging`), progress (`progress`) and training events
-//! (`training_output`).
+//! (`training_output`). Commands without state to save end promptly after Ctrl-C (`interrupt`).
 
 mod bench;
 mod cuda_restart;
@@ -15,6 +15,7 @@ mod embed;
 mod error;
 mod evaluate;
 mod export;
+mod interrupt;
 mod logging;
 mod loss;
 mod output;

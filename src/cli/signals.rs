@@ -4,6 +4,7 @@ use std::io;
 
 use super::{error, logging};
 use crate::cancellation::CancellationToken;
+use crate::temporary_files;
 
 /// Returns a token that SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) cancels, so that work stops
 /// in order. A second signal restores the terminal and ends the process immediately.
@@ -34,6 +35,7 @@ fn leave() {
         let _ = done.send(());
     });
     let _ = restored.recv_timeout(std::time::Duration::from_secs(1));
+    temporary_files::remove_all();
     std::process::exit(error::INTERRUPTED.into());
 }
 

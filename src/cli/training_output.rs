@@ -73,6 +73,10 @@ impl ProgressObserver for TrainingOutput {
     fn finish(&self, task: &str) {
         self.bars.finish(task);
     }
+
+    fn abandon(&self, task: &str) {
+        self.bars.abandon(task);
+    }
 }
 
 impl TrainingObserver for TrainingOutput {

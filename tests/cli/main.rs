@@ -5,6 +5,8 @@ mod datasets;
 mod devices;
 mod escaping;
 mod export;
+#[cfg(unix)]
+mod interrupts;
 mod loss;
 mod output;
 mod pretrained;
