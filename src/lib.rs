@@ -39,8 +39,10 @@
 //!  cancellation   one request to stop
 //!  progress       the progress of long work
 //!  atomic_file    files that are complete or absent
+//!  bounded_read   reading files with a limit on their size
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
+//!  shorten        long texts in messages
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -133,12 +135,16 @@
 pub mod atomic_file;
 pub mod backend;
 pub mod bench;
+mod bounded_read;
 pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod evaluation;
 mod file_lock;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geometry;
 pub mod inference;
 pub mod loss;
@@ -147,4 +153,5 @@ pub mod negatives;
 mod panic_capture;
 pub mod progress;
 pub mod setting;
+mod shorten;
 pub mod training;

@@ -10,11 +10,13 @@ const LAYERS: [&[&str]; 11] = [
     // Support.
     &[
         "atomic_file",
+        "bounded_read",
         "cancellation",
         "file_lock",
         "panic_capture",
         "progress",
         "setting",
+        "shorten",
     ],
     &["geometry"],
     &["negatives"],
