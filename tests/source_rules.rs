@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 11] = [
     &["training"],
     &["inference"],
     &["bench"],
-    &["cli"],
+    &["cli", "fuzzing"],
 ];
 
 /// Words and phrases of a private idiom, and what to write instead. `X` stands for any word.

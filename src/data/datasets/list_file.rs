@@ -107,7 +107,10 @@ pub(super) fn read_bytes(
         },
         ErrorKind::FileTooLarge => ListError::invalid(
             path,
-            format!("is larger than {}, the most that is read; {hint}", size(limit)),
+            format!(
+                "is larger than {}, the most that is read; {hint}",
+                size(limit)
+            ),
         ),
         _ => ListError::unreadable(path, &error),
     })
@@ -201,7 +204,10 @@ mod tests {
         let message = read(format!("1 a\n{longest}a\n").as_bytes())
             .unwrap_err()
             .to_string();
-        assert!(message.contains("has a line 2 of more than 64 KiB"), "{message}");
+        assert!(
+            message.contains("has a line 2 of more than 64 KiB"),
+            "{message}"
+        );
         let long = "x".repeat(MAXIMUM_WORD_BYTES + 1);
         let message = words(&long, ["path"]).unwrap_err().to_string();
         assert!(message.starts_with("the path has 4097 bytes"), "{message}");

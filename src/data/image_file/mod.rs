@@ -268,3 +268,24 @@ fn over_white(image: &DynamicImage) -> RgbImage {
         )
     })
 }
+
+/// Checks and decodes an image that is not large. Returns the messages of all errors.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) -> Vec<String> {
+    const PIXELS: u64 = 1 << 18;
+    let path = Path::new("fuzz");
+    let size = image_format(path, bytes).and_then(|format| {
+        let size = catch_quietly(|| header_size(format, bytes));
+        let size = size.unwrap_or_else(|_| Err("the decoder panicked".into()));
+        size.map_err(|error| ImageError::broken(path, error))
+    });
+    match size {
+        Ok((width, height)) if u64::from(width) * u64::from(height) > PIXELS => Vec::new(),
+        Ok(_) => [None, Some(4)]
+            .into_iter()
+            .filter_map(|min_side| decode_image(path, bytes, min_side).err())
+            .map(|error| error.to_string())
+            .collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}

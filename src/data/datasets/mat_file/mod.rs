@@ -91,11 +91,7 @@ impl MatFile {
             return None;
         };
         let records = values.chunks(fields.len().max(1));
-        Some(
-            records
-                .map(|values| Record { fields, values })
-                .collect(),
-        )
+        Some(records.map(|values| Record { fields, values }).collect())
     }
 
     /// Returns the strings of a cell array, `None` for elements that are not strings. Returns `None` if
