@@ -138,7 +138,7 @@ impl<'a> Elements<'a> {
     /// Returns the next element.
     ///
     /// # Errors
-    /// If there is none, or it is longer than the bytes that are left.
+    /// If there are no more, or it is longer than the bytes that are left.
     pub(super) fn required(&mut self) -> Result<Element<'a>, MatError> {
         self.next()?.ok_or(MatError::Damaged)
     }
@@ -146,7 +146,7 @@ impl<'a> Elements<'a> {
     /// Returns the next element, which has the type `kind`.
     ///
     /// # Errors
-    /// If there is none, it has another type, or it is longer than the bytes that are left.
+    /// If there are no more, it has another type, or it is longer than the bytes that are left.
     pub(super) fn of_kind(&mut self, kind: u32) -> Result<Element<'a>, MatError> {
         match self.required()? {
             element if element.kind == kind => Ok(element),

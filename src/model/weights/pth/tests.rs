@@ -192,3 +192,23 @@ fn length_of_texts_is_limited() {
     let line = [b"c", &text[..], b"\nname\n."].concat();
     assert!(matches!(Machine::run(&line[..]), Err(PthError::Damaged)));
 }
+
+#[test]
+fn compressed_archives_are_refused() {
+    // A storage of some KB could otherwise be gigabytes. The method of compression is 8 bytes after the
+    // start of an entry, and 10 bytes after its start in the directory.
+    let mut bytes = std::fs::read(CHANNELS_LAST).unwrap();
+    for (start, method) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let starts = bytes.windows(4).enumerate();
+        let starts: Vec<usize> = starts
+            .filter(|(_, w)| w == start)
+            .map(|(at, _)| at)
+            .collect();
+        for at in starts {
+            bytes[at + method] = 8;
+        }
+    }
+    let input = Box::new(std::io::Cursor::new(bytes));
+    let message = parse_pth(input).err().unwrap().to_string();
+    assert!(message.contains("ompression"), "{message}");
+}
