@@ -18,6 +18,8 @@ pub(super) struct Collector {
     test: Classes,
     /// Errors, in the order in which they were found.
     pub(super) errors: Vec<DatasetError>,
+    /// Images that do not exist, also in `errors`.
+    missing: Vec<(Subset, DatasetError)>,
     files: FilesOnDisk,
     first_lines: HashMap<PathBuf, Option<ListLine>>,
     subsets: BTreeMap<String, (Subset, Option<ListLine>)>,
@@ -46,9 +48,9 @@ impl Collector {
         self.record_subset(subset, class, &image);
         if !self.files.find_listed(&image.path) {
             let path = image.path.clone();
-            return self
-                .errors
-                .push(image.locate(ListError::ImageMissing { path }));
+            let error = image.locate(ListError::ImageMissing { path });
+            self.missing.push((subset, error.clone()));
+            return self.errors.push(error);
         }
         match subset {
             Subset::Train => self.train.add(key, class, image),
@@ -117,6 +119,7 @@ impl Collector {
             train: self.train.into_vec(),
             test: self.test.into_vec(),
             errors: self.errors,
+            missing: self.missing,
             published,
         }
     }
