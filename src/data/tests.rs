@@ -264,6 +264,52 @@ fn a_manifest_has_queries_and_gallery_and_needs_a_query_with_a_gallery_image() {
 }
 
 #[test]
+fn removed_images_of_a_list_are_skipped_and_counted_in_their_split() {
+    let folder = folder_of(&FOUR_CLASSES);
+    let manifest = folder.path().join("list.csv");
+    let split = |name: &str| if name < "c" { "train" } else { "test" };
+    let rows = FOUR_CLASSES
+        .iter()
+        .map(|name| format!("{name},{},{}\n", &name[..1], split(name)));
+    let rows: String = rows.collect();
+    fs::write(&manifest, format!("path,label,split\n{rows}")).unwrap();
+    let open_with = |broken_images| {
+        let keys = ManifestConfig {
+            root: manifest.clone(),
+            ..Default::default()
+        };
+        let loading = LoadingConfig {
+            broken_images,
+            ..Default::default()
+        };
+        open_source(DatasetConfig::Manifest(keys), loading)
+    };
+    assert_eq!(
+        open_with(BrokenImages::Skip).unwrap().train.skipped().len(),
+        0
+    );
+    for name in ["a/1.jpeg", "d/0.png", "d/2.png"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("b/0.jpg"), "<html>").unwrap();
+    let message = open_with(BrokenImages::Fail).unwrap_err().to_string();
+    assert!(message.contains("a/1.jpeg is missing"), "{message}");
+    // One image of class d is left.
+    let message = open_with(BrokenImages::Skip).unwrap_err().to_string();
+    assert!(message.contains("class d of the test split"), "{message}");
+    draw(folder.path(), "d/0.png");
+    let splits = open_with(BrokenImages::Skip).unwrap();
+    assert_eq!(splits.train.labels(), [0, 0, 1, 1]);
+    let [missing, broken] = splits.train.skipped() else {
+        panic!("{:?}", splits.train.skipped());
+    };
+    assert!(missing.contains("a/1.jpeg is missing"), "{missing}");
+    assert!(broken.contains("b/0.jpg is neither"), "{broken}");
+    assert_eq!(splits.test.skipped().len(), 1);
+    assert!(splits.warnings.is_empty(), "{:?}", splits.warnings);
+}
+
+#[test]
 fn cancellation_ends_opening() {
     let config = DataConfig {
         source: DatasetConfig::Folder(FolderConfig {

@@ -34,7 +34,7 @@ impl Default for LoadingConfig {
     }
 }
 
-/// How images that cannot be read are treated.
+/// How images that cannot be read, or that a list names and that do not exist, are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BrokenImages {

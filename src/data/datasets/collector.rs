@@ -19,6 +19,8 @@ pub(super) struct Collector<'a> {
     test: Classes,
     /// Errors, in the order in which they were found.
     pub(super) errors: Vec<DatasetError>,
+    /// Images that do not exist, also in `errors`.
+    missing: Vec<(Subset, DatasetError)>,
     files: FilesOnDisk<'a>,
     first_lines: HashMap<PathBuf, Option<ListLine>>,
     subsets: BTreeMap<String, (Subset, Option<ListLine>)>,
@@ -65,9 +67,9 @@ impl<'a> Collector<'a> {
         self.record_subset(subset, class, &image);
         if !self.files.find_listed(&image.path) {
             let path = image.path.clone();
-            return self
-                .errors
-                .push(image.locate(ListError::ImageMissing { path }));
+            let error = image.locate(ListError::ImageMissing { path });
+            self.missing.push((subset, error.clone()));
+            return self.errors.push(error);
         }
         match subset {
             Subset::Train => self.train.add(key, class, image),
@@ -136,6 +138,7 @@ impl<'a> Collector<'a> {
             train: self.train.into_vec(),
             test: self.test.into_vec(),
             errors: self.errors,
+            missing: self.missing,
             published,
         }
     }

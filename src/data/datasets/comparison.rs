@@ -99,6 +99,7 @@ mod tests {
             train: classes([&["a/1", "a/0"], &["b/0"]]),
             test,
             errors: Vec::new(),
+            missing: Vec::new(),
             published: Some(Published {
                 train: subset,
                 test: subset,

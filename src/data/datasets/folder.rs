@@ -60,6 +60,7 @@ pub(super) fn index(
         train,
         test,
         errors,
+        missing: Vec::new(),
         published: None,
     })
 }

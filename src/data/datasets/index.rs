@@ -70,6 +70,8 @@ pub(crate) struct DatasetIndex {
     pub(crate) test: Vec<ClassEntries>,
     /// Errors in the lists and folders, in the order in which they were found.
     pub(crate) errors: Vec<DatasetError>,
+    /// Listed images that do not exist, also in `errors`.
+    pub(crate) missing: Vec<(Subset, DatasetError)>,
     /// The published split of the dataset, if there is one.
     pub(crate) published: Option<Published>,
 }

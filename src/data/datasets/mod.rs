@@ -118,7 +118,7 @@ fn splits<const N: usize>(
     monitor: Monitor<'_>,
 ) -> Result<([Split; N], Vec<String>), DatasetError> {
     let broken = config.loading.broken_images;
-    let mut warnings = accept(&index, broken)?;
+    accept(&index, broken)?;
     // Differences of a split that is not opened do not matter.
     let matters = |warning: &DatasetError| match warning {
         DatasetError::NotPublished { split, .. } => {
@@ -126,12 +126,15 @@ fn splits<const N: usize>(
         }
         _ => true,
     };
-    warnings.extend(compare(&index).into_iter().filter(matters));
+    let warnings = compare(&index).into_iter().filter(matters).collect();
     let workers = worker_count(config.loading.workers);
     let mut skipped = Vec::with_capacity(N);
     for subset in subsets {
+        let missing = index.missing.iter().filter(|(of, _)| *of == subset);
+        let mut errors: Vec<DatasetError> = missing.map(|(_, error)| error.clone()).collect();
         let classes = index.classes_mut(subset);
-        skipped.push(exclude_broken(classes, broken, workers, monitor)?);
+        errors.extend(exclude_broken(classes, broken, workers, monitor)?);
+        skipped.push(errors);
     }
     // Excluding images may have left classes with one image.
     apply_single_image_policy(&mut index, single_image_classes(&config.source));
@@ -148,22 +151,21 @@ fn messages(errors: Vec<DatasetError>) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
-/// Refuses an index with errors, except for unlisted files, which are never used. If broken images are
-/// skipped, missing images are accepted too and returned as warnings.
-fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<Vec<DatasetError>, DatasetError> {
-    let (mut warnings, mut refused) = (Vec::new(), Vec::new());
-    for error in &index.errors {
-        match error.without_line() {
-            DatasetError::List(ListError::Unlisted { .. }) => {}
-            DatasetError::List(ListError::ImageMissing { .. }) if broken == BrokenImages::Skip => {
-                warnings.push(error.clone());
-            }
-            _ => refused.push(error),
-        }
-    }
+/// Refuses an index with errors, except for unlisted files, which are never used, and for missing images if
+/// broken images are skipped.
+fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<(), DatasetError> {
+    let refused: Vec<&DatasetError> = index
+        .errors
+        .iter()
+        .filter(|error| match error.without_line() {
+            DatasetError::List(ListError::Unlisted { .. }) => false,
+            DatasetError::List(ListError::ImageMissing { .. }) => broken == BrokenImages::Fail,
+            _ => true,
+        })
+        .collect();
     match refused.split_first() {
         Some((first, more)) => Err((*first).clone().and_more(more.len())),
-        None => Ok(warnings),
+        None => Ok(()),
     }
 }
 

@@ -84,6 +84,7 @@ mod tests {
                 class("e", &[Role::Query]),
             ],
             errors: Vec::new(),
+            missing: Vec::new(),
             published: None,
         };
         apply_single_image_policy(&mut index, policy);

@@ -35,14 +35,19 @@ pub(super) fn key(spec: &CacheSpec) -> Result<String, CacheError> {
     Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Returns the length and modification time of an image's file, empty for an image in memory.
+/// Returns the length and modification time of an image's file, empty for an image in memory. A file that
+/// cannot be read is an error, unless broken images are skipped.
 fn file_stamp(spec: &CacheSpec, image: usize) -> Result<String, ImageError> {
     let Some(path) = spec.images.path(image) else {
         return Ok(String::new());
     };
     let unreadable = |error: std::io::Error| ImageError::unreadable(path, &error);
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    let modified = metadata.modified().map_err(unreadable)?;
+    let stamp = fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?)));
+    let (length, modified) = match stamp {
+        Ok(stamp) => stamp,
+        Err(_) if spec.options.skip_broken => return Ok("unreadable".into()),
+        Err(error) => return Err(unreadable(error)),
+    };
     let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{} {}", metadata.len(), since.as_nanos()))
+    Ok(format!("{length} {}", since.as_nanos()))
 }

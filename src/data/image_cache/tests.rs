@@ -205,6 +205,17 @@ fn a_broken_image_is_named_or_left_out_and_no_partial_cache_remains() {
 }
 
 #[test]
+fn a_removed_image_is_named_or_left_out() {
+    let setup = Setup::new();
+    fs::remove_file(&setup.files.paths[7]).unwrap();
+    let error = setup.open(false).err().unwrap().to_string();
+    assert!(error.contains("7.png"), "{error}");
+    let cache = setup.open(true).unwrap();
+    assert!(cache.get(7, RESIZES[0]).is_none());
+    assert!(cache.get(8, RESIZES[0]).is_some());
+}
+
+#[test]
 fn cancellation_leaves_no_file_behind() {
     let cancellation = CancellationToken::new();
     let setup = Setup::cancelling(Some(cancellation.clone()));

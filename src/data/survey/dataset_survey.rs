@@ -24,7 +24,7 @@ pub struct DatasetSurvey {
 #[derive(Debug)]
 pub(super) enum Contents {
     Files(DatasetIndex),
-    Memory(Splits),
+    Memory(Box<Splits>),
 }
 
 impl DatasetSurvey {
@@ -41,7 +41,7 @@ impl DatasetSurvey {
                 let splits = datasets::open(config, monitor)?;
                 splits.train.check(false)?;
                 splits.test.check(false)?;
-                Contents::Memory(splits)
+                Contents::Memory(Box::new(splits))
             }
         };
         Ok(Self {

@@ -33,6 +33,7 @@ impl Tree {
             train: Vec::new(),
             test: Vec::new(),
             errors: Vec::new(),
+            missing: Vec::new(),
             published: None,
         };
         let mut tree = Self {

@@ -142,12 +142,12 @@ fn images_in_memory_are_counted_and_drawn() {
     };
     let survey = DatasetSurvey {
         config: DataConfig::default(),
-        contents: Contents::Memory(Splits {
+        contents: Contents::Memory(Box::new(Splits {
             train: split("train"),
             validation: None,
             test: split("test"),
             warnings: Vec::new(),
-        }),
+        })),
         hold_out: None,
     };
     let report = survey.check(Monitor::none()).unwrap();
