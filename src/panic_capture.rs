@@ -17,6 +17,9 @@ thread_local! {
 /// The panic texts of all threads since [`catch_with_texts`] began; `None` if it is not running.
 static TEXTS: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
+/// Locked by the call of [`catch_with_texts`] that is running.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// The names of threads whose panics are expected and not printed.
 static QUIET_THREADS: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
@@ -59,8 +62,6 @@ pub(crate) fn catch_message<T>(f: impl FnOnce() -> T) -> Result<T, String> {
 /// The first panic of a GPU backend, which has the cause, is often in a thread of its runtime.
 /// Calls from several threads wait for each other. A call must not be nested in another.
 pub(crate) fn catch_with_texts<T>(f: impl FnOnce() -> T) -> Result<T, String> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
     install();
     let _one_at_a_time = lock(&ONE_AT_A_TIME);
     *lock(&TEXTS) = Some(Vec::new());
@@ -198,6 +199,8 @@ mod tests {
     fn covered_hook_runs_for_unexpected_panics_only() {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         const TEXT: &str = "a panic under a library's hook";
+        // Another test would collect the texts, and the hook would not run.
+        let _no_texts = lock(&ONE_AT_A_TIME);
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| match info.payload_as_str() {
             Some(TEXT) => drop(CALLS.fetch_add(1, Ordering::Relaxed)),

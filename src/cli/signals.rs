@@ -1,6 +1,7 @@
 //! Signals that stop a command: Ctrl-C, termination, and a closed terminal.
 
 use std::io;
+use std::time::Duration;
 
 use super::{error, logging};
 use crate::cancellation::CancellationToken;
@@ -25,18 +26,31 @@ pub(super) fn cancel_on_interrupt() -> CancellationToken {
     token
 }
 
-/// Ends the process. A terminal that does not accept output delays it by a second at most.
+/// Restores the terminal and ends the process. A terminal that does not accept output delays it by about a
+/// second.
 fn leave() {
-    let (done, restored) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    // A dashboard must not draw after the terminal is restored, which is done without the lock.
+    #[cfg(unix)]
+    within(Duration::from_millis(200), || {
+        std::mem::forget(io::stdout().lock());
+    });
+    within(Duration::from_secs(1), || {
         #[cfg(feature = "tui")]
         super::dashboard::restore_terminal();
         logging::release();
-        let _ = done.send(());
     });
-    let _ = restored.recv_timeout(std::time::Duration::from_secs(1));
     temporary_files::remove_all();
     std::process::exit(error::INTERRUPTED.into());
+}
+
+/// Runs `work` in a thread and waits for it, but no longer than `limit`.
+fn within(limit: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        work();
+        let _ = done.send(());
+    });
+    let _ = finished.recv_timeout(limit);
 }
 
 /// Calls `on_signal` in a thread for each signal, with the number of signals before it.
@@ -75,7 +89,7 @@ fn listen(on_signal: impl Fn(usize) + Send + 'static) -> io::Result<()> {
                     on_signal(received);
                     received += 1;
                 }
-                std::thread::sleep(std::time::Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(100));
             }
         })?;
     Ok(())

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::training::{self, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
-Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, with \
+Without --config, trains the quickstart. In a terminal, shows a dashboard; elsewhere, with \
 --plain or with TERM=dumb, prints a line per epoch on standard error.
 
 A configuration has the sections model, data, batch, loss, negatives, optimizer, training and \

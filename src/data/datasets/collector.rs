@@ -36,6 +36,7 @@ impl<'a> Collector<'a> {
             train: Classes::default(),
             test: Classes::default(),
             errors: Vec::new(),
+            missing: Vec::new(),
             files: FilesOnDisk::new(listing),
             first_lines: HashMap::new(),
             subsets: BTreeMap::new(),
