@@ -11,8 +11,9 @@ pub const MAXIMUM_BATCH: usize = 8192;
 pub fn pairwise_gib(embeddings: usize) -> u64 {
     const GIB: u128 = 1 << 30;
     let count = embeddings as u128;
-    let bytes = u128::from(MATRICES) * size_of::<f32>() as u128 * count * count;
-    u64::try_from((bytes + GIB / 2) / GIB).unwrap_or(u64::MAX)
+    let numbers = u128::from(MATRICES).saturating_mul(count * count);
+    let bytes = numbers.saturating_mul(size_of::<f32>() as u128);
+    u64::try_from(bytes.saturating_add(GIB / 2) / GIB).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -93,19 +93,11 @@ pub(super) fn check_lengths(table: &Table, origin: &str) -> Result<(), ConfigErr
         Err(ConfigError::Syntax { origin, message })
     };
     for (section, value) in table {
-        let single = [(section, value)];
+        check_key(section).or_else(refused)?;
         let keys = value.as_table().into_iter().flatten();
-        let values = single.into_iter().filter(|(_, value)| !value.is_table());
-        for (key, value) in keys.chain(values) {
-            if let Some(long) = [section, key]
-                .into_iter()
-                .find(|key| key.len() > MAXIMUM_KEY_BYTES)
-            {
-                return refused(format!(
-                    "a key has at most {MAXIMUM_KEY_BYTES} bytes; correct {}",
-                    shorten(long)
-                ));
-            }
+        let single = (!value.is_table()).then_some((section, value));
+        for (key, value) in keys.chain(single) {
+            check_key(key).or_else(refused)?;
             let length = value_length(value);
             if length > MAXIMUM_VALUE_BYTES {
                 return refused(format!(
@@ -116,6 +108,16 @@ pub(super) fn check_lengths(table: &Table, origin: &str) -> Result<(), ConfigErr
         }
     }
     Ok(())
+}
+
+fn check_key(key: &str) -> Result<(), String> {
+    match key.len() <= MAXIMUM_KEY_BYTES {
+        true => Ok(()),
+        false => Err(format!(
+            "a key has at most {MAXIMUM_KEY_BYTES} bytes; correct {}",
+            shorten(key)
+        )),
+    }
 }
 
 fn value_length(value: &Value) -> usize {

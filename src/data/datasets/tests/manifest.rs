@@ -216,7 +216,8 @@ fn long_rows_and_values_are_refused_with_short_messages() {
     assert!(error.len() < 600, "{error}");
     let long = "x".repeat(5_000);
     let errors = errors_of(&format!(
-        "path,label,split\n{long}.jpg,a,train\na1.jpg,{long},train\na1.jpg,a,{long}\n"
+        "path,label,split\n{long}.jpg,a,train\na1.jpg,{long},train\na1.jpg,a,{long}\n\
+         b0.jpg,b,test\nb1.jpg,b,test\n"
     ));
     for (error, expected) in errors.iter().zip([
         "the path has 5004 bytes, but at most 4096 are read",
