@@ -5,12 +5,11 @@
 //! still runs [`GRACE`] after the request, the process removes its temporary files and exits. `train`
 //! does not do this, because it has a checkpoint to write.
 
-use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::output::status;
+use super::output::{clear_bar, status};
 use super::progress::ProgressBars;
 use super::{cancel_on_interrupt, error, logging};
 use crate::cancellation::CancellationToken;
@@ -81,12 +80,8 @@ fn end_with(
 fn exit() {
     logging::release();
     temporary_files::remove_all();
-    // A bar may be in the last line.
-    let clear = match std::io::stderr().is_terminal() {
-        true => "\r\x1b[2K",
-        false => "",
-    };
-    status(format_args!("{clear}error: interrupted"));
+    clear_bar();
+    status("error: interrupted");
     std::process::exit(error::INTERRUPTED.into());
 }
 

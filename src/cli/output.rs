@@ -6,7 +6,7 @@
 //! its line breaks look like those of the text.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use super::CliError;
 use crate::escape::{escaped, escaped_json, escaped_lines};
@@ -50,6 +50,14 @@ pub(super) fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
         _ => Ok(()),
+    }
+}
+
+/// Clears the last line of the terminal, where a progress bar may be.
+pub(super) fn clear_bar() {
+    let mut stderr = io::stderr().lock();
+    if stderr.is_terminal() {
+        let _ = stderr.write_all(b"\r\x1b[2K");
     }
 }
 
