@@ -4,8 +4,8 @@
 //! longer than [`MAXIMUM_MESSAGE_BYTES`]. It panics otherwise. The functions open no files.
 //!
 //! A format that is added gets a function here, a file in `fuzz/fuzz_targets` with the same name, an entry in
-//! `fuzz/Cargo.toml`, and files of a few hundred bytes in `fuzz/corpus`. Checkpoints and `.npy` files are
-//! not here: the library writes `.npy` but does not read it, and Burn's recorder reads checkpoints.
+//! `fuzz/Cargo.toml`, and files of a few hundred bytes in `fuzz/corpus`. `.npy` files are not here: the
+//! library writes them but does not read them.
 
 use std::path::Path;
 
@@ -14,6 +14,7 @@ use crate::data;
 use crate::inference::embedding_file::Embeddings;
 use crate::inference::export::ExportedEmbedder;
 use crate::model::weights;
+use crate::training::checkpoint::CheckpointFile;
 
 /// The most bytes of an error's message.
 const MAXIMUM_MESSAGE_BYTES: usize = 64 * 1024;
@@ -57,6 +58,11 @@ pub fn embeddings(bytes: &[u8]) {
 pub fn exported_embedder(bytes: &[u8]) {
     let path = Path::new("fuzz.safetensors");
     check_message(ExportedEmbedder::parse(path, bytes.to_vec()));
+}
+
+/// A checkpoint.
+pub fn checkpoint(bytes: &[u8]) {
+    check_message(CheckpointFile::parse(bytes));
 }
 
 /// A safetensors file of weights.
