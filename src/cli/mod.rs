@@ -17,6 +17,7 @@ mod logging;
 mod loss;
 mod output;
 mod progress;
+mod startup;
 mod train;
 mod training_output;
 
@@ -99,6 +100,7 @@ impl Command {
 
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
+    startup::report_file_size_limit();
     logging::install();
     match run(Cli::parse()) {
         Ok(()) => ExitCode::from(error::SUCCESS),
@@ -118,6 +120,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     if cli.command.may_use_cuda() {
         cuda_restart::restart_if_needed();
     }
+    startup::prepare()?;
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),

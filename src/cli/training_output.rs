@@ -5,11 +5,12 @@ use std::sync::Arc;
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
+use crate::config::Protocol;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
-use crate::config::Protocol;
 use crate::training::{
-    CheckpointPosition, Display, EndReason, EpochRecord, RunFolder, RunRecord, TrainingEvent, TrainingObserver, TrainingSummary,
+    CheckpointPosition, Display, EndReason, EpochRecord, RunFolder, RunRecord, TrainingEvent,
+    TrainingObserver, TrainingSummary,
 };
 
 /// Skipped images that are named; a file system that fails would fill the screen.
@@ -153,7 +154,9 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
             "test         {}  (epoch {epoch}, chosen by the validation classes)",
             line(&result.test)
         )),
-        Protocol::Published => status("the best epoch was chosen by the test split (protocol published)"),
+        Protocol::Published => {
+            status("the best epoch was chosen by the test split (protocol published)")
+        }
     }
     status(format_args!("evaluate with: loop-dml evaluate {folder}"));
 }

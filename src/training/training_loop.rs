@@ -13,8 +13,8 @@ use super::evaluate::{evaluate, no_readable_query, split_loader};
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 use super::network::{RestoredState, load_embedder};
-use super::noop_renderer::NoopRenderer;
 use super::noop_logger::NoopLogger;
+use super::noop_renderer::NoopRenderer;
 use super::objective::Objective;
 use super::observer::{Display, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
@@ -23,7 +23,9 @@ use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{StepDecay, TrainingError};
 use crate::config::{Config, Protocol};
-use crate::data::{EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform};
+use crate::data::{
+    EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
+};
 use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
@@ -142,7 +144,8 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             device,
         )
         .starting_after(start.steps());
-        let valid_loader = split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
+        let valid_loader =
+            split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
 
         let learner = MetricLearner::new(
             state.embedder,

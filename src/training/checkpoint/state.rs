@@ -212,7 +212,10 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for MomentLoader<'_, B> {
         let moment = |suffix: &str| {
             let name = format!("{OPTIMIZER}{path}{suffix}");
             let stored = self.file.tensor(&name, &value.dims())?;
-            Ok(Tensor::<B::InnerBackend, D>::from_data(stored.to_data(), &device))
+            Ok(Tensor::<B::InnerBackend, D>::from_data(
+                stored.to_data(),
+                &device,
+            ))
         };
         match (moment(MOMENTS[0]), moment(MOMENTS[1])) {
             (Ok(first), Ok(second)) => {

@@ -444,8 +444,7 @@ fn is_left_over(entry: &fs::DirEntry) -> bool {
         return entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
     }
     // Only a configuration with a checksum is not the user's own.
-    name == CONFIG
-        && fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
+    name == CONFIG && fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
 }
 
 /// Creates the folder `path` and those above it. Returns whether it did not exist.
