@@ -39,8 +39,10 @@
 //!  cancellation   one request to stop
 //!  progress       the progress of long work
 //!  atomic_file    files that are complete or absent
+//!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
+//!  temporary_files  what an immediate exit removes
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -137,6 +139,7 @@ pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
+mod escape;
 pub mod evaluation;
 mod file_lock;
 pub mod geometry;
@@ -147,4 +150,5 @@ pub mod negatives;
 mod panic_capture;
 pub mod progress;
 pub mod setting;
+mod temporary_files;
 pub mod training;

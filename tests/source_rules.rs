@@ -11,10 +11,12 @@ const LAYERS: [&[&str]; 11] = [
     &[
         "atomic_file",
         "cancellation",
+        "escape",
         "file_lock",
         "panic_capture",
         "progress",
         "setting",
+        "temporary_files",
     ],
     &["geometry"],
     &["negatives"],

@@ -13,7 +13,7 @@ pub(super) fn peak_mib() -> Option<f64> {
 }
 
 /// Returns the resident memory in MiB; `None` except on Linux.
-pub(super) fn resident_mib() -> Option<f64> {
+pub(crate) fn resident_mib() -> Option<f64> {
     status_mib("VmRSS:")
 }
 

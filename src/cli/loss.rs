@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::CliError;
+use super::interrupt::CommandMonitor;
 use super::{DeviceArgs, output};
 use crate::atomic_file::check_free;
 use crate::backend::{BackendTask, ComputeContext};
@@ -54,6 +55,7 @@ pub(super) struct LossArgs {
 }
 
 pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
+    let _command = CommandMonitor::install();
     let config = read_config(&args)?;
     let names = (config.loss.kind.name(), config.negatives.name());
     if let Some(path) = &args.gradients {

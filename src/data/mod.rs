@@ -48,7 +48,7 @@ pub use image_file::{ImageError, check_image_file, read_image_file, read_image_f
 pub use images::Images;
 pub use list_line::ListLine;
 pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoader};
-pub(crate) use parallel::in_parallel;
+pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
 pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits};
@@ -56,13 +56,13 @@ pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
-use crate::progress::ProgressObserver;
+use crate::progress::{Monitor, ProgressObserver};
 use image_cache::CacheOptions;
 use resize::ResizeSpec;
 
 /// Opens the configured dataset: finds the images of both splits, checks them as far as possible
-/// without decoding, and opens or builds the caches if they are configured. Reports the progress of the
-/// cache to `progress`.
+/// without decoding, and opens or builds the caches if they are configured. Reports its progress to
+/// `progress`, and ends within a second if `cancellation` is requested.
 ///
 /// With `hold_out`, some of the training classes become the validation split, as `config.hold_out` says.
 ///
@@ -76,7 +76,7 @@ pub fn open(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<Splits, DataError> {
-    let splits = datasets::open(config, cancellation)?;
+    let splits = datasets::open(config, Monitor::new(cancellation, progress))?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
         .train
@@ -118,7 +118,7 @@ pub fn open_test(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<(Split, Vec<String>), DataError> {
-    let (test, warnings) = datasets::open_test(config, cancellation)?;
+    let (test, warnings) = datasets::open_test(config, Monitor::new(cancellation, progress))?;
     test.check(false)?;
     let resizes = [transform.eval_resize()];
     Ok((

@@ -16,8 +16,8 @@ const MAX_MAGNITUDE: f64 = 1e4;
 /// device.
 ///
 /// # Errors
-/// The first tensor that is not finite, or parameter whose mean magnitude is above [`MAX_MAGNITUDE`].
-pub(super) fn check_finite<B: AutodiffBackend>(
+/// The first tensor that is not finite, or parameter whose mean magnitude is above 10,000.
+pub fn check_finite<B: AutodiffBackend>(
     embedder: &Embedder<B>,
     optimizer: &GroupedAdam<B>,
 ) -> Result<(), Divergence> {

@@ -3,10 +3,15 @@
 mod data;
 mod datasets;
 mod devices;
+mod escaping;
 mod export;
+#[cfg(unix)]
+mod interrupts;
 mod loss;
 mod output;
 mod pretrained;
+mod protocol;
+mod resuming;
 mod saved_runs;
 mod support;
 mod training;

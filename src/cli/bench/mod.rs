@@ -6,13 +6,15 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::interrupt::CommandMonitor;
 use super::{DeviceArgs, output};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::bench::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
+use crate::bench::{BenchError, LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::loss::LossKind;
 use crate::negatives::NegativesConfig;
+use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -120,6 +122,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
 }
 
 fn loss(args: LossArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
     check_batch_size(args.batch, args.images_per_class)?;
     let config = checked_config(&[
         format!("loss.name={}", args.loss),
@@ -148,8 +151,11 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
     let mut timings = Vec::new();
     for benchmark in benchmarks {
         let device = &args.output.device;
-        let task = LossTask(benchmark.clone());
-        let timing = device.run(task)?;
+        let task = LossTask {
+            benchmark: benchmark.clone(),
+            monitor: command.monitor(),
+        };
+        let timing = device.run(task)??;
         if args.output.json {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
@@ -195,6 +201,7 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 }
 
 fn step(args: StepArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
     check_batch_size(args.batch, 2)?;
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
@@ -213,7 +220,8 @@ fn step(args: StepArgs) -> Result<(), CliError> {
         config,
         repeats: usize::from(args.repeats),
     };
-    let timing = args.output.device.run(StepTask(benchmark))?;
+    let monitor = command.monitor();
+    let timing = args.output.device.run(StepTask { benchmark, monitor })??;
     print(&args.output, &timing, || {
         let StepTiming {
             step_ms,
@@ -272,26 +280,32 @@ fn print(
     if args.json {
         output::print(serde_json::json!(timing))
     } else {
-        output::print(text())
+        output::print_lines(text())
     }
 }
 
-struct LossTask(LossBenchmark);
+struct LossTask<'a> {
+    benchmark: LossBenchmark,
+    monitor: Monitor<'a>,
+}
 
-impl BackendTask for LossTask {
-    type Output = LossTiming;
+impl BackendTask for LossTask<'_> {
+    type Output = Result<LossTiming, BenchError>;
 
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> LossTiming {
-        self.0.run::<B>(&compute.device)
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        self.benchmark.run::<B>(&compute.device, self.monitor)
     }
 }
 
-struct StepTask(StepBenchmark);
+struct StepTask<'a> {
+    benchmark: StepBenchmark,
+    monitor: Monitor<'a>,
+}
 
-impl BackendTask for StepTask {
-    type Output = StepTiming;
+impl BackendTask for StepTask<'_> {
+    type Output = Result<StepTiming, BenchError>;
 
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> StepTiming {
-        self.0.run::<B>(&compute)
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        self.benchmark.run::<B>(&compute, self.monitor)
     }
 }

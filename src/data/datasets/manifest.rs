@@ -25,6 +25,7 @@ use super::list_file::ListFile;
 use crate::data::config::ManifestConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 const HINT: &str = "data.root must be the CSV file, or the folder that contains it as manifest.csv";
 /// The name of the manifest in a folder.
@@ -34,6 +35,7 @@ const NAME: &str = "manifest.csv";
 pub(super) fn index(
     config: &ManifestConfig,
     split_seed: Option<u64>,
+    listing: &Task<'_>,
 ) -> Result<DatasetIndex, DatasetError> {
     let path = match config.root.is_dir() {
         true => config.root.join(NAME),
@@ -48,7 +50,7 @@ pub(super) fn index(
         let hint = "this is data.images, the folder that the manifest's paths are relative to";
         existing_folder(&images, hint)?;
     }
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(listing);
     let columns_of = |header: &StringRecord| Columns::from_header(header, &list);
     let rows = read_rows(&list, columns_of, |columns, record, line| {
         collector.keep(&line, columns.row(record, &line))
@@ -203,7 +205,7 @@ fn subsets(
         .collect())
 }
 
-fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector) {
+fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector<'_>) {
     let Some(subset) = row.subset.or_else(|| subsets.get(&row.label).copied()) else {
         return;
     };

@@ -13,8 +13,8 @@ use std::{fmt, io};
 
 use super::cache_file::CacheFile;
 use super::error::CacheError;
-use crate::cancellation::CancellationToken;
 use crate::data::parallel::in_parallel_until;
+use crate::progress::{Monitor, Unit};
 
 /// Starts the file. The digit is the format's version.
 pub(super) const MAGIC: &[u8; 8] = b"loopdml1";
@@ -135,12 +135,15 @@ impl Index {
         &self,
         file: &CacheFile,
         workers: usize,
-        cancellation: &CancellationToken,
+        monitor: Monitor<'_>,
     ) -> Result<Result<(), Damage>, CacheError> {
-        let read = in_parallel_until(cancellation, workers, self.entries.len(), |i| {
+        let count = self.entries.len();
+        let task = monitor.task("checking the image cache", Some(count), Unit::Images);
+        let read = in_parallel_until(&task, workers, count, |i| {
             let pixels = self.entries[i].read(file)?;
             Ok(pixels.map(drop))
         })?;
+        task.finish();
         let unreadable = |error: io::Error| CacheError::unreadable(file.path(), &error);
         for image in read {
             if let Err(damage) = image.map_err(unreadable)? {

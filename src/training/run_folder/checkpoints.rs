@@ -144,6 +144,7 @@ impl RunFolder {
         &self,
         checkpoint: &CheckpointFile,
     ) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let folder = self.checkpoint_folder();
         match fs::create_dir(&folder) {
             Ok(()) => {

@@ -197,6 +197,14 @@ impl RunFolder {
         Ok(self)
     }
 
+    /// Checks that the folder is still the one that was locked.
+    fn check_lock(&self) -> Result<(), RunFolderError> {
+        match &self.lock {
+            Some(lock) => lock.check(&self.path),
+            None => Ok(()),
+        }
+    }
+
     /// Removes temporary files that an interrupted process left.
     ///
     /// # Errors
@@ -371,6 +379,7 @@ impl RunFolder {
     ///
     /// If the file cannot be written. Then it has no partial line.
     pub(super) fn append(&self, epoch: &EpochRecord) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let path = self.path.join(METRICS);
         let line = format!("{}\n", format_line(epoch));
         let appended = || -> std::io::Result<()> {
@@ -425,6 +434,7 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let path = self.path.join(name);
         atomic_file::replace(&path, text.as_bytes()).map_err(file_error("write", &path))
     }

@@ -15,6 +15,7 @@ use super::run_folder::best_epoch;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::evaluation::Recall;
 use crate::model::Embedder;
+use crate::progress::{Monitor, Unit};
 
 /// The recalls of the epochs that were evaluated. Clones share them: the validation step writes them;
 /// checkpointing, early stopping, the dashboard and the log read them.
@@ -76,14 +77,17 @@ impl Validation {
             state.not_finite = false;
             state.epoch = epoch;
         }
-        state.embeddings.add(embedder, &self.protocol, batch);
+        let task = Monitor::none().task("embedding", None, Unit::Images);
+        let added = state.embeddings.add(embedder, &self.protocol, batch, &task);
+        added.expect("nothing cancels it");
         if last {
             let embeddings = std::mem::take(&mut state.embeddings);
             if !embeddings.are_finite() {
                 state.not_finite = true;
                 return;
             }
-            let recall = embeddings.recall::<B>(&self.protocol, &device);
+            let recall = embeddings.recall::<B>(&self.protocol, &device, Monitor::none());
+            let recall = recall.expect("nothing cancels it");
             state.recalls.insert(epoch, recall);
         }
     }

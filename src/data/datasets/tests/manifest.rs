@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const IMAGES: [&str; 8] = [
@@ -17,7 +17,7 @@ fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
         root: tree.root().into(),
         ..ManifestConfig::default()
     };
-    index(&keys, None)
+    index(&keys, None, &unmonitored())
 }
 
 fn errors_of(csv: &str) -> Vec<String> {
@@ -171,7 +171,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let found = index(&keys, None).unwrap();
+    let found = index(&keys, None, &unmonitored()).unwrap();
     assert_eq!(found.errors, []);
     assert_eq!(
         found.train[0].images[1].path,
@@ -181,7 +181,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some("/nowhere/at/all".into()),
         ..keys
     };
-    let error = index(&keys, None).unwrap_err().to_string();
+    let error = index(&keys, None, &unmonitored()).unwrap_err().to_string();
     assert!(
         error.contains("/nowhere/at/all is not a folder; this is data.images"),
         "{error}"

@@ -1,0 +1,133 @@
+//! Commands that have nothing to save end within a second after Ctrl-C.
+//!
+//! Ctrl-C cancels a token, and work that checks it ends in order. A single computation may take longer:
+//! the loss of a large batch, a library that reads a file, a GPU's driver that compiles. If the command
+//! still runs [`GRACE`] after the request, the process removes its temporary files and exits. `train`
+//! does not do this, because it has a checkpoint to write.
+
+use std::io::IsTerminal;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::output::status;
+use super::progress::ProgressBars;
+use super::{cancel_on_interrupt, error, logging};
+use crate::cancellation::CancellationToken;
+use crate::progress::Monitor;
+use crate::temporary_files;
+
+/// Time for work to end in order after a request to stop.
+const GRACE: Duration = Duration::from_millis(600);
+/// Time between two checks of the token.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The request to stop and the progress of a command that has nothing to save.
+pub(super) struct CommandMonitor {
+    cancellation: CancellationToken,
+    progress: ProgressBars,
+    _end: PromptEnd,
+}
+
+impl CommandMonitor {
+    /// Installs the handler of Ctrl-C. Call it once, before anything takes long.
+    pub(super) fn install() -> Self {
+        let cancellation = cancel_on_interrupt();
+        Self {
+            _end: end_promptly(&cancellation),
+            progress: ProgressBars::default(),
+            cancellation,
+        }
+    }
+
+    pub(super) fn monitor(&self) -> Monitor<'_> {
+        Monitor::new(&self.cancellation, &self.progress)
+    }
+}
+
+/// Ends the process after a request to stop, until it is dropped.
+pub(super) struct PromptEnd {
+    /// Its drop ends the thread.
+    _alive: Sender<()>,
+}
+
+/// Ends the process [`GRACE`] after `cancellation` is requested, unless the result was dropped before.
+pub(super) fn end_promptly(cancellation: &CancellationToken) -> PromptEnd {
+    end_with(cancellation, GRACE, exit)
+}
+
+fn end_with(
+    cancellation: &CancellationToken,
+    grace: Duration,
+    end: impl FnOnce() + Send + 'static,
+) -> PromptEnd {
+    let (alive, dropped) = channel();
+    let cancellation = cancellation.clone();
+    thread::spawn(move || {
+        let waited = |time| dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        while !cancellation.is_cancelled() {
+            if !waited(CHECK_INTERVAL) {
+                return;
+            }
+        }
+        if waited(grace) {
+            end();
+        }
+    });
+    PromptEnd { _alive: alive }
+}
+
+/// Ends the process as an interrupted one.
+fn exit() {
+    logging::release();
+    temporary_files::remove_all();
+    // A bar may be in the last line.
+    let clear = match std::io::stderr().is_terminal() {
+        true => "\r\x1b[2K",
+        false => "",
+    };
+    status(format_args!("{clear}error: interrupted"));
+    std::process::exit(error::INTERRUPTED.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_millis(400);
+
+    /// Whether the process would have ended, after `work` with the token and the guard.
+    fn ended(work: impl FnOnce(&CancellationToken, PromptEnd)) -> bool {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (token, flag) = (CancellationToken::new(), ended.clone());
+        let guard = end_with(&token, SHORT, move || flag.store(true, Ordering::Relaxed));
+        work(&token, guard);
+        ended.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn work_that_does_not_stop_is_ended() {
+        assert!(ended(|token, guard| {
+            token.cancel();
+            thread::sleep(LONG);
+            drop(guard);
+        }));
+    }
+
+    #[test]
+    fn work_that_stops_or_is_not_cancelled_ends_by_itself() {
+        assert!(!ended(|token, guard| {
+            drop(guard);
+            token.cancel();
+            thread::sleep(LONG);
+        }));
+        assert!(!ended(|_, guard| {
+            thread::sleep(LONG);
+            drop(guard);
+        }));
+    }
+}
