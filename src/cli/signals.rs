@@ -28,13 +28,15 @@ pub(super) fn cancel_on_interrupt() -> CancellationToken {
 /// Ends the process. A terminal that does not accept output delays it by a second at most.
 fn leave() {
     let (done, restored) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let restoring = std::thread::Builder::new().spawn(move || {
         #[cfg(feature = "tui")]
         super::dashboard::restore_terminal();
         logging::release();
         let _ = done.send(());
     });
-    let _ = restored.recv_timeout(std::time::Duration::from_secs(1));
+    if restoring.is_ok() {
+        let _ = restored.recv_timeout(std::time::Duration::from_secs(1));
+    }
     temporary_files::remove_all();
     std::process::exit(error::INTERRUPTED.into());
 }
@@ -45,13 +47,22 @@ fn listen(on_signal: impl Fn(usize) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut numbers = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
-        signals.add_signal(SIGHUP)?;
+        numbers.push(SIGHUP);
     }
-    std::thread::Builder::new()
+    let mut signals = Signals::new(&numbers)?;
+    let listening = std::thread::Builder::new()
         .name("signals".into())
-        .spawn(move || signals.forever().zip(0..).for_each(|(_, n)| on_signal(n)))?;
+        .spawn(move || signals.forever().zip(0..).for_each(|(_, n)| on_signal(n)));
+    if let Err(error) = listening {
+        // The handler remains installed, and would do nothing.
+        for number in numbers {
+            let always = std::sync::Arc::new(true.into());
+            signal_hook::flag::register_conditional_default(number, always)?;
+        }
+        return Err(error);
+    }
     Ok(())
 }
 
