@@ -39,9 +39,11 @@
 //!  cancellation   one request to stop
 //!  progress       the progress of long work
 //!  atomic_file    files that are complete or absent
+//!  bounded_read   reading files with a limit on their size
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
+//!  shorten        long texts in messages
 //!  temporary_files  what an immediate exit removes
 //! ```
 //!
@@ -135,6 +137,7 @@
 pub mod atomic_file;
 pub mod backend;
 pub mod bench;
+mod bounded_read;
 pub mod cancellation;
 pub mod cli;
 pub mod config;
@@ -142,6 +145,9 @@ pub mod data;
 mod escape;
 pub mod evaluation;
 mod file_lock;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geometry;
 pub mod inference;
 pub mod loss;
@@ -150,5 +156,6 @@ pub mod negatives;
 mod panic_capture;
 pub mod progress;
 pub mod setting;
+mod shorten;
 mod temporary_files;
 pub mod training;

@@ -10,12 +10,14 @@ const LAYERS: [&[&str]; 11] = [
     // Support.
     &[
         "atomic_file",
+        "bounded_read",
         "cancellation",
         "escape",
         "file_lock",
         "panic_capture",
         "progress",
         "setting",
+        "shorten",
         "temporary_files",
     ],
     &["geometry"],
@@ -27,7 +29,7 @@ const LAYERS: [&[&str]; 11] = [
     &["training"],
     &["inference"],
     &["bench"],
-    &["cli"],
+    &["cli", "fuzzing"],
 ];
 
 /// Words and phrases of a private idiom, and what to write instead. `X` stands for any word.

@@ -21,7 +21,8 @@ pub struct LossBenchmark {
     pub negatives: NegativesConfig,
     /// The space of the embeddings. On the sphere, scaling them to unit length is timed too.
     pub space: Space,
-    /// Number of embeddings, a multiple of `images_per_class`.
+    /// Number of embeddings, a multiple of `images_per_class`. The memory grows with its square: see
+    /// [`pairwise_gib`](crate::loss::pairwise_gib).
     pub batch: usize,
     /// Images of each class, an even number.
     pub images_per_class: usize,

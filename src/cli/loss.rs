@@ -20,7 +20,7 @@ use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 The file contains `embeddings` f32 [N, D] and `labels` i64 [N]. The rows of a class are adjacent, and \
-their number is even. Rows are scaled to unit length if training with the loss scales embeddings (every \
+their number is even; a batch has at most 8,192 rows, whose pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
 loss but n-pair; override with --set model.normalize=…). The gradient is that of the mean loss with \
 respect to the rows in the file.
 

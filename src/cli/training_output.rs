@@ -1,8 +1,8 @@
 //! What a training prints on standard error.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use burn_train::renderer::MetricsRenderer;
 
@@ -37,20 +37,33 @@ pub(super) enum Display {
 /// the progress and the epochs, and lines are printed when it is closed.
 pub(super) struct TrainingOutput {
     display: Display,
-    bars: ProgressBars,
+    bars: Arc<ProgressBars>,
     state: SharedState,
     /// Whether a dashboard controls the terminal.
     dashboard_shown: AtomicBool,
+    /// The folder of a new run, and when it was created. It is printed if the preparations take long; if
+    /// they fail at once, the error is the only line.
+    new_folder: Mutex<Option<(Instant, String)>>,
 }
+
+/// Preparations that take longer are announced.
+const SHORT: Duration = Duration::from_secs(1);
 
 impl TrainingOutput {
     pub(super) fn new(display: Display) -> Arc<Self> {
         Arc::new(Self {
             display,
-            bars: ProgressBars::default(),
+            bars: Arc::default(),
             state: SharedState::default(),
             dashboard_shown: AtomicBool::new(false),
+            new_folder: Mutex::new(None),
         })
+    }
+
+    fn new_folder(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.new_folder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn dashboard_shown(&self) -> bool {
@@ -66,6 +79,12 @@ impl ProgressObserver for TrainingOutput {
             } = progress;
             self.state.lock().task(task, done, total);
         } else {
+            let announced = self
+                .new_folder()
+                .take_if(|(created, _)| created.elapsed() > SHORT);
+            if let Some((_, folder)) = announced {
+                logging::line(format_args!("run folder {folder}"));
+            }
             self.bars.update(progress);
         }
     }
@@ -83,13 +102,14 @@ impl TrainingObserver for TrainingOutput {
     fn event(&self, event: TrainingEvent<'_>) {
         match event {
             TrainingEvent::FolderCreated { path } => {
-                status(format_args!("run folder {}", path.display()));
+                *self.new_folder() = Some((Instant::now(), path.display().to_string()));
             }
             TrainingEvent::Started {
                 folder,
                 record,
                 resumed,
             } => {
+                self.new_folder().take();
                 let epochs = resumed.map(CheckpointPosition::complete_epochs);
                 self.state.lock().started(folder, epochs);
                 print_start(folder, record, resumed);
@@ -129,8 +149,10 @@ impl TrainingObserver for TrainingOutput {
         #[cfg(feature = "tui")]
         let renderer = match self.display {
             Display::Dashboard => renderer.with_dashboard(Dashboard::start(state, context)),
-            Display::Lines => renderer,
+            Display::Lines => renderer.with_bars(self.bars.clone()),
         };
+        #[cfg(not(feature = "tui"))]
+        let renderer = renderer.with_bars(self.bars.clone());
         Some(Box::new(renderer))
     }
 }

@@ -22,6 +22,8 @@ mod batches;
 pub mod config;
 mod datasets;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod image_cache;
 pub(crate) mod image_file;
 mod images;

@@ -8,7 +8,23 @@ use std::process::Output;
 use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
 
-use crate::support::{SMALL, draw_folder, loop_dml, train_small};
+use crate::support::{SMALL, draw_folder, loop_dml, metrics, train_small};
+
+/// Arguments of a training on `images`, which [`draw_folder`] draws.
+const FOLDER: [&str; 12] = [
+    "--set",
+    "data.dataset=folder",
+    "--set",
+    "data.root=images",
+    "--set",
+    "batch.classes=2",
+    "--set",
+    "model.embedding_dim=16",
+    "--set",
+    "data.image_size=16",
+    "--set",
+    "data.resize=18",
+];
 
 /// Runs the program in a shell after `setup`, such as `ulimit -n 8`.
 fn after(directory: &Path, setup: &str, arguments: &[&str]) -> Output {
@@ -23,7 +39,8 @@ fn after(directory: &Path, setup: &str, arguments: &[&str]) -> Output {
 fn message(output: &Output, status: i32) -> String {
     let errors = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(status), "{errors}");
-    assert_eq!(errors.matches("error: ").count(), 1, "{errors}");
+    let messages = errors.lines().filter(|line| line.starts_with("error: "));
+    assert_eq!(messages.count(), 1, "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
     let last = errors.lines().last().unwrap();
     assert!(last.starts_with("error: "), "{errors}");
@@ -143,8 +160,7 @@ fn limit_on_open_files_is_named_or_suffices() {
     let directory = tempfile::tempdir().unwrap();
     draw_folder(&directory.path().join("images"), 8, 4);
     let mut arguments = vec!["train", "--run", "run"];
-    arguments.extend(SMALL);
-    arguments.extend(["--set", "data.dataset=folder", "--set", "data.root=images"]);
+    arguments.extend(FOLDER);
     arguments.extend(["--set", "training.epochs=1"]);
     let (mut failed, mut finished) = (0, 0);
     for count in [4, 6, 8, 32] {
@@ -166,26 +182,16 @@ fn limit_on_open_files_is_named_or_suffices() {
 
 #[test]
 fn image_cache_that_is_cut_during_a_training_does_not_change_the_result() {
-    use crate::support::metrics;
-
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     draw_folder(&path.join("images"), 8, 6);
     let epochs = 12;
-    let last = format!("training.epochs={epochs}");
-    let folder = [
-        "--set",
-        "data.dataset=folder",
-        "--set",
-        "data.root=images",
-        "--set",
-        &last,
-    ];
-    let cached = ["--set", "data.cache=true", "--set", "data.cache_dir=cache"];
-    let without = train_small_on(path, "without", &folder);
-    assert!(without.status.success());
+    let end = format!("training.epochs={epochs}");
+    let arguments = |run| [&["train", "--run", run, "--set", &end][..], &FOLDER].concat();
+    loop_dml(path).args(arguments("without")).assert().success();
 
-    let arguments = [&["train", "--run", "cut"][..], &SMALL, &folder, &cached].concat();
+    let cached = ["--set", "data.cache=true", "--set", "data.cache_dir=cache"];
+    let arguments = [&arguments("cut")[..], &cached].concat();
     let mut training = std::process::Command::new(cargo_bin("loop-dml"));
     training.current_dir(path).args(arguments);
     training.stderr(std::process::Stdio::piped());
@@ -214,10 +220,4 @@ fn image_cache_that_is_cut_during_a_training_does_not_change_the_result() {
     );
     assert_eq!(metrics(path, "cut"), metrics(path, "without"));
     assert_eq!(metrics(path, "cut").len(), epochs + 1);
-}
-
-fn train_small_on(directory: &Path, run: &str, more: &[&str]) -> Output {
-    let mut command = loop_dml(directory);
-    command.args(["train", "--run", run]).args(SMALL).args(more);
-    command.output().unwrap()
 }

@@ -12,7 +12,7 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{BenchError, LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::cli::CliError;
 use crate::config::Config;
-use crate::loss::LossKind;
+use crate::loss::{LossKind, MAXIMUM_BATCH, pairwise_gib};
 use crate::negatives::NegativesConfig;
 use crate::progress::Monitor;
 use crate::setting::SettingError;
@@ -64,7 +64,7 @@ struct LossArgs {
     /// Time every loss with every negatives strategy
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
-    /// Number of embeddings in the batch, a multiple of --images-per-class
+    /// Number of embeddings in the batch, a multiple of --images-per-class, at most 8192
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
     /// Number of images per class, even
@@ -85,7 +85,7 @@ struct StepArgs {
     /// Backbone: googlenet, resnet50, efficientnet-lite0 or conv4
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
-    /// Number of images in the batch, even, at least 4; two per class
+    /// Number of images in the batch, even, from 4 to 8192; two per class
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
     /// Side of an image in pixels
@@ -248,13 +248,20 @@ fn step(args: StepArgs) -> Result<(), CliError> {
     })
 }
 
-/// Refuses a batch that is not a whole number of classes.
+/// Refuses a batch that is not a whole number of classes, or whose loss needs too much memory.
 fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
         let reason = "must be even and at least 2, because images are paired";
         return Err(
             SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );
+    }
+    if batch > MAXIMUM_BATCH {
+        let reason = format!(
+            "give {MAXIMUM_BATCH} or less: the pairwise matrices of this batch take about {} GiB",
+            pairwise_gib(batch)
+        );
+        return Err(SettingError::value("--batch", batch as i64, reason).into());
     }
     if batch >= 2 * images_per_class && batch.is_multiple_of(images_per_class) {
         return Ok(());

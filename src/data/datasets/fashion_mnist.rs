@@ -321,4 +321,29 @@ mod tests {
         let message = replace("t10k-images-idx3-ubyte", b"");
         assert!(message.contains("is truncated"), "{message}");
     }
+
+    #[test]
+    fn headers_that_promise_too_much_are_refused_before_memory_is_reserved() {
+        let folder = small_set();
+        let path = folder.path().join("train-images-idx3-ubyte.gz");
+        let huge = idx(IMAGES_MAGIC, &[u32::MAX; 3], &[]);
+        fs::write(&path, gzipped(&huge)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(message.contains("at most 2 GiB are read"), "{message}");
+        let promise = idx(IMAGES_MAGIC, &[2, 1024, 1 << 20], &[7]);
+        fs::write(&path, gzipped(&promise)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(
+            message.contains("has 17 bytes, but its header states"),
+            "{message}"
+        );
+        // A bomb: the header states 12 bytes, and decompression stops after them.
+        let bomb = idx(IMAGES_MAGIC, &[3, 2, 2], &vec![0; 1 << 22]);
+        fs::write(&path, gzipped(&bomb)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(
+            message.contains("has 29 bytes, but its header states 28"),
+            "{message}"
+        );
+    }
 }

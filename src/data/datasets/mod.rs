@@ -12,6 +12,8 @@ mod file_names;
 mod files_on_disk;
 mod folder;
 mod folder_error;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod idx;
 mod image_files;
 mod image_set;

@@ -196,3 +196,35 @@ fn a_missing_manifest_is_reported_with_a_hint() {
         "{error}"
     );
 }
+
+#[test]
+fn long_rows_and_values_are_refused_with_short_messages() {
+    // A quotation mark that is not closed: the rest of the file is one value.
+    let row = "a1.jpg,a,test\n";
+    let csv = format!("path,label,split\n\"a 0.jpg,a,train\n{}", row.repeat(5_000));
+    let error = message(&read(&tree(&csv)).unwrap_err(), Path::new(""));
+    assert!(
+        error.contains("has a row of more than 64 KiB, the most that is read, at line 2"),
+        "{error}"
+    );
+    let header = format!("{}\n", "column,".repeat(9_000));
+    let error = message(&read(&tree(&header)).unwrap_err(), Path::new(""));
+    assert!(
+        error.contains("has no column path among column, "),
+        "{error}"
+    );
+    assert!(error.len() < 600, "{error}");
+    let long = "x".repeat(5_000);
+    let errors = errors_of(&format!(
+        "path,label,split\n{long}.jpg,a,train\na1.jpg,{long},train\na1.jpg,a,{long}\n"
+    ));
+    for (error, expected) in errors.iter().zip([
+        "the path has 5004 bytes, but at most 4096 are read",
+        "the label has 5000 bytes, but at most 4096 are read",
+        "(5000 bytes)\" but must be train or test",
+    ]) {
+        assert!(error.contains(expected), "{error}");
+        assert!(error.len() < 600, "{error}");
+    }
+    assert_eq!(errors.len(), 3);
+}
