@@ -1,11 +1,13 @@
 //! The allocator of the binary: mimalloc, and one message where there is no memory left.
 
+mod out_of_memory;
+
 use std::alloc::{GlobalAlloc, Layout};
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
 use mimalloc::MiMalloc;
 
-use crate::out_of_memory;
+pub(crate) use out_of_memory::remember_terminal;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;

@@ -12,7 +12,7 @@ const FAILURE: i32 = 1;
 /// Prints that `bytes` bytes cannot be allocated, and ends the process. What a command has not completed
 /// is left as SIGKILL leaves it.
 #[cold]
-pub(crate) fn end(bytes: usize) -> ! {
+pub(super) fn end(bytes: usize) -> ! {
     static ENDING: AtomicBool = AtomicBool::new(false);
     if ENDING.swap(true, Ordering::Relaxed) {
         // Another thread ends the process.
