@@ -1,5 +1,8 @@
 //! Atomic creation of files: a file is written under a temporary name and renamed, so it is either
 //! complete or absent. Only [`replace`] overwrites a file.
+//!
+//! A process that is killed leaves files whose names start with a dot and end with `.partial`. Writing the
+//! same file again removes them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -92,13 +95,7 @@ impl AtomicFiles {
     ) -> Result<(), AtomicFileError> {
         check_free(path)?;
         let unwritable = |source| unwritable(path, source);
-        let mut temporary = tempfile::Builder::new();
-        // The permissions of other new files; by default only the owner could read it.
-        #[cfg(unix)]
-        temporary.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut temporary = temporary
-            .tempfile_in(parent_folder(path))
-            .map_err(unwritable)?;
+        let mut temporary = temporary_file(path).map_err(unwritable)?;
         self.registered.push(register(temporary.path()));
         write(&mut temporary).map_err(unwritable)?;
         self.written.push((temporary, path.to_path_buf()));
@@ -126,8 +123,52 @@ impl AtomicFiles {
     }
 }
 
-/// The suffix of a file that [`replace`] has not completed.
+/// The suffix of a file that is not complete.
 const PARTIAL: &str = ".partial";
+
+/// Characters of a file's name in the names of its temporary files. Names have limited length.
+const NAME_CHARACTERS: usize = 40;
+
+/// Creates a temporary file for `path` beside it, and removes those that killed processes left. A file is
+/// locked as long as its process uses it.
+fn temporary_file(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = parent_folder(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().take(NAME_CHARACTERS).collect();
+    let prefix = format!(".{name}-");
+    remove_left_over(folder, &prefix);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(PARTIAL);
+    // The permissions of other new files; by default only the owner could read it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    loop {
+        let temporary = builder.tempfile_in(folder)?;
+        // Some file systems have no locks; there, files that are left stay.
+        let locked = temporary.as_file().lock();
+        // Another process may remove the file before it is locked.
+        if locked.is_err() || temporary.path().exists() {
+            return Ok(temporary);
+        }
+    }
+}
+
+/// Removes the temporary files with this prefix that no process has locked. What cannot be removed stays.
+fn remove_left_over(folder: &Path, prefix: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && name.starts_with(prefix) && name.ends_with(PARTIAL) {
+            let Ok(file) = fs::File::open(entry.path()) else {
+                continue;
+            };
+            if file.try_lock().is_ok() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
 
 /// Creates or replaces the file `path` durably: the bytes are written to `.NAME.partial` beside it and
 /// synced, the file is renamed, and its folder is synced. After a crash, the file has the old contents or
@@ -220,6 +261,38 @@ mod tests {
         remove_partial_files(folder.path()).unwrap();
         assert_eq!(folder.path().read_dir().unwrap().count(), 3);
         assert!(!folder.path().join(".run.json.partial").exists());
+    }
+
+    #[test]
+    fn temporary_files_of_killed_processes_are_removed_and_those_in_use_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.txt");
+        let names = [
+            ".new.txt-a1.partial",
+            ".new.txt-b2.partial",
+            ".new.txt-a1",
+            ".other-a1.partial",
+        ];
+        for name in names {
+            fs::write(folder.path().join(name), "half").unwrap();
+        }
+        let used = fs::File::open(folder.path().join(names[1])).unwrap();
+        used.lock().unwrap();
+        write_new(&path, |file| file.write_all(b"whole")).unwrap();
+        assert!(!folder.path().join(names[0]).exists());
+        for name in &names[1..] {
+            assert!(folder.path().join(name).exists(), "{name}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 4);
+    }
+
+    #[test]
+    fn long_names_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("é".repeat(120));
+        write_new(&path, |file| file.write_all(b"whole")).unwrap();
+        assert!(path.exists());
     }
 
     #[test]

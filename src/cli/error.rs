@@ -56,6 +56,15 @@ pub enum CliError {
         /// How many.
         errors: usize,
     },
+    /// The working folder was removed or cannot be accessed.
+    #[error("cannot use the working folder: {0}; change to a folder that exists")]
+    WorkingFolder(io::Error),
+    /// The system does not start the threads that compute; the reason.
+    #[error(
+        "cannot start the threads that compute: {0}; set RAYON_NUM_THREADS to a smaller number, or raise \
+         the limits on processes and memory (ulimit -u, ulimit -v)"
+    )]
+    Threads(String),
     /// An output file cannot be written.
     #[error("cannot write {}: {source}; check its permissions and free space", path.display())]
     Output {
@@ -74,16 +83,17 @@ impl CliError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Backend(error) => backend_status(error),
-            Self::Config(_) | Self::DatasetErrors { .. } => USER_ERROR,
+            Self::Config(_) | Self::DatasetErrors { .. } | Self::WorkingFolder(_) => USER_ERROR,
             Self::Data(error) => data_status(error),
             Self::Inference(error) => inference_status(error),
             Self::Training(error) => training_status(error),
             Self::Bench(BenchError::Data(error)) => data_status(error),
             Self::Bench(BenchError::Setting(_)) => USER_ERROR,
             Self::Bench(BenchError::Cancelled) => INTERRUPTED,
-            Self::Bench(BenchError::Images { .. }) | Self::Output { .. } | Self::Stdout(_) => {
-                FAILURE
-            }
+            Self::Bench(BenchError::Images { .. })
+            | Self::Threads(_)
+            | Self::Output { .. }
+            | Self::Stdout(_) => FAILURE,
         }
     }
 }

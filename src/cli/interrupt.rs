@@ -62,7 +62,8 @@ fn end_with(
 ) -> PromptEnd {
     let (alive, dropped) = channel();
     let cancellation = cancellation.clone();
-    thread::spawn(move || {
+    // Without it, work ends in order, which may take longer.
+    let _ = thread::Builder::new().spawn(move || {
         let waited = |time| dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
         while !cancellation.is_cancelled() {
             if !waited(CHECK_INTERVAL) {

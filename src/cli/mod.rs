@@ -21,6 +21,7 @@ mod loss;
 mod output;
 mod progress;
 mod signals;
+mod startup;
 mod train;
 mod training_output;
 mod training_renderer;
@@ -108,6 +109,7 @@ impl Command {
 
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
+    startup::report_file_size_limit();
     logging::install();
     let result = match Cli::try_parse() {
         Ok(cli) => run(cli),
@@ -141,6 +143,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
     if cli.command.may_use_cuda() {
         cuda_restart::restart_if_needed();
     }
+    startup::prepare()?;
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),

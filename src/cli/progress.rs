@@ -83,7 +83,8 @@ impl ProgressBars {
     fn start_ticker(&self) -> Sender<()> {
         let (alive, dropped) = channel();
         let tasks = Arc::clone(&self.tasks);
-        thread::spawn(move || {
+        // Without it, tasks are shown only when they report.
+        let _ = thread::Builder::new().spawn(move || {
             while dropped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let mut tasks = lock(&tasks);
                 tasks.iter_mut().for_each(|(task, state)| state.show(task));

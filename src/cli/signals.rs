@@ -46,11 +46,13 @@ fn leave() {
 /// Runs `work` in a thread and waits for it, but no longer than `limit`.
 fn within(limit: Duration, work: impl FnOnce() + Send + 'static) {
     let (done, finished) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let working = std::thread::Builder::new().spawn(move || {
         work();
         let _ = done.send(());
     });
-    let _ = finished.recv_timeout(limit);
+    if working.is_ok() {
+        let _ = finished.recv_timeout(limit);
+    }
 }
 
 /// Calls `on_signal` in a thread for each signal, with the number of signals before it.
@@ -59,13 +61,22 @@ fn listen(on_signal: impl Fn(usize) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut numbers = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
-        signals.add_signal(SIGHUP)?;
+        numbers.push(SIGHUP);
     }
-    std::thread::Builder::new()
+    let mut signals = Signals::new(&numbers)?;
+    let listening = std::thread::Builder::new()
         .name("signals".into())
-        .spawn(move || signals.forever().zip(0..).for_each(|(_, n)| on_signal(n)))?;
+        .spawn(move || signals.forever().zip(0..).for_each(|(_, n)| on_signal(n)));
+    if let Err(error) = listening {
+        // The handler remains installed, and would do nothing.
+        for number in numbers {
+            let always = std::sync::Arc::new(true.into());
+            signal_hook::flag::register_conditional_default(number, always)?;
+        }
+        return Err(error);
+    }
     Ok(())
 }
 

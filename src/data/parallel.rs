@@ -1,5 +1,7 @@
 //! Independent items of work spread over threads.
 
+use std::io;
+use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -34,8 +36,30 @@ pub(crate) fn in_parallel_until<T: Send>(
     in_parallel(workers, count, work).into_iter().collect()
 }
 
-/// Returns `work(0), …, work(count − 1)` in order, computed by `workers` threads.
+/// Warns, once per process, that work continues with fewer threads because the system starts no more.
+pub(super) fn warn_of_few_threads(started: usize, wanted: usize, error: &io::Error) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            "cannot start more than {started} of {wanted} threads that load images ({error}); loading is \
+             slower"
+        );
+    });
+}
+
+/// Returns `work(0), …, work(count − 1)` in order, computed by `workers` threads. If the system starts
+/// fewer threads, this uses fewer; without any, it computes on the calling thread.
 pub(crate) fn in_parallel<T: Send>(
+    workers: usize,
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    in_threads(thread::Builder::new, workers, count, work)
+}
+
+/// Computes as [`in_parallel`] does, in threads of the given kind.
+fn in_threads<T: Send>(
+    new_thread: impl Fn() -> thread::Builder,
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
@@ -56,9 +80,20 @@ pub(crate) fn in_parallel<T: Send>(
         }
     };
     let mut chunks: Vec<(usize, Vec<T>)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.max(1))
-            .map(|_| scope.spawn(take_chunks))
-            .collect();
+        let mut threads = Vec::new();
+        let workers = workers.max(1);
+        while threads.len() < workers {
+            match new_thread().spawn_scoped(scope, take_chunks) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    warn_of_few_threads(threads.len(), workers, &error);
+                    break;
+                }
+            }
+        }
+        if threads.is_empty() {
+            return take_chunks();
+        }
         threads
             .into_iter()
             .flat_map(|thread| match thread.join() {
@@ -69,6 +104,12 @@ pub(crate) fn in_parallel<T: Send>(
     });
     chunks.sort_by_key(|(start, _)| *start);
     chunks.into_iter().flat_map(|(_, done)| done).collect()
+}
+
+/// A thread that no system starts, because of the size of its stack.
+#[cfg(test)]
+pub(super) fn refused_thread() -> thread::Builder {
+    thread::Builder::new().stack_size(usize::MAX / 4)
 }
 
 #[cfg(test)]
@@ -85,6 +126,12 @@ mod tests {
             assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
         }
         assert!(in_parallel(3, 0, |i| i).is_empty());
+    }
+
+    #[test]
+    fn without_threads_the_calling_thread_computes() {
+        let squares = in_threads(refused_thread, 3, 1000, |i| i * i);
+        assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
     }
 
     #[test]

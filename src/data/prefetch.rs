@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+use super::parallel::warn_of_few_threads;
+
 /// Batches that consist of independent samples.
 pub(super) trait BatchJob: Send + Sync + 'static {
     /// One image.
@@ -39,6 +41,9 @@ pub(super) trait BatchJob: Send + Sync + 'static {
 type Collated<J> = Result<<J as BatchJob>::Batch, <J as BatchJob>::Error>;
 
 /// An iterator over the batches of a [`BatchJob`]. It ends after the first batch that fails.
+///
+/// If the system starts fewer threads than wanted, it uses fewer. Without any, [`next`](Iterator::next)
+/// loads the batch.
 ///
 /// Dropping it stops the workers and waits until each has finished its current sample.
 pub(super) struct Prefetcher<J: BatchJob> {
@@ -73,6 +78,15 @@ struct State<J: BatchJob> {
 impl<J: BatchJob> Prefetcher<J> {
     /// Starts `workers` threads (at least 1), which keep up to `ahead` batches (at least 1) ready.
     pub(super) fn new(job: Arc<J>, workers: usize, ahead: usize) -> Self {
+        Self::with_threads(thread::Builder::new, job, workers, ahead)
+    }
+
+    fn with_threads(
+        new_thread: impl Fn() -> thread::Builder,
+        job: Arc<J>,
+        workers: usize,
+        ahead: usize,
+    ) -> Self {
         let batches = job.batches();
         let shared = Arc::new(Shared {
             job,
@@ -88,13 +102,18 @@ impl<J: BatchJob> Prefetcher<J> {
             room: Condvar::new(),
             ready: Condvar::new(),
         });
-        let workers = if batches == 0 { 0 } else { workers.max(1) };
-        let workers = (0..workers)
-            .map(|_| {
-                let shared = shared.clone();
-                thread::spawn(move || shared.run())
-            })
-            .collect();
+        let wanted = if batches == 0 { 0 } else { workers.max(1) };
+        let mut workers = Vec::new();
+        while workers.len() < wanted {
+            let shared = shared.clone();
+            match new_thread().spawn(move || shared.run()) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => {
+                    warn_of_few_threads(workers.len(), wanted, &error);
+                    break;
+                }
+            }
+        }
         Self { shared, workers }
     }
 }
@@ -103,6 +122,9 @@ impl<J: BatchJob> Iterator for Prefetcher<J> {
     type Item = Collated<J>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.workers.is_empty() {
+            self.shared.load_next();
+        }
         let mut state = self.shared.lock();
         loop {
             if let Some(panic) = state.panic.take() {
@@ -140,6 +162,17 @@ impl<J: BatchJob> Shared<J> {
         self.state
             .lock()
             .expect("samples are loaded outside the lock, so the lock is never poisoned")
+    }
+
+    /// Loads the batch that the consumer takes next, on this thread.
+    fn load_next(&self) {
+        let is_done = |state: &State<J>| state.done.contains_key(&state.taken);
+        while !is_done(&self.lock()) {
+            let Some((batch, sample)) = self.start() else {
+                return;
+            };
+            self.finish(batch, sample, self.job.sample(batch, sample));
+        }
     }
 
     fn run(&self) {
@@ -220,6 +253,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::data::parallel::refused_thread;
 
     /// Batches of three numbers. Sample `fails` fails, sample `panics` panics.
     #[derive(Default)]
@@ -323,6 +357,28 @@ mod tests {
         }
         assert!(batches.next().unwrap().unwrap_err().contains("16"));
         assert!(batches.next().is_none());
+    }
+
+    #[test]
+    fn without_threads_the_consumer_loads() {
+        let job = Arc::new(Numbers {
+            batches: 50,
+            fails: Some(16),
+            ..Default::default()
+        });
+        let mut batches = Prefetcher::with_threads(refused_thread, job.clone(), 4, 4);
+        for first in [0, 3, 6, 9, 12] {
+            assert_eq!(batches.next().unwrap().unwrap()[0], first);
+            assert_eq!(job.started.load(Ordering::SeqCst), first + 3);
+        }
+        assert!(batches.next().unwrap().unwrap_err().contains("16"));
+        assert!(batches.next().is_none());
+        let none = Arc::new(Numbers::default());
+        assert!(
+            Prefetcher::with_threads(refused_thread, none, 1, 1)
+                .next()
+                .is_none()
+        );
     }
 
     #[test]

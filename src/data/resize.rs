@@ -1,8 +1,6 @@
 //! The deterministic resize before random augmentation. A transform names the resizes that it needs of
 //! an image, and the image cache stores exactly these.
 
-use std::borrow::Cow;
-
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
@@ -28,13 +26,13 @@ impl ResizeSpec {
     }
 
     /// Resizes an image.
-    pub(super) fn apply(self, image: &RgbImage) -> Pixels<'static> {
+    pub(super) fn apply(self, image: &RgbImage) -> Pixels {
         let (width, height) = self.size(image.dimensions());
         let bytes = resize(image, None, (width, height));
         Pixels {
             width,
             height,
-            bytes: Cow::Owned(bytes),
+            bytes,
         }
     }
 
@@ -66,15 +64,15 @@ pub(crate) struct Rectangle {
     pub(crate) height: u32,
 }
 
-/// An 8 bit RGB image, row by row, owned or borrowed from a mapped cache.
+/// An 8 bit RGB image, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pixels<'a> {
+pub(super) struct Pixels {
     pub(super) width: u32,
     pub(super) height: u32,
-    pub(super) bytes: Cow<'a, [u8]>,
+    pub(super) bytes: Vec<u8>,
 }
 
-impl Pixels<'_> {
+impl Pixels {
     /// Returns width and height.
     pub(super) fn size(&self) -> (u32, u32) {
         (self.width, self.height)
@@ -82,7 +80,7 @@ impl Pixels<'_> {
 
     /// Returns the whole image.
     pub(super) fn into_image(self) -> RgbImage {
-        rgb_image((self.width, self.height), self.bytes.into_owned())
+        rgb_image((self.width, self.height), self.bytes)
     }
 
     /// Returns a part of the image, which must be inside the image.
@@ -157,7 +155,7 @@ mod tests {
         let pixels = Pixels {
             width: 9,
             height: 7,
-            bytes: Cow::Borrowed(image.as_raw()),
+            bytes: image.as_raw().clone(),
         };
         let part = Rectangle {
             x: 2,

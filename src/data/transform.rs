@@ -106,10 +106,10 @@ impl Transform {
     }
 
     /// Makes a training image. `resized` returns the image with the given resize.
-    pub(super) fn train_from<'a, E>(
+    pub(super) fn train_from<E>(
         &self,
         rng: &mut impl Rng,
-        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels, E>,
     ) -> Result<RgbImage, E> {
         let TransformConfig {
             image_size,
@@ -148,9 +148,9 @@ impl Transform {
     }
 
     /// Makes a test image. `resized` returns the image with the given resize.
-    pub(super) fn test_from<'a, E>(
+    pub(super) fn test_from<E>(
         &self,
-        resized: impl FnOnce(ResizeSpec) -> Result<Pixels<'a>, E>,
+        resized: impl FnOnce(ResizeSpec) -> Result<Pixels, E>,
     ) -> Result<RgbImage, E> {
         let pixels = resized(self.eval_resize())?;
         Ok(match self.config.eval_resize {

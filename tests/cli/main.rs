@@ -7,6 +7,7 @@ mod escaping;
 mod export;
 #[cfg(unix)]
 mod interrupts;
+mod limits;
 mod loss;
 mod output;
 mod pretrained;

@@ -23,7 +23,7 @@ const CHUNK: usize = 64;
 const CHUNKS_AHEAD: usize = 2;
 
 /// The resized versions of an image, or `None` if it could not be read.
-type Resized = Option<Vec<Pixels<'static>>>;
+type Resized = Option<Vec<Pixels>>;
 
 /// Decodes and resizes all images, in chunks.
 struct DecodeJob {

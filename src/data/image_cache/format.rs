@@ -8,9 +8,10 @@
 //! An entry is width, height and checksum, u32 each. Its pixels are width × height × 3 bytes and follow
 //! those of the entry before. The entries of an image that could not be read have width and height 0.
 
-use std::fmt;
 use std::ops::Range;
+use std::{fmt, io};
 
+use super::cache_file::CacheFile;
 use super::error::CacheError;
 use crate::data::parallel::in_parallel_until;
 use crate::progress::{Monitor, Unit};
@@ -52,7 +53,22 @@ pub(super) struct Entry {
     pub(super) height: u32,
     pub(super) checksum: u32,
     /// Bytes of the file that hold its pixels.
-    pub(super) range: Range<usize>,
+    pub(super) range: Range<u64>,
+}
+
+impl Entry {
+    /// Reads the pixels and verifies their checksum.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn read(&self, file: &CacheFile) -> io::Result<Result<Vec<u8>, Damage>> {
+        match file.read(&self.range) {
+            Ok(bytes) if crc32fast::hash(&bytes) == self.checksum => Ok(Ok(bytes)),
+            Ok(_) => Ok(Err(Damage::Pixels)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(Damage::Length)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The entries of a cache file.
@@ -63,12 +79,22 @@ pub(super) struct Index {
 
 impl Index {
     /// Reads the index of a file with the expected key and number of entries.
-    pub(super) fn read(bytes: &[u8], key: &str, entries: usize) -> Result<Self, Damage> {
-        let start = HEADER + entries * ENTRY;
-        let header = bytes.get(..HEADER).ok_or(Damage::Length)?;
-        let index = bytes.get(HEADER..start).ok_or(Damage::Length)?;
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn read(
+        file: &CacheFile,
+        key: &str,
+        entries: usize,
+    ) -> io::Result<Result<Self, Damage>> {
+        let start = (HEADER + entries * ENTRY) as u64;
+        if file.length() < start {
+            return Ok(Err(Damage::Length));
+        }
+        let bytes = file.read(&(0..start))?;
+        let (header, index) = bytes.split_at(HEADER);
         if header != self::header(key, entries, index) {
-            return Err(Damage::Header);
+            return Ok(Err(Damage::Header));
         }
         let mut end = start;
         let entries = index
@@ -80,7 +106,8 @@ impl Index {
                 };
                 let (width, height, checksum) = (number(0), number(1), number(2));
                 let start = end;
-                end += width as usize * height as usize * 3;
+                let pixels = u64::from(width) * u64::from(height);
+                end = end.saturating_add(pixels.saturating_mul(3));
                 Entry {
                     width,
                     height,
@@ -89,10 +116,10 @@ impl Index {
                 }
             })
             .collect();
-        match end == bytes.len() {
+        Ok(match end == file.length() {
             true => Ok(Self { entries }),
             false => Err(Damage::Length),
-        }
+        })
     }
 
     /// Returns an entry, or `None` if its image could not be read.
@@ -101,23 +128,29 @@ impl Index {
     }
 
     /// Verifies every checksum.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the work is cancelled.
     pub(super) fn check(
         &self,
-        bytes: &[u8],
+        file: &CacheFile,
         workers: usize,
         monitor: Monitor<'_>,
     ) -> Result<Result<(), Damage>, CacheError> {
         let count = self.entries.len();
         let task = monitor.task("checking the image cache", Some(count), Unit::Images);
-        let correct = in_parallel_until(&task, workers, count, |i| {
-            let entry = &self.entries[i];
-            crc32fast::hash(&bytes[entry.range.clone()]) == entry.checksum
+        let read = in_parallel_until(&task, workers, count, |i| {
+            let pixels = self.entries[i].read(file)?;
+            Ok(pixels.map(drop))
         })?;
         task.finish();
-        Ok(match correct.into_iter().all(|correct| correct) {
-            true => Ok(()),
-            false => Err(Damage::Pixels),
-        })
+        let unreadable = |error: io::Error| CacheError::unreadable(file.path(), &error);
+        for image in read {
+            if let Err(damage) = image.map_err(unreadable)? {
+                return Ok(Err(damage));
+            }
+        }
+        Ok(Ok(()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The image cache: resized versions of a split's images, decoded once into a memory-mapped file.
+//! The image cache: resized versions of a split's images, decoded once into one file.
 //!
 //! The name of a file is a hash of everything that its contents depend on: each image's name, length
 //! and modification time, the resizes, and how images are decoded. A run that finds the file opens it.
@@ -7,9 +7,13 @@
 //! Opening verifies the whole file. A damaged file is built again. The cached bytes equal those of
 //! decoding, so a run gives the same results with and without the cache.
 //!
-//! No cache is ever deleted. The user may delete one at any time except during a run.
+//! Each image is verified again when it is read. If the file was changed since it was opened, the images
+//! are decoded instead.
+//!
+//! No cache is ever deleted. The user may delete one at any time.
 
 mod build;
+mod cache_file;
 mod error;
 mod format;
 mod key;
@@ -17,11 +21,9 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-
-use memmap2::Mmap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use error::CacheError;
 pub(super) use spec::{CacheOptions, CacheSpec};
@@ -29,14 +31,17 @@ pub(super) use spec::{CacheOptions, CacheSpec};
 use super::resize::{Pixels, ResizeSpec};
 use crate::file_lock::{NotLocked, wait_for_lock};
 use build::build;
+use cache_file::CacheFile;
 use format::{Damage, Index};
 use key::key;
 
 /// An open cache of a split's resized images.
 pub(super) struct ImageCache {
-    map: Mmap,
+    file: CacheFile,
     index: Index,
     resizes: Vec<ResizeSpec>,
+    /// Whether it was reported that the file has changed since it was opened.
+    change_reported: AtomicBool,
 }
 
 impl ImageCache {
@@ -54,7 +59,7 @@ impl ImageCache {
             .and_then(|()| lock(&path.with_extension("lock"), spec));
         // An existing cache can be read without a lock, for example in a folder without write access.
         if path.exists() && !matches!(lock, Err(CacheError::Cancelled)) {
-            match Self::map(&path, &key, spec)? {
+            match Self::read(&path, &key, spec)? {
                 Ok(cache) => return Ok(cache),
                 Err(damage) => tracing::warn!(
                     "image cache {} is damaged ({damage}); building it again",
@@ -66,42 +71,57 @@ impl ImageCache {
         build(spec, &path, &key)?;
         let megabytes = fs::metadata(&path).map_or(0, |file| file.len()) / 1_000_000;
         tracing::info!("cached images in {} ({megabytes} MB)", path.display());
-        Self::map(&path, &key, spec)?.map_err(|damage| CacheError::Unwritable {
+        Self::read(&path, &key, spec)?.map_err(|damage| CacheError::Unwritable {
             path,
             reason: format!("the written file is damaged ({damage})"),
         })
     }
 
     /// Returns image `index` with this resize, or `None` if the image could not be read when the cache
-    /// was built, or the cache does not contain the resize.
-    pub(super) fn get(&self, index: usize, resize: ResizeSpec) -> Option<Pixels<'_>> {
+    /// was built, the cache does not contain the resize, or the file has changed since it was opened. The
+    /// first such change is logged.
+    pub(super) fn get(&self, index: usize, resize: ResizeSpec) -> Option<Pixels> {
         let version = self.resizes.iter().position(|&cached| cached == resize)?;
         let entry = self.index.entry(index * self.resizes.len() + version)?;
-        Some(Pixels {
-            width: entry.width,
-            height: entry.height,
-            bytes: Cow::Borrowed(&self.map[entry.range.clone()]),
-        })
+        let reason = match entry.read(&self.file) {
+            Ok(Ok(bytes)) => {
+                return Some(Pixels {
+                    width: entry.width,
+                    height: entry.height,
+                    bytes,
+                });
+            }
+            Ok(Err(damage)) => damage.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if !self.change_reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "image cache {} was changed or damaged while in use ({reason}); decoding its images \
+                 instead, which is slower",
+                self.file.path().display()
+            );
+        }
+        None
     }
 
-    /// Maps the file and verifies all of it.
-    fn map(path: &Path, key: &str, spec: &CacheSpec) -> Result<Result<Self, Damage>, CacheError> {
+    /// Opens the file and verifies all of it.
+    fn read(path: &Path, key: &str, spec: &CacheSpec) -> Result<Result<Self, Damage>, CacheError> {
         let unreadable = |error: std::io::Error| CacheError::unreadable(path, &error);
-        let file = File::open(path).map_err(unreadable)?;
-        let map = map_file(&file).map_err(unreadable)?;
+        let file = CacheFile::open(path).map_err(unreadable)?;
         let entries = spec.count * spec.options.resizes.len();
-        let index = match Index::read(&map, key, entries) {
+        let index = match Index::read(&file, key, entries).map_err(unreadable)? {
             Ok(index) => index,
             Err(damage) => return Ok(Err(damage)),
         };
         let options = &spec.options;
-        if let Err(damage) = index.check(&map, options.workers, options.monitor())? {
+        if let Err(damage) = index.check(&file, options.workers, options.monitor())? {
             return Ok(Err(damage));
         }
         Ok(Ok(Self {
-            map,
+            file,
             index,
             resizes: spec.options.resizes.to_vec(),
+            change_reported: AtomicBool::new(false),
         }))
     }
 }
@@ -116,14 +136,6 @@ pub(super) fn default_folder() -> Result<PathBuf, CacheError> {
         reason: "the operating system names no cache folder".into(),
     })?;
     Ok(folder.join("loop-dml").join("images"))
-}
-
-// The compiler cannot know that nobody changes a mapped file. This program never does: it only renames
-// finished caches into place.
-#[expect(unsafe_code, reason = "memory maps have no safe form")]
-fn map_file(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the file is opened read-only and, by the convention above, never changed in place.
-    unsafe { Mmap::map(file) }
 }
 
 /// Takes the lock under which a cache is built or verified. Dropping the file releases it.

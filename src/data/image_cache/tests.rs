@@ -169,6 +169,31 @@ fn every_damage_is_detected_and_the_cache_built_again() {
 }
 
 #[test]
+fn a_file_that_is_cut_or_overwritten_while_open_is_never_used() {
+    let setup = Setup::new();
+    let change: [fn(&Path, Vec<u8>); 2] = [
+        |path, whole| fs::write(path, &whole[..100]).unwrap(),
+        |path, whole| fs::write(path, vec![7; whole.len()]).unwrap(),
+    ];
+    for change in change {
+        let cache = setup.open(false).unwrap();
+        change(&setup.file(), fs::read(setup.file()).unwrap());
+        for resize in RESIZES {
+            assert_eq!(cache.get(3, resize), None);
+        }
+        assert_complete(&setup, &setup.open(false).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_while_open_is_still_used() {
+    let setup = Setup::new();
+    let cache = setup.open(false).unwrap();
+    fs::remove_file(setup.file()).unwrap();
+    assert_complete(&setup, &cache);
+}
+
+#[test]
 fn a_changed_image_has_another_cache() {
     let setup = Setup::new();
     drop(setup.open(false).unwrap());

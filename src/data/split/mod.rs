@@ -178,7 +178,7 @@ impl Split {
         index: usize,
         resize: ResizeSpec,
         min_side: Option<u32>,
-    ) -> Result<Pixels<'_>, ImageError> {
+    ) -> Result<Pixels, ImageError> {
         let cache = self.cache.as_ref();
         match cache.and_then(|cache| cache.get(index, resize)) {
             Some(pixels) => Ok(pixels),

@@ -50,7 +50,7 @@ impl CachedImages {
     }
 
     /// Returns image `index` with this resize if the cache contains it.
-    pub(super) fn get(&self, index: usize, resize: ResizeSpec) -> Option<Pixels<'_>> {
+    pub(super) fn get(&self, index: usize, resize: ResizeSpec) -> Option<Pixels> {
         let index = self
             .members
             .as_ref()

@@ -148,11 +148,16 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If `path` is a file or a folder that is not empty.
+    /// If `path` is a file or a folder that is not empty, or cannot be read.
     pub fn check_free(path: &Path) -> Result<(), RunFolderError> {
+        use std::io::ErrorKind::{NotADirectory, NotFound};
+
         let free = match fs::read_dir(path) {
             Ok(entries) => entries.flatten().all(|entry| is_left_over(&entry)),
-            Err(_) => !path.exists(),
+            // A link to something that does not exist is not free.
+            Err(error) if error.kind() == NotFound => path.symlink_metadata().is_err(),
+            Err(error) if error.kind() == NotADirectory => false,
+            Err(error) => return Err(file_error("read", path)(error)),
         };
         if free {
             return Ok(());

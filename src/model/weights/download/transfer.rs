@@ -38,6 +38,8 @@ pub(super) enum TransferError {
     Network(String),
     #[error("the connection closed before the end of the file")]
     Incomplete,
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     #[error("interrupted")]
     Cancelled,
 }
@@ -69,14 +71,17 @@ impl Client {
         let (head_sender, head) = sync_channel(1);
         let (sender, chunks) = sync_channel(QUEUED_CHUNKS);
         let (client, address) = (self.clone(), address.to_string());
-        thread::spawn(move || match client.request(&address, have) {
+        let receive = move || match client.request(&address, have) {
             Ok((head, body)) => {
                 if head_sender.send(Ok(head)).is_ok() {
                     client.receive(body, &sender);
                 }
             }
             Err(error) => drop(head_sender.send(Err(error))),
-        });
+        };
+        thread::Builder::new()
+            .spawn(receive)
+            .map_err(TransferError::Thread)?;
         let head = wait(&head, cancellation)?.unwrap_or(Err(TransferError::Incomplete))?;
         Ok(Transfer {
             start: head.start,

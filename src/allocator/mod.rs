@@ -1,12 +1,68 @@
-//! The allocator of the binary, mimalloc.
+//! The allocator of the binary: mimalloc, and one message where there is no memory left.
+
+mod out_of_memory;
+
+use std::alloc::{GlobalAlloc, Layout};
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
 use mimalloc::MiMalloc;
 
+pub(crate) use out_of_memory::remember_terminal;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+/// mimalloc. If it cannot allocate, the process ends with a message and status 1; by default it aborts,
+/// which looks like a crash.
+///
 /// Tensors of some 100 KB are allocated and freed thousands of times a second. With the system's
 /// allocator each of them is mapped and unmapped.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+///
+/// An allocator cannot know whether its caller could do without the memory, as those of `Vec::try_reserve`
+/// can. In this program these are the standard library's functions that read whole files, and image
+/// decoders, within limits of their own. Their error would name the file, but a process that cannot
+/// allocate a file's bytes does not get far.
+struct Allocator;
+
+/// Returns what was allocated, or ends the process.
+#[inline]
+fn allocated(pointer: *mut u8, bytes: usize) -> *mut u8 {
+    if pointer.is_null() {
+        out_of_memory::end(bytes);
+    }
+    pointer
+}
+
+// SAFETY: mimalloc allocates; what it returns is returned unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc`.
+        allocated(unsafe { MiMalloc.alloc(layout) }, layout.size())
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        allocated(unsafe { MiMalloc.alloc_zeroed(layout) }, layout.size())
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { MiMalloc.dealloc(pointer, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of `realloc`.
+        allocated(
+            unsafe { MiMalloc.realloc(pointer, layout, new_size) },
+            new_size,
+        )
+    }
+}
 
 /// `mi_option_purge_delay` of mimalloc.h, for which the bindings have no name. The number belongs to
 /// the version of mimalloc that Cargo.toml pins; a test compares it with the environment variable.
