@@ -8,7 +8,7 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::AutodiffBackend;
 use serde::Serialize;
 
-use super::memory::{peak_mib, reset_peak};
+use crate::process_memory::{peak_mib, reset_peak};
 use super::step::{network, training_step};
 use super::{BenchError, median, synchronise};
 use crate::backend::ComputeContext;

@@ -5,7 +5,7 @@ use burn::tensor::{Distribution, Int, Tensor};
 use serde::Serialize;
 
 use super::median_ms;
-use super::memory::{peak_mib, reset_peak};
+use crate::process_memory::{peak_mib, reset_peak};
 use crate::loss::LossKind;
 use crate::model::unit_length;
 use crate::negatives::NegativesConfig;

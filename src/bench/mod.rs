@@ -6,7 +6,6 @@
 mod error;
 mod loader;
 mod loss;
-mod memory;
 mod photos;
 mod step;
 

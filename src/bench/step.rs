@@ -9,7 +9,7 @@ use burn::tensor::{Distribution, Int, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
-use super::memory::{peak_mib, reset_peak, resident_mib};
+use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use super::{WARM_UP, median, median_ms, synchronise};
 use crate::backend::ComputeContext;
 use crate::config::Config;
