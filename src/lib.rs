@@ -39,6 +39,7 @@
 //!  cancellation   one request to stop
 //!  progress       the progress of long work
 //!  atomic_file    files that are complete or absent
+//!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  panic_capture  panics of libraries as values
 //! ```
@@ -137,6 +138,7 @@ pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
+mod escape;
 pub mod evaluation;
 mod file_lock;
 pub mod geometry;

@@ -11,6 +11,7 @@ const LAYERS: [&[&str]; 11] = [
     &[
         "atomic_file",
         "cancellation",
+        "escape",
         "file_lock",
         "panic_capture",
         "progress",

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::CliError;
-use super::output::print;
+use super::output::{print, print_json, print_lines};
 use super::progress::ProgressBars;
 use crate::config::Config;
 use crate::data::HoldOut;
@@ -111,9 +111,9 @@ fn check(source: &SourceArgs) -> Result<(), CliError> {
     let survey = DatasetSurvey::open(&config)?.with_hold_out(hold_out);
     let report = survey.check(&ProgressBars::default());
     if source.json {
-        print(json!(report))?;
+        print_json(json!(report))?;
     } else {
-        print(report.to_string().trim_end())?;
+        print_lines(report.to_string().trim_end())?;
     }
     match report.errors {
         0 => Ok(()),
@@ -141,11 +141,12 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
             object["sheet"] = json!({ "file": path.to_string_lossy(), "rows": sheet.rows });
         }
         object["seconds"] = json!(since.elapsed().as_secs_f64());
-        return print(object);
+        return print_json(object);
     }
-    print(stats.to_string().trim_end())?;
+    print_lines(stats.to_string().trim_end())?;
     if let Some((path, sheet)) = sheet {
-        print(format_args!("\n{}, from above:", path.display()))?;
+        print("")?;
+        print(format_args!("{}, from above:", path.display()))?;
         for (number, row) in sheet.rows.iter().enumerate() {
             print(format_args!("{:3}  {row}", number + 1))?;
         }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::CliError;
-use super::output::{print, status};
+use super::output::{print_json, print_lines, status};
 use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
 
 const EXAMPLES: &str = "\
@@ -31,12 +31,10 @@ pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
         status("testing every device; the first time takes up to a minute");
     }
     let backends = backend::report();
-    let text = if args.json {
-        json!({ "backends": backends }).to_string()
-    } else {
-        table(&backends)
-    };
-    print(text)
+    match args.json {
+        true => print_json(json!({ "backends": backends })),
+        false => print_lines(table(&backends)),
+    }
 }
 
 const HEADINGS: [&str; 6] = ["backend", "device", "name", "memory", "driver", "state"];

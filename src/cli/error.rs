@@ -88,6 +88,22 @@ impl CliError {
     }
 }
 
+impl CliError {
+    /// Whether the message has several lines: an error in TOML shows the line of the file.
+    pub(super) fn has_lines(&self) -> bool {
+        let training = match self {
+            Self::Training(error) | Self::Inference(InferenceError::Training(error)) => Some(error),
+            _ => None,
+        };
+        let config = match (self, training) {
+            (Self::Config(error), _) | (_, Some(TrainingError::Config(error))) => error,
+            (_, Some(TrainingError::RunFolder(RunFolderError::Config { source, .. }))) => source,
+            _ => return false,
+        };
+        matches!(config, ConfigError::Syntax { .. })
+    }
+}
+
 fn backend_status(error: &BackendError) -> u8 {
     match error {
         BackendError::Cuda(error) if error.is_machine_error() => FAILURE,
@@ -116,7 +132,8 @@ fn run_folder_status(error: &RunFolderError) -> u8 {
         RunFolderError::File {
             action: "write" | "delete",
             ..
-        } => FAILURE,
+        }
+        | RunFolderError::Gone { .. } => FAILURE,
         _ => USER_ERROR,
     }
 }

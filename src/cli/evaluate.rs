@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::output::print;
+use super::output::{print, print_json};
 use super::progress::ProgressBars;
 use super::training_output::print_skipped;
 use super::{DeviceArgs, cancel_on_interrupt};
@@ -95,7 +95,7 @@ fn print_recall(
     if args.json {
         object["recall"] = json!(recall.at);
         object["queries"] = json!(recall.queries);
-        return print(object);
+        return print_json(object);
     }
     print(format_args!("{title}, {} queries", recall.queries))?;
     for (k, share) in &recall.at {

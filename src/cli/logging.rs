@@ -75,6 +75,15 @@ pub(super) fn release() {
     }
 }
 
+/// Prints a line, or holds it back as the log's lines.
+pub(super) fn line(line: impl fmt::Display) {
+    match &mut *lock() {
+        Some(held) if held.lines.len() < MAX_HELD => held.lines.push(line.to_string()),
+        Some(held) => held.dropped += 1,
+        None => status(line),
+    }
+}
+
 fn lock() -> std::sync::MutexGuard<'static, Option<Held>> {
     HELD.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -90,11 +99,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             level => format!("{}: ", name(level)),
         };
         event.record(&mut Fields(&mut line));
-        match &mut *lock() {
-            Some(held) if held.lines.len() < MAX_HELD => held.lines.push(line),
-            Some(held) => held.dropped += 1,
-            None => status(line),
-        }
+        self::line(line);
     }
 }
 

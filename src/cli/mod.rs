@@ -6,6 +6,8 @@
 
 mod bench;
 mod cuda_restart;
+#[cfg(feature = "tui")]
+mod dashboard;
 mod data;
 mod device_args;
 mod devices;
@@ -13,22 +15,25 @@ mod embed;
 mod error;
 mod evaluate;
 mod export;
+mod interrupt;
 mod logging;
 mod loss;
 mod output;
 mod progress;
 mod train;
 mod training_output;
+mod training_renderer;
+mod training_state;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use device_args::DeviceArgs;
 pub use error::CliError;
+use interrupt::cancel_on_interrupt;
 
 use crate::backend::BackendName;
-use crate::cancellation::CancellationToken;
 
 /// Deep metric learning with LoOp's optimal hard negatives, on Burn.
 #[derive(Debug, Parser)]
@@ -100,10 +105,24 @@ impl Command {
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
     logging::install();
-    match run(Cli::parse()) {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() => {
+            // clap escapes nothing, but what it quotes are the user's own arguments.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX));
+        }
+        // The help or the version.
+        Err(text) => output::written(text.print().and_then(|()| io::stdout().flush())),
+    };
+    match result {
         Ok(()) => ExitCode::from(error::SUCCESS),
         Err(error) => {
-            output::status(format_args!("error: {error}"));
+            let line = format!("error: {error}");
+            match error.has_lines() {
+                true => output::status_lines(line),
+                false => output::status(line),
+            }
             ExitCode::from(error.exit_status())
         }
     }
@@ -128,25 +147,4 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
     }
-}
-
-/// Returns a token that Ctrl-C or a termination signal cancels, so that work stops in order. A second
-/// one ends the process immediately.
-fn cancel_on_interrupt() -> CancellationToken {
-    let token = CancellationToken::new();
-    let handle = token.clone();
-    let interrupted = AtomicBool::new(false);
-    let installed = ctrlc::set_handler(move || {
-        if interrupted.swap(true, Ordering::Relaxed) {
-            logging::release();
-            std::process::exit(error::INTERRUPTED.into());
-        }
-        handle.cancel();
-    });
-    if let Err(error) = installed {
-        tracing::warn!(
-            "cannot install the Ctrl-C handler ({error}); Ctrl-C ends the process immediately"
-        );
-    }
-    token
 }

@@ -1,12 +1,15 @@
 //! Standard output and standard error that survive a closed pipe.
 //!
 //! Nothing else in the crate writes to the terminal; `print_stdout` and `print_stderr` of clippy are
-//! denied.
+//! denied. Characters that a terminal acts on are escaped, because names of files, classes and tensors
+//! come from elsewhere. A name in a text of several lines is escaped where the text is written, because
+//! its line breaks look like those of the text.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use super::CliError;
+use crate::escape::{escaped, escaped_json, escaped_lines};
 
 /// Prints a line on standard output. A reader such as `head` may have closed the pipe, which is no
 /// error; the command ends quietly.
@@ -15,7 +18,36 @@ use super::CliError;
 ///
 /// When the line cannot be written for another reason, such as a full disk.
 pub(super) fn print(line: impl Display) -> Result<(), CliError> {
-    match write_line(io::stdout().lock(), line) {
+    written(write_line(io::stdout().lock(), escaped(&line.to_string())))
+}
+
+/// Prints lines on standard output, as [`print`] does a line.
+///
+/// # Errors
+///
+/// Those of [`print`].
+pub(super) fn print_lines(text: impl Display) -> Result<(), CliError> {
+    written(write_line(
+        io::stdout().lock(),
+        escaped_lines(&text.to_string()),
+    ))
+}
+
+/// Prints JSON on standard output, as [`print`] does a line.
+///
+/// # Errors
+///
+/// Those of [`print`].
+pub(super) fn print_json(json: impl Display) -> Result<(), CliError> {
+    written(write_line(
+        io::stdout().lock(),
+        escaped_json(&json.to_string()),
+    ))
+}
+
+/// The error of [`print`] for the result of writing.
+pub(super) fn written(result: io::Result<()>) -> Result<(), CliError> {
+    match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
         _ => Ok(()),
     }
@@ -24,7 +56,12 @@ pub(super) fn print(line: impl Display) -> Result<(), CliError> {
 /// Prints a line on standard error. A line that cannot be written is dropped: messages never end a
 /// command.
 pub(super) fn status(line: impl Display) {
-    let _ = write_line(io::stderr().lock(), line);
+    let _ = write_line(io::stderr().lock(), escaped(&line.to_string()));
+}
+
+/// Prints lines on standard error, as [`status`] does a line.
+pub(super) fn status_lines(text: impl Display) {
+    let _ = write_line(io::stderr().lock(), escaped_lines(&text.to_string()));
 }
 
 /// Writes the whole line at once, so that lines of several threads do not mix.

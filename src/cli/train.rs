@@ -7,12 +7,12 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::CliError;
-use super::training_output::{TrainingOutput, print_summary};
+use super::training_output::{Display, TrainingOutput, print_summary};
 use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
-use crate::training::{self, Display, RunContext, RunFolder, TrainingError, TrainingSummary};
+use crate::training::{self, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
 Without --config, trains the quickstart. In a terminal, shows Burn's dashboard; elsewhere, with \
@@ -106,7 +106,6 @@ impl BackendTask for TrainTask {
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let context = RunContext {
             compute: &compute,
-            display: self.display,
             observer: TrainingOutput::new(self.display),
             cancellation: &self.cancellation,
         };

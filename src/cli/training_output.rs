@@ -1,24 +1,46 @@
 //! What a training prints on standard error.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use burn_train::renderer::MetricsRenderer;
+
+#[cfg(feature = "tui")]
+use super::dashboard::Dashboard;
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
+use super::training_renderer::TrainingRenderer;
+use super::training_state::SharedState;
+use crate::config::Protocol;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
-use crate::config::Protocol;
 use crate::training::{
-    CheckpointPosition, Display, EndReason, EpochRecord, RunFolder, RunRecord, TrainingEvent, TrainingObserver, TrainingSummary,
+    CheckpointPosition, EndReason, EpochRecord, RendererContext, RunFolder, RunRecord,
+    TrainingEvent, TrainingObserver, TrainingSummary,
 };
 
 /// Skipped images that are named; a file system that fails would fill the screen.
 const NAMED: usize = 5;
 
-/// Prints a line for each event, and bars for what takes long.
+/// How a training is displayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Display {
+    /// A dashboard in the terminal.
+    Dashboard,
+    /// A line per epoch.
+    Lines,
+}
+
+/// Prints a line for each event, and bars for what takes long. While a dashboard is shown, it shows both
+/// the progress and the epochs, and lines are printed when it is closed.
 pub(super) struct TrainingOutput {
     display: Display,
     bars: ProgressBars,
+    state: SharedState,
+    /// Whether a dashboard controls the terminal.
+    dashboard_shown: AtomicBool,
 }
 
 impl TrainingOutput {
@@ -26,13 +48,26 @@ impl TrainingOutput {
         Arc::new(Self {
             display,
             bars: ProgressBars::default(),
+            state: SharedState::default(),
+            dashboard_shown: AtomicBool::new(false),
         })
+    }
+
+    fn dashboard_shown(&self) -> bool {
+        self.dashboard_shown.load(Ordering::Relaxed)
     }
 }
 
 impl ProgressObserver for TrainingOutput {
     fn update(&self, progress: Progress<'_>) {
-        self.bars.update(progress);
+        if self.dashboard_shown() {
+            let Progress {
+                task, done, total, ..
+            } = progress;
+            self.state.lock().task(task, done, total);
+        } else {
+            self.bars.update(progress);
+        }
     }
 
     fn finish(&self, task: &str) {
@@ -50,18 +85,45 @@ impl TrainingObserver for TrainingOutput {
                 folder,
                 record,
                 resumed,
-            } => print_start(folder, record, resumed),
-            TrainingEvent::LoopStarted if self.display == Display::Dashboard => logging::hold(),
+            } => {
+                let epochs = resumed.map(CheckpointPosition::complete_epochs);
+                self.state.lock().started(folder, epochs);
+                print_start(folder, record, resumed);
+            }
+            TrainingEvent::LoopStarted if self.display == Display::Dashboard => {
+                self.dashboard_shown.store(true, Ordering::Relaxed);
+                logging::hold();
+            }
             TrainingEvent::LoopStarted => {}
             TrainingEvent::EpochRecorded { record, epochs, .. } => {
-                let untrained = record.epoch == 0;
-                if untrained || self.display == Display::Lines {
-                    status(epoch_line(record, epochs));
+                let now = Instant::now();
+                let mut state = self.state.lock();
+                state.epoch_recorded(record, epochs, now);
+                if !self.dashboard_shown() {
+                    logging::line(epoch_line(record, epochs, &state.figures(now)));
                 }
             }
-            TrainingEvent::LoopEnded => logging::release(),
+            TrainingEvent::LoopEnded => {
+                self.dashboard_shown.store(false, Ordering::Relaxed);
+                logging::release();
+            }
             TrainingEvent::ImagesSkipped { causes } => print_skipped(causes),
         }
+    }
+
+    fn renderer(&self, context: RendererContext) -> Option<Box<dyn MetricsRenderer>> {
+        let RendererContext {
+            epochs, resumed, ..
+        } = context;
+        let state = self.state.clone();
+        state.lock().loop_started(epochs, resumed, Instant::now());
+        let renderer = TrainingRenderer::new(state.clone());
+        #[cfg(feature = "tui")]
+        let renderer = match self.display {
+            Display::Dashboard => renderer.with_dashboard(Dashboard::start(state, context)),
+            Display::Lines => renderer,
+        };
+        Some(Box::new(renderer))
     }
 }
 
@@ -71,7 +133,7 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<Checkpoin
         Some(validation) => format!(", {validation} validate"),
         None => String::new(),
     };
-    status(format_args!(
+    logging::line(format_args!(
         "run {}: {} train{validation}, {} test, {} parameters, {}",
         folder.path().display(),
         record.train,
@@ -79,9 +141,9 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<Checkpoin
         record.parameters,
         record.backend
     ));
-    status(chosen_by(record.protocol));
+    logging::line(chosen_by(record.protocol));
     if let Some(coverage) = record.coverage {
-        status(format_args!(
+        logging::line(format_args!(
             "an epoch covers {:.1} % of the training images and {:.1} % of the classes",
             100.0 * coverage.images,
             100.0 * coverage.classes
@@ -90,9 +152,9 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<Checkpoin
     match resumed {
         None => {}
         Some(position) if position == CheckpointPosition::end_of(0) => {
-            status("resumed before the first epoch");
+            logging::line("resumed before the first epoch");
         }
-        Some(position) => status(format_args!("resumed after {position}")),
+        Some(position) => logging::line(format_args!("resumed after {position}")),
     }
 }
 
@@ -153,7 +215,9 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
             "test         {}  (epoch {epoch}, chosen by the validation classes)",
             line(&result.test)
         )),
-        Protocol::Published => status("the best epoch was chosen by the test split (protocol published)"),
+        Protocol::Published => {
+            status("the best epoch was chosen by the test split (protocol published)")
+        }
     }
     status(format_args!("evaluate with: loop-dml evaluate {folder}"));
 }
@@ -163,17 +227,17 @@ pub(super) fn print_skipped(causes: &[String]) {
     if causes.is_empty() {
         return;
     }
-    status(format_args!("warning: {} image(s) skipped:", causes.len()));
+    logging::line(format_args!("warning: {} image(s) skipped:", causes.len()));
     for cause in causes.iter().take(NAMED) {
-        status(format_args!("  {cause}"));
+        logging::line(format_args!("  {cause}"));
     }
     if causes.len() > NAMED {
-        status(format_args!("  and {} more", causes.len() - NAMED));
+        logging::line(format_args!("  and {} more", causes.len() - NAMED));
     }
 }
 
-/// An epoch as a line.
-fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
+/// An epoch as a line that ends with its seconds and `figures`.
+fn epoch_line(record: &EpochRecord, epochs: usize, figures: &[String]) -> String {
     let width = epochs.to_string().len();
     let mut line = match record.epoch {
         0 => format!("{:<1$}", "untrained", "epoch /".len() + 2 * width),
@@ -197,7 +261,8 @@ fn epoch_line(record: &EpochRecord, epochs: usize) -> String {
             line += &format!("  R@{k} {:.2}", 100.0 * share);
         }
     }
-    line + &format!("  ({:.1} s)", record.seconds)
+    let seconds = [format!("{:.1} s", record.seconds)];
+    line + &format!("  ({})", [&seconds, figures].concat().join(", "))
 }
 
 #[cfg(test)]
@@ -218,12 +283,16 @@ mod tests {
             seconds: 1.25,
         };
         assert_eq!(
-            epoch_line(&record, 20),
+            epoch_line(&record, 20, &[]),
             "untrained    R@1 25.00  R@2 50.00  (1.2 s)"
         );
         record.epoch = 3;
         record.training = [("loss".to_string(), 0.5)].into();
         record.recall = None;
-        assert_eq!(epoch_line(&record, 20), "epoch  3/20  loss 0.5000  (1.2 s)");
+        let figures = ["533 images/s", "20 s left"].map(String::from);
+        assert_eq!(
+            epoch_line(&record, 20, &figures),
+            "epoch  3/20  loss 0.5000  (1.2 s, 533 images/s, 20 s left)"
+        );
     }
 }

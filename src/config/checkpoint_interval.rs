@@ -104,15 +104,29 @@ mod tests {
             let config =
                 Config::parse("", "test", &[format!("training.checkpoint_every={set}")]).unwrap();
             let again = Config::parse(&config.to_toml(), "test", &[]).unwrap();
-            assert_eq!(again.training.checkpoint_every, config.training.checkpoint_every);
+            assert_eq!(
+                again.training.checkpoint_every,
+                config.training.checkpoint_every
+            );
         }
     }
 
     #[test]
     fn other_values_are_refused_with_the_key() {
-        for text in ["0", "-1", "\"0 minutes\"", "\"nan minutes\"", "often", "2.5", "true"] {
+        for text in [
+            "0",
+            "-1",
+            "\"0 minutes\"",
+            "\"nan minutes\"",
+            "often",
+            "2.5",
+            "true",
+        ] {
             let message = interval(text).unwrap_err();
-            assert!(message.contains("`training.checkpoint_every = "), "{message}");
+            assert!(
+                message.contains("`training.checkpoint_every = "),
+                "{message}"
+            );
         }
     }
 }

@@ -83,13 +83,21 @@ pub(super) fn write_diverged_step(
 }
 
 fn write_embeddings(path: &Path, batch: &DivergedBatch, dim: usize) -> std::io::Result<()> {
-    let bytes = |values: &[f32]| values.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes = |values: &[f32]| {
+        values
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
     let embeddings = bytes(&batch.embeddings);
     let labels: Vec<u8> = batch.labels.iter().flat_map(|x| x.to_le_bytes()).collect();
     let count = batch.images.len();
     let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).expect("shapes match");
     let tensors = [
-        ("embeddings", view(Dtype::F32, vec![count, dim], &embeddings)),
+        (
+            "embeddings",
+            view(Dtype::F32, vec![count, dim], &embeddings),
+        ),
         ("labels", view(Dtype::I64, vec![count], &labels)),
     ];
     let bytes = serialize(tensors, None::<HashMap<String, String>>);

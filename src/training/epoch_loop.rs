@@ -25,8 +25,8 @@ use burn_train::{
 
 use super::checkpoint::{CheckpointFile, CheckpointHeader, CheckpointPosition, CheckpointSchedule};
 use super::collapse::CollapseDetector;
-use super::divergence::Divergence;
 use super::diverged::write_diverged_step;
+use super::divergence::Divergence;
 use super::early_stopping::should_stop;
 use super::epoch_statistics::EpochStatistics;
 use super::evaluate::no_readable_query;

@@ -123,6 +123,9 @@ mod tests {
     fn sums_are_read_back_exactly() {
         let epoch = epoch(&[step(0.1, 3), step(1.0 / 3.0, 7), step(1e-300, 1)]);
         let text = serde_json::to_string(&epoch).unwrap();
-        assert_eq!(serde_json::from_str::<EpochStatistics>(&text).unwrap(), epoch);
+        assert_eq!(
+            serde_json::from_str::<EpochStatistics>(&text).unwrap(),
+            epoch
+        );
     }
 }

@@ -29,7 +29,7 @@ pub enum TrainingError {
     #[error(
         "training diverged at epoch {epoch}{}: {cause}; resume from the last checkpoint with a smaller \
          learning rate: loop-dml train --resume --run {} --set optimizer.learning_rate={}",
-        step.map(|step| format!(", step {step}")).unwrap_or_default(), run.display(), learning_rate / 10.0
+        step.map(|step| format!(", step {step}")).unwrap_or_default(), run.display(), smaller(*learning_rate)
     )]
     Diverged {
         /// Epoch, from 1.
@@ -74,4 +74,9 @@ impl From<SettingError> for TrainingError {
     fn from(error: SettingError) -> Self {
         Self::Config(error.into())
     }
+}
+
+/// A learning rate to try after one that diverged.
+fn smaller(learning_rate: f64) -> String {
+    format!("{:e}", (learning_rate / 10.0).min(1e-3))
 }

@@ -16,8 +16,8 @@ const MAX_MAGNITUDE: f64 = 1e4;
 /// device.
 ///
 /// # Errors
-/// The first tensor that is not finite, or parameter whose mean magnitude is above [`MAX_MAGNITUDE`].
-pub(super) fn check_finite<B: AutodiffBackend>(
+/// The first tensor that is not finite, or parameter whose mean magnitude is above 10,000.
+pub fn check_finite<B: AutodiffBackend>(
     embedder: &Embedder<B>,
     optimizer: &GroupedAdam<B>,
 ) -> Result<(), Divergence> {
@@ -38,9 +38,7 @@ pub(super) fn check_finite<B: AutodiffBackend>(
     let (values, moment_values) = all.split_at(network_sums);
     for ((name, &count), &sum) in names.iter().zip(&sums.counts).zip(values) {
         if !sum.is_finite() {
-            return Err(Divergence::NotFinite {
-                what: name.clone(),
-            });
+            return Err(Divergence::NotFinite { what: name.clone() });
         }
         // Running statistics have the scale of the images' features.
         let mean = sum / count as f64;
@@ -129,7 +127,9 @@ mod tests {
     use crate::config::Config;
     use crate::data::EpochSchedule;
     use crate::model::EmbedderConfig;
-    use crate::training::{MetricLearner, Objective, RetrievalProtocol, TrainStepSchedule, Validation};
+    use crate::training::{
+        MetricLearner, Objective, RetrievalProtocol, TrainStepSchedule, Validation,
+    };
 
     type AB = Autodiff<burn_flex::Flex>;
 

@@ -50,10 +50,12 @@ pub fn load_embedder<B: Backend>(
             load_network(folder, stored, &file, &mut embedder)?;
             Ok(embedder)
         }),
-        StoredCheckpoint::Legacy(epoch) => {
-            legacy::load_network(&folder.checkpoint_folder(), epoch, learner(embedder, config))
-                .map_err(damaged(folder, stored))
-        }
+        StoredCheckpoint::Legacy(epoch) => legacy::load_network(
+            &folder.checkpoint_folder(),
+            epoch,
+            learner(embedder, config),
+        )
+        .map_err(damaged(folder, stored)),
     };
     loaded.map_err(|error| error.with_advice("choose another with --checkpoint"))
 }
@@ -87,9 +89,7 @@ pub(super) fn restore<B: AutodiffBackend>(
         StoredCheckpoint::File(_) => {
             let file = read_checkpoint(folder, config, stored)?;
             load_network(folder, stored, &file, &mut embedder)?;
-            let optimizer = file
-                .load_optimizer(&embedder, optimizer)
-                .map_err(&damage)?;
+            let optimizer = file.load_optimizer(&embedder, optimizer).map_err(&damage)?;
             Ok(RestoredState {
                 position,
                 embedder,
@@ -99,11 +99,10 @@ pub(super) fn restore<B: AutodiffBackend>(
         }
         StoredCheckpoint::Legacy(epoch) => {
             let checkpoints = folder.checkpoint_folder();
-            let embedder =
-                legacy::load_network(&checkpoints, epoch, learner(embedder, config))
-                    .map_err(&damage)?;
-            let optimizer = legacy::load_optimizer(&checkpoints, epoch, optimizer, device)
+            let embedder = legacy::load_network(&checkpoints, epoch, learner(embedder, config))
                 .map_err(&damage)?;
+            let optimizer =
+                legacy::load_optimizer(&checkpoints, epoch, optimizer, device).map_err(&damage)?;
             Ok(RestoredState {
                 position,
                 embedder,
@@ -141,8 +140,7 @@ fn load_network<B: Backend>(
     file: &CheckpointFile,
     embedder: &mut Embedder<B>,
 ) -> Result<(), RunFolderError> {
-    file.load_network(embedder)
-        .map_err(damaged(folder, stored))
+    file.load_network(embedder).map_err(damaged(folder, stored))
 }
 
 fn damaged(

@@ -10,12 +10,7 @@ pub(super) struct NoopLogger;
 impl MetricLogger for NoopLogger {
     fn log(&mut self, _: MetricsUpdate, _: usize, _: &Split) {}
 
-    fn read_numeric(
-        &mut self,
-        _: &str,
-        _: usize,
-        _: &Split,
-    ) -> Result<Vec<NumericEntry>, String> {
+    fn read_numeric(&mut self, _: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
         Ok(Vec::new())
     }
 

@@ -2,18 +2,13 @@
 
 use std::path::Path;
 
-use super::checkpoint::CheckpointPosition;
-use super::run_folder::{EpochRecord, RunFolder, RunRecord};
-use crate::progress::ProgressObserver;
+use burn_train::renderer::MetricsRenderer;
 
-/// How a training is displayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Display {
-    /// Burn's dashboard in the terminal.
-    Dashboard,
-    /// No dashboard; the observer displays progress.
-    Lines,
-}
+use super::checkpoint::CheckpointPosition;
+
+use super::run_folder::{EpochRecord, RunFolder, RunRecord};
+use crate::cancellation::CancellationToken;
+use crate::progress::ProgressObserver;
 
 /// An event of a training.
 #[derive(Debug)]
@@ -32,7 +27,7 @@ pub enum TrainingEvent<'a> {
         /// The position that training resumes from; `None` for a new run.
         resumed: Option<CheckpointPosition>,
     },
-    /// The training loop begins. The dashboard, if any, controls the terminal from here on.
+    /// The training loop begins. Its renderer, if any, controls the terminal from here on.
     LoopStarted,
     /// An epoch was recorded; epoch 0 is the untrained network.
     EpochRecorded {
@@ -43,7 +38,7 @@ pub enum TrainingEvent<'a> {
         /// Number of images that the epoch trained on.
         images: usize,
     },
-    /// The training loop has ended, and the dashboard with it.
+    /// The training loop has ended, and its renderer with it.
     LoopEnded,
     /// Images that could not be read were skipped.
     ImagesSkipped {
@@ -52,10 +47,29 @@ pub enum TrainingEvent<'a> {
     },
 }
 
+/// What a renderer of a training may use.
+#[derive(Clone)]
+pub struct RendererContext {
+    /// Stops the training after the current step.
+    pub cancellation: CancellationToken,
+    /// The epoch of the checkpoint that training resumes from, if any.
+    pub resumed: Option<usize>,
+    /// Configured epochs.
+    pub epochs: usize,
+}
+
 /// Receives the events and the progress of a training, from several threads.
 pub trait TrainingObserver: ProgressObserver {
     /// An event.
     fn event(&self, event: TrainingEvent<'_>);
+
+    /// Returns a renderer for the metrics of every step, such as a dashboard, when the training loop begins.
+    ///
+    /// A renderer that panics is dropped, and the training continues without it. If the message of the
+    /// panic contains `from user input`, as that of Burn's dashboard does, the training is cancelled.
+    fn renderer(&self, _: RendererContext) -> Option<Box<dyn MetricsRenderer>> {
+        None
+    }
 }
 
 impl TrainingObserver for crate::progress::NoProgress {

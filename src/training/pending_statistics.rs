@@ -24,7 +24,11 @@ pub struct PendingStatistics(Arc<Mutex<Option<Read>>>);
 impl PendingStatistics {
     /// Queues the read of a step's outputs and returns the statistics of the step before. After the `last`
     /// step of an epoch, also returns its own.
-    pub(super) fn push<B: Backend>(&self, outputs: StepOutputs<B>, last: bool) -> Vec<FinishedStep> {
+    pub(super) fn push<B: Backend>(
+        &self,
+        outputs: StepOutputs<B>,
+        last: bool,
+    ) -> Vec<FinishedStep> {
         let mut pending = self.pending();
         let before = pending.replace(start_read(read(outputs)));
         let own = if last { pending.take() } else { None };

@@ -192,7 +192,10 @@ fn is_finished(
         return Err(SettingError::value(
             "training.epochs",
             epochs as i64,
-            format!("the run has trained {done} epochs; give {} or more", done.max(1)),
+            format!(
+                "the run has trained {done} epochs; give {} or more",
+                done.max(1)
+            ),
         )
         .into());
     }
@@ -221,16 +224,16 @@ fn check_splits(
 ) -> Result<Vec<String>, RunFolderError> {
     let mut missing = Vec::new();
     let skip = config.data.loading.broken_images == BrokenImages::Skip;
-    let mut check = |name, recorded: &SplitSummary, found: &Split| {
-        match recorded.missing_images(&SplitSummary::new(found)) {
-            Some(count) if skip => {
-                let message = format!("{count} {name} image(s) are missing since the run began");
-                tracing::warn!("{message}");
-                missing.push(message);
-                Ok(())
-            }
-            _ => folder.check_split(name, recorded, found),
+    let mut check = |name, recorded: &SplitSummary, found: &Split| match recorded
+        .missing_images(&SplitSummary::new(found))
+    {
+        Some(count) if skip => {
+            let message = format!("{count} {name} image(s) are missing since the run began");
+            tracing::warn!("{message}");
+            missing.push(message);
+            Ok(())
         }
+        _ => folder.check_split(name, recorded, found),
     };
     check("training", &record.train, &splits.train)?;
     if let (Some(recorded), Some(found)) = (&record.validation, &splits.validation) {

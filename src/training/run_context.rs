@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::backend::Backend;
 
 use super::TrainingError;
-use super::observer::{Display, TrainingObserver};
+use super::observer::TrainingObserver;
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunResult};
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
@@ -15,9 +15,7 @@ use crate::evaluation::Recall;
 pub struct RunContext<'a, B: Backend> {
     /// The backend and device.
     pub compute: &'a ComputeContext<B>,
-    /// How the training is displayed.
-    pub display: Display,
-    /// Receives events and progress.
+    /// Receives events and progress, and displays them.
     pub observer: Arc<dyn TrainingObserver>,
     /// Stops the training after the current step.
     pub cancellation: &'a CancellationToken,

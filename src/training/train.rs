@@ -43,9 +43,9 @@ pub fn train<B: AutodiffBackend>(
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
     let new = NewRunFolder::create(run, name)?;
-    context.observer.event(TrainingEvent::FolderCreated {
-        path: new.path(),
-    });
+    context
+        .observer
+        .event(TrainingEvent::FolderCreated { path: new.path() });
     // Missing weights are reported before the images are read, which may take minutes.
     let network =
         embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;

@@ -10,20 +10,22 @@ use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
 use super::evaluate::{evaluate, no_readable_query, split_loader};
+use super::guarded_renderer::GuardedRenderer;
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
 use super::network::{RestoredState, load_embedder};
-use super::noop_renderer::NoopRenderer;
 use super::noop_logger::NoopLogger;
 use super::objective::Objective;
-use super::observer::{Display, TrainingEvent, TrainingObserver};
+use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{EndReason, EpochRecord, RunFolder, RunRecord, RunResult, best_epoch};
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{StepDecay, TrainingError};
 use crate::config::{Config, Protocol};
-use crate::data::{EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform};
+use crate::data::{
+    EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
+};
 use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
@@ -43,13 +45,13 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         if history.is_empty() {
             let untrained = self.evaluate_untrained(context)?;
             self.folder.append(&untrained)?;
+            context.observer.event(TrainingEvent::EpochRecorded {
+                record: &untrained,
+                epochs: self.config.training.epochs,
+                images: 0,
+            });
             history.push(untrained);
         }
-        context.observer.event(TrainingEvent::EpochRecorded {
-            record: &history[0],
-            epochs: self.config.training.epochs,
-            images: 0,
-        });
         let errors = LoaderErrors::default();
         let test = self.splits.test.clone();
         let config = self.config;
@@ -108,7 +110,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         } = self;
         let RunContext {
             compute,
-            display,
             ref observer,
             cancellation,
         } = *context;
@@ -142,7 +143,8 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             device,
         )
         .starting_after(start.steps());
-        let valid_loader = split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
+        let valid_loader =
+            split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
 
         let learner = MetricLearner::new(
             state.embedder,
@@ -187,11 +189,16 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         if first_epoch > 1 {
             training = training.checkpoint(first_epoch - 1);
         }
-        if display == Display::Lines {
-            training = training.renderer(NoopRenderer);
-        }
-        let learner = Learner::new(learner, state.optimizer, rate);
         let running = LoopEvents::start(&**observer);
+        training = training.renderer(GuardedRenderer::new(
+            observer.renderer(RendererContext {
+                cancellation: cancellation.clone(),
+                resumed: (first_epoch > 1).then_some(first_epoch - 1),
+                epochs,
+            }),
+            cancellation.clone(),
+        ));
+        let learner = Learner::new(learner, state.optimizer, rate);
         // Burn's dashboard and backends report failures by panics.
         let launched = panic_capture::catch_with_texts(|| drop(training.launch(learner)));
         // Closes the dashboard before anything else is printed.

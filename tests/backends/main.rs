@@ -18,6 +18,7 @@ mod layers;
 mod losses;
 mod network;
 mod ranks;
+mod state;
 mod training;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -77,6 +78,7 @@ fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
     training::trials::<AB>(name, trials);
+    state::trials::<AB>(name, trials);
 }
 
 fn main() {

@@ -152,6 +152,35 @@ fn a_recipe_can_name_the_dataset() {
 }
 
 #[test]
+fn a_recipe_says_how_many_classes_train_and_validate() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 12, 2);
+    let recipe = "[data]\ndataset = \"folder\"\nroot = \"photos\"\n[batch]\nclasses = 4\n";
+    fs::write(directory.path().join("recipe.toml"), recipe).unwrap();
+    let check = ["check", "--config", "recipe.toml"];
+    let text = data(directory.path(), &check, 0);
+    assert!(
+        text.contains("for training:   8 images of 4 classes, 2 to 2 per class"),
+        "{text}"
+    );
+    assert!(
+        text.contains("for validation: 4 images of 2 classes, 2 to 2 per class"),
+        "{text}"
+    );
+    let three = [
+        &check[..],
+        &["--json", "--set", "data.validation_share=0.5"],
+    ]
+    .concat();
+    let report: Value = serde_json::from_str(&data(directory.path(), &three, 2)).unwrap();
+    assert_eq!(kinds(&report), [("error", "too-few-classes")]);
+    assert_eq!(report["hold_out"], Value::Null);
+    let published = format!("{recipe}[evaluation]\nprotocol = \"published\"\n");
+    fs::write(directory.path().join("recipe.toml"), published).unwrap();
+    assert!(!data(directory.path(), &check, 0).contains("validation"));
+}
+
+#[test]
 fn stats_are_read_from_headers() {
     let directory = photos();
     let arguments = [&["stats", "--json"], &FOLDER[..]].concat();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{draw_folder, evaluate, evaluation, loop_dml, metrics, refusal};
 
-/// Returns the arguments of a training on `dataset` in `root` that takes seconds.
+/// Returns the arguments of a training on `dataset` in `root` that takes seconds. All training classes train.
 fn arguments(dataset: &str, root: &str, run: &str) -> Vec<String> {
     let mut arguments = vec!["train".to_string(), "--run".into(), run.into()];
     for set in [
@@ -19,6 +19,7 @@ fn arguments(dataset: &str, root: &str, run: &str) -> Vec<String> {
         "model.embedding_dim=8",
         "training.epochs=2",
         "training.validate_every=1",
+        "evaluation.protocol=published",
     ] {
         arguments.extend(["--set".to_string(), set.to_string()]);
     }
@@ -40,6 +41,34 @@ fn trained(directory: &Path, arguments: &[String]) -> String {
 fn refused(directory: &Path, arguments: &[String]) -> String {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     refusal(directory, &arguments)
+}
+
+#[test]
+fn the_cache_does_not_change_the_metrics_with_validation_classes() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 8, 4);
+    let validated = "evaluation.protocol=validated";
+    let plain = with(arguments("folder", "photos", "plain"), &[validated]);
+    trained(directory.path(), &plain);
+    let cached = [validated, "data.cache=true", "data.cache_dir=cache"];
+    let first = with(arguments("folder", "photos", "first"), &cached);
+    let stderr = trained(directory.path(), &first);
+    assert!(stderr.contains("caching 16 train images"), "{stderr}");
+    assert!(stderr.contains("caching 8 validation images"), "{stderr}");
+    assert_eq!(
+        metrics(directory.path(), "first"),
+        metrics(directory.path(), "plain")
+    );
+    // Training with another fold, or with all classes, uses the cache of the training images.
+    let all = with(arguments("folder", "photos", "all"), &cached[1..]);
+    let stderr = trained(directory.path(), &all);
+    assert!(!stderr.contains("caching"), "{stderr}");
+    let fold = [&cached[..], &["data.folds=2", "data.fold=2"]].concat();
+    let stderr = trained(
+        directory.path(),
+        &with(arguments("folder", "photos", "fold"), &fold),
+    );
+    assert!(!stderr.contains("train images"), "{stderr}");
 }
 
 #[test]

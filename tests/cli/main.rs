@@ -3,10 +3,13 @@
 mod data;
 mod datasets;
 mod devices;
+mod escaping;
 mod export;
 mod loss;
 mod output;
 mod pretrained;
+mod protocol;
+mod resuming;
 mod saved_runs;
 mod support;
 mod training;

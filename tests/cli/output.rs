@@ -1,32 +1,57 @@
-//! Output to a closed pipe or a full disk.
+//! Output to a closed pipe or a full disk, and signals.
 
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
 use std::fs::OpenOptions;
-use std::io::Read;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::support::{SMALL, loop_dml, metrics, train_small};
+use tempfile::TempDir;
 
-fn command(directory: &std::path::Path) -> Command {
+use crate::support::{SMALL, draw_folder, loop_dml, metrics, train_small};
+
+fn command(directory: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("loop-dml"));
     command.current_dir(directory);
     command
 }
 
-/// Closes the reading end of the child's standard output before the child writes to it.
-fn close_stdout(child: &mut Child) {
-    drop(child.stdout.take());
-}
+/// A command, and whether it prints on standard output.
+type Subcommand = (&'static [&'static str], bool);
 
-#[test]
-fn closed_standard_output_ends_a_command_quietly() {
-    let directory = tempfile::tempdir().unwrap();
-    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
-    for arguments in [
-        &["evaluate", "run", "--json"][..],
-        &["evaluate", "run"],
-        &["devices"],
+/// Every subcommand with a small task, in an order in which they can run. OUT is a new file.
+const SUBCOMMANDS: [Subcommand; 19] = [
+    (&["evaluate", "run"], true),
+    (&["evaluate", "run", "--json"], true),
+    (&["evaluate", "--embeddings", "rows.safetensors"], true),
+    (
+        &["embed", "run", "--images", "photos", "--output", "OUT"],
+        false,
+    ),
+    (&["export", "run", "--output", "OUT"], false),
+    (
+        &[
+            "loss",
+            "--embeddings",
+            "rows.safetensors",
+            "--loss",
+            "triplet",
+            "--negatives",
+            "none",
+        ],
+        true,
+    ),
+    (
+        &["data", "check", "--dataset", "folder", "--root", "photos"],
+        true,
+    ),
+    (&["data", "check", "--dataset", "synthetic", "--json"], true),
+    (&["data", "stats", "--dataset", "synthetic"], true),
+    (&["data", "stats", "--dataset", "synthetic", "--json"], true),
+    (
         &[
             "bench",
             "loss",
@@ -37,25 +62,128 @@ fn closed_standard_output_ends_a_command_quietly() {
             "--repeats",
             "1",
         ],
-        &["data", "stats", "--dataset", "synthetic"],
-    ] {
-        let mut child = command(directory.path())
-            .args(arguments)
+        true,
+    ),
+    (
+        &[
+            "bench",
+            "step",
+            "--backbone",
+            "conv4",
+            "--batch",
+            "4",
+            "--size",
+            "16",
+            "--dim",
+            "4",
+            "--repeats",
+            "1",
+        ],
+        true,
+    ),
+    (
+        &[
+            "bench", "loader", "--images", "40", "--passes", "1", "--steps", "0", "--size", "32",
+            "--resize", "36", "--batch", "4",
+        ],
+        true,
+    ),
+    (&["devices"], true),
+    (&["devices", "--json"], true),
+    (&["--help"], true),
+    (&["--version"], true),
+    (&["train", "--help"], true),
+    (&["bench", "loss", "--help"], true),
+];
+
+/// A folder with what the subcommands read.
+fn prepared() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    train_small(here, "run", &["--set", "training.epochs=1"]);
+    draw_folder(&here.join("photos"), 4, 2);
+    loop_dml(here)
+        .args([
+            "embed",
+            "run",
+            "--images",
+            "photos",
+            "--output",
+            "rows.safetensors",
+        ])
+        .assert()
+        .success();
+    directory
+}
+
+/// The subcommands with a new output file each.
+fn subcommands(directory: &Path) -> impl Iterator<Item = (Command, String, bool)> {
+    SUBCOMMANDS
+        .iter()
+        .enumerate()
+        .map(move |(number, (arguments, prints))| {
+            let unused = (0..).map(|n| format!("out-{number}-{n}.safetensors"));
+            let mut unused = unused.filter(|name| !directory.join(name).exists());
+            let name = unused.next().unwrap();
+            let arguments = arguments.iter().map(|&argument| match argument {
+                "OUT" => name.as_str(),
+                other => other,
+            });
+            let arguments: Vec<&str> = arguments.collect();
+            let mut command = command(directory);
+            command.args(&arguments);
+            (command, arguments.join(" "), *prints)
+        })
+}
+
+#[test]
+fn closed_standard_output_ends_every_subcommand_quietly() {
+    let directory = prepared();
+    for (mut command, name, _) in subcommands(directory.path()) {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        close_stdout(&mut child);
-        let mut errors = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut errors)
+        // Before the child writes.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}: {errors}");
+        assert!(!errors.contains("error"), "{name}: {errors}");
+        assert!(!errors.contains("panicked"), "{name}: {errors}");
+    }
+}
+
+#[test]
+fn closed_standard_error_ends_no_subcommand() {
+    let directory = prepared();
+    for (mut command, name, _) in subcommands(directory.path()) {
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(0), "{arguments:?}: {errors}");
-        assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+        drop(child.stderr.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn reader_of_the_first_line_ends_every_subcommand_quietly() {
+    let directory = prepared();
+    for (mut command, name, prints) in subcommands(directory.path()) {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{name}");
+        assert_eq!(!line.is_empty(), prints, "{name}: {line}");
     }
 }
 
@@ -76,20 +204,133 @@ fn closed_standard_error_does_not_end_a_training() {
 }
 
 #[cfg(target_os = "linux")]
+fn full() -> std::fs::File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+#[cfg(target_os = "linux")]
 #[test]
-fn full_disk_is_one_error_with_status_1() {
-    let directory = tempfile::tempdir().unwrap();
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = command(directory.path())
-        .args(["data", "stats", "--dataset", "synthetic", "--json"])
-        .stdout(full)
+fn full_disk_is_one_error_with_status_1_in_every_subcommand() {
+    let directory = prepared();
+    for (mut command, name, prints) in subcommands(directory.path()) {
+        let output = command.stdout(full()).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let message = "error: cannot write to standard output: ";
+        assert_eq!(
+            output.status.code(),
+            Some(prints.into()),
+            "{name}: {errors}"
+        );
+        assert_eq!(
+            errors.matches(message).count(),
+            usize::from(prints),
+            "{name}: {errors}"
+        );
+        assert!(!errors.contains("panicked"), "{name}: {errors}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn messages_that_cannot_be_written_end_nothing() {
+    let directory = prepared();
+    for (mut command, name, _) in subcommands(directory.path()) {
+        let output = command.stderr(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{name}");
+    }
+    let trained = command(directory.path())
+        .args(["train", "--run", "unheard"])
+        .args(SMALL)
+        .args(["--set", "training.epochs=2"])
+        .stdout(full())
+        .stderr(full())
         .output()
         .unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(
-        errors.starts_with("error: cannot write to standard output: "),
-        "{errors}"
+    assert_eq!(trained.status.code(), Some(0));
+    assert_eq!(metrics(directory.path(), "unheard").len(), 3);
+    // Errors keep their status.
+    let refused = command(directory.path())
+        .args(["evaluate", "nowhere"])
+        .stderr(full())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+/// Starts a training of many epochs and waits until it has recorded some.
+fn endless_training(directory: &Path, prepare: impl FnOnce(&mut Command)) -> Child {
+    let mut command = command(directory);
+    command
+        .args(["train", "--run", "run"])
+        .args(SMALL)
+        .args(["--set", "training.epochs=100000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    prepare(&mut command);
+    let child = command.spawn().unwrap();
+    let lines = || {
+        let text = std::fs::read_to_string(directory.join("run/metrics.jsonl"));
+        text.unwrap_or_default().lines().count()
+    };
+    for _ in 0..1200 {
+        if lines() >= 3 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(lines() >= 3, "the training does not begin");
+    child
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill")
+        .args([format!("-{signal}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// The status within a minute; `None` if the process is still running.
+fn status_within(child: &mut Child, limit: Duration) -> Option<i32> {
+    let since = std::time::Instant::now();
+    while since.elapsed() < limit {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status.code().unwrap_or(-1));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+#[test]
+fn interrupt_termination_and_hang_up_end_a_training_with_status_130() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = endless_training(directory.path(), |_| {});
+        send(&child, signal);
+        let status = status_within(&mut child, Duration::from_secs(60));
+        assert_eq!(status, Some(130), "{signal}");
+    }
+}
+
+#[test]
+fn hang_up_that_was_ignored_before_stays_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let binary = assert_cmd::cargo::cargo_bin("loop-dml");
+    let mut child = endless_training(here, |command| {
+        let mut ignoring = Command::new("nohup");
+        ignoring.arg(binary).args(command.get_args());
+        ignoring.current_dir(here);
+        ignoring.stdout(Stdio::null()).stderr(Stdio::null());
+        *command = ignoring;
+    });
+    send(&child, "HUP");
+    assert_eq!(status_within(&mut child, Duration::from_secs(3)), None);
+    send(&child, "TERM");
+    assert_eq!(
+        status_within(&mut child, Duration::from_secs(60)),
+        Some(130)
     );
 }
 

@@ -61,7 +61,60 @@ fn more_classes_per_batch_than_classes_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["train", "--set", "batch.classes=1000"]);
     assert!(message.contains("`batch.classes = 1000`"), "{message}");
-    assert!(message.contains("the training split has"), "{message}");
+    assert!(
+        message.contains("32 of the 40 training classes") && message.contains("give 32 or less"),
+        "{message}"
+    );
+    let published = ["--set", "evaluation.protocol=published"];
+    let arguments = [&["train", "--set", "batch.classes=1000"], &published[..]].concat();
+    let message = refusal(directory.path(), &arguments);
+    assert!(
+        message.contains("the training split has 40 classes"),
+        "{message}"
+    );
+}
+
+#[test]
+fn keys_that_choose_the_validation_classes_are_checked_together() {
+    let directory = tempfile::tempdir().unwrap();
+    for (sets, expected) in [
+        (
+            &["data.folds=4"][..],
+            "`data.folds = 4`: requires data.fold, the fold that validates; set it from 1 to 4",
+        ),
+        (
+            &["data.fold=4"],
+            "`data.fold = 4`: requires data.folds, the number of folds",
+        ),
+        (
+            &["data.folds=4", "data.fold=1", "data.validation_share=0.2"],
+            "`data.validation_share = 0.2`: contradicts data.folds",
+        ),
+        (&["data.validation_share=1"], "give less than 1"),
+        (&["evaluation.protocol=test"], "`published`"),
+    ] {
+        let mut arguments = vec!["train"];
+        for set in sets {
+            arguments.extend(["--set", set]);
+        }
+        let message = refusal(directory.path(), &arguments);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn too_few_classes_to_hold_out_are_named_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 6, 4);
+    let message = refused_folder(directory.path(), "photos");
+    assert!(
+        message.contains("leaves 1 of the 3 training classes for training and 2 for validation"),
+        "{message}"
+    );
+    assert!(
+        message.contains("evaluation.protocol = \"published\""),
+        "{message}"
+    );
 }
 
 #[test]
@@ -169,13 +222,13 @@ fn damaged_checkpoint_is_named() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
     evaluate(directory.path(), "run", &[]);
-    let model = directory.path().join("run/checkpoint/model-1.mpk");
+    let model = directory.path().join("run/checkpoint/epoch-1.safetensors");
     let bytes = fs::read(&model).unwrap();
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
     let message = refusal(directory.path(), &["evaluate", "run"]);
     assert!(
         message.contains(
-            "model-1.mpk is damaged: it is truncated, or belongs to another network; choose another"
+            "epoch-1.safetensors is damaged: it is truncated, or its header is damaged; choose another"
         ),
         "{message}"
     );
@@ -200,8 +253,18 @@ fn resuming_with_another_configuration_is_refused() {
         &[&resume[..], &["loss.margin=0.5"]].concat(),
     );
     assert!(message.contains("cannot change loss.margin"), "{message}");
-    let message = refusal(directory.path(), &resume[..4]);
-    assert!(message.contains("has trained all 1 epochs"), "{message}");
+    let message = refusal(
+        directory.path(),
+        &[
+            "train",
+            "--resume",
+            "--run",
+            "run",
+            "--set",
+            "training.seed=2",
+        ],
+    );
+    assert!(message.contains("cannot change training.seed"), "{message}");
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -228,6 +291,8 @@ fn run_is_not_evaluated_or_resumed_on_other_images() {
         "training.epochs=1",
         "--set",
         "batch.classes=2",
+        "--set",
+        "evaluation.protocol=published",
     ];
     loop_dml(directory.path()).args(train).assert().success();
     // Two more classes move the border between training and test.
@@ -253,7 +318,7 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
     let damage = |name: &str| {
         fs::write(directory.path().join("run/checkpoint").join(name), "cut").unwrap();
     };
-    damage("optim-3.mpk");
+    damage("epoch-3.safetensors");
     let resume = [
         "train",
         "--resume",
@@ -265,7 +330,8 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
     let resumed = loop_dml(directory.path()).args(resume).assert().success();
     let printed = String::from_utf8_lossy(&resumed.get_output().stderr);
     assert!(
-        printed.contains("optim-3.mpk is damaged") && printed.contains("resumes from epoch 2"),
+        printed.contains("epoch-3.safetensors is damaged")
+            && printed.contains("resumes from epoch 2"),
         "{printed}"
     );
     assert!(printed.contains("resumed after epoch 2"), "{printed}");

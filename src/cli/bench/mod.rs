@@ -272,7 +272,7 @@ fn print(
     if args.json {
         output::print(serde_json::json!(timing))
     } else {
-        output::print(text())
+        output::print_lines(text())
     }
 }
 

@@ -7,6 +7,7 @@ use super::check::{Agreement, CheckReport, SubsetSummary};
 use super::contact_sheet::SheetRow;
 use super::problem::{Problem, Severity};
 use super::stats::{Spread, Stats, SubsetStats};
+use crate::escape::escaped;
 
 /// Problems of one kind that the text names. Further problems are only counted.
 const NAMED: usize = 20;
@@ -64,7 +65,7 @@ impl CheckReport {
 
 fn title(f: &mut Formatter<'_>, dataset: &str, root: Option<&Path>) -> fmt::Result {
     match root {
-        Some(root) => writeln!(f, "{dataset} in {}", root.display()),
+        Some(root) => writeln!(f, "{dataset} in {}", escaped(&root.display().to_string())),
         None => writeln!(f, "{dataset}, drawn from a seed"),
     }
 }
@@ -76,7 +77,7 @@ fn list(
 ) -> fmt::Result {
     writeln!(f, "\n{} {kind}: {}", severity.name(), problems.len())?;
     for problem in problems.iter().take(NAMED) {
-        writeln!(f, "  {}", problem.error)?;
+        writeln!(f, "  {}", escaped(&problem.error.to_string()))?;
     }
     match problems.len().saturating_sub(NAMED) {
         0 => Ok(()),

@@ -36,9 +36,7 @@ impl CheckpointSchedule {
     pub(in crate::training) fn is_due_by_time(&self) -> bool {
         let interval = match self.interval {
             Some(CheckpointInterval::Epochs(_)) => return false,
-            Some(CheckpointInterval::Minutes(minutes)) => {
-                Duration::from_secs_f64(60.0 * minutes)
-            }
+            Some(CheckpointInterval::Minutes(minutes)) => Duration::from_secs_f64(60.0 * minutes),
             None => DEFAULT_INTERVAL,
         };
         self.last.elapsed() >= interval

@@ -23,7 +23,7 @@ const MOMENTS: [&str; 2] = [".moment_1", ".moment_2"];
 impl CheckpointFile {
     /// Reads a network and the state of its optimiser into a file with `header`. Reads the device in
     /// this thread, for the reason given at [`HostRecord`](crate::training::HostRecord).
-    pub(in crate::training) fn from_state<B: AutodiffBackend>(
+    pub fn from_state<B: AutodiffBackend>(
         mut header: CheckpointHeader,
         embedder: &Embedder<B>,
         optimizer: &GroupedAdam<B>,
@@ -78,7 +78,7 @@ impl CheckpointFile {
     ///
     /// # Errors
     /// The first moment that is missing or of another shape than its parameter.
-    pub(in crate::training) fn load_optimizer<B: AutodiffBackend>(
+    pub fn load_optimizer<B: AutodiffBackend>(
         &self,
         embedder: &Embedder<B>,
         optimizer: GroupedAdam<B>,
@@ -212,7 +212,10 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for MomentLoader<'_, B> {
         let moment = |suffix: &str| {
             let name = format!("{OPTIMIZER}{path}{suffix}");
             let stored = self.file.tensor(&name, &value.dims())?;
-            Ok(Tensor::<B::InnerBackend, D>::from_data(stored.to_data(), &device))
+            Ok(Tensor::<B::InnerBackend, D>::from_data(
+                stored.to_data(),
+                &device,
+            ))
         };
         match (moment(MOMENTS[0]), moment(MOMENTS[1])) {
             (Ok(first), Ok(second)) => {

@@ -140,11 +140,16 @@ impl RunFolder {
     /// # Errors
     ///
     /// If the file cannot be written. Then a file of the same position is unchanged.
-    pub(in crate::training) fn save(&self, checkpoint: &CheckpointFile) -> Result<(), RunFolderError> {
+    pub(in crate::training) fn save(
+        &self,
+        checkpoint: &CheckpointFile,
+    ) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let folder = self.checkpoint_folder();
         match fs::create_dir(&folder) {
-            Ok(()) => atomic_file::sync_folder(&self.path)
-                .map_err(file_error("write", &self.path))?,
+            Ok(()) => {
+                atomic_file::sync_folder(&self.path).map_err(file_error("write", &self.path))?
+            }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(file_error("write", &folder)(error)),
         }
@@ -199,9 +204,9 @@ impl RunFolder {
         let first_kept = ends.len().saturating_sub(latest);
         let kept = |at: CheckpointPosition| {
             at == position
-                || at.end().is_some_and(|epoch| {
-                    ends[first_kept..].contains(&epoch) || Some(epoch) == best
-                })
+                || at
+                    .end()
+                    .is_some_and(|epoch| ends[first_kept..].contains(&epoch) || Some(epoch) == best)
         };
         for checkpoint in stored {
             if kept(checkpoint.position()) {

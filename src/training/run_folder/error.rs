@@ -27,6 +27,15 @@ pub enum RunFolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder was removed, moved or replaced while the run was trained.
+    #[error(
+        "run folder {} was removed, moved or replaced during the training; resume the run where it is now",
+        path.display()
+    )]
+    Gone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder does not contain a run.
     #[error("{} is not a run folder: {missing} is missing; pass a folder created by `loop-dml train`", path.display())]
     NoRun {

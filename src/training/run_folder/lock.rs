@@ -13,7 +13,7 @@ pub(super) const LOCK: &str = "lock";
 /// The lock of a run folder, released when it is dropped.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _file: File,
+    file: File,
 }
 
 impl RunLock {
@@ -31,7 +31,7 @@ impl RunLock {
             .open(&path)
             .map_err(file_error("write", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(RunFolderError::Locked {
                 path: run.to_path_buf(),
             }),
@@ -40,9 +40,40 @@ impl RunLock {
                     "cannot lock {} ({error}); do not train in this folder with another process",
                     path.display()
                 );
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
         }
+    }
+}
+
+impl RunLock {
+    /// Checks that the folder `run` is still the one that was locked.
+    ///
+    /// # Errors
+    /// If it was removed, moved or replaced.
+    pub(super) fn check(&self, run: &Path) -> Result<(), RunFolderError> {
+        if self.is_in(run) {
+            return Ok(());
+        }
+        Err(RunFolderError::Gone {
+            path: run.to_path_buf(),
+        })
+    }
+
+    #[cfg(unix)]
+    fn is_in(&self, run: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+
+        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let held = self.file.metadata().map(identity);
+        let present = path(run).metadata().map(identity);
+        matches!((held, present), (Ok(held), Ok(present)) if held == present)
+    }
+
+    /// Other systems do not remove or move a folder with an open file.
+    #[cfg(not(unix))]
+    fn is_in(&self, run: &Path) -> bool {
+        path(run).exists()
     }
 }
 
@@ -65,5 +96,20 @@ mod tests {
         ));
         drop(lock);
         RunLock::acquire(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn removed_and_replaced_folders_are_noticed() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = parent.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        let lock = RunLock::acquire(&run).unwrap();
+        lock.check(&run).unwrap();
+        std::fs::rename(&run, parent.path().join("moved")).unwrap();
+        assert!(matches!(lock.check(&run), Err(RunFolderError::Gone { .. })));
+        std::fs::create_dir(&run).unwrap();
+        let _other = RunLock::acquire(&run).unwrap();
+        assert!(matches!(lock.check(&run), Err(RunFolderError::Gone { .. })));
     }
 }

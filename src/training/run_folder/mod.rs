@@ -192,6 +192,14 @@ impl RunFolder {
         Ok(self)
     }
 
+    /// Checks that the folder is still the one that was locked.
+    fn check_lock(&self) -> Result<(), RunFolderError> {
+        match &self.lock {
+            Some(lock) => lock.check(&self.path),
+            None => Ok(()),
+        }
+    }
+
     /// Removes temporary files that an interrupted process left.
     ///
     /// # Errors
@@ -366,6 +374,7 @@ impl RunFolder {
     ///
     /// If the file cannot be written. Then it has no partial line.
     pub(super) fn append(&self, epoch: &EpochRecord) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let path = self.path.join(METRICS);
         let line = format!("{}\n", format_line(epoch));
         let appended = || -> std::io::Result<()> {
@@ -420,6 +429,7 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), RunFolderError> {
+        self.check_lock()?;
         let path = self.path.join(name);
         atomic_file::replace(&path, text.as_bytes()).map_err(file_error("write", &path))
     }
@@ -444,8 +454,7 @@ fn is_left_over(entry: &fs::DirEntry) -> bool {
         return entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
     }
     // Only a configuration with a checksum is not the user's own.
-    name == CONFIG
-        && fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
+    name == CONFIG && fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
 }
 
 /// Creates the folder `path` and those above it. Returns whether it did not exist.

@@ -90,8 +90,14 @@ mod tests {
         let sealed = seal_toml("[model]\ndim = 64\n");
         assert!(is_sealed_toml(&sealed));
         assert_eq!(check_toml(&sealed), Ok(()));
-        assert_eq!(check_toml(&sealed.replace("64", "32")), Err(ChecksumMismatch));
-        assert_eq!(check_toml(&sealed.replace("model", "data")), Err(ChecksumMismatch));
+        assert_eq!(
+            check_toml(&sealed.replace("64", "32")),
+            Err(ChecksumMismatch)
+        );
+        assert_eq!(
+            check_toml(&sealed.replace("model", "data")),
+            Err(ChecksumMismatch)
+        );
     }
 
     #[test]
@@ -111,7 +117,10 @@ mod tests {
             );
             let text = sealed.to_string().replace("\"epoch\":3", "\"epoch\":4");
             let edited = serde_json::from_str(&text).unwrap();
-            assert_eq!(check_json(edited, "checksum", checksum), Err(ChecksumMismatch));
+            assert_eq!(
+                check_json(edited, "checksum", checksum),
+                Err(ChecksumMismatch)
+            );
         }
         assert_eq!(check_json(value.clone(), "checksum", crc32), Ok(value));
     }

@@ -124,7 +124,10 @@ fn edited_files_are_refused() {
             CONFIG => folder.config(&[]).map(drop),
             _ => folder.record().map(drop),
         };
-        assert!(matches!(result, Err(RunFolderError::Edited { .. })), "{name}");
+        assert!(
+            matches!(result, Err(RunFolderError::Edited { .. })),
+            "{name}"
+        );
     }
 }
 
@@ -166,7 +169,10 @@ fn flipped_digit_in_the_metrics_is_damage() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("0.25", "0.75", 1)).unwrap();
     let message = folder.history().unwrap_err().to_string();
-    assert!(message.contains("line 1: its checksum differs"), "{message}");
+    assert!(
+        message.contains("line 1: its checksum differs"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -195,7 +201,9 @@ fn metrics_are_read_back_exactly() {
     let mut record = epoch(0, Some(1.0 / 3.0));
     record.seconds = 0.1 + 0.2;
     record.training.insert("loss".into(), 5e-324);
-    record.training.insert("d_positive".into(), 0.123_456_789_012_345_68);
+    record
+        .training
+        .insert("d_positive".into(), 0.123_456_789_012_345_68);
     folder.append(&record).unwrap();
     let text = fs::read_to_string(folder.path().join(METRICS)).unwrap();
     let history = folder.history().unwrap();
@@ -245,7 +253,11 @@ fn renamed_checkpoint_is_refused() {
     )
     .unwrap();
     let error = folder.read(CheckpointPosition::end_of(9)).unwrap_err();
-    assert!(error.to_string().contains("it is the checkpoint of epoch 2"));
+    assert!(
+        error
+            .to_string()
+            .contains("it is the checkpoint of epoch 2")
+    );
 }
 
 #[test]

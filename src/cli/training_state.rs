@@ -1,0 +1,494 @@
+//! What a training shows while it runs: progress, speed, metrics, recalls.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use burn_train::metric::{LearningRateMetric, Metric, MetricDefinition, MetricId, NumericEntry};
+use burn_train::renderer::{MetricState, TrainingProgress};
+
+use crate::escape::escaped;
+use crate::evaluation::Recall;
+use crate::geometry::Measure;
+use crate::training::{AnchorLossMetric, EpochRecord, RunFolder, Statistic};
+
+/// Training time over which the speed is averaged.
+const SPEED_WINDOW: Duration = Duration::from_secs(10);
+
+/// The state, shared by the observer, the renderer and the dashboard.
+#[derive(Clone, Default)]
+pub(super) struct SharedState(Arc<Mutex<TrainingState>>);
+
+impl SharedState {
+    pub(super) fn lock(&self) -> MutexGuard<'_, TrainingState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a training shows.
+#[derive(Default)]
+pub(super) struct TrainingState {
+    /// The run folder.
+    pub(super) run: String,
+    /// Configured epochs.
+    pub(super) epochs: usize,
+    /// The current epoch, from 1; 0 before the first.
+    pub(super) epoch: usize,
+    /// What is done in the current epoch.
+    pub(super) phase: Phase,
+    /// Units done in the phase, and in total.
+    pub(super) step: (u64, u64),
+    /// The metrics of the training steps.
+    pub(super) metrics: Vec<MetricRow>,
+    /// Recall of the untrained network.
+    pub(super) untrained: Option<Recall>,
+    /// The last measured epoch and its recall.
+    pub(super) last: Option<(usize, Recall)>,
+    /// The trained epoch with the highest Recall@1, and its recall.
+    pub(super) best: Option<(usize, Recall)>,
+    /// Epochs and their mean loss.
+    pub(super) losses: Vec<(f64, f64)>,
+    /// Measured epochs and their Recall@1 in per cent.
+    pub(super) recalls: Vec<(f64, f64)>,
+    /// Number of recorded epochs.
+    pub(super) recorded: usize,
+    definitions: Vec<MetricDefinition>,
+    speed: Speed,
+}
+
+/// What is done in an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Training steps.
+    #[default]
+    Training,
+    /// Embedding the images of the validation.
+    Validation,
+    /// Other long work, by name.
+    Task(String),
+}
+
+/// A metric of the training steps.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct MetricRow {
+    pub(super) name: String,
+    /// The mean over the last epoch.
+    pub(super) last: Option<f64>,
+    /// The value in the last step.
+    pub(super) now: Option<f64>,
+}
+
+impl TrainingState {
+    /// A run was created, or is resumed after epoch `resumed`.
+    pub(super) fn started(&mut self, folder: &RunFolder, resumed: Option<usize>) {
+        self.run = escaped(&folder.path().display().to_string()).to_string();
+        let Some(resumed) = resumed else {
+            return;
+        };
+        // A history that cannot be read is reported by the training.
+        for record in folder.history().unwrap_or_default() {
+            if record.epoch <= resumed {
+                self.recorded(&record);
+            }
+        }
+    }
+
+    /// The training loop begins after epoch `resumed`.
+    pub(super) fn loop_started(&mut self, epochs: usize, resumed: Option<usize>, now: Instant) {
+        self.epochs = epochs;
+        self.epoch = resumed.unwrap_or(0);
+        self.speed = Speed {
+            clock: Some(Clock {
+                since: now,
+                mark: now,
+            }),
+            resumed: self.epoch as f64,
+            done: self.epoch as f64,
+            ..Speed::default()
+        };
+    }
+
+    /// An epoch was recorded during the training loop.
+    pub(super) fn epoch_recorded(&mut self, record: &EpochRecord, epochs: usize, now: Instant) {
+        self.epochs = epochs;
+        self.epoch = record.epoch;
+        self.speed.done = record.epoch as f64;
+        self.speed.images_of_epoch = 0;
+        if let Some(clock) = &mut self.speed.clock {
+            clock.mark = now;
+        }
+        self.recorded(record);
+    }
+
+    fn recorded(&mut self, record: &EpochRecord) {
+        self.recorded += 1;
+        for (key, &value) in &record.training {
+            if let Some(name) = metric_name(key) {
+                self.row(&name).last = Some(value);
+            }
+        }
+        let epoch = record.epoch as f64;
+        if let Some(&loss) = record.training.get("loss") {
+            self.losses.push((epoch, loss));
+        }
+        let Some(recall) = &record.recall else {
+            return;
+        };
+        self.recalls.push((epoch, 100.0 * recall.at_1()));
+        self.last = Some((record.epoch, recall.clone()));
+        if record.epoch == 0 {
+            self.untrained = Some(recall.clone());
+        } else if self
+            .best
+            .as_ref()
+            .is_none_or(|(_, best)| recall.at_1() > best.at_1())
+        {
+            self.best = Some((record.epoch, recall.clone()));
+        }
+    }
+
+    /// A metric was registered.
+    pub(super) fn register(&mut self, definition: MetricDefinition) {
+        self.definitions.push(definition);
+    }
+
+    /// A metric of a training step has a value.
+    pub(super) fn update_train(&mut self, state: &MetricState) {
+        let MetricState::Numeric(entry, value) = state else {
+            return;
+        };
+        if matches!(value, NumericEntry::Aggregated { count: 0, .. }) {
+            return;
+        }
+        if let Some(name) = self.name_of(&entry.metric_id) {
+            self.row(&name).now = Some(value.current());
+        }
+    }
+
+    fn name_of(&self, id: &MetricId) -> Option<String> {
+        let mut definitions = self.definitions.iter();
+        let definition = definitions.find(|definition| definition.metric_id == *id)?;
+        Some(definition.name.clone())
+    }
+
+    /// The row of a metric; rows are in the order of [`metric_names`].
+    fn row(&mut self, name: &str) -> &mut MetricRow {
+        let at = match self.metrics.iter().position(|row| row.name == name) {
+            Some(at) => at,
+            None => {
+                self.metrics.push(MetricRow {
+                    name: name.to_string(),
+                    last: None,
+                    now: None,
+                });
+                let order: Vec<String> = metric_names().map(|(_, name)| name).collect();
+                let rank = |name: &str| order.iter().position(|known| known == name);
+                self.metrics
+                    .sort_by_key(|row| (rank(&row.name).unwrap_or(order.len()), row.name.clone()));
+                let mut rows = self.metrics.iter();
+                rows.position(|row| row.name == name).expect("it was added")
+            }
+        };
+        &mut self.metrics[at]
+    }
+
+    /// A training step is done.
+    pub(super) fn render_train(&mut self, progress: &TrainingProgress, now: Instant) {
+        self.epoch = progress.global_progress.items_processed;
+        self.epochs = progress.global_progress.items_total;
+        self.phase = Phase::Training;
+        if let Some(items) = &progress.progress {
+            let (done, total) = (items.items_processed as u64, items.items_total as u64);
+            self.step = (done, total);
+            let share = done as f64 / total.max(1) as f64;
+            self.speed.done = self.epoch.saturating_sub(1) as f64 + share.min(1.0);
+            self.speed.step(done, now);
+        }
+    }
+
+    /// A batch of the validation is done.
+    pub(super) fn render_valid(&mut self, progress: &TrainingProgress) {
+        self.phase = Phase::Validation;
+        if let Some(items) = &progress.progress {
+            self.step = (items.items_processed as u64, items.items_total as u64);
+        }
+    }
+
+    /// Other long work.
+    pub(super) fn task(&mut self, name: &str, done: u64, total: Option<u64>) {
+        self.phase = Phase::Task(escaped(name).to_string());
+        self.step = (done, total.unwrap_or(0));
+    }
+
+    /// Images trained per second, without validation, over the last seconds.
+    pub(super) fn images_per_second(&self) -> Option<f64> {
+        let first = self.speed.window.front()?;
+        let last = self.speed.window.back()?;
+        let seconds = (last.0 - first.0).as_secs_f64();
+        (seconds > 0.0).then(|| (last.1 - first.1) as f64 / seconds)
+    }
+
+    /// The time until the last epoch, at the speed since the training loop began.
+    pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
+        let Speed { resumed, done, .. } = self.speed;
+        let elapsed = now.duration_since(self.speed.clock?.since);
+        let left = (self.epochs as f64 - done) / (done - resumed);
+        let left = elapsed.as_secs_f64() * left.max(0.0);
+        Duration::try_from_secs_f64(left).ok()
+    }
+
+    /// Images per second, time left and memory, as far as they are known.
+    pub(super) fn figures(&self, now: Instant) -> Vec<String> {
+        let speed = self.images_per_second();
+        let left = self.time_left(now).filter(|_| self.epoch < self.epochs);
+        let memory = crate::bench::resident_mib();
+        [
+            speed.map(|speed| format!("{} images/s", significant(speed))),
+            left.map(|left| format!("{} left", in_words(left))),
+            memory.map(|mib| format!("{mib:.0} MiB")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// The speed of a training.
+#[derive(Default)]
+struct Speed {
+    clock: Option<Clock>,
+    /// The epoch after which the training was resumed.
+    resumed: f64,
+    /// Epochs done, with the share of the current one.
+    done: f64,
+    /// Images of the current epoch so far.
+    images_of_epoch: u64,
+    /// Training time and trained images in total, at the last steps.
+    window: VecDeque<(Duration, u64)>,
+}
+
+#[derive(Clone, Copy)]
+struct Clock {
+    /// The start of the training loop.
+    since: Instant,
+    /// The end of the last training step or epoch.
+    mark: Instant,
+}
+
+impl Speed {
+    /// A step has ended; `images` of the epoch are trained.
+    fn step(&mut self, images: u64, now: Instant) {
+        let Some(clock) = &mut self.clock else {
+            return;
+        };
+        let (time, count) = self.window.back().copied().unwrap_or_default();
+        if self.window.is_empty() {
+            self.window.push_back((time, count));
+        }
+        let time = time + now.duration_since(clock.mark);
+        clock.mark = now;
+        let new = images.saturating_sub(self.images_of_epoch);
+        self.images_of_epoch = images;
+        self.window.push_back((time, count + new));
+        while self.window.len() > 2 && time.saturating_sub(self.window[1].0) > SPEED_WINDOW {
+            self.window.pop_front();
+        }
+    }
+}
+
+/// The keys of a run's `metrics.jsonl` and the names of the metrics, in the order in which they are shown.
+fn metric_names() -> impl Iterator<Item = (&'static str, String)> {
+    let statistics = [Measure::Distance, Measure::InnerProduct]
+        .into_iter()
+        .flat_map(Statistic::all)
+        .map(|statistic| (statistic.key(), statistic.name().to_string()));
+    let rate = LearningRateMetric::new().name().to_string();
+    [("loss", AnchorLossMetric::NAME.to_string())]
+        .into_iter()
+        .chain(statistics)
+        .chain([("learning_rate", rate)])
+}
+
+fn metric_name(key: &str) -> Option<String> {
+    metric_names()
+        .find(|(known, _)| *known == key)
+        .map(|(_, name)| name)
+}
+
+/// A number above 0 with at least two digits, such as 0.53, 5.3 or 534.
+fn significant(number: f64) -> String {
+    let decimals = match number {
+        ..1.0 => 2,
+        1.0..10.0 => 1,
+        _ => 0,
+    };
+    format!("{number:.decimals$}")
+}
+
+/// A duration in its two largest units.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min {:02} s", seconds % 60),
+        3600..86_400 => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {:02} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use burn::data::dataloader::Progress;
+    use burn_train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
+
+    use super::*;
+
+    /// A record of `epoch` with Recall@1 and a loss that follow from the epoch.
+    pub(in crate::cli) fn record(epoch: usize, recall_at_1: f64) -> EpochRecord {
+        EpochRecord {
+            epoch,
+            training: match epoch {
+                0 => [].into(),
+                _ => [
+                    ("loss".to_string(), 1.0 / epoch as f64),
+                    ("learning_rate".to_string(), 1e-4),
+                    ("d_positive".to_string(), 0.5),
+                    ("d_negative".to_string(), 0.75),
+                    ("active".to_string(), 50.0),
+                    ("mined".to_string(), 2.0),
+                    ("anchors".to_string(), 64.0),
+                ]
+                .into(),
+            },
+            recall: Some(Recall {
+                at: [1, 2, 4, 8]
+                    .map(|k| (k, recall_at_1 + k as f64 / 100.0))
+                    .into(),
+                queries: 100,
+            }),
+            seconds: 1.0,
+        }
+    }
+
+    fn progress(epoch: usize, epochs: usize, items: (usize, usize)) -> TrainingProgress {
+        TrainingProgress {
+            progress: Some(Progress::new(items.0, items.1)),
+            global_progress: Progress::new(epoch, epochs),
+            iteration: None,
+        }
+    }
+
+    /// A training of 20 epochs in its 3rd.
+    pub(in crate::cli) fn running(since: Instant) -> TrainingState {
+        let mut state = TrainingState {
+            run: "artifacts/quickstart-1".into(),
+            ..TrainingState::default()
+        };
+        state.epoch_recorded(&record(0, 0.25), 20, since);
+        state.loop_started(20, None, since);
+        let loss = MetricId::new(Arc::new("loss".into()));
+        state.register(MetricDefinition {
+            metric_id: loss.clone(),
+            name: AnchorLossMetric::NAME.into(),
+            description: None,
+            attributes: MetricAttributes::None,
+        });
+        let second = Duration::from_secs(1);
+        state.render_train(&progress(1, 20, (50, 100)), since + second);
+        state.render_train(&progress(1, 20, (100, 100)), since + 2 * second);
+        state.epoch_recorded(&record(1, 0.7), 20, since + 3 * second);
+        state.render_train(&progress(2, 20, (100, 100)), since + 5 * second);
+        state.epoch_recorded(&record(2, 0.6), 20, since + 6 * second);
+        let entry = MetricEntry::new(loss, SerializedEntry::new("0.125".into(), "0.125".into()));
+        state.update_train(&MetricState::Numeric(entry, NumericEntry::Value(0.125)));
+        state.render_train(&progress(3, 20, (50, 100)), since + 7 * second);
+        state
+    }
+
+    #[test]
+    fn recalls_are_those_of_the_untrained_the_last_and_the_best_epoch() {
+        let state = running(Instant::now());
+        assert!((state.untrained.unwrap().at_1() - 0.26).abs() < 1e-9);
+        assert_eq!(state.last.map(|(epoch, _)| epoch), Some(2));
+        assert_eq!(state.best.map(|(epoch, _)| epoch), Some(1));
+        assert_eq!(state.recalls.len(), 3);
+        assert_eq!(state.losses, [(1.0, 1.0), (2.0, 0.5)]);
+    }
+
+    #[test]
+    fn metrics_have_the_mean_of_the_last_epoch_and_the_value_of_the_last_step() {
+        let state = running(Instant::now());
+        let names: Vec<&str> = state.metrics.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Loss",
+                "d+",
+                "d-",
+                "Active",
+                "Mined",
+                "Anchors",
+                "Learning Rate"
+            ]
+        );
+        assert_eq!(
+            (state.metrics[0].last, state.metrics[0].now),
+            (Some(0.5), Some(0.125))
+        );
+        assert_eq!(state.metrics[1].now, None);
+    }
+
+    #[test]
+    fn speed_is_without_validation_and_time_left_is_with_it() {
+        let since = Instant::now();
+        let state = running(since);
+        // 250 images in 1 + 1 + 2 + 1 seconds of training.
+        assert_eq!(state.images_per_second(), Some(50.0));
+        // 2.5 epochs in 7 seconds; 17.5 are left.
+        let left = state.time_left(since + Duration::from_secs(7)).unwrap();
+        assert_eq!(left.as_secs(), 49);
+    }
+
+    #[test]
+    fn speed_is_that_of_the_last_seconds() {
+        let since = Instant::now();
+        let mut state = TrainingState::default();
+        state.loop_started(1, None, since);
+        // A slow first step, then two images a second.
+        for step in 0..40 {
+            let now = since + Duration::from_secs(60 + step);
+            state.render_train(&progress(1, 1, (2 * (1 + step as usize), 80)), now);
+        }
+        assert_eq!(state.images_per_second(), Some(2.0));
+    }
+
+    #[test]
+    fn time_left_of_a_resumed_training_counts_from_the_resumed_epoch() {
+        let since = Instant::now();
+        let mut state = TrainingState::default();
+        state.loop_started(20, Some(10), since);
+        assert_eq!(state.time_left(since + Duration::from_secs(1)), None);
+        state.epoch_recorded(&record(11, 0.5), 20, since + Duration::from_secs(4));
+        let left = state.time_left(since + Duration::from_secs(4)).unwrap();
+        assert_eq!(left.as_secs(), 36);
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let words = [59, 60, 3599, 3600, 86_399, 90_000].map(|s| in_words(Duration::from_secs(s)));
+        assert_eq!(
+            words,
+            [
+                "59 s",
+                "1 min 00 s",
+                "59 min 59 s",
+                "1 h 00 min",
+                "23 h 59 min",
+                "1 d 01 h"
+            ]
+        );
+    }
+}
