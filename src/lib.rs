@@ -41,7 +41,9 @@
 //!  atomic_file    files that are complete or absent
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
+//!  free_space     free space of disks
 //!  panic_capture  panics of libraries as values
+//!  process_memory the memory of this process
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -141,12 +143,14 @@ pub mod data;
 mod escape;
 pub mod evaluation;
 mod file_lock;
+mod free_space;
 pub mod geometry;
 pub mod inference;
 pub mod loss;
 pub mod model;
 pub mod negatives;
 mod panic_capture;
+mod process_memory;
 pub mod progress;
 pub mod setting;
 pub mod training;

@@ -5,11 +5,11 @@ use burn::tensor::{Distribution, Int, Tensor};
 use serde::Serialize;
 
 use super::median_ms;
-use crate::process_memory::{peak_mib, reset_peak};
 use crate::loss::LossKind;
 use crate::model::unit_length;
 use crate::negatives::NegativesConfig;
 use crate::negatives::Space;
+use crate::process_memory::{peak_mib, reset_peak};
 
 /// The benchmark of a loss.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ use burn::tensor::backend::Backend;
 pub use error::BenchError;
 pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
-pub(crate) use memory::resident_mib;
 pub use step::{StepBenchmark, StepTiming};
 
 /// Repetitions before the first that is timed: caches fill, and GPU kernels are compiled and tuned.

@@ -9,12 +9,12 @@ use burn::tensor::{Distribution, Int, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
-use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use super::{WARM_UP, median, median_ms, synchronise};
 use crate::backend::ComputeContext;
 use crate::config::Config;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::model::{Embedder, EmbedderConfig};
+use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use crate::training::{
     GroupedAdam, MetricLearner, Objective, RetrievalProtocol, StepDecay, TrainStepSchedule,
     Validation,

@@ -56,6 +56,12 @@ pub enum CliError {
         /// How many.
         errors: usize,
     },
+    /// Checks of `train --dry-run` failed, and were printed.
+    #[error("{failed} check(s) failed; see the list above")]
+    DryRun {
+        /// How many.
+        failed: usize,
+    },
     /// An output file cannot be written.
     #[error("cannot write {}: {source}; check its permissions and free space", path.display())]
     Output {
@@ -74,7 +80,7 @@ impl CliError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Backend(error) => backend_status(error),
-            Self::Config(_) | Self::DatasetErrors { .. } => USER_ERROR,
+            Self::Config(_) | Self::DatasetErrors { .. } | Self::DryRun { .. } => USER_ERROR,
             Self::Data(error) => data_status(error),
             Self::Inference(error) => inference_status(error),
             Self::Training(error) => training_status(error),
@@ -133,7 +139,8 @@ fn run_folder_status(error: &RunFolderError) -> u8 {
             action: "write" | "delete",
             ..
         }
-        | RunFolderError::Gone { .. } => FAILURE,
+        | RunFolderError::Gone { .. }
+        | RunFolderError::NoSpace { .. } => FAILURE,
         _ => USER_ERROR,
     }
 }

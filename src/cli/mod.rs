@@ -11,6 +11,7 @@ mod dashboard;
 mod data;
 mod device_args;
 mod devices;
+mod dry_run;
 mod embed;
 mod error;
 mod evaluate;

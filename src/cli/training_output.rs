@@ -8,6 +8,7 @@ use burn_train::renderer::MetricsRenderer;
 
 #[cfg(feature = "tui")]
 use super::dashboard::Dashboard;
+use super::dry_run;
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
@@ -81,6 +82,9 @@ impl TrainingObserver for TrainingOutput {
             TrainingEvent::FolderCreated { path } => {
                 status(format_args!("run folder {}", path.display()));
             }
+            TrainingEvent::Checked { checks } => {
+                dry_run::lines(checks).iter().for_each(logging::line);
+            }
             TrainingEvent::Started {
                 folder,
                 record,
@@ -129,26 +133,9 @@ impl TrainingObserver for TrainingOutput {
 
 /// What is trained, on what.
 fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<CheckpointPosition>) {
-    let validation = match &record.validation {
-        Some(validation) => format!(", {validation} validate"),
-        None => String::new(),
-    };
-    logging::line(format_args!(
-        "run {}: {} train{validation}, {} test, {} parameters, {}",
-        folder.path().display(),
-        record.train,
-        record.test,
-        record.parameters,
-        record.backend
-    ));
+    let folder = folder.path().display();
+    logging::line(format_args!("run {folder} on {}", record.backend));
     logging::line(chosen_by(record.protocol));
-    if let Some(coverage) = record.coverage {
-        logging::line(format_args!(
-            "an epoch covers {:.1} % of the training images and {:.1} % of the classes",
-            100.0 * coverage.images,
-            100.0 * coverage.classes
-        ));
-    }
     match resumed {
         None => {}
         Some(position) if position == CheckpointPosition::end_of(0) => {

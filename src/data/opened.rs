@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use super::config::DataConfig;
 use super::error::DataError;
+use super::image_cache::CacheOptions;
+use super::resize::ResizeSpec;
 use super::split::{ClassDivision, Split, Splits};
 use super::transform::Transform;
-use super::{CacheFiles, add_cache, cache_files};
+use super::{add_cache, cache_folder, with_cache_options};
 use crate::cancellation::CancellationToken;
 use crate::progress::ProgressObserver;
 
@@ -70,14 +72,45 @@ impl OpenedDataset {
         let others = validation.iter().chain([&test]);
         let others = others.map(|split| (split, vec![transform.eval_resize()]));
         let mut bytes = 0;
-        let mut folder = PathBuf::new();
         for (split, resizes) in std::iter::once(train).chain(others) {
-            let files = cache_files(config)?;
-            bytes += files.with_options(&resizes, config, transform, cancellation, progress, |options| {
-                split.missing_cache_bytes(options)
-            })?;
-            folder = files.folder;
+            let missing = |options: CacheOptions<'_>| split.missing_cache_bytes(options);
+            bytes +=
+                with_cache_options(&resizes, config, transform, cancellation, progress, missing)?;
         }
+        let folder = cache_folder(config)?;
         Ok((bytes > 0).then_some(MissingCaches { folder, bytes }))
+    }
+
+    /// Opens or builds the configured caches and returns the splits with them.
+    ///
+    /// # Errors
+    /// If an image cannot be read, a cache cannot be written, or the work is cancelled.
+    pub fn cached(
+        self,
+        config: &DataConfig,
+        transform: &Transform,
+        cancellation: &CancellationToken,
+        progress: &dyn ProgressObserver,
+    ) -> Result<Splits, DataError> {
+        let with_cache = |split: Split, resizes: &[ResizeSpec]| {
+            add_cache(split, resizes, config, transform, cancellation, progress)
+        };
+        let Self { splits, division } = self;
+        // The cache holds all training classes, so that it serves every fold and seed.
+        let train = with_cache(splits.train, &transform.train_resizes())?;
+        let eval_resizes = [transform.eval_resize()];
+        let (train, validation) = match division {
+            None => (train, None),
+            Some(division) => {
+                let (train, validation) = division.apply(&train);
+                (train, Some(with_cache(validation, &eval_resizes)?))
+            }
+        };
+        Ok(Splits {
+            train,
+            validation,
+            test: with_cache(splits.test, &eval_resizes)?,
+            warnings: splits.warnings,
+        })
     }
 }

@@ -13,6 +13,7 @@ mod build;
 mod error;
 mod format;
 mod key;
+mod size;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 pub use error::CacheError;
+pub(super) use size::missing_bytes;
 pub(super) use spec::{CacheOptions, CacheSpec};
 
 use super::resize::{Pixels, ResizeSpec};
@@ -48,7 +50,7 @@ impl ImageCache {
     /// work is cancelled.
     pub(super) fn open(spec: &CacheSpec) -> Result<Self, CacheError> {
         let key = key(spec)?;
-        let path = spec.options.folder.join(format!("{key}.images"));
+        let path = cache_path(spec, &key);
         let lock = fs::create_dir_all(spec.options.folder)
             .map_err(|error| CacheError::unwritable(spec.options.folder, &error))
             .and_then(|()| lock(&path.with_extension("lock"), spec));
@@ -103,6 +105,11 @@ impl ImageCache {
             resizes: spec.options.resizes.to_vec(),
         }))
     }
+}
+
+/// Returns the file of the cache with this key.
+fn cache_path(spec: &CacheSpec, key: &str) -> PathBuf {
+    spec.options.folder.join(format!("{key}.images"))
 }
 
 /// Returns the default folder of the caches: `loop-dml/images` in the user's cache folder.

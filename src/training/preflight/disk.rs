@@ -81,7 +81,10 @@ pub(in crate::training) fn check_disk(
     let mut enough = fits;
     if let Some(caches) = &need.caches {
         let bytes = format_bytes(caches.bytes);
-        message += &format!("; {bytes} for the image cache in {}", caches.folder.display());
+        message += &format!(
+            "; {bytes} for the image cache in {}",
+            caches.folder.display()
+        );
         let needed = match same_disk(&need.folder, &caches.folder) {
             true => need.bytes(),
             false => caches.bytes,
@@ -184,7 +187,13 @@ mod tests {
         let check = &checks.as_slice()[0];
         assert_eq!(check.outcome, crate::training::CheckOutcome::Warning);
         let needed = format_bytes(need.bytes());
-        assert!(check.message.contains(&format!("needs {needed} for 4 checkpoints")), "{}", check.message);
+        assert!(
+            check
+                .message
+                .contains(&format!("needs {needed} for 4 checkpoints")),
+            "{}",
+            check.message
+        );
         assert!(check.message.ends_with(" free"), "{}", check.message);
     }
 }

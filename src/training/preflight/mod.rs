@@ -10,8 +10,8 @@ mod network;
 mod objective;
 mod step;
 
-pub use check::{Check, CheckOutcome};
 pub(super) use check::Checks;
+pub use check::{Check, CheckOutcome};
 pub(super) use data::{check_batches, check_data};
 pub(super) use disk::{DiskNeed, check_disk};
 pub(super) use network::{check_configuration, check_weights, checkpoint_bytes};

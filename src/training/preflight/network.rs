@@ -97,6 +97,9 @@ mod tests {
         let parameters = total - running;
         let values = 4 * (3 * parameters + running);
         let bytes = checkpoint_bytes(&embedder, &config);
-        assert!(bytes > values && bytes < values + values / 50, "{bytes} for {values}");
+        assert!(
+            bytes > values && bytes < values + values / 50,
+            "{bytes} for {values}"
+        );
     }
 }

@@ -101,7 +101,10 @@ mod tests {
                 let pairs = config.negatives.name() == "loop";
                 let anchors = if pairs { 32 } else { 64 };
                 let message = &checks.as_slice()[0].message;
-                assert!(message.contains(&format!(": {anchors} anchors")), "{message}");
+                assert!(
+                    message.contains(&format!(": {anchors} anchors")),
+                    "{message}"
+                );
             }
         }
     }
@@ -120,7 +123,10 @@ mod tests {
         };
         assert_eq!(judge(&config, &statistics(2, 0.5)), Ok(()));
         let error = judge(&config, &statistics(0, 0.0)).unwrap_err().to_string();
-        assert!(error.contains("no anchor of a batch of 16 classes × 4 images"), "{error}");
+        assert!(
+            error.contains("no anchor of a batch of 16 classes × 4 images"),
+            "{error}"
+        );
         let error = judge(&config, &statistics(2, f64::INFINITY)).unwrap_err();
         assert!(error.to_string().contains("infinite or NaN"));
     }

@@ -14,6 +14,7 @@
 //!
 //! Every file is written under a temporary name, synced and renamed, and has a checksum.
 
+mod availability;
 mod checkpoints;
 mod error;
 mod lock;
@@ -47,6 +48,8 @@ const RECORD: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const RESULT: &str = "result.json";
 const DIVERGED: &str = "diverged";
+/// The folder of runs without a chosen folder.
+const ARTIFACTS: &str = "artifacts";
 
 /// The key of the checksum in `run.json` and `result.json`.
 const CHECKSUM: &str = "checksum";
@@ -81,7 +84,7 @@ impl NewRunFolder {
     pub fn create(path: Option<&Path>, name: &str) -> Result<Self, RunFolderError> {
         let (path, created) = match path {
             Some(path) => (path.to_path_buf(), create_folder(path)?),
-            None => (first_free(Path::new("artifacts"), name)?, true),
+            None => (first_free(Path::new(ARTIFACTS), name)?, true),
         };
         let lock = match RunLock::acquire(&path) {
             Ok(lock) => lock,
