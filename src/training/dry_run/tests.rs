@@ -144,12 +144,7 @@ fn all_checks_that_can_be_made_are_reported() {
     let run = parent.path().join("run");
     fs::create_dir(&run).unwrap();
     fs::write(run.join("thesis.txt"), "precious").unwrap();
-    let config = config(&[
-        "model.weights=missing.pth",
-        "batch.classes=1000",
-        "data.validation_share=0.4",
-    ]);
-    let mut config = config;
+    let mut config = config(&["model.weights=missing.pth", "batch.classes=1000"]);
     config.evaluation.protocol = Protocol::Published;
     let dry = within(|context| dry_run(&config, Some(&run), "x", context)).unwrap();
     assert!(!dry.is_ok());
@@ -175,7 +170,7 @@ fn all_checks_that_can_be_made_are_reported() {
 }
 
 #[test]
-fn small_classes_are_warned_of_and_caches_are_counted_but_not_built() {
+fn classes_with_fewer_images_than_a_batch_needs_are_warned_of() {
     let parent = tempfile::tempdir().unwrap();
     let run = parent.path().join("run");
     let config = config(&["batch.images_per_class=8"]);
