@@ -1,6 +1,6 @@
-//! `loop-dml train --dry-run`, and the table of the checks before a training.
+//! `loop-dml train --dry-run`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use burn::tensor::backend::AutodiffBackend;
@@ -8,25 +8,35 @@ use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
 use super::output::{print, print_json, print_lines};
-use super::train::TrainArgs;
 use super::training_output::{Display, TrainingOutput};
-use super::{CliError, cancel_on_interrupt};
+use super::{CliError, DeviceArgs, cancel_on_interrupt, check_table};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
 use crate::config::{Config, ConfigError};
 use crate::training::{self, Check, CheckOutcome, DryRun, Estimate, RunContext, TrainingError};
 
-/// Width of the column of the names.
-const NAME: usize = 13;
-/// Width of the column of the outcomes.
-const OUTCOME: usize = 7;
+/// What is checked.
+pub(super) struct DryRunOptions<'a> {
+    /// The configuration of a new run; `None` to resume the run in `run`.
+    pub(super) new: Option<Result<Config, ConfigError>>,
+    /// Keys that a resumed run changes.
+    pub(super) overrides: &'a [String],
+    /// The run folder.
+    pub(super) run: Option<&'a Path>,
+    /// The name of a new run without a folder.
+    pub(super) name: &'a str,
+    pub(super) device: &'a DeviceArgs,
+    /// Whether to print JSON.
+    pub(super) json: bool,
+}
 
-pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
-    let (dry_run, has_lines) = check(args)?;
-    if args.json {
+pub(super) fn run(options: DryRunOptions<'_>) -> Result<(), CliError> {
+    let json = options.json;
+    let (dry_run, has_lines) = check(options)?;
+    if json {
         print_json(to_json(&dry_run))?;
     } else {
-        for line in lines(&dry_run.checks) {
+        for line in check_table::lines(&dry_run.checks) {
             match has_lines {
                 true => print_lines(line)?,
                 false => print(line)?,
@@ -44,46 +54,45 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
 }
 
 /// Makes the checks. Also returns whether a message has several lines.
-fn check(args: &TrainArgs) -> Result<(DryRun, bool), CliError> {
-    let source = match &args.run {
-        Some(run) if args.resume => Source::Resumed(run.clone()),
-        _ => match args.new_config() {
-            Ok(config) => Source::New(Box::new(config)),
-            Err(error) => {
-                let refused = DryRun::refused("configuration", &error)
-                    .with_run_folder(args.run.as_deref(), &args.run_name());
-                return Ok((refused, matches!(error, ConfigError::Syntax { .. })));
-            }
-        },
+fn check(options: DryRunOptions<'_>) -> Result<(DryRun, bool), CliError> {
+    let DryRunOptions {
+        new,
+        overrides,
+        run,
+        name,
+        device,
+        ..
+    } = options;
+    let config = match new.transpose() {
+        Ok(config) => config,
+        Err(error) => {
+            let refused = DryRun::refused("configuration", &error).with_run_folder(run, name);
+            return Ok((refused, matches!(error, ConfigError::Syntax { .. })));
+        }
     };
     let task = DryRunTask {
-        source,
-        overrides: args.set.clone(),
-        run: args.run.clone(),
-        name: args.run_name(),
+        config,
+        overrides,
+        run,
+        name,
         cancellation: cancel_on_interrupt(),
     };
-    match args.device.run(task) {
+    match device.run(task) {
         Ok(dry_run) => Ok((dry_run?, false)),
         Err(CliError::Backend(error)) => Ok((DryRun::refused("device", &error), false)),
         Err(error) => Err(error),
     }
 }
 
-enum Source {
-    New(Box<Config>),
-    Resumed(PathBuf),
-}
-
-struct DryRunTask {
-    source: Source,
-    overrides: Vec<String>,
-    run: Option<PathBuf>,
-    name: String,
+struct DryRunTask<'a> {
+    config: Option<Config>,
+    overrides: &'a [String],
+    run: Option<&'a Path>,
+    name: &'a str,
     cancellation: CancellationToken,
 }
 
-impl BackendTask for DryRunTask {
+impl BackendTask for DryRunTask<'_> {
     type Output = Result<DryRun, TrainingError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
@@ -92,29 +101,14 @@ impl BackendTask for DryRunTask {
             observer: TrainingOutput::new(Display::Lines),
             cancellation: &self.cancellation,
         };
-        match self.source {
-            Source::New(config) => {
-                training::dry_run::<B>(&config, self.run.as_deref(), &self.name, &context)
+        match (self.config, self.run) {
+            (None, Some(run)) => training::dry_run_resume::<B>(run, self.overrides, &context),
+            (config, run) => {
+                let config = config.unwrap_or_default();
+                training::dry_run::<B>(&config, run, self.name, &context)
             }
-            Source::Resumed(run) => training::dry_run_resume::<B>(&run, &self.overrides, &context),
         }
     }
-}
-
-/// The checks as the lines of a table.
-pub(super) fn lines(checks: &[Check]) -> Vec<String> {
-    let line = |check: &Check| {
-        let outcome = match check.outcome {
-            CheckOutcome::Passed => "ok",
-            CheckOutcome::Warning => "warning",
-            CheckOutcome::Failed => "FAILED",
-        };
-        format!(
-            "{:NAME$}  {outcome:OUTCOME$}  {}",
-            check.name, check.message
-        )
-    };
-    checks.iter().map(line).collect()
 }
 
 fn estimate_line(estimate: &Estimate) -> String {
@@ -137,12 +131,7 @@ fn estimate_line(estimate: &Estimate) -> String {
     }
     parts.push(bytes(memory_bytes, "of memory"));
     parts.push(bytes(disk_bytes, "on disk"));
-    format!(
-        "{:NAME$}  {:OUTCOME$}  {}",
-        "estimate",
-        "",
-        parts.join(", ")
-    )
+    check_table::row("estimate", "", &parts.join(", "))
 }
 
 /// A time, as `0.25 s` or `3 hours`.
@@ -175,26 +164,6 @@ fn to_json(dry_run: &DryRun) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn table_has_columns() {
-        let check = |name, outcome| Check {
-            name,
-            outcome,
-            message: "text".into(),
-        };
-        let checks = [
-            check("data", CheckOutcome::Passed),
-            check("configuration", CheckOutcome::Failed),
-        ];
-        assert_eq!(
-            lines(&checks),
-            [
-                "data           ok       text",
-                "configuration  FAILED   text"
-            ]
-        );
-    }
 
     #[test]
     fn estimate_names_what_is_not_known() {

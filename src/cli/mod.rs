@@ -5,6 +5,7 @@
 //! (`training_output`).
 
 mod bench;
+mod check_table;
 mod cuda_restart;
 #[cfg(feature = "tui")]
 mod dashboard;

@@ -7,8 +7,9 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::CliError;
+use super::dry_run::{self, DryRunOptions};
 use super::training_output::{Display, TrainingOutput, print_summary};
-use super::{DeviceArgs, cancel_on_interrupt, dry_run};
+use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
 use crate::config::{Config, ConfigError};
@@ -39,16 +40,16 @@ Examples:
 pub(super) struct TrainArgs {
     /// Read the configuration from this TOML file [default: the quickstart]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    pub(super) config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// Set a configuration key, such as training.epochs=3 (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(super) set: Vec<String>,
+    set: Vec<String>,
     /// Write the run to this folder [default: the next free artifacts/NAME-N]
     #[arg(long, value_name = "DIR")]
-    pub(super) run: Option<PathBuf>,
+    run: Option<PathBuf>,
     /// Resume the run in --run from its last checkpoint
     #[arg(long, requires = "run")]
-    pub(super) resume: bool,
+    resume: bool,
     /// Read the images from this folder (short for --set data.root=DIR)
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -58,7 +59,7 @@ pub(super) struct TrainArgs {
     dry_run: bool,
     /// With --dry-run, print one JSON object on standard output
     #[arg(long, requires = "dry_run")]
-    pub(super) json: bool,
+    json: bool,
     /// Print a line per epoch instead of showing the dashboard
     #[arg(long)]
     plain: bool,
@@ -72,7 +73,7 @@ impl TrainArgs {
     /// # Errors
     ///
     /// If it cannot be read.
-    pub(super) fn new_config(&self) -> Result<Config, ConfigError> {
+    fn new_config(&self) -> Result<Config, ConfigError> {
         match &self.config {
             Some(path) => Config::load(path, &self.set),
             None => Config::quickstart(&self.set),
@@ -80,7 +81,7 @@ impl TrainArgs {
     }
 
     /// The name of a new run without --run.
-    pub(super) fn run_name(&self) -> String {
+    fn run_name(&self) -> String {
         match &self.config {
             Some(path) => path
                 .file_stem()
@@ -97,7 +98,14 @@ pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
         args.set.push(format!("data.root={root}"));
     }
     if args.dry_run {
-        return dry_run::run(&args);
+        return dry_run::run(DryRunOptions {
+            new: (!args.resume).then(|| args.new_config()),
+            overrides: &args.set,
+            run: args.run.as_deref(),
+            name: &args.run_name(),
+            device: &args.device,
+            json: args.json,
+        });
     }
     let source = match &args.run {
         Some(run) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use burn_train::renderer::MetricsRenderer;
 
+use super::check_table;
 #[cfg(feature = "tui")]
 use super::dashboard::Dashboard;
-use super::dry_run;
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
@@ -83,7 +83,7 @@ impl TrainingObserver for TrainingOutput {
                 status(format_args!("run folder {}", path.display()));
             }
             TrainingEvent::Checked { checks } => {
-                dry_run::lines(checks).iter().for_each(logging::line);
+                check_table::lines(checks).iter().for_each(logging::line);
             }
             TrainingEvent::Started {
                 folder,

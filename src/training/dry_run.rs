@@ -39,7 +39,7 @@ pub struct Estimate {
     /// Seconds of all epochs that remain, and of the evaluations before and after them.
     pub seconds: Option<f64>,
     /// Peak memory of the process in bytes, up to the first steps. `None` also if the operating system does
-    /// not report it, and if the device has memory of its own.
+    /// not report it, and if the device has separate memory.
     pub memory_bytes: Option<u64>,
     /// Bytes that checkpoints and image caches will take on disk, besides those that exist.
     pub disk_bytes: Option<u64>,

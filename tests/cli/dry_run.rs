@@ -156,12 +156,21 @@ fn each_kind_of_failure_is_named() {
             "configuration",
             "batch.images_per_class = 3",
         ),
-        ("data.validation_share=0.9", "data", "classes"),
-        ("batch.classes=1000", "data", "1000"),
+        (
+            "evaluation.protocol=validated --set data.validation_share=0.9",
+            "data",
+            "classes",
+        ),
+        (
+            "batch.classes=1000",
+            "batch",
+            "the training split has 4 classes",
+        ),
     ] {
-        let arguments = [&SMALL[..], &["--set", set]].concat();
+        let set: Vec<&str> = ["--set"].into_iter().chain(set.split(' ')).collect();
+        let arguments = [&SMALL[..], &set].concat();
         let (status, printed) = dry_run_json(directory.path(), &arguments);
-        assert_eq!(status, 2, "{set}");
+        assert_eq!(status, 2, "{set:?}");
         let check = check(&printed, name);
         assert_eq!(check["ok"], false, "{check}");
         assert!(check["message"].as_str().unwrap().contains(part), "{check}");

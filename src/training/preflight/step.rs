@@ -37,8 +37,8 @@ pub(in crate::training) struct MeasuredSteps {
     pub(in crate::training) step_seconds: f64,
     /// Seconds to embed an image for an evaluation.
     pub(in crate::training) embedding_seconds: f64,
-    /// Peak of the memory of the process in bytes; `None` if it is unknown, or if the device has memory of
-    /// its own.
+    /// Peak of the memory of the process in bytes; `None` if it is unknown, or if the device has separate
+    /// memory.
     pub(in crate::training) memory: Option<u64>,
     /// The statistics of the first step.
     pub(in crate::training) first: FinishedStep,
