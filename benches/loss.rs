@@ -8,6 +8,7 @@ use loop_dml::backend::{
     self, BackendError, BackendName, BackendTask, ComputeContext, DeviceChoice,
 };
 use loop_dml::bench::{LossBenchmark, LossTiming};
+use loop_dml::progress::Monitor;
 
 use burn::tensor::backend::AutodiffBackend;
 
@@ -24,7 +25,8 @@ impl BackendTask for Timed {
     type Output = LossTiming;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> LossTiming {
-        self.0.run::<B>(&compute.device)
+        let timing = self.0.run::<B>(&compute.device, Monitor::none());
+        timing.expect("nothing cancels it")
     }
 }
 

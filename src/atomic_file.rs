@@ -8,6 +8,8 @@ use std::{fs, io};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
+use crate::temporary_files::{Registered, register};
+
 /// A file cannot be created.
 #[derive(Debug, Error)]
 pub enum AtomicFileError {
@@ -75,6 +77,7 @@ pub fn write_new(
 pub struct AtomicFiles {
     /// The temporary files, and their final names.
     written: Vec<(NamedTempFile, PathBuf)>,
+    registered: Vec<Registered>,
 }
 
 impl AtomicFiles {
@@ -96,6 +99,7 @@ impl AtomicFiles {
         let mut temporary = temporary
             .tempfile_in(parent_folder(path))
             .map_err(unwritable)?;
+        self.registered.push(register(temporary.path()));
         write(&mut temporary).map_err(unwritable)?;
         self.written.push((temporary, path.to_path_buf()));
         Ok(())

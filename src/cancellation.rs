@@ -3,6 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn_train::Interrupter;
+use thiserror::Error;
+
+/// Work ended early because a stop was requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("interrupted")]
+pub struct Cancelled;
 
 /// A request to stop, shared by its clones. Ctrl-C, the dashboard's `quit` and failures in other
 /// threads cancel it. Long work checks [`is_cancelled`](Self::is_cancelled) several times a second.

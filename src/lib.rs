@@ -39,11 +39,14 @@
 //!  cancellation   one request to stop
 //!  progress       the progress of long work
 //!  atomic_file    files that are complete or absent
+//!  bounded_read   reading files with a limit on their size
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  free_space     free space of disks
 //!  panic_capture  panics of libraries as values
 //!  process_memory the memory of this process
+//!  shorten        long texts in messages
+//!  temporary_files  what an immediate exit removes
 //! ```
 //!
 //! Each module has an error type and the configuration of its section, except `[optimizer]`, `[training]`
@@ -136,6 +139,7 @@
 pub mod atomic_file;
 pub mod backend;
 pub mod bench;
+mod bounded_read;
 pub mod cancellation;
 pub mod cli;
 pub mod config;
@@ -144,6 +148,9 @@ mod escape;
 pub mod evaluation;
 mod file_lock;
 mod free_space;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geometry;
 pub mod inference;
 pub mod loss;
@@ -153,4 +160,6 @@ mod panic_capture;
 mod process_memory;
 pub mod progress;
 pub mod setting;
+mod shorten;
+mod temporary_files;
 pub mod training;

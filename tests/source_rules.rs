@@ -10,6 +10,7 @@ const LAYERS: [&[&str]; 11] = [
     // Support.
     &[
         "atomic_file",
+        "bounded_read",
         "cancellation",
         "escape",
         "file_lock",
@@ -18,6 +19,8 @@ const LAYERS: [&[&str]; 11] = [
         "process_memory",
         "progress",
         "setting",
+        "shorten",
+        "temporary_files",
     ],
     &["geometry"],
     &["negatives"],
@@ -28,7 +31,7 @@ const LAYERS: [&[&str]; 11] = [
     &["training"],
     &["inference"],
     &["bench"],
-    &["cli"],
+    &["cli", "fuzzing"],
 ];
 
 /// Words and phrases of a private idiom, and what to write instead. `X` stands for any word.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::cancellation::Cancelled;
 use crate::data::DataError;
 use crate::setting::SettingError;
 
@@ -27,4 +28,10 @@ pub enum BenchError {
     /// The benchmark was cancelled.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<Cancelled> for BenchError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }

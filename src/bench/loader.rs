@@ -11,14 +11,13 @@ use serde::Serialize;
 use super::step::{network, training_step};
 use super::{BenchError, median, synchronise};
 use crate::backend::ComputeContext;
-use crate::cancellation::CancellationToken;
 use crate::config::Config;
 use crate::data::config::{BatchConfig, Sampler};
 use crate::data::{
     self, DataError, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform,
 };
 use crate::process_memory::{peak_mib, reset_peak};
-use crate::progress::NoProgress;
+use crate::progress::{Monitor, Unit};
 
 /// The benchmark of a configuration's training loader on its training images.
 #[derive(Clone)]
@@ -31,8 +30,6 @@ pub struct LoaderBenchmark {
     pub passes: usize,
     /// Training steps whose waiting time is measured; 0 skips this measurement.
     pub steps: usize,
-    /// Cancels the benchmark.
-    pub cancellation: CancellationToken,
 }
 
 /// The results of a [`LoaderBenchmark`].
@@ -67,29 +64,32 @@ impl LoaderBenchmark {
     /// Runs the benchmark.
     ///
     /// # Errors
-    /// If an image is invalid, if the cache cannot be written, or if the benchmark is cancelled.
+    /// If an image is invalid, if the cache cannot be written, or if a stop was requested. This is
+    /// checked after every batch.
     pub fn run<B: AutodiffBackend>(
         &self,
         compute: &ComputeContext<B>,
+        monitor: Monitor<'_>,
     ) -> Result<LoaderTiming, BenchError> {
-        let decoded = self.open(false)?;
+        let decoded = self.open(false, monitor)?;
         reset_peak();
-        let mut rates = self.rates::<B>(&decoded, compute)?;
+        let mut rates = self.rates::<B>("decoding", &decoded, compute, monitor)?;
         let peak_mib = peak_mib();
         let cold_images_per_second = rates.remove(0);
         let images_per_second = median(&mut rates);
 
         let start = Instant::now();
-        let cached = self.open(true)?;
+        let cached = self.open(true, monitor)?;
         let cache_seconds = start.elapsed().as_secs_f64();
-        let mut cached_rates = self.rates::<B>(&cached, compute)?;
+        let name = "loading from the cache";
+        let mut cached_rates = self.rates::<B>(name, &cached, compute, monitor)?;
         cached_rates.remove(0);
 
         let waiting = match self.steps {
             0 => None,
             _ => Some([
-                self.waiting(&decoded, compute)?,
-                self.waiting(&cached, compute)?,
+                self.waiting(&decoded, compute, monitor)?,
+                self.waiting(&cached, compute, monitor)?,
             ]),
         };
         let workers = data::worker_count(self.config.data.loading.workers);
@@ -108,13 +108,13 @@ impl LoaderBenchmark {
         })
     }
 
-    fn open(&self, cache: bool) -> Result<Arc<Split>, BenchError> {
+    fn open(&self, cache: bool, monitor: Monitor<'_>) -> Result<Arc<Split>, BenchError> {
         let mut data = self.config.data.clone();
         data.loading.cache = cache;
         let transform = Transform::new(&data.transform)?;
-        Ok(Arc::new(
-            data::open(&data, None, &transform, &self.cancellation, &NoProgress)?.train,
-        ))
+        let (cancellation, progress) = (&monitor.cancellation(), monitor.observer());
+        let splits = data::open(&data, None, &transform, cancellation, progress)?;
+        Ok(Arc::new(splits.train))
     }
 
     /// Returns a sampler of every image once an epoch, in batches of about the requested size.
@@ -150,29 +150,36 @@ impl LoaderBenchmark {
         ))
     }
 
-    /// Returns the images per second of each pass, the first included.
+    /// Returns the images per second of each pass, the first included. `name` is the task's.
     fn rates<B: AutodiffBackend>(
         &self,
+        name: &str,
         split: &Arc<Split>,
         compute: &ComputeContext<B>,
+        monitor: Monitor<'_>,
     ) -> Result<Vec<f64>, BenchError> {
         let failure = LoaderErrors::default();
         let passes = 1 + self.passes;
         let loader = self.loader(split, passes, &failure, compute)?;
+        let total = loader.num_items() * passes;
+        let task = monitor.task(name, Some(total), Unit::Images);
+        task.check()?;
         let mut rates = Vec::new();
         for _ in 0..passes {
             let start = Instant::now();
-            let images: usize = loader
-                .iter()
-                .map(|batch: ImageBatch<B>| batch.indices.len())
-                .sum();
+            let mut images = 0;
+            for batch in loader.iter() {
+                let batch: ImageBatch<B> = batch;
+                images += batch.indices.len();
+                task.advance(batch.indices.len())?;
+            }
             synchronise::<B>(&compute.device);
             rates.push(images as f64 / start.elapsed().as_secs_f64());
             if let Some(error) = failure.take() {
                 return Err(DataError::from(error).into());
             }
-            self.check_cancellation()?;
         }
+        task.finish();
         Ok(rates)
     }
 
@@ -182,11 +189,15 @@ impl LoaderBenchmark {
         &self,
         split: &Arc<Split>,
         compute: &ComputeContext<B>,
+        monitor: Monitor<'_>,
     ) -> Result<f64, BenchError> {
         let failure = LoaderErrors::default();
         let epochs = 1 + self.steps;
         let loader = self.loader(split, epochs, &failure, compute)?;
         let mut step = training_step(network(&self.config, compute), &self.config);
+        let total = 1 + self.steps;
+        let task = monitor.task("timing steps", Some(total), Unit::Repetitions);
+        task.check()?;
         let (mut waited, mut worked, mut steps) = (0.0, 0.0, 0);
         'epochs: for _ in 0..epochs {
             let mut batches = loader.iter();
@@ -196,27 +207,21 @@ impl LoaderBenchmark {
                 let ready = Instant::now();
                 step(batch);
                 synchronise::<B>(&compute.device);
-                self.check_cancellation()?;
                 if steps > 0 {
                     waited += (ready - start).as_secs_f64();
                     worked += ready.elapsed().as_secs_f64();
                 }
+                task.advance(1)?;
                 if steps == self.steps {
                     break 'epochs;
                 }
                 steps += 1;
             }
         }
+        task.finish();
         match failure.take() {
             Some(error) => Err(DataError::from(error).into()),
             None => Ok(waited / (waited + worked)),
-        }
-    }
-
-    fn check_cancellation(&self) -> Result<(), BenchError> {
-        match self.cancellation.is_cancelled() {
-            true => Err(BenchError::Cancelled),
-            false => Ok(()),
         }
     }
 

@@ -4,12 +4,13 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::Serialize;
 
-use super::median_ms;
+use super::{BenchError, median_ms, repetitions};
 use crate::loss::LossKind;
 use crate::model::unit_length;
 use crate::negatives::NegativesConfig;
 use crate::negatives::Space;
 use crate::process_memory::{peak_mib, reset_peak};
+use crate::progress::{Monitor, Unit};
 
 /// The benchmark of a loss.
 #[derive(Debug, Clone)]
@@ -20,7 +21,8 @@ pub struct LossBenchmark {
     pub negatives: NegativesConfig,
     /// The space of the embeddings. On the sphere, scaling them to unit length is timed too.
     pub space: Space,
-    /// Number of embeddings, a multiple of `images_per_class`.
+    /// Number of embeddings, a multiple of `images_per_class`. The memory grows with its square: see
+    /// [`pairwise_gib`](crate::loss::pairwise_gib).
     pub batch: usize,
     /// Images of each class, an even number.
     pub images_per_class: usize,
@@ -61,7 +63,14 @@ impl LossBenchmark {
 
     /// Times one forward and backward pass. The embeddings are normally distributed around the centres
     /// of their classes, with a standard deviation 0.8 times that of the centres.
-    pub fn run<B: AutodiffBackend>(&self, device: &B::Device) -> LossTiming {
+    ///
+    /// # Errors
+    /// If a stop was requested. This is checked between repetitions.
+    pub fn run<B: AutodiffBackend>(
+        &self,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<LossTiming, BenchError> {
         B::seed(device, 0);
         let classes = self.batch / self.images_per_class;
         let n = classes * self.images_per_class;
@@ -75,8 +84,11 @@ impl LossBenchmark {
         let negatives = self.negatives.init();
         let loss = self.loss.init();
 
+        let name = format!("timing {}", self.loss.name());
+        let total = repetitions(self.repeats);
+        let task = monitor.task(name, Some(total), Unit::Repetitions);
         reset_peak();
-        let milliseconds = median_ms::<B>(device, self.repeats, || {
+        let milliseconds = median_ms::<B>(device, self.repeats, &task, || {
             let embeddings = embeddings.clone().require_grad();
             let rows = match self.space {
                 Space::Sphere => unit_length(embeddings.clone()),
@@ -87,10 +99,11 @@ impl LossBenchmark {
             embeddings
                 .grad(&gradients)
                 .expect("the loss depends on the embeddings");
-        });
-        LossTiming {
+        })?;
+        task.finish();
+        Ok(LossTiming {
             milliseconds,
             peak_mib: peak_mib(),
-        }
+        })
     }
 }

@@ -19,22 +19,38 @@ pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
 pub use step::{StepBenchmark, StepTiming};
 
+use crate::cancellation::Cancelled;
+use crate::progress::{Monitor, Task};
+
 /// Repetitions before the first that is timed: caches fill, and GPU kernels are compiled and tuned.
 const WARM_UP: usize = 3;
 
-/// Returns the median time of `work` over `repeats` repetitions, in milliseconds.
-fn median_ms<B: Backend>(device: &B::Device, repeats: usize, mut work: impl FnMut()) -> f64 {
-    let mut times: Vec<f64> = (0..WARM_UP + repeats.max(1))
-        .map(|_| {
-            synchronise::<B>(device);
-            let start = Instant::now();
-            work();
-            synchronise::<B>(device);
-            start.elapsed().as_secs_f64() * 1e3
-        })
-        .skip(WARM_UP)
-        .collect();
-    median(&mut times)
+/// Returns the number of times that [`median_ms`] does its work.
+fn repetitions(repeats: usize) -> usize {
+    WARM_UP + repeats.max(1)
+}
+
+/// Returns the median time of `work` over `repeats` repetitions, in milliseconds. Counts them in `task`,
+/// outside the time that is measured.
+///
+/// # Errors
+/// If a stop was requested.
+fn median_ms<B: Backend>(
+    device: &B::Device,
+    repeats: usize,
+    task: &Task<'_>,
+    mut work: impl FnMut(),
+) -> Result<f64, Cancelled> {
+    let mut times = Vec::new();
+    for _ in 0..repetitions(repeats) {
+        synchronise::<B>(device);
+        let start = Instant::now();
+        work();
+        synchronise::<B>(device);
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        task.advance(1)?;
+    }
+    Ok(median(&mut times[WARM_UP..]))
 }
 
 /// Returns the median of at least one number. Of two numbers in the middle it is the upper one.
@@ -47,9 +63,9 @@ fn median(numbers: &mut [f64]) -> f64 {
 /// `folder`.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub fn draw_photos(folder: &Path, count: usize) -> Result<(), BenchError> {
-    photos::draw(folder, count).map_err(|source| BenchError::Images {
+/// If a file cannot be written, or a stop was requested.
+pub fn draw_photos(folder: &Path, count: usize, monitor: Monitor<'_>) -> Result<(), BenchError> {
+    photos::draw(folder, count, monitor)?.map_err(|source| BenchError::Images {
         folder: folder.into(),
         source,
     })

@@ -9,7 +9,9 @@ use image::{ImageResult, Rgb, RgbImage};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::{in_parallel, worker_count};
+use crate::cancellation::Cancelled;
+use crate::data::{in_parallel_until, worker_count};
+use crate::progress::{Monitor, Unit};
 
 /// Number of classes.
 const CLASSES: usize = 20;
@@ -23,23 +25,28 @@ const GRAIN: f32 = 0.12;
 const QUALITY: u8 = 90;
 
 /// Writes `count` JPEGs to `folder/train` and a few more to `folder/test`, as a dataset of type
-/// `folder`.
+/// `folder`. The inner result is the error of a file that cannot be written.
 ///
 /// # Errors
-/// If a file cannot be written.
-pub(super) fn draw(folder: &Path, count: usize) -> ImageResult<()> {
+/// If a stop was requested.
+pub(super) fn draw(
+    folder: &Path,
+    count: usize,
+    monitor: Monitor<'_>,
+) -> Result<ImageResult<()>, Cancelled> {
     let test = (0..2 * 2).map(|i| ("test", i, i / 2));
     let train = (0..count).map(|i| ("train", i, i % CLASSES));
     let all: Vec<_> = train.chain(test).collect();
-    in_parallel(worker_count(0), all.len(), |i| {
+    let task = monitor.task("generating images", Some(all.len()), Unit::Images);
+    let written = in_parallel_until(&task, worker_count(0), all.len(), |i| {
         let (subset, number, class) = all[i];
         let class = folder.join(subset).join(format!("{subset}-{class:02}"));
         std::fs::create_dir_all(&class)?;
         let file = std::fs::File::create(class.join(format!("{number:05}.jpg")))?;
         JpegEncoder::new_with_quality(file, QUALITY).encode_image(&photo(i as u64))
-    })
-    .into_iter()
-    .collect()
+    })?;
+    task.finish();
+    Ok(written.into_iter().collect())
 }
 
 fn photo(seed: u64) -> RgbImage {

@@ -9,12 +9,14 @@ use burn::tensor::{Distribution, Int, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
-use super::{WARM_UP, median, median_ms, synchronise};
+use super::{BenchError, WARM_UP, median, median_ms, repetitions, synchronise};
 use crate::backend::ComputeContext;
+use crate::cancellation::Cancelled;
 use crate::config::Config;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::model::{Embedder, EmbedderConfig};
 use crate::process_memory::{peak_mib, reset_peak, resident_mib};
+use crate::progress::{Monitor, Task, Unit};
 use crate::training::{
     GroupedAdam, MetricLearner, Objective, RetrievalProtocol, StepDecay, TrainStepSchedule,
     Validation,
@@ -61,13 +63,23 @@ struct Parts {
 
 impl StepBenchmark {
     /// Runs the benchmark.
-    pub fn run<B: AutodiffBackend>(&self, compute: &ComputeContext<B>) -> StepTiming {
+    ///
+    /// # Errors
+    /// If a stop was requested. This is checked between repetitions.
+    pub fn run<B: AutodiffBackend>(
+        &self,
+        compute: &ComputeContext<B>,
+        monitor: Monitor<'_>,
+    ) -> Result<StepTiming, BenchError> {
         let device = &compute.device;
         let config = &self.config;
         B::seed(device, config.training.seed);
         let batch = self.batch::<B>(device);
         let (images, n) = (batch.images.clone().inner(), batch.indices.len());
 
+        // The parts of a step, steps, and forward passes.
+        let total = 3 * repetitions(self.repeats);
+        let task = monitor.task("timing steps", Some(total), Unit::Repetitions);
         let embedder = network(config, compute);
         let for_inference = embedder.valid();
         reset_peak();
@@ -76,14 +88,15 @@ impl StepBenchmark {
             .then(|| forward_memory(&learner(embedder.clone(), config), batch.clone()))
             .flatten()
             .map(|growth| growth / n as f64);
-        let parts = self.parts(embedder.clone(), &batch, device);
+        let parts = self.parts(embedder.clone(), &batch, device, &task)?;
         let mut step = training_step(embedder, config);
-        let step_ms = median_ms::<B>(device, self.repeats, || step(batch.clone()));
+        let step_ms = median_ms::<B>(device, self.repeats, &task, || step(batch.clone()))?;
         let peak_mib = compute.in_process.then(peak_mib).flatten();
-        let forward_ms = median_ms::<B>(device, self.repeats, || {
+        let forward_ms = median_ms::<B>(device, self.repeats, &task, || {
             for_inference.forward(images.clone());
-        });
-        StepTiming {
+        })?;
+        task.finish();
+        Ok(StepTiming {
             step_ms,
             training_forward_ms: parts.forward,
             backward_ms: parts.backward,
@@ -92,7 +105,7 @@ impl StepBenchmark {
             images_per_second: n as f64 / step_ms * 1e3,
             activation_mib_per_image,
             peak_mib,
-        }
+        })
     }
 
     /// Returns a batch of noise.
@@ -118,12 +131,13 @@ impl StepBenchmark {
         embedder: Embedder<B>,
         batch: &ImageBatch<B>,
         device: &B::Device,
-    ) -> Parts {
+        task: &Task<'_>,
+    ) -> Result<Parts, Cancelled> {
         let config = &self.config;
         let mut learner = learner(embedder, config);
         let mut optimizer = GroupedAdam::new(&config.optimizer, device);
         let mut times = [const { Vec::new() }; 3];
-        for repeat in 0..WARM_UP + self.repeats.max(1) {
+        for repeat in 0..repetitions(self.repeats) {
             let mut since = Instant::now();
             let mut lap = || {
                 synchronise::<B>(device);
@@ -138,6 +152,7 @@ impl StepBenchmark {
             let backward = lap();
             learner = optimizer.step(config.optimizer.learning_rate, learner, gradients);
             let laps = [forward, backward, lap()];
+            task.advance(1)?;
             if repeat >= WARM_UP {
                 for (times, lap) in times.iter_mut().zip(laps) {
                     times.push(lap);
@@ -145,11 +160,11 @@ impl StepBenchmark {
             }
         }
         let [forward, backward, optimizer] = times.map(|mut times| median(&mut times));
-        Parts {
+        Ok(Parts {
             forward,
             backward,
             optimizer,
-        }
+        })
     }
 }
 

@@ -7,12 +7,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::CliError;
+use super::interrupt::CommandMonitor;
 use super::output::{print, print_json, print_lines};
-use super::progress::ProgressBars;
 use crate::config::Config;
-use crate::data::HoldOut;
 use crate::data::config::DataConfig;
 use crate::data::survey::{ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path};
+use crate::data::{DataError, HoldOut};
+use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -100,16 +101,18 @@ struct SourceArgs {
 }
 
 pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
+    let monitor = command.monitor();
     match args.command {
-        DataCommand::Check(args) => check(&args.source),
-        DataCommand::Stats(args) => stats(&args),
+        DataCommand::Check(args) => check(&args.source, monitor),
+        DataCommand::Stats(args) => stats(&args, monitor),
     }
 }
 
-fn check(source: &SourceArgs) -> Result<(), CliError> {
+fn check(source: &SourceArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     let (config, hold_out) = read_config(source)?;
-    let survey = DatasetSurvey::open(&config)?.with_hold_out(hold_out);
-    let report = survey.check(&ProgressBars::default());
+    let survey = DatasetSurvey::open(&config, monitor)?.with_hold_out(hold_out);
+    let report = survey.check(monitor).map_err(DataError::from)?;
     if source.json {
         print_json(json!(report))?;
     } else {
@@ -124,15 +127,15 @@ fn check(source: &SourceArgs) -> Result<(), CliError> {
     }
 }
 
-fn stats(args: &StatsArgs) -> Result<(), CliError> {
+fn stats(args: &StatsArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     let since = Instant::now();
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
-    let survey = DatasetSurvey::open(&read_config(&args.source)?.0)?;
-    let stats = survey.stats(&ProgressBars::default());
+    let survey = DatasetSurvey::open(&read_config(&args.source)?.0, monitor)?;
+    let stats = survey.stats(monitor).map_err(DataError::from)?;
     let sheet = match &args.sheet {
-        Some(path) => Some((path, write_sheet(&survey, args, path)?)),
+        Some(path) => Some((path, write_sheet(&survey, args, path, monitor)?)),
         None => None,
     };
     if args.source.json {
@@ -158,12 +161,16 @@ fn write_sheet(
     survey: &DatasetSurvey,
     args: &StatsArgs,
     path: &std::path::Path,
+    monitor: Monitor<'_>,
 ) -> Result<ContactSheet, CliError> {
-    let sheet = survey.contact_sheet(SheetLayout {
+    let layout = SheetLayout {
         classes: args.classes.into(),
         images: args.images.into(),
         seed: args.seed,
-    });
+    };
+    let sheet = survey
+        .contact_sheet(layout, monitor)
+        .map_err(DataError::from)?;
     sheet.write(path).map_err(|source| CliError::Output {
         path: path.into(),
         source,

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::CliError;
+use super::interrupt::CommandMonitor;
 use super::output::{print_json, print_lines, status};
 use crate::backend::{self, BackendReport, DeviceReport, ProbeResult};
 
@@ -27,6 +28,7 @@ pub(super) struct DevicesArgs {
 }
 
 pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
+    let _command = CommandMonitor::install();
     if io::stderr().is_terminal() {
         status("testing every device; the first time takes up to a minute");
     }

@@ -101,11 +101,11 @@ impl BackendTask for DryRunTask<'_> {
             observer: TrainingOutput::new(Display::Lines),
             cancellation: &self.cancellation,
         };
-        match (self.config, self.run) {
-            (None, Some(run)) => training::dry_run_resume::<B>(run, self.overrides, &context),
-            (config, run) => {
-                let config = config.unwrap_or_default();
-                training::dry_run::<B>(&config, run, self.name, &context)
+        match self.config {
+            Some(config) => training::dry_run::<B>(&config, self.run, self.name, &context),
+            None => {
+                let run = self.run.expect("--resume requires --run");
+                training::dry_run_resume::<B>(run, self.overrides, &context)
             }
         }
     }

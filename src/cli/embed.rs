@@ -6,16 +6,16 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::CliError;
+use super::DeviceArgs;
+use super::interrupt::CommandMonitor;
 use super::output::status;
-use super::progress::ProgressBars;
 use super::training_output::print_skipped;
-use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::cancellation::CancellationToken;
 use crate::data::config::BrokenImages;
 use crate::data::{ImageSelection, ImageSet};
 use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
 use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone};
+use crate::progress::Monitor;
 use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
@@ -90,6 +90,7 @@ pub(super) struct EmbedArgs {
 }
 
 pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
     let output = EmbeddingOutput::new(&args.output)?;
     let mut source = embedding_source(&args)?;
     let config = source.config_mut();
@@ -100,18 +101,17 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     if args.skip_broken {
         config.data.loading.broken_images = BrokenImages::Skip;
     }
-    let cancellation = cancel_on_interrupt();
     let selection = ImageSelection {
         root: args.root,
         split: args.split,
     };
     let loading = &source.config().data.loading;
-    let images = ImageSet::open(&args.images, &selection, loading, &cancellation)?;
+    let images = ImageSet::open(&args.images, &selection, loading, command.monitor())?;
     let name = source.describe();
     let task = EmbedTask {
         source,
         images,
-        cancellation,
+        monitor: command.monitor(),
     };
     let (embeddings, skipped) = args.device.run(task)??;
     output.write(&embeddings)?;
@@ -144,13 +144,13 @@ fn embedding_source(args: &EmbedArgs) -> Result<EmbeddingSource, InferenceError>
     }
 }
 
-struct EmbedTask {
+struct EmbedTask<'a> {
     source: EmbeddingSource,
     images: ImageSet,
-    cancellation: CancellationToken,
+    monitor: Monitor<'a>,
 }
 
-impl BackendTask for EmbedTask {
+impl BackendTask for EmbedTask<'_> {
     type Output = Result<(NamedEmbeddings, Vec<String>), InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
@@ -158,8 +158,7 @@ impl BackendTask for EmbedTask {
             &self.source,
             &self.images,
             &compute.without_gradients(),
-            &self.cancellation,
-            &ProgressBars::default(),
+            self.monitor,
         )
     }
 }

@@ -8,17 +8,17 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::DeviceArgs;
+use super::interrupt::CommandMonitor;
 use super::output::{print, print_json};
-use super::progress::ProgressBars;
 use super::training_output::print_skipped;
-use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::cancellation::CancellationToken;
 use crate::config::{Config, EvaluationConfig};
 use crate::data::{self, Transform};
 use crate::evaluation::Recall;
 use crate::inference::embedding_file::Embeddings;
-use crate::inference::{self, RetrievalError};
+use crate::inference::{self, InferenceError};
+use crate::progress::Monitor;
 use crate::training::{self, Checkpoint, RunFolder, TrainingError};
 
 const EXAMPLES: &str = "\
@@ -79,9 +79,14 @@ pub(super) struct EvaluateArgs {
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
+    let monitor = command.monitor();
     match (&args.run, &args.embeddings) {
-        (_, Some(embeddings)) => evaluate_embeddings(&args, embeddings),
-        (run, None) => evaluate_run(&args, run.as_deref().expect("clap requires one of the two")),
+        (_, Some(embeddings)) => evaluate_embeddings(&args, embeddings, monitor),
+        (run, None) => {
+            let run = run.as_deref().expect("clap requires one of the two");
+            evaluate_run(&args, run, monitor)
+        }
     }
 }
 
@@ -104,7 +109,11 @@ fn print_recall(
     Ok(())
 }
 
-fn evaluate_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError> {
+fn evaluate_embeddings(
+    args: &EvaluateArgs,
+    path: &Path,
+    monitor: Monitor<'_>,
+) -> Result<(), CliError> {
     let since = Instant::now();
     let queries = Embeddings::read(path)?;
     let gallery = args.gallery.as_deref().map(Embeddings::read).transpose()?;
@@ -116,6 +125,7 @@ fn evaluate_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError>
         queries,
         gallery,
         recall,
+        monitor,
     };
     let recall = args.device.run(task)??;
     let title = match &args.gallery {
@@ -130,24 +140,26 @@ fn evaluate_embeddings(args: &EvaluateArgs, path: &Path) -> Result<(), CliError>
     print_recall(args, &recall, &title, object)
 }
 
-struct RetrievalTask {
+struct RetrievalTask<'a> {
     queries: Embeddings,
     gallery: Option<Embeddings>,
     /// The K of Recall@K.
     recall: Vec<usize>,
+    monitor: Monitor<'a>,
 }
 
-impl BackendTask for RetrievalTask {
-    type Output = Result<Recall, RetrievalError>;
+impl BackendTask for RetrievalTask<'_> {
+    type Output = Result<Recall, InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let device = compute.without_gradients().device;
         let (queries, gallery) = (&self.queries, self.gallery.as_ref());
-        inference::retrieval::<B::InnerBackend>(queries, gallery, &self.recall, &device)
+        let (ks, monitor) = (&self.recall, self.monitor);
+        inference::retrieval::<B::InnerBackend>(queries, gallery, ks, &device, monitor)
     }
 }
 
-fn evaluate_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
+fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result<(), CliError> {
     let folder = RunFolder::open(run)?;
     let moved: Vec<String> = args
         .root
@@ -168,7 +180,7 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
         folder,
         config,
         epoch,
-        cancellation: cancel_on_interrupt(),
+        monitor,
     };
     let (recall, skipped) = args.device.run(task)??;
     print_skipped(&skipped);
@@ -182,17 +194,17 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path) -> Result<(), CliError> {
     print_recall(args, &recall, &title, object)
 }
 
-struct EvaluateTask {
+struct EvaluateTask<'a> {
     folder: RunFolder,
     config: Config,
     epoch: usize,
-    cancellation: CancellationToken,
+    monitor: Monitor<'a>,
 }
 
 /// Recall, and the causes of skipped images.
 type EvaluationResult = Result<(Recall, Vec<String>), TrainingError>;
 
-impl BackendTask for EvaluateTask {
+impl BackendTask for EvaluateTask<'_> {
     type Output = EvaluationResult;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> EvaluationResult {
@@ -200,11 +212,14 @@ impl BackendTask for EvaluateTask {
     }
 }
 
-fn evaluate_on<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> EvaluationResult {
+fn evaluate_on<B: Backend>(
+    task: &EvaluateTask<'_>,
+    compute: &ComputeContext<B>,
+) -> EvaluationResult {
     let transform = Transform::new(&task.config.data.transform)?;
-    let progress = ProgressBars::default();
+    let (cancellation, progress) = (&task.monitor.cancellation(), task.monitor.observer());
     let data = &task.config.data;
-    let (test, warnings) = data::open_test(data, &transform, &task.cancellation, &progress)?;
+    let (test, warnings) = data::open_test(data, &transform, cancellation, progress)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -216,8 +231,8 @@ fn evaluate_on<B: Backend>(task: &EvaluateTask, compute: &ComputeContext<B>) -> 
         &task.config,
         &test,
         &compute.device,
-        &task.cancellation,
-        &progress,
+        cancellation,
+        progress,
     )?;
     skipped.extend(test.skipped().iter().map(ToString::to_string));
     Ok((recall, skipped))

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use super::DeviceArgs;
+use super::interrupt::CommandMonitor;
 use super::output::status;
 use crate::backend::{BackendTask, ComputeContext};
 use crate::inference::export::ExportOutput;
@@ -40,6 +41,7 @@ pub(super) struct ExportArgs {
 }
 
 pub(super) fn run(args: ExportArgs) -> Result<(), CliError> {
+    let _command = CommandMonitor::install();
     let folder = RunFolder::open(&args.run)?;
     let epoch = folder.checkpoint(args.checkpoint)?;
     let output = ExportOutput::new(&args.output)?;

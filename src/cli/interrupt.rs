@@ -1,108 +1,133 @@
-//! Signals that stop a command: Ctrl-C, termination, and a closed terminal.
+//! Commands that have nothing to save end within a second after Ctrl-C.
+//!
+//! Ctrl-C cancels a token, and work that checks it ends in order. A single computation may take longer:
+//! the loss of a large batch, a library that reads a file, a GPU's driver that compiles. If the command
+//! still runs [`GRACE`] after the request, the process removes its temporary files and exits. `train`
+//! does not do this, because it has a checkpoint to write.
 
-use std::io;
+use std::io::IsTerminal;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
-use super::{error, logging};
+use super::output::status;
+use super::progress::ProgressBars;
+use super::{cancel_on_interrupt, error, logging};
 use crate::cancellation::CancellationToken;
+use crate::progress::Monitor;
+use crate::temporary_files;
 
-/// Returns a token that SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) cancels, so that work stops
-/// in order. A second signal restores the terminal and ends the process immediately.
-///
-/// A SIGHUP that is ignored when the process starts, as under `nohup`, stays ignored.
-pub(super) fn cancel_on_interrupt() -> CancellationToken {
-    let token = CancellationToken::new();
-    let handle = token.clone();
-    let installed = listen(move |signals_before| match signals_before {
-        0 => handle.cancel(),
-        _ => leave(),
-    });
-    if let Err(error) = installed {
-        tracing::warn!(
-            "cannot install the Ctrl-C handler ({error}); Ctrl-C ends the process immediately"
-        );
-    }
-    token
+/// Time for work to end in order after a request to stop.
+const GRACE: Duration = Duration::from_millis(600);
+/// Time between two checks of the token.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The request to stop and the progress of a command that has nothing to save.
+pub(super) struct CommandMonitor {
+    cancellation: CancellationToken,
+    progress: ProgressBars,
+    _end: PromptEnd,
 }
 
-/// Ends the process. A terminal that does not accept output delays it by a second at most.
-fn leave() {
-    let (done, restored) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        #[cfg(feature = "tui")]
-        super::dashboard::restore_terminal();
-        logging::release();
-        let _ = done.send(());
+impl CommandMonitor {
+    /// Installs the handler of Ctrl-C. Call it once, before anything takes long.
+    pub(super) fn install() -> Self {
+        let cancellation = cancel_on_interrupt();
+        Self {
+            _end: end_promptly(&cancellation),
+            progress: ProgressBars::default(),
+            cancellation,
+        }
+    }
+
+    pub(super) fn monitor(&self) -> Monitor<'_> {
+        Monitor::new(&self.cancellation, &self.progress)
+    }
+}
+
+/// Ends the process after a request to stop, until it is dropped.
+pub(super) struct PromptEnd {
+    /// Its drop ends the thread.
+    _alive: Sender<()>,
+}
+
+/// Ends the process [`GRACE`] after `cancellation` is requested, unless the result was dropped before.
+pub(super) fn end_promptly(cancellation: &CancellationToken) -> PromptEnd {
+    end_with(cancellation, GRACE, exit)
+}
+
+fn end_with(
+    cancellation: &CancellationToken,
+    grace: Duration,
+    end: impl FnOnce() + Send + 'static,
+) -> PromptEnd {
+    let (alive, dropped) = channel();
+    let cancellation = cancellation.clone();
+    thread::spawn(move || {
+        let waited = |time| dropped.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        while !cancellation.is_cancelled() {
+            if !waited(CHECK_INTERVAL) {
+                return;
+            }
+        }
+        if waited(grace) {
+            end();
+        }
     });
-    let _ = restored.recv_timeout(std::time::Duration::from_secs(1));
+    PromptEnd { _alive: alive }
+}
+
+/// Ends the process as an interrupted one.
+fn exit() {
+    logging::release();
+    temporary_files::remove_all();
+    // A bar may be in the last line.
+    let clear = match std::io::stderr().is_terminal() {
+        true => "\r\x1b[2K",
+        false => "",
+    };
+    status(format_args!("{clear}error: interrupted"));
     std::process::exit(error::INTERRUPTED.into());
 }
 
-/// Calls `on_signal` in a thread for each signal, with the number of signals before it.
-#[cfg(unix)]
-fn listen(on_signal: impl Fn(usize) + Send + 'static) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator::Signals;
-
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    if !is_ignored(SIGHUP) {
-        signals.add_signal(SIGHUP)?;
-    }
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || signals.forever().zip(0..).for_each(|(_, n)| on_signal(n)))?;
-    Ok(())
-}
-
-/// Calls `on_signal` in a thread for each signal, with the number of signals before it. Signals are
-/// looked for ten times a second.
-#[cfg(not(unix))]
-fn listen(on_signal: impl Fn(usize) + Send + 'static) -> io::Result<()> {
+#[cfg(test)]
+mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    let pending = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, pending.clone())?;
-    }
-    std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || {
-            let mut received = 0;
-            loop {
-                if pending.swap(false, Ordering::Relaxed) {
-                    on_signal(received);
-                    received += 1;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(100));
-            }
-        })?;
-    Ok(())
-}
-
-/// Whether `signal` is ignored.
-#[cfg(unix)]
-#[expect(
-    unsafe_code,
-    reason = "the action of a signal can be read by sigaction(2) only"
-)]
-fn is_ignored(signal: i32) -> bool {
-    // SAFETY: all fields of `sigaction` are integers or pointers, for which zeros are valid. sigaction(2)
-    // with a null pointer as the new action changes nothing and writes the old action.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut action) == 0
-            && action.sa_sigaction == libc::SIG_IGN
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
     use super::*;
 
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_millis(400);
+
+    /// Whether the process would have ended, after `work` with the token and the guard.
+    fn ended(work: impl FnOnce(&CancellationToken, PromptEnd)) -> bool {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (token, flag) = (CancellationToken::new(), ended.clone());
+        let guard = end_with(&token, SHORT, move || flag.store(true, Ordering::Relaxed));
+        work(&token, guard);
+        ended.load(Ordering::Relaxed)
+    }
+
     #[test]
-    fn signals_are_not_ignored_unless_a_parent_ignored_them() {
-        // Rust's runtime ignores SIGPIPE.
-        assert!(is_ignored(signal_hook::consts::SIGPIPE));
-        assert!(!is_ignored(signal_hook::consts::SIGUSR2));
+    fn work_that_does_not_stop_is_ended() {
+        assert!(ended(|token, guard| {
+            token.cancel();
+            thread::sleep(LONG);
+            drop(guard);
+        }));
+    }
+
+    #[test]
+    fn work_that_stops_or_is_not_cancelled_ends_by_itself() {
+        assert!(!ended(|token, guard| {
+            drop(guard);
+            token.cancel();
+            thread::sleep(LONG);
+        }));
+        assert!(!ended(|_, guard| {
+            thread::sleep(LONG);
+            drop(guard);
+        }));
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::CliError;
+use super::interrupt::CommandMonitor;
 use super::{DeviceArgs, output};
 use crate::atomic_file::check_free;
 use crate::backend::{BackendTask, ComputeContext};
@@ -19,7 +20,7 @@ use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 The file contains `embeddings` f32 [N, D] and `labels` i64 [N]. The rows of a class are adjacent, and \
-their number is even. Rows are scaled to unit length if training with the loss scales embeddings (every \
+their number is even; a batch has at most 8,192 rows, whose pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
 loss but n-pair; override with --set model.normalize=…). The gradient is that of the mean loss with \
 respect to the rows in the file.
 
@@ -54,6 +55,7 @@ pub(super) struct LossArgs {
 }
 
 pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
+    let _command = CommandMonitor::install();
     let config = read_config(&args)?;
     let names = (config.loss.kind.name(), config.negatives.name());
     if let Some(path) = &args.gradients {

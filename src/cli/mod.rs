@@ -2,7 +2,7 @@
 //!
 //! This is the only module that writes to the terminal (`output`) and that knows exit statuses
 //! (`error`). It subscribes to the library's log (`logging`), progress (`progress`) and training events
-//! (`training_output`).
+//! (`training_output`). Commands without state to save end promptly after Ctrl-C (`interrupt`).
 
 mod bench;
 mod check_table;
@@ -22,9 +22,13 @@ mod logging;
 mod loss;
 mod output;
 mod progress;
+mod signals;
 mod train;
 mod training_output;
 mod training_renderer;
+mod training_speed;
+// Without a dashboard, only the figures of the lines are read.
+#[cfg_attr(not(feature = "tui"), allow(dead_code))]
 mod training_state;
 
 use std::io::{self, Write};
@@ -33,7 +37,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use device_args::DeviceArgs;
 pub use error::CliError;
-use interrupt::cancel_on_interrupt;
+use signals::cancel_on_interrupt;
 
 use crate::backend::BackendName;
 

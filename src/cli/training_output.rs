@@ -1,14 +1,14 @@
 //! What a training prints on standard error.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use burn_train::renderer::MetricsRenderer;
 
 use super::check_table;
 #[cfg(feature = "tui")]
-use super::dashboard::Dashboard;
+use super::dashboard::{self, Dashboard};
 use super::logging;
 use super::output::status;
 use super::progress::ProgressBars;
@@ -38,20 +38,33 @@ pub(super) enum Display {
 /// the progress and the epochs, and lines are printed when it is closed.
 pub(super) struct TrainingOutput {
     display: Display,
-    bars: ProgressBars,
+    bars: Arc<ProgressBars>,
     state: SharedState,
     /// Whether a dashboard controls the terminal.
     dashboard_shown: AtomicBool,
+    /// The folder of a new run, and when it was created. It is printed if the preparations take long; if
+    /// they fail at once, the error is the only line.
+    new_folder: Mutex<Option<(Instant, String)>>,
 }
+
+/// Preparations that take longer are announced.
+const SHORT: Duration = Duration::from_secs(1);
 
 impl TrainingOutput {
     pub(super) fn new(display: Display) -> Arc<Self> {
         Arc::new(Self {
             display,
-            bars: ProgressBars::default(),
+            bars: Arc::default(),
             state: SharedState::default(),
             dashboard_shown: AtomicBool::new(false),
+            new_folder: Mutex::new(None),
         })
+    }
+
+    fn new_folder(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.new_folder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn dashboard_shown(&self) -> bool {
@@ -67,6 +80,12 @@ impl ProgressObserver for TrainingOutput {
             } = progress;
             self.state.lock().task(task, done, total);
         } else {
+            let announced = self
+                .new_folder()
+                .take_if(|(created, _)| created.elapsed() > SHORT);
+            if let Some((_, folder)) = announced {
+                logging::line(format_args!("run folder {folder}"));
+            }
             self.bars.update(progress);
         }
     }
@@ -74,13 +93,17 @@ impl ProgressObserver for TrainingOutput {
     fn finish(&self, task: &str) {
         self.bars.finish(task);
     }
+
+    fn abandon(&self, task: &str) {
+        self.bars.abandon(task);
+    }
 }
 
 impl TrainingObserver for TrainingOutput {
     fn event(&self, event: TrainingEvent<'_>) {
         match event {
             TrainingEvent::FolderCreated { path } => {
-                status(format_args!("run folder {}", path.display()));
+                *self.new_folder() = Some((Instant::now(), path.display().to_string()));
             }
             TrainingEvent::Checked { checks } => {
                 check_table::lines(checks).iter().for_each(logging::line);
@@ -90,6 +113,7 @@ impl TrainingObserver for TrainingOutput {
                 record,
                 resumed,
             } => {
+                self.new_folder().take();
                 let epochs = resumed.map(CheckpointPosition::complete_epochs);
                 self.state.lock().started(folder, epochs);
                 print_start(folder, record, resumed);
@@ -108,6 +132,10 @@ impl TrainingObserver for TrainingOutput {
                 }
             }
             TrainingEvent::LoopEnded => {
+                #[cfg(feature = "tui")]
+                if self.dashboard_shown() {
+                    dashboard::close();
+                }
                 self.dashboard_shown.store(false, Ordering::Relaxed);
                 logging::release();
             }
@@ -125,8 +153,10 @@ impl TrainingObserver for TrainingOutput {
         #[cfg(feature = "tui")]
         let renderer = match self.display {
             Display::Dashboard => renderer.with_dashboard(Dashboard::start(state, context)),
-            Display::Lines => renderer,
+            Display::Lines => renderer.with_bars(self.bars.clone()),
         };
+        #[cfg(not(feature = "tui"))]
+        let renderer = renderer.with_bars(self.bars.clone());
         Some(Box::new(renderer))
     }
 }

@@ -1,6 +1,7 @@
 //! The renderer of a training: keeps the state that lines and dashboards show.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn_train::LearnerSummary;
@@ -12,11 +13,15 @@ use burn_train::renderer::{
 
 #[cfg(feature = "tui")]
 use super::dashboard::Dashboard;
+use super::progress::ProgressBars;
 use super::training_state::SharedState;
+use crate::progress::{Progress, ProgressObserver, Unit};
 
 /// Receives what Burn's Learner renders, and forwards it to the dashboard, if any.
 pub(super) struct TrainingRenderer {
     state: SharedState,
+    /// Shows the progress within an epoch, if no dashboard does.
+    bars: Option<Arc<ProgressBars>>,
     #[cfg(feature = "tui")]
     dashboard: Option<Dashboard>,
 }
@@ -26,6 +31,7 @@ impl TrainingRenderer {
     pub(super) fn new(state: SharedState) -> Self {
         Self {
             state,
+            bars: None,
             #[cfg(feature = "tui")]
             dashboard: None,
         }
@@ -36,6 +42,32 @@ impl TrainingRenderer {
     pub(super) fn with_dashboard(mut self, dashboard: Dashboard) -> Self {
         self.dashboard = Some(dashboard);
         self
+    }
+
+    /// Shows the progress within an epoch in `bars`.
+    pub(super) fn with_bars(mut self, bars: Arc<ProgressBars>) -> Self {
+        self.bars = Some(bars);
+        self
+    }
+
+    fn show_progress(&self, verb: &str, progress: &TrainingProgress) {
+        let (Some(bars), Some(images)) = (&self.bars, &progress.progress) else {
+            return;
+        };
+        let epoch = &progress.global_progress;
+        let task = format!(
+            "{verb} epoch {}/{}",
+            epoch.items_processed, epoch.items_total
+        );
+        if images.items_processed >= images.items_total {
+            return bars.finish(&task);
+        }
+        bars.update(Progress {
+            task: &task,
+            done: images.items_processed as u64,
+            total: Some(images.items_total as u64),
+            unit: Unit::Images,
+        });
     }
 
     /// Lets the dashboard show what is new.
@@ -71,6 +103,7 @@ impl MetricsRendererTraining for TrainingRenderer {
 
     fn render_train(&mut self, progress: TrainingProgress, indicators: Vec<ProgressType>) {
         self.state.lock().render_train(&progress, Instant::now());
+        self.show_progress("training", &progress);
         if let Some(burn) = self.burn() {
             burn.render_train(progress, indicators);
         }
@@ -79,6 +112,7 @@ impl MetricsRendererTraining for TrainingRenderer {
 
     fn render_valid(&mut self, progress: TrainingProgress, indicators: Vec<ProgressType>) {
         self.state.lock().render_valid(&progress);
+        self.show_progress("evaluating", &progress);
         if let Some(burn) = self.burn() {
             burn.render_valid(progress, indicators);
         }

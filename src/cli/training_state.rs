@@ -1,19 +1,16 @@
 //! What a training shows while it runs: progress, speed, metrics, recalls.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use burn_train::metric::{LearningRateMetric, Metric, MetricDefinition, MetricId, NumericEntry};
 use burn_train::renderer::{MetricState, TrainingProgress};
 
+use super::training_speed::{Speed, in_words, significant};
 use crate::escape::escaped;
 use crate::evaluation::Recall;
 use crate::geometry::Measure;
 use crate::training::{AnchorLossMetric, EpochRecord, RunFolder, Statistic};
-
-/// Training time over which the speed is averaged.
-const SPEED_WINDOW: Duration = Duration::from_secs(10);
 
 /// The state, shared by the observer, the renderer and the dashboard.
 #[derive(Clone, Default)]
@@ -97,26 +94,14 @@ impl TrainingState {
     pub(super) fn loop_started(&mut self, epochs: usize, resumed: Option<usize>, now: Instant) {
         self.epochs = epochs;
         self.epoch = resumed.unwrap_or(0);
-        self.speed = Speed {
-            clock: Some(Clock {
-                since: now,
-                mark: now,
-            }),
-            resumed: self.epoch as f64,
-            done: self.epoch as f64,
-            ..Speed::default()
-        };
+        self.speed = Speed::new(self.epoch, now);
     }
 
     /// An epoch was recorded during the training loop.
     pub(super) fn epoch_recorded(&mut self, record: &EpochRecord, epochs: usize, now: Instant) {
         self.epochs = epochs;
         self.epoch = record.epoch;
-        self.speed.done = record.epoch as f64;
-        self.speed.images_of_epoch = 0;
-        if let Some(clock) = &mut self.speed.clock {
-            clock.mark = now;
-        }
+        self.speed.epoch_ended(record.epoch, now);
         self.recorded(record);
     }
 
@@ -201,8 +186,8 @@ impl TrainingState {
             let (done, total) = (items.items_processed as u64, items.items_total as u64);
             self.step = (done, total);
             let share = done as f64 / total.max(1) as f64;
-            self.speed.done = self.epoch.saturating_sub(1) as f64 + share.min(1.0);
-            self.speed.step(done, now);
+            let epochs = self.epoch.saturating_sub(1) as f64 + share.min(1.0);
+            self.speed.step(epochs, done, now);
         }
     }
 
@@ -222,19 +207,12 @@ impl TrainingState {
 
     /// Images trained per second, without validation, over the last seconds.
     pub(super) fn images_per_second(&self) -> Option<f64> {
-        let first = self.speed.window.front()?;
-        let last = self.speed.window.back()?;
-        let seconds = (last.0 - first.0).as_secs_f64();
-        (seconds > 0.0).then(|| (last.1 - first.1) as f64 / seconds)
+        self.speed.images_per_second()
     }
 
     /// The time until the last epoch, at the speed since the training loop began.
     pub(super) fn time_left(&self, now: Instant) -> Option<Duration> {
-        let Speed { resumed, done, .. } = self.speed;
-        let elapsed = now.duration_since(self.speed.clock?.since);
-        let left = (self.epochs as f64 - done) / (done - resumed);
-        let left = elapsed.as_secs_f64() * left.max(0.0);
-        Duration::try_from_secs_f64(left).ok()
+        self.speed.time_left(self.epochs, now)
     }
 
     /// Images per second, time left and memory, as far as they are known.
@@ -250,49 +228,6 @@ impl TrainingState {
         .into_iter()
         .flatten()
         .collect()
-    }
-}
-
-/// The speed of a training.
-#[derive(Default)]
-struct Speed {
-    clock: Option<Clock>,
-    /// The epoch after which the training was resumed.
-    resumed: f64,
-    /// Epochs done, with the share of the current one.
-    done: f64,
-    /// Images of the current epoch so far.
-    images_of_epoch: u64,
-    /// Training time and trained images in total, at the last steps.
-    window: VecDeque<(Duration, u64)>,
-}
-
-#[derive(Clone, Copy)]
-struct Clock {
-    /// The start of the training loop.
-    since: Instant,
-    /// The end of the last training step or epoch.
-    mark: Instant,
-}
-
-impl Speed {
-    /// A step has ended; `images` of the epoch are trained.
-    fn step(&mut self, images: u64, now: Instant) {
-        let Some(clock) = &mut self.clock else {
-            return;
-        };
-        let (time, count) = self.window.back().copied().unwrap_or_default();
-        if self.window.is_empty() {
-            self.window.push_back((time, count));
-        }
-        let time = time + now.duration_since(clock.mark);
-        clock.mark = now;
-        let new = images.saturating_sub(self.images_of_epoch);
-        self.images_of_epoch = images;
-        self.window.push_back((time, count + new));
-        while self.window.len() > 2 && time.saturating_sub(self.window[1].0) > SPEED_WINDOW {
-            self.window.pop_front();
-        }
     }
 }
 
@@ -313,28 +248,6 @@ fn metric_name(key: &str) -> Option<String> {
     metric_names()
         .find(|(known, _)| *known == key)
         .map(|(_, name)| name)
-}
-
-/// A number above 0 with at least two digits, such as 0.53, 5.3 or 534.
-fn significant(number: f64) -> String {
-    let decimals = match number {
-        ..1.0 => 2,
-        1.0..10.0 => 1,
-        _ => 0,
-    };
-    format!("{number:.decimals$}")
-}
-
-/// A duration in its two largest units.
-fn in_words(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3600 => format!("{minutes} min {:02} s", seconds % 60),
-        3600..86_400 => format!("{hours} h {:02} min", minutes % 60),
-        _ => format!("{days} d {:02} h", hours % 24),
-    }
 }
 
 #[cfg(test)]
@@ -474,21 +387,5 @@ pub(super) mod tests {
         state.epoch_recorded(&record(11, 0.5), 20, since + Duration::from_secs(4));
         let left = state.time_left(since + Duration::from_secs(4)).unwrap();
         assert_eq!(left.as_secs(), 36);
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        let words = [59, 60, 3599, 3600, 86_399, 90_000].map(|s| in_words(Duration::from_secs(s)));
-        assert_eq!(
-            words,
-            [
-                "59 s",
-                "1 min 00 s",
-                "59 min 59 s",
-                "1 h 00 min",
-                "23 h 59 min",
-                "1 d 01 h"
-            ]
-        );
     }
 }

@@ -7,6 +7,7 @@ use super::image_cache::CacheError;
 use super::loader::LoaderError;
 use super::split::SplitError;
 use super::survey::SheetPathError;
+use crate::cancellation::Cancelled;
 use crate::setting::SettingError;
 
 /// Why images cannot be opened or loaded.
@@ -33,6 +34,12 @@ pub enum DataError {
     /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<Cancelled> for DataError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 impl From<DatasetError> for DataError {

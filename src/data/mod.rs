@@ -22,6 +22,8 @@ mod batches;
 pub mod config;
 mod datasets;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod image_cache;
 pub(crate) mod image_file;
 mod images;
@@ -50,7 +52,7 @@ pub use images::Images;
 pub use list_line::ListLine;
 pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoader};
 pub use opened::{MissingCaches, OpenedDataset};
-pub(crate) use parallel::in_parallel;
+pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
 pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits};
@@ -58,13 +60,13 @@ pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
-use crate::progress::ProgressObserver;
+use crate::progress::{Monitor, ProgressObserver};
 use image_cache::CacheOptions;
 use resize::ResizeSpec;
 
 /// Opens the configured dataset: finds the images of both splits, checks them as far as possible
-/// without decoding, and opens or builds the caches if they are configured. Reports the progress of the
-/// cache to `progress`.
+/// without decoding, and opens or builds the caches if they are configured. Reports its progress to
+/// `progress`, and ends within a second if `cancellation` is requested.
 ///
 /// With `hold_out`, some of the training classes become the validation split, as `config.hold_out` says.
 ///
@@ -78,7 +80,12 @@ pub fn open(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<Splits, DataError> {
-    open_uncached(config, hold_out, cancellation)?.cached(config, transform, cancellation, progress)
+    open_uncached(config, hold_out, cancellation, progress)?.cached(
+        config,
+        transform,
+        cancellation,
+        progress,
+    )
 }
 
 /// As [`open`], but no cache is opened or built yet.
@@ -90,8 +97,9 @@ pub fn open_uncached(
     config: &DataConfig,
     hold_out: Option<HoldOut>,
     cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
 ) -> Result<OpenedDataset, DataError> {
-    let splits = datasets::open(config, cancellation)?;
+    let splits = datasets::open(config, Monitor::new(cancellation, progress))?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
         .train
@@ -115,7 +123,7 @@ pub fn open_test(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<(Split, Vec<String>), DataError> {
-    let (test, warnings) = datasets::open_test(config, cancellation)?;
+    let (test, warnings) = datasets::open_test(config, Monitor::new(cancellation, progress))?;
     test.check(false)?;
     let resizes = [transform.eval_resize()];
     Ok((

@@ -3,11 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::cancellation::CancellationToken;
-
-/// The work was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cancelled;
+pub(crate) use crate::cancellation::Cancelled;
+use crate::progress::Task;
 
 /// Returns the number of worker threads for the configured number; 0 means one for each core.
 pub fn worker_count(configured: usize) -> usize {
@@ -17,19 +14,24 @@ pub fn worker_count(configured: usize) -> usize {
     }
 }
 
-/// Computes as [`in_parallel`] does, and stops early when cancelled.
+/// Computes as [`in_parallel`] does, counts each item as one unit of `task`, and stops early when
+/// cancelled.
 ///
 /// # Errors
-/// If `cancellation` is cancelled.
+/// If a stop was requested.
 pub(crate) fn in_parallel_until<T: Send>(
-    cancellation: &CancellationToken,
+    task: &Task<'_>,
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,
 ) -> Result<Vec<T>, Cancelled> {
-    let work = |i| (!cancellation.is_cancelled()).then(|| work(i));
-    let done: Option<Vec<T>> = in_parallel(workers, count, work).into_iter().collect();
-    done.ok_or(Cancelled)
+    let work = |i| {
+        task.check()?;
+        let output = work(i);
+        task.advance(1)?;
+        Ok(output)
+    };
+    in_parallel(workers, count, work).into_iter().collect()
 }
 
 /// Returns `work(0), …, work(count − 1)` in order, computed by `workers` threads.
@@ -72,6 +74,9 @@ pub(crate) fn in_parallel<T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancellation::CancellationToken;
+    use crate::progress::test_observer::RecordingObserver;
+    use crate::progress::{Monitor, Unit};
 
     #[test]
     fn results_are_in_order_for_any_number_of_threads() {
@@ -80,6 +85,28 @@ mod tests {
             assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
         }
         assert!(in_parallel(3, 0, |i| i).is_empty());
+    }
+
+    #[test]
+    fn items_are_counted_and_cancellation_skips_the_rest() {
+        let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+        let monitor = Monitor::new(&token, &observer);
+        let task = monitor.task("squaring", Some(500), Unit::Images);
+        let squares = in_parallel_until(&task, 3, 500, |i| i * i).unwrap();
+        assert_eq!(squares.len(), 500);
+        task.finish();
+        assert_eq!(observer.task("squaring"), Some((500, Some(500), true)));
+
+        let started = AtomicUsize::new(0);
+        let task = monitor.task("squaring", Some(500), Unit::Images);
+        let result = in_parallel_until(&task, 1, 500, |i| {
+            started.fetch_add(1, Ordering::Relaxed);
+            if i == 10 {
+                token.cancel();
+            }
+        });
+        assert_eq!(result, Err(Cancelled));
+        assert_eq!(started.into_inner(), 11);
     }
 
     #[test]

@@ -4,6 +4,6 @@ mod ranks;
 mod recall;
 mod role;
 
-pub use ranks::nearest_positive_ranks;
+pub use ranks::{nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
 pub use role::Role;

@@ -6,8 +6,10 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::role::Role;
+use crate::cancellation::Cancelled;
 use crate::geometry::products::{Products, SplitRows};
 use crate::geometry::widen;
+use crate::progress::{Monitor, Unit};
 
 /// Entries of one tile of similarities: 64 MiB in `f64`. A tile has as many rows as fit, so that memory
 /// grows with the number of images N, not with N².
@@ -36,17 +38,36 @@ pub fn nearest_positive_ranks<B: Backend>(
     labels: &[usize],
     roles: Option<&[Role]>,
 ) -> Vec<Option<usize>> {
+    let ranks = nearest_positive_ranks_monitored(embeddings, labels, roles, Monitor::none());
+    ranks.expect("nothing cancels it")
+}
+
+/// Returns the ranks as [`nearest_positive_ranks`] does. Reports the ranked queries as the task
+/// `ranking`, and checks after every few million pairs whether it is cancelled.
+///
+/// # Errors
+/// If a stop was requested.
+///
+/// # Panics
+/// If the number of labels or roles is not N.
+pub fn nearest_positive_ranks_monitored<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    labels: &[usize],
+    roles: Option<&[Role]>,
+    monitor: Monitor<'_>,
+) -> Result<Vec<Option<usize>>, Cancelled> {
     let [n, _] = embeddings.dims();
     assert_eq!(n, labels.len(), "one label for each embedding");
     assert!(roles.is_none_or(|roles| roles.len() == n), "one role each");
     if n == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
+    monitor.check()?;
     let all = Images::new(widen(embeddings), labels);
     let queries = all.select(roles, Role::is_query);
     let gallery = all.select(roles, Role::is_in_gallery);
     if gallery.len() == 0 {
-        return vec![None; queries.len()];
+        return Ok(vec![None; queries.len()]);
     }
     let mut positive = with_positive(labels, roles).into_iter();
     let squares_of_gallery = gallery.squares.transposed();
@@ -54,9 +75,11 @@ pub fn nearest_positive_ranks<B: Backend>(
         [gallery.classes, gallery.indices].map(|numbers| numbers.unsqueeze_dim::<2>(0));
 
     let rows = (TILE_ENTRIES / classes.dims()[1]).max(1);
+    let task = monitor.task("ranking", Some(queries.len()), Unit::Queries);
     let mut ranks = Vec::with_capacity(queries.len());
     for start in (0..queries.len()).step_by(rows) {
-        let tile = queries.rows(start..(start + rows).min(queries.len()));
+        let end = (start + rows).min(queries.len());
+        let tile = queries.rows(start..end);
         let products = tile.embeddings.products(&gallery.embeddings);
         let nearness = products.nearness(&tile.squares, &squares_of_gallery);
         let same_class = tile.classes.unsqueeze_dim::<2>(1).equal(classes.clone());
@@ -86,8 +109,10 @@ pub fn nearest_positive_ranks<B: Backend>(
                     (positive && finite).then_some(nearer as usize + 1)
                 }),
         );
+        task.advance(end - start)?;
     }
-    ranks
+    task.finish();
+    Ok(ranks)
 }
 
 /// Returns whether each query has another image of its class in the gallery. The host counts them,
@@ -176,6 +201,8 @@ mod tests {
 
     use super::super::recall::Recall;
     use super::*;
+    use crate::cancellation::CancellationToken;
+    use crate::progress::test_observer::RecordingObserver;
 
     type B = burn_flex::Flex;
 
@@ -238,6 +265,29 @@ mod tests {
             vec![0.0, 2.0],
         ];
         assert_eq!(ranks(&rows, &[0, 1, 0, 1])[0], Some(2));
+    }
+
+    #[test]
+    fn queries_are_counted_and_cancellation_ends_the_ranking() {
+        // 5,000 images are two tiles.
+        let embeddings = || Tensor::<B, 2>::ones([5_000, 1], &Default::default());
+        let labels = vec![0; 5_000];
+        let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+        let monitored = |observer| {
+            let monitor = Monitor::new(&token, observer);
+            nearest_positive_ranks_monitored(embeddings(), &labels, None, monitor)
+        };
+        assert_eq!(monitored(&observer).unwrap(), vec![Some(1); 5_000]);
+        assert_eq!(observer.task("ranking"), Some((5_000, Some(5_000), true)));
+
+        let observer = RecordingObserver::cancelling("ranking", &token);
+        assert_eq!(monitored(&observer), Err(Cancelled));
+        let (done, _, finished) = observer.task("ranking").unwrap();
+        assert!(done < 5_000 && !finished, "{done} queries");
+        // A cancelled token prevents all work.
+        let observer = RecordingObserver::default();
+        assert_eq!(monitored(&observer), Err(Cancelled));
+        assert_eq!(observer.task("ranking"), None);
     }
 
     #[test]

@@ -9,11 +9,10 @@ use super::embedding_file::NamedEmbeddings;
 use super::error::InferenceError;
 use super::source::EmbeddingSource;
 use crate::backend::ComputeContext;
-use crate::cancellation::CancellationToken;
 use crate::data::{
     DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
 };
-use crate::progress::{Progress, ProgressObserver, Unit};
+use crate::progress::{Monitor, Unit};
 
 /// Returns the embeddings of `images` in their order, and a message for each image that was skipped.
 ///
@@ -21,15 +20,14 @@ use crate::progress::{Progress, ProgressObserver, Unit};
 ///
 /// # Errors
 /// If the network cannot be read, if an image cannot be read and `data.broken_images` does not skip
-/// it, if an embedding is not finite, or if `cancellation` is requested.
+/// it, if an embedding is not finite, or if a stop was requested.
 pub fn embed<B: Backend>(
     source: &EmbeddingSource,
     images: &ImageSet,
     compute: &ComputeContext<B>,
-    cancellation: &CancellationToken,
-    progress: &dyn ProgressObserver,
+    monitor: Monitor<'_>,
 ) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
-    let network = source.network(compute, cancellation, progress)?;
+    let network = source.network(compute, monitor)?;
     let config = source.config();
     let failure = LoaderErrors::default();
     let loader = SplitLoader::<B>::new(
@@ -45,30 +43,22 @@ pub fn embed<B: Backend>(
         classes: images.classes.clone(),
         ..NamedEmbeddings::default()
     };
+    let task = monitor.task("embedding", Some(images.labels.len()), Unit::Images);
+    task.check()?;
     for batch in loader.iter() {
-        if cancellation.is_cancelled() {
-            return Err(InferenceError::Cancelled);
-        }
         for &i in &batch.indices {
             embedded.labels.push(images.labels[i]);
             embedded.paths.push(images.split.image_name(i));
         }
-        let rows = network.embed(batch.images, config.evaluation.mirror);
+        let rows = network.embed(batch.images, config.evaluation.mirror, &task)?;
         embedded.dim = rows.dims()[1];
         let rows = rows.into_data().convert::<f32>();
         if rows.iter::<f32>().any(|value| !value.is_finite()) {
             return Err(InferenceError::BrokenNetwork);
         }
         embedded.rows.extend(rows.iter::<f32>());
-        let done = batch.indices.last().map_or(0, |last| last + 1);
-        progress.update(Progress {
-            task: "embedding",
-            done: done as u64,
-            total: Some(images.labels.len() as u64),
-            unit: Unit::Images,
-        });
     }
-    progress.finish("embedding");
+    task.finish();
     if let Some(error) = failure.take() {
         return Err(DataError::from(error).into());
     }
@@ -89,6 +79,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::cancellation::CancellationToken;
     use crate::config::Config;
     use crate::data::ImageSelection;
     use crate::data::NO_CLASS;
@@ -96,6 +87,7 @@ mod tests {
     use crate::inference::export::ExportOutput;
     use crate::model::{ConvAlgorithm, EmbedderConfig};
     use crate::progress::NoProgress;
+    use crate::progress::test_observer::RecordingObserver;
 
     type B = burn_flex::Flex;
 
@@ -132,7 +124,7 @@ mod tests {
             &images,
             &ImageSelection::default(),
             &loading,
-            &CancellationToken::new(),
+            Monitor::none(),
         );
         (source, images.unwrap())
     }
@@ -141,15 +133,7 @@ mod tests {
     fn rows_match_their_images_if_one_is_skipped() {
         let folder = TempDir::new().unwrap();
         let (mut source, images) = source_and_images(folder.path());
-        let embedded = |source: &EmbeddingSource| {
-            embed(
-                source,
-                &images,
-                &CPU,
-                &CancellationToken::new(),
-                &NoProgress,
-            )
-        };
+        let embedded = |source: &EmbeddingSource| embed(source, &images, &CPU, Monitor::none());
         let message = embedded(&source).unwrap_err().to_string();
         assert!(message.contains("1.png"), "{message}");
 
@@ -166,9 +150,20 @@ mod tests {
     fn cancellation_ends_the_embedding() {
         let folder = TempDir::new().unwrap();
         let (source, images) = source_and_images(folder.path());
-        let cancellation = CancellationToken::new();
-        cancellation.cancel();
-        let result = embed(&source, &images, &CPU, &cancellation, &NoProgress);
+        let token = CancellationToken::new();
+        token.cancel();
+        let result = embed(&source, &images, &CPU, Monitor::new(&token, &NoProgress));
         assert!(matches!(result, Err(InferenceError::Cancelled)));
+    }
+
+    #[test]
+    fn images_are_counted() {
+        let folder = TempDir::new().unwrap();
+        let (mut source, images) = source_and_images(folder.path());
+        source.config_mut().data.loading.broken_images = BrokenImages::Skip;
+        let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+        embed(&source, &images, &CPU, Monitor::new(&token, &observer)).unwrap();
+        // One of the three images is skipped.
+        assert_eq!(observer.task("embedding"), Some((2, Some(3), true)));
     }
 }

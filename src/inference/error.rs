@@ -6,8 +6,9 @@ use thiserror::Error;
 
 use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
-use super::retrieval::RetrievalError;
+use super::retrieval_error::RetrievalError;
 use crate::atomic_file::AtomicFileError;
+use crate::cancellation::Cancelled;
 use crate::config::ConfigError;
 use crate::data::DataError;
 use crate::model::weights::WeightsError;
@@ -71,6 +72,12 @@ pub enum InferenceError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl From<Cancelled> for InferenceError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 /// Lets `?` convert errors that are also errors of training.

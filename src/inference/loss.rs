@@ -26,7 +26,8 @@ pub struct BatchLoss {
 /// the mean over anchors with respect to the unscaled rows, row by row.
 ///
 /// # Errors
-/// If the rows of a class are not adjacent or their number is odd, if the space is the sphere and a
+/// If there are more than [`MAXIMUM_BATCH`](crate::loss::MAXIMUM_BATCH) rows, if the rows of a class are
+/// not adjacent or their number is odd, if the space is the sphere and a
 /// row is zero, or if the loss is not finite.
 pub fn batch_loss<B: AutodiffBackend>(
     embeddings: &Embeddings,

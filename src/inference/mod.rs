@@ -12,11 +12,13 @@ pub mod export;
 mod export_run;
 mod loss;
 mod retrieval;
+mod retrieval_error;
 mod source;
 
 pub use embed::embed;
 pub use error::InferenceError;
 pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};
-pub use retrieval::{RetrievalError, retrieval};
+pub use retrieval::retrieval;
+pub use retrieval_error::RetrievalError;
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

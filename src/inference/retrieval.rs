@@ -1,67 +1,18 @@
 //! Recall@K of embeddings from files.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use thiserror::Error;
 
 use super::embedding_file::Embeddings;
+use super::error::InferenceError;
+use super::retrieval_error::RetrievalError;
 use crate::data::NO_CLASS;
-use crate::evaluation::{Recall, Role, nearest_positive_ranks};
+use crate::evaluation::{Recall, Role, nearest_positive_ranks_monitored};
+use crate::progress::Monitor;
 
 /// The class number of rows without a class, which no query has.
 const UNKNOWN: usize = 0;
-
-/// Queries and gallery do not match.
-#[derive(Debug, Error)]
-pub enum RetrievalError {
-    /// Queries and gallery are the same file.
-    #[error(
-        "{} is both --embeddings and --gallery, so every row would find itself; omit --gallery to \
-         search each row among the others",
-        path.display()
-    )]
-    SameFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Queries and gallery have embeddings of different dimensions.
-    #[error(
-        "embeddings of {} have dimension {queries}, those of {} have {gallery}; embed both with the \
-         same network",
-        path.display(), gallery_path.display()
-    )]
-    Dimensions {
-        /// The file of the queries.
-        path: PathBuf,
-        /// The dimension of the queries.
-        queries: usize,
-        /// The file of the gallery.
-        gallery_path: PathBuf,
-        /// The dimension of the gallery.
-        gallery: usize,
-    },
-    /// Every query has a class that the gallery lacks.
-    #[error(
-        "the labels of {} match no other row{}, so nothing could be found; use the same label for \
-         images of the same class",
-        path.display(), gallery_suffix(gallery)
-    )]
-    NoQuery {
-        /// The file of the queries.
-        path: PathBuf,
-        /// The file of the gallery, if it is another.
-        gallery: Option<PathBuf>,
-    },
-}
-
-fn gallery_suffix(gallery: &Option<PathBuf>) -> String {
-    match gallery {
-        Some(path) => format!(" of {}", path.display()),
-        None => String::new(),
-    }
-}
 
 /// Returns Recall@K, for every K of `ks`, of the rows of `queries` among those of `gallery`. Without
 /// a gallery, each row is searched among the other rows.
@@ -72,13 +23,14 @@ fn gallery_suffix(gallery: &Option<PathBuf>) -> String {
 ///
 /// # Errors
 /// If both are the same file, if their embeddings have different dimensions, or if no query has a
-/// positive.
+/// positive ([`RetrievalError`]); or if a stop was requested.
 pub fn retrieval<B: Backend>(
     queries: &Embeddings,
     gallery: Option<&Embeddings>,
     ks: &[usize],
     device: &B::Device,
-) -> Result<Recall, RetrievalError> {
+    monitor: Monitor<'_>,
+) -> Result<Recall, InferenceError> {
     if let Some(gallery) = gallery {
         check_gallery(queries, gallery)?;
     }
@@ -86,13 +38,15 @@ pub fn retrieval<B: Backend>(
     let count = rows.classes.len();
     let embeddings = TensorData::new(rows.values, [count, queries.dim]);
     let embeddings = Tensor::<B, 2>::from_data(embeddings, device);
-    let ranks = nearest_positive_ranks(embeddings, &rows.classes, Some(&rows.roles));
+    let (classes, roles) = (&rows.classes, Some(&rows.roles[..]));
+    let ranks = nearest_positive_ranks_monitored(embeddings, classes, roles, monitor)?;
     let recall = Recall::from_ranks(&ranks, ks);
     match recall.queries {
         0 => Err(RetrievalError::NoQuery {
             path: queries.path().into(),
             gallery: gallery.map(|gallery| gallery.path().into()),
-        }),
+        }
+        .into()),
         _ => Ok(recall),
     }
 }
@@ -188,7 +142,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::cancellation::CancellationToken;
     use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+    use crate::progress::NoProgress;
 
     type B = burn_flex::Flex;
 
@@ -208,7 +164,8 @@ mod tests {
     }
 
     fn at_1(queries: &Embeddings, gallery: Option<&Embeddings>) -> (f64, usize) {
-        let recall = retrieval::<B>(queries, gallery, &[1], &Default::default()).unwrap();
+        let (device, monitor) = (Default::default(), Monitor::none());
+        let recall = retrieval::<B>(queries, gallery, &[1], &device, monitor).unwrap();
         (recall.at[&1], recall.queries)
     }
 
@@ -243,11 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn cancellation_ends_the_search() {
+        let folder = TempDir::new().unwrap();
+        let rows = file(folder.path(), "a", &[(0.0, 0), (1.0, 0)], &["x"]);
+        let token = CancellationToken::new();
+        token.cancel();
+        let monitor = Monitor::new(&token, &NoProgress);
+        let result = retrieval::<B>(&rows, None, &[1], &Default::default(), monitor);
+        assert!(matches!(result, Err(InferenceError::Cancelled)));
+    }
+
+    #[test]
     fn same_file_without_positives_and_other_dimension_are_errors() {
         let folder = TempDir::new().unwrap();
         let alone = file(folder.path(), "a", &[(0.0, 0), (1.0, 1)], &["x", "y"]);
         let refusal = |gallery: Option<&Embeddings>| {
-            let refused = retrieval::<B>(&alone, gallery, &[1], &Default::default());
+            let (device, monitor) = (Default::default(), Monitor::none());
+            let refused = retrieval::<B>(&alone, gallery, &[1], &device, monitor);
             refused.unwrap_err().to_string()
         };
         assert!(refusal(Some(&alone)).contains("would find itself"));

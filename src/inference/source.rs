@@ -7,11 +7,11 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::error::InferenceError;
 use super::export::ExportedEmbedder;
 use crate::backend::ComputeContext;
-use crate::cancellation::CancellationToken;
+use crate::cancellation::Cancelled;
 use crate::config::Config;
 use crate::model::config::Backbone;
 use crate::model::{Embedder, EmbedderConfig};
-use crate::progress::ProgressObserver;
+use crate::progress::{Monitor, Task};
 use crate::training::{self, Checkpoint, RunFolder};
 
 /// Side in pixels of the input that published ImageNet weights are evaluated with.
@@ -147,8 +147,7 @@ impl EmbeddingSource {
     pub fn network<B: Backend>(
         &self,
         compute: &ComputeContext<B>,
-        cancellation: &CancellationToken,
-        progress: &dyn ProgressObserver,
+        monitor: Monitor<'_>,
     ) -> Result<EmbeddingNetwork<B>, InferenceError> {
         Ok(match &self.origin {
             Origin::Run { folder, epoch } => {
@@ -161,7 +160,7 @@ impl EmbeddingSource {
             Origin::Backbone => {
                 let config = EmbedderConfig::from(&self.config.model)
                     .with_algorithm(compute.conv)
-                    .with_located_weights(cancellation, progress)?;
+                    .with_located_weights(&monitor.cancellation(), monitor.observer())?;
                 EmbeddingNetwork::Backbone(config.init_pretrained(&compute.device)?)
             }
         })
@@ -183,20 +182,29 @@ fn usual_resize(side: usize) -> usize {
 
 impl<B: Backend> EmbeddingNetwork<B> {
     /// Returns the embeddings, or the pooled features, of images. With `mirror`, they are averaged with
-    /// those of the mirrored images.
+    /// those of the mirrored images. Counts the images in `task`; on a processor every few images.
+    ///
+    /// # Errors
+    /// If a stop was requested.
     ///
     /// # Shapes
     /// - images: `[N, 3, S, S]`
     /// - output: `[N, D]`
-    pub fn embed(&self, images: Tensor<B, 4>, mirror: bool) -> Tensor<B, 2> {
-        const WIDTH: isize = 3;
-        match (self, mirror) {
-            (Self::Embedder(embedder), false) => embedder.forward(images),
-            (Self::Embedder(embedder), true) => embedder.forward_mirrored(images),
-            (Self::Backbone(network), false) => network.pooled_features(images),
-            (Self::Backbone(network), true) => {
-                let mirrored = network.pooled_features(images.clone().flip([WIDTH]));
-                (network.pooled_features(images) + mirrored) / 2.0
+    pub fn embed(
+        &self,
+        images: Tensor<B, 4>,
+        mirror: bool,
+        task: &Task<'_>,
+    ) -> Result<Tensor<B, 2>, Cancelled> {
+        let advance = |images| task.advance(images);
+        match self {
+            Self::Embedder(embedder) => embedder.forward_in_parts(images, mirror, advance),
+            Self::Backbone(network) => {
+                let features = network.pooled_features_in_parts(images, mirror, advance)?;
+                Ok(match features {
+                    (features, None) => features,
+                    (features, Some(mirrored)) => (features + mirrored) / 2.0,
+                })
             }
         }
     }

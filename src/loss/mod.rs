@@ -20,6 +20,7 @@ mod n_pair;
 #[cfg(test)]
 mod oracle;
 mod output;
+mod pairwise_memory;
 mod ranked;
 #[cfg(test)]
 mod test_values;
@@ -35,4 +36,5 @@ pub use multi_similarity::{
 };
 pub use n_pair::{NPairLoss, NPairLossConfig};
 pub use output::{LossOutput, LossStatistics};
+pub use pairwise_memory::{MAXIMUM_BATCH, pairwise_gib};
 pub use triplet::{TripletLoss, TripletLossConfig, Triplets};

@@ -340,7 +340,8 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         let progress = &**observer;
         let opened = || -> Result<_, TrainingError> {
             let transform = Transform::new(&config.data.transform)?;
-            let opened = data::open_uncached(&config.data, config.hold_out(), cancellation)?;
+            let opened =
+                data::open_uncached(&config.data, config.hold_out(), cancellation, progress)?;
             let missing =
                 opened.missing_caches(&config.data, &transform, cancellation, progress)?;
             let splits = match &missing {

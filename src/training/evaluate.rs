@@ -7,14 +7,14 @@ use burn::tensor::backend::Backend;
 
 use super::TrainingError;
 use super::validation::{RetrievalProtocol, SplitEmbeddings};
-use crate::cancellation::CancellationToken;
+use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
     DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
 };
 use crate::evaluation::Recall;
 use crate::model::Embedder;
-use crate::progress::{Progress, ProgressObserver, Unit};
+use crate::progress::{Monitor, ProgressObserver, Unit};
 
 /// The task that progress is reported for.
 const TASK: &str = "embedding";
@@ -42,22 +42,16 @@ pub fn evaluate<B: Backend>(
         device,
     )?;
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
+    let monitor = Monitor::new(cancellation, progress);
+    let cancelled = |_: Cancelled| TrainingError::Cancelled { run: None };
     let mut embeddings = SplitEmbeddings::default();
-    let mut done = 0;
+    let task = monitor.task(TASK, Some(split.labels().len()), Unit::Images);
+    task.check().map_err(cancelled)?;
     for batch in loader.iter() {
-        done += batch.indices.len() as u64;
-        embeddings.add(embedder, &protocol, batch);
-        if cancellation.is_cancelled() {
-            return Err(TrainingError::Cancelled { run: None });
-        }
-        progress.update(Progress {
-            task: TASK,
-            done,
-            total: Some(split.labels().len() as u64),
-            unit: Unit::Images,
-        });
+        let added = embeddings.add(embedder, &protocol, batch, &task);
+        added.map_err(cancelled)?;
     }
-    progress.finish(TASK);
+    task.finish();
     if let Some(error) = errors.take() {
         return Err(DataError::from(error).into());
     }
@@ -66,7 +60,10 @@ pub fn evaluate<B: Backend>(
     }
     let recall = match embeddings.is_empty() {
         true => Recall::from_ranks(&[], &protocol.recall),
-        false => embeddings.recall::<B>(&protocol, device),
+        false => {
+            let recall = embeddings.recall::<B>(&protocol, device, monitor);
+            recall.map_err(cancelled)?
+        }
     };
     let skipped = errors.skipped();
     match recall.queries {

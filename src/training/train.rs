@@ -116,7 +116,7 @@ pub(super) fn open_data<B: AutodiffBackend>(
     } = *context;
     let (keys, progress) = (&config.data, &**observer);
     let transform = Transform::new(&keys.transform)?;
-    let opened = data::open_uncached(keys, config.hold_out(), cancellation)?;
+    let opened = data::open_uncached(keys, config.hold_out(), cancellation, progress)?;
     let uncached = opened.uncached();
     check_data(checks, &uncached);
     let labels = uncached.train.labels();

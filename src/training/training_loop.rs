@@ -127,7 +127,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             last_epoch: epochs,
         };
         let protocol = RetrievalProtocol::new(&config.evaluation, &choosing);
-        let validation = Validation::new(protocol, schedule, known);
+        let validation = Validation::new(protocol, schedule, known).cancelled_by(cancellation);
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps = start.complete_epochs() * batches_per_epoch + start.steps();
         let rate = StepDecay::new(&config.optimizer, batches_per_epoch).after(steps);

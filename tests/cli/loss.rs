@@ -213,3 +213,21 @@ fn errors_name_the_row_and_existing_files_are_not_overwritten() {
     assert!(refused(&["--gradients", "nowhere/g.safetensors"]).contains("create it first"));
     assert!(refused(&["--set", "negatives.points=3"]).contains("`negatives.points`"));
 }
+
+#[test]
+fn batches_that_need_too_much_memory_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = 60_000;
+    write(
+        &folder.path().join("batch.safetensors"),
+        &vec![[1.0, 0.0]; count],
+        &vec![3; count],
+    );
+    let message = refusal(folder.path(), &arguments("hphn-triplet", "loop", &[]));
+    assert!(
+        message.contains("has 60000 rows, but a batch has at most 8192"),
+        "{message}"
+    );
+    let message = refusal(folder.path(), &["bench", "loss", "--batch", "100000"]);
+    assert!(message.contains("give 8192 or less"), "{message}");
+}

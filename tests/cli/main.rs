@@ -6,6 +6,8 @@ mod devices;
 mod dry_run;
 mod escaping;
 mod export;
+#[cfg(unix)]
+mod interrupts;
 mod loss;
 mod output;
 mod pretrained;

@@ -218,7 +218,7 @@ fn full_disk_is_one_error_with_status_1_in_every_subcommand() {
         let message = "error: cannot write to standard output: ";
         assert_eq!(
             output.status.code(),
-            Some(prints.into()),
+            Some(i32::from(prints)),
             "{name}: {errors}"
         );
         assert_eq!(

@@ -9,9 +9,10 @@ use super::{OutputArgs, checked_config, print};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{BenchError, LoaderBenchmark, LoaderTiming, draw_photos};
 use crate::cli::CliError;
-use crate::cli::cancel_on_interrupt;
-use crate::cli::output::status;
+use crate::cli::interrupt::CommandMonitor;
+use crate::progress::Monitor;
 use crate::setting::SettingError;
+use crate::temporary_files;
 
 #[derive(Debug, Args)]
 pub(super) struct LoaderArgs {
@@ -57,12 +58,14 @@ impl LoaderArgs {
 }
 
 pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
+    let monitor = command.monitor();
     // Contains the drawn images and the cache, and is removed at the end.
     let folder = tempfile::tempdir().map_err(|source| CliError::Output {
         path: std::env::temp_dir(),
         source,
     })?;
-    let cancellation = cancel_on_interrupt();
+    let _registered = temporary_files::register(folder.path());
     let drawn = folder.path().join("images");
     let config = checked_config(&[
         format!("data.dataset={}", args.dataset),
@@ -84,18 +87,17 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
         return Err(SettingError::value("--root", "", reason).into());
     }
     if args.root.is_none() {
-        status(format_args!("generating {} JPEGs", args.images));
-        draw_photos(&drawn, args.images as usize)?;
+        draw_photos(&drawn, args.images as usize, monitor)?;
     }
     let benchmark = LoaderBenchmark {
         config,
         batch: usize::from(args.batch),
         passes: usize::from(args.passes),
         steps: args.steps,
-        cancellation,
     };
     let device = &args.output.device;
-    let timing = device.run(LoaderTask(benchmark))??;
+    let task = LoaderTask { benchmark, monitor };
+    let timing = device.run(task)??;
     print(&args.output, &timing, || text(&timing))
 }
 
@@ -130,12 +132,15 @@ fn text(timing: &LoaderTiming) -> String {
     lines.join("\n")
 }
 
-struct LoaderTask(LoaderBenchmark);
+struct LoaderTask<'a> {
+    benchmark: LoaderBenchmark,
+    monitor: Monitor<'a>,
+}
 
-impl BackendTask for LoaderTask {
+impl BackendTask for LoaderTask<'_> {
     type Output = Result<LoaderTiming, BenchError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
-        self.0.run::<B>(&compute)
+        self.benchmark.run::<B>(&compute, self.monitor)
     }
 }

@@ -6,13 +6,15 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::interrupt::CommandMonitor;
 use super::{DeviceArgs, output};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::bench::{LossBenchmark, LossTiming, StepBenchmark, StepTiming};
+use crate::bench::{BenchError, LossBenchmark, LossTiming, StepBenchmark, StepTiming};
 use crate::cli::CliError;
 use crate::config::Config;
-use crate::loss::LossKind;
+use crate::loss::{LossKind, MAXIMUM_BATCH, pairwise_gib};
 use crate::negatives::NegativesConfig;
+use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
@@ -62,7 +64,7 @@ struct LossArgs {
     /// Time every loss with every negatives strategy
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
-    /// Number of embeddings in the batch, a multiple of --images-per-class
+    /// Number of embeddings in the batch, a multiple of --images-per-class, at most 8192
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
     /// Number of images per class, even
@@ -83,7 +85,7 @@ struct StepArgs {
     /// Backbone: googlenet, resnet50, efficientnet-lite0 or conv4
     #[arg(long, value_name = "NAME", default_value = "googlenet")]
     backbone: String,
-    /// Number of images in the batch, even, at least 4; two per class
+    /// Number of images in the batch, even, from 4 to 8192; two per class
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
     /// Side of an image in pixels
@@ -120,6 +122,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
 }
 
 fn loss(args: LossArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
     check_batch_size(args.batch, args.images_per_class)?;
     let config = checked_config(&[
         format!("loss.name={}", args.loss),
@@ -148,8 +151,11 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
     let mut timings = Vec::new();
     for benchmark in benchmarks {
         let device = &args.output.device;
-        let task = LossTask(benchmark.clone());
-        let timing = device.run(task)?;
+        let task = LossTask {
+            benchmark: benchmark.clone(),
+            monitor: command.monitor(),
+        };
+        let timing = device.run(task)??;
         if args.output.json {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
@@ -195,6 +201,7 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 }
 
 fn step(args: StepArgs) -> Result<(), CliError> {
+    let command = CommandMonitor::install();
     check_batch_size(args.batch, 2)?;
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
@@ -213,7 +220,8 @@ fn step(args: StepArgs) -> Result<(), CliError> {
         config,
         repeats: usize::from(args.repeats),
     };
-    let timing = args.output.device.run(StepTask(benchmark))?;
+    let monitor = command.monitor();
+    let timing = args.output.device.run(StepTask { benchmark, monitor })??;
     print(&args.output, &timing, || {
         let StepTiming {
             step_ms,
@@ -240,13 +248,20 @@ fn step(args: StepArgs) -> Result<(), CliError> {
     })
 }
 
-/// Refuses a batch that is not a whole number of classes.
+/// Refuses a batch that is not a whole number of classes, or whose loss needs too much memory.
 fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
         let reason = "must be even and at least 2, because images are paired";
         return Err(
             SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );
+    }
+    if batch > MAXIMUM_BATCH {
+        let reason = format!(
+            "give {MAXIMUM_BATCH} or less: the pairwise matrices of this batch take about {} GiB",
+            pairwise_gib(batch)
+        );
+        return Err(SettingError::value("--batch", batch as i64, reason).into());
     }
     if batch >= 2 * images_per_class && batch.is_multiple_of(images_per_class) {
         return Ok(());
@@ -276,22 +291,28 @@ fn print(
     }
 }
 
-struct LossTask(LossBenchmark);
+struct LossTask<'a> {
+    benchmark: LossBenchmark,
+    monitor: Monitor<'a>,
+}
 
-impl BackendTask for LossTask {
-    type Output = LossTiming;
+impl BackendTask for LossTask<'_> {
+    type Output = Result<LossTiming, BenchError>;
 
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> LossTiming {
-        self.0.run::<B>(&compute.device)
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        self.benchmark.run::<B>(&compute.device, self.monitor)
     }
 }
 
-struct StepTask(StepBenchmark);
+struct StepTask<'a> {
+    benchmark: StepBenchmark,
+    monitor: Monitor<'a>,
+}
 
-impl BackendTask for StepTask {
-    type Output = StepTiming;
+impl BackendTask for StepTask<'_> {
+    type Output = Result<StepTiming, BenchError>;
 
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> StepTiming {
-        self.0.run::<B>(&compute)
+    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
+        self.benchmark.run::<B>(&compute, self.monitor)
     }
 }

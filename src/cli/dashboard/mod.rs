@@ -4,8 +4,12 @@ mod burn;
 mod compact;
 #[cfg(unix)]
 mod held_stderr;
+mod number;
+mod plots;
 mod terminal;
 mod view;
+
+use std::time::{Duration, Instant};
 
 use burn::BurnDashboard;
 use burn_train::renderer::MetricsRenderer;
@@ -19,6 +23,19 @@ use crate::training::RendererContext;
 
 /// The columns and rows from which Burn's dashboard shows every metric, recall and key.
 const BURN_FITS: (u16, u16) = (140, 49);
+
+/// How long a dashboard may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Waits until the dashboard is closed, and restores the terminal if it is not: a training that ends by a
+/// panic drops its renderer in another thread.
+pub(super) fn close() {
+    let since = Instant::now();
+    while terminal::is_controlled() && since.elapsed() < CLOSE {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    restore_terminal();
+}
 
 /// A dashboard in the terminal, until it is dropped.
 pub(super) struct Dashboard {

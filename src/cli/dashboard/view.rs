@@ -5,10 +5,11 @@ use std::time::Instant;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
-use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, LineGauge, Paragraph};
+use ratatui::widgets::{Block, LineGauge, Paragraph};
 
+use super::number::number;
+use super::plots::draw_plots;
 use crate::cli::training_state::{Phase, TrainingState};
 use crate::evaluation::Recall;
 
@@ -18,9 +19,6 @@ const TWO_COLUMNS: u16 = 76;
 const METRICS_WIDTH: u16 = 38;
 /// The width of the table of the recalls.
 const RECALLS_WIDTH: u16 = 36;
-/// The smallest plot.
-const PLOT: (u16, u16) = (24, 6);
-
 /// What the last line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prompt {
@@ -198,91 +196,6 @@ fn recall_table(state: &TrainingState) -> Vec<Line<'static>> {
     lines
 }
 
-/// A number in at most ten characters.
-fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_string(),
-        0.001..100_000.0 => format!("{value:.4}"),
-        _ => format!("{value:.2e}"),
-    }
-}
-
-/// A number at an axis, without zeros at its end.
-fn label(value: f64) -> String {
-    let text = number(value);
-    match text.contains('e') || !text.contains('.') {
-        true => text,
-        false => text.trim_end_matches('0').trim_end_matches('.').to_string(),
-    }
-}
-
-/// The loss and Recall@1 by epoch, if there is room.
-fn draw_plots(frame: &mut Frame, area: Rect, state: &TrainingState, wide: bool) {
-    if area.height < PLOT.1 || area.width < PLOT.0 {
-        return;
-    }
-    let plots = [
-        (" loss ", &state.losses, Color::LightRed),
-        (" R@1 % ", &state.recalls, Color::LightBlue),
-    ];
-    let areas = match wide {
-        true => Layout::horizontal([Constraint::Fill(1); 2]).split(area),
-        false => Layout::horizontal([Constraint::Fill(1)]).split(area),
-    };
-    // With room for one plot, it is that of the recall.
-    let plots = plots.iter().skip(2 - areas.len());
-    for (&area, (title, points, color)) in areas.iter().zip(plots) {
-        draw_plot(frame, area, title, points, *color);
-    }
-}
-
-fn draw_plot(
-    frame: &mut Frame,
-    area: Rect,
-    title: &'static str,
-    points: &[(f64, f64)],
-    color: Color,
-) {
-    let finite = points.iter().filter(|(_, y)| y.is_finite());
-    let points: Vec<(f64, f64)> = finite.copied().collect();
-    let block = Block::bordered()
-        .title(title)
-        .border_style(Style::new().dark_gray());
-    let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        frame.render_widget(block, area);
-        return;
-    };
-    let low = points.iter().map(|(_, y)| *y).fold(f64::INFINITY, f64::min);
-    let high = points
-        .iter()
-        .map(|(_, y)| *y)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let room = if high > low {
-        0.0
-    } else {
-        0.5 * low.abs().max(1e-3)
-    };
-    let (low, high) = (low - room, high + room);
-    let dataset = Dataset::default()
-        .marker(Marker::Braille)
-        .graph_type(GraphType::Line)
-        .style(Style::new().fg(color))
-        .data(&points);
-    let chart = Chart::new(vec![dataset])
-        .block(block)
-        .x_axis(
-            Axis::default()
-                .bounds([first.0, last.0.max(first.0 + 1.0)])
-                .labels([first.0, last.0.max(first.0 + 1.0)].map(|epoch| format!("{epoch:.0}"))),
-        )
-        .y_axis(
-            Axis::default()
-                .bounds([low, high])
-                .labels([low, high].map(label)),
-        );
-    frame.render_widget(chart, area);
-}
-
 /// The keys, or a question.
 fn foot_line(prompt: Prompt, width: u16) -> Line<'static> {
     let key = |key: &'static str| Span::from(key).bold().yellow();
@@ -422,12 +335,6 @@ mod tests {
                 screen(state, width, height);
             }
         }
-    }
-
-    #[test]
-    fn labels_of_axes_are_short() {
-        let labels = [0.0, 37.5, 100.0, 0.0575, 1e-5, 2e9].map(label);
-        assert_eq!(labels, ["0", "37.5", "100", "0.0575", "1.00e-5", "2.00e9"]);
     }
 
     #[test]

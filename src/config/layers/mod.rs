@@ -5,11 +5,16 @@
 //! another *choice* than its bases (`data.dataset`, `loss.name`, `model.pooling`, `negatives.name`)
 //! drops the keys of the choice that it replaces. `data.validation_share` replaces `data.folds` and
 //! `data.fold`, and vice versa.
+//!
+//! Each file is read once, even if several extend it. All files together have at most 1 MiB and 64 entries of
+//! `extends`.
 
+mod limits;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -19,12 +24,13 @@ use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, known_keys, lookup};
 use super::overrides::extend;
 use super::renamed::{ConfigOrigin, replace_former_names};
 use crate::data::config::{DataConfig, FOLD_KEYS, SHARE_KEYS};
+use limits::{ConfigFiles, check_lengths, syntax_message};
 
 /// The top-level key that names the files to build on.
 pub(super) const EXTENDS: &str = "extends";
 
 /// A configuration file merged with the files that it extends.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ConfigLayers {
     /// The keys, merged, without `extends`.
     pub(super) table: Table,
@@ -37,14 +43,23 @@ impl ConfigLayers {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or is not TOML, `extends` is not a path or a list of paths, or a file
-    /// extends itself, directly or through others.
+    /// If a file cannot be read or is not TOML, `extends` is not a path or a list of paths, a file
+    /// extends itself, directly or through others, or the files exceed a limit.
     pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::build(path, &text, &mut Vec::new())
+        let mut files = ConfigFiles::default();
+        let text = files
+            .read_text(path)
+            .map_err(|source| match source.kind() {
+                ErrorKind::FileTooLarge => ConfigError::Syntax {
+                    origin: path.display().to_string(),
+                    message: source.to_string(),
+                },
+                _ => ConfigError::Unreadable {
+                    path: path.to_path_buf(),
+                    source,
+                },
+            })?;
+        Self::build(path, &text, &mut files)
     }
 
     /// Adds the file that sets the key of `error`, if a file sets it.
@@ -71,34 +86,48 @@ impl ConfigLayers {
         self.origins.remove(key);
     }
 
-    /// Merges the file `path` with its bases; `trail` holds the files that extend it, from the first.
-    fn build(path: &Path, text: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
+    /// Merges the file `path` with its bases.
+    fn build(path: &Path, text: &str, files: &mut ConfigFiles) -> Result<Self, ConfigError> {
         let mut table = parse(text, &path.display().to_string(), ConfigOrigin::User)?;
         let extends = table.remove(EXTENDS);
         let own = Self::from_file(path, table);
         check_sections(&own.table).map_err(|error| own.locate(error))?;
-        trail.push(identity(path));
+        files.trail.push(identity(path));
         let mut layers = Self::default();
         for base in bases(path, extends)? {
-            layers.merge(Self::read_base(path, &base, trail)?);
+            layers.merge(Self::read_base(path, &base, files)?);
         }
-        trail.pop();
+        files.trail.pop();
         layers.merge(own);
         Ok(layers)
     }
 
-    fn read_base(path: &Path, base: &str, trail: &mut Vec<PathBuf>) -> Result<Self, ConfigError> {
+    fn read_base(path: &Path, base: &str, files: &mut ConfigFiles) -> Result<Self, ConfigError> {
         let file = path.parent().unwrap_or(Path::new("")).join(base);
         let refused = |reason| Err(extends_error(&path.display().to_string(), base, reason));
-        if trail.contains(&identity(&file)) {
+        let identity = identity(&file);
+        if files.trail.contains(&identity) {
             return refused(
                 "the file would extend itself, directly or through others; remove one of these \
                  `extends`"
                     .into(),
             );
         }
-        match std::fs::read_to_string(&file) {
-            Ok(text) => Self::build(&file, &text, trail),
+        if let Err(reason) = files.count_extends() {
+            return refused(reason);
+        }
+        if let Some(merged) = files.merged.get(&identity) {
+            return Ok(merged.clone());
+        }
+        match files.read_text(&file) {
+            Ok(text) => {
+                let merged = Self::build(&file, &text, files)?;
+                files.merged.insert(identity, merged.clone());
+                Ok(merged)
+            }
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                refused(format!("{} is too large: {error}", file.display()))
+            }
             Err(error) => refused(format!(
                 "cannot read {}: {error}; give a path relative to the extending file",
                 file.display()
@@ -194,13 +223,14 @@ fn shared_keys(choice: &str) -> Vec<String> {
 ///
 /// # Errors
 ///
-/// If it is not TOML, with line and column, or has a key by two names.
+/// If it is not TOML, with line and column, has a key by two names, or a key or value that is too long.
 pub(super) fn parse(text: &str, origin: &str, source: ConfigOrigin) -> Result<Table, ConfigError> {
     let table: Result<Table, toml::de::Error> = toml::from_str(text);
     let mut table = table.map_err(|error| ConfigError::Syntax {
         origin: origin.to_string(),
-        message: error.to_string().trim_end().to_string(),
+        message: syntax_message(text, &error),
     })?;
+    check_lengths(&table, origin)?;
     replace_former_names(&mut table, origin, source)?;
     Ok(table)
 }

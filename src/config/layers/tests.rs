@@ -327,3 +327,79 @@ fn another_dataset_keeps_every_key_that_all_datasets_have() {
     assert_eq!(config.data.hold_out.split_seed, Some(3));
     assert_eq!(config.data.hold_out.validation_share, Some(0.3));
 }
+
+#[test]
+fn bases_shared_by_many_files_are_read_once() {
+    // Each file extends the next two, which would be read a million times.
+    let name = |level: usize| format!("{level}.toml");
+    let files: Vec<(String, String)> = (0..30)
+        .map(|level| {
+            let bases = format!("extends = [{:?}, {:?}]\n", name(level + 1), name(level + 2));
+            let keys = format!("[training]\nseed = {level}\n");
+            (name(level), bases + &keys)
+        })
+        .chain([30, 31].map(|level| (name(level), "[training]\nepochs = 9\n".into())))
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (&**n, &**t)).collect();
+    let config = loaded(&files, &[]).unwrap();
+    assert_eq!((config.training.seed, config.training.epochs), (0, 9));
+}
+
+#[test]
+fn number_of_extended_files_is_limited() {
+    let run = |count: usize| format!("extends = [{}]\n", "\"base.toml\", ".repeat(count));
+    let base = ("base.toml", "[training]\nepochs = 9\n");
+    let config = loaded(&[("run.toml", &run(64)), base], &[]).unwrap();
+    assert_eq!(config.training.epochs, 9);
+    let message = loaded(&[("run.toml", &run(65)), base], &[]).unwrap_err();
+    assert!(
+        message.contains("more than 64 files are extended"),
+        "{message}"
+    );
+}
+
+#[test]
+fn size_of_all_files_together_is_limited() {
+    let comment = format!("#{}\n", " ".repeat(1 << 19));
+    let run = format!("extends = \"base.toml\"\n{comment}");
+    loaded(&[("run.toml", &run), ("base.toml", "")], &[]).unwrap();
+    let message = loaded(&[("run.toml", &run), ("base.toml", &comment)], &[]).unwrap_err();
+    assert!(
+        message.ends_with(
+            "base.toml is too large: a configuration and the files that it extends have at most 1 MiB \
+             together"
+        ),
+        "{message}"
+    );
+    let message = loaded(&[("run.toml", &comment.repeat(3))], &[]).unwrap_err();
+    assert!(message.contains("at most 1 MiB"), "{message}");
+}
+
+#[test]
+fn messages_do_not_quote_long_lines_keys_and_values() {
+    let long = "x".repeat(900_000);
+    for (text, expected) in [
+        (
+            format!("[training]\nepochs = {long}\n"),
+            "at line 2, column 10",
+        ),
+        (
+            format!("[training]\n{long} = 1\n"),
+            "a key has at most 256 bytes",
+        ),
+        (format!("{long} = 1\n"), "a key has at most 256 bytes"),
+        (format!("[{long}]\n"), "a key has at most 256 bytes"),
+        (
+            format!("[data]\nroot = \"{long}\"\n"),
+            "the value of `root` has 900000 bytes, but a value has at most 8192",
+        ),
+        (
+            format!("[data]\nmean = [{}]\n", "1, ".repeat(100_000)),
+            "the value of `mean` has",
+        ),
+    ] {
+        let message = loaded(&[("run.toml", &text)], &[]).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+        assert!(message.len() < 600, "{message}");
+    }
+}

@@ -17,6 +17,7 @@ use super::published::{CARS196, CARS196_TWO_FOLDERS, Published};
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
                     cars_annos.mat of Stanford Cars), or with cars_train/, cars_test/ and devkit/, or \
@@ -39,20 +40,23 @@ const TWO_FOLDERS: [(&str, &str); 2] = [
 const LIST_FOLDERS: [&str; 4] = ["devkit", "car_devkit/devkit", "car_devkit", ""];
 
 /// Reads the index from the lists.
-pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+pub(super) fn index(
+    config: &PublishedConfig,
+    listing: &Task<'_>,
+) -> Result<DatasetIndex, DatasetError> {
     let root = existing_folder(&config.root, HINT)?;
     let has_form = |form: &[(&str, &str)], folder: &Path| {
         form.iter().all(|(images, _)| folder.join(images).is_dir())
     };
-    let found = at_or_below(root, |folder| {
+    let found = at_or_below(root, listing, |folder| {
         has_form(&ONE_FOLDER, folder) || has_form(&TWO_FOLDERS, folder)
     });
     let root = found.unwrap_or_else(|| root.into());
     let two = has_form(&TWO_FOLDERS, &root);
     if has_form(&ONE_FOLDER, &root) && (!two || root.join(ONE_FOLDER[0].1).is_file()) {
-        read_one_folder(&root)
+        read_one_folder(&root, listing)
     } else if two {
-        read_two_folders(&root)
+        read_two_folders(&root, listing)
     } else {
         Err(ListError::Missing {
             path: root.join(ONE_FOLDER[0].0),
@@ -62,18 +66,18 @@ pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetErr
     }
 }
 
-fn read_one_folder(root: &Path) -> Result<DatasetIndex, DatasetError> {
+fn read_one_folder(root: &Path, listing: &Task<'_>) -> Result<DatasetIndex, DatasetError> {
     let [(folder, list)] = ONE_FOLDER;
     let path = root.join(list);
     let file = MatFile::read(&path, HINT)?;
-    let mut reader = Reader::new(root, &file, &path)?;
+    let mut reader = Reader::new(root, &file, &path, listing)?;
     reader.add(&path, &file, folder, "relative_im_path")?;
     Ok(reader.finish(&[folder], CARS196))
 }
 
-fn read_two_folders(root: &Path) -> Result<DatasetIndex, DatasetError> {
+fn read_two_folders(root: &Path, listing: &Task<'_>) -> Result<DatasetIndex, DatasetError> {
     let meta = list_path(root, "cars_meta.mat");
-    let mut reader = Reader::new(root, &MatFile::read(&meta, HINT)?, &meta)?;
+    let mut reader = Reader::new(root, &MatFile::read(&meta, HINT)?, &meta, listing)?;
     for (folder, list) in TWO_FOLDERS {
         let path = list_path(root, list);
         let hint = match folder {
@@ -97,16 +101,21 @@ fn image_folder(root: &Path, name: &str) -> PathBuf {
     if inner.is_dir() { inner } else { outer }
 }
 
-struct Reader {
+struct Reader<'a> {
     root: PathBuf,
     names: Vec<Option<String>>,
-    collector: Collector,
+    collector: Collector<'a>,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Reads the names of the classes from `file`, which was read from `path`.
-    fn new(root: &Path, file: &MatFile, path: &Path) -> Result<Self, DatasetError> {
-        let mut collector = Collector::default();
+    fn new(
+        root: &Path,
+        file: &MatFile,
+        path: &Path,
+        listing: &'a Task<'a>,
+    ) -> Result<Self, DatasetError> {
+        let mut collector = Collector::new(listing);
         let names = variable(file.texts("class_names"), "cell array class_names", path)?;
         if names.len() != LAST || names.contains(&None) {
             let reason = format!(

@@ -10,21 +10,37 @@ use super::list_error::ListError;
 use super::published::Published;
 use crate::data::list_line::ListLine;
 use crate::data::split::{SplitError, in_prose};
+use crate::progress::Task;
 
 /// Collects images into classes, and records images that are listed twice, missing, or not listed.
-#[derive(Debug, Default)]
-pub(super) struct Collector {
+pub(super) struct Collector<'a> {
+    listing: &'a Task<'a>,
     train: Classes,
     test: Classes,
     /// Errors, in the order in which they were found.
     pub(super) errors: Vec<DatasetError>,
-    files: FilesOnDisk,
+    files: FilesOnDisk<'a>,
     first_lines: HashMap<PathBuf, Option<ListLine>>,
     subsets: BTreeMap<String, (Subset, Option<ListLine>)>,
     in_both: HashSet<String>,
 }
 
-impl Collector {
+impl<'a> Collector<'a> {
+    /// Makes a collector without images, which counts them in `listing`. If `listing` is cancelled, it
+    /// ignores further images.
+    pub(super) fn new(listing: &'a Task<'a>) -> Self {
+        Self {
+            listing,
+            train: Classes::default(),
+            test: Classes::default(),
+            errors: Vec::new(),
+            files: FilesOnDisk::new(listing),
+            first_lines: HashMap::new(),
+            subsets: BTreeMap::new(),
+            in_both: HashSet::new(),
+        }
+    }
+
     /// Returns the value, or records the error at `line` and returns `None`.
     pub(super) fn keep<T>(
         &mut self,
@@ -40,6 +56,9 @@ impl Collector {
     ///
     /// Classes are ordered by `key`, then by name; `key` is 0 for all if names alone order them.
     pub(super) fn add(&mut self, subset: Subset, key: usize, class: &str, image: Entry) {
+        if self.listing.advance(1).is_err() {
+            return;
+        }
         if let Some(error) = self.listed_before(&image) {
             return self.errors.push(error);
         }

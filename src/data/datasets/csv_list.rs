@@ -4,8 +4,9 @@ use csv::StringRecord;
 
 use super::error::DatasetError;
 use super::list_error::ListError;
-use super::list_file::ListFile;
+use super::list_file::{ListFile, MAXIMUM_LINE_BYTES};
 use crate::data::list_line::ListLine;
+use crate::shorten::shorten;
 
 /// Returns the position of the column `name`, compared without case.
 pub(super) fn find_column(header: &StringRecord, name: &str) -> Option<usize> {
@@ -20,7 +21,7 @@ pub(super) fn missing_column(name: &str, required: &str, header: &StringRecord) 
     format!(
         "has no column {name} among {}; its first line must name the columns, separated by commas, \
          including {required}",
-        found.join(", ")
+        shorten(&found.join(", "))
     )
 }
 
@@ -45,7 +46,8 @@ pub(super) fn empty(column: &str) -> ListError {
 /// Reads the rows of a list. `columns_of` finds the columns in the header, `row_of` converts a row.
 ///
 /// # Errors
-/// [`ListError::Invalid`] if the list is not a CSV file, or the error of `columns_of`.
+/// [`ListError::Invalid`] if the list is not a CSV file or has a row of more than 64 KiB, or the error of
+/// `columns_of`.
 pub(super) fn read_rows<C, R>(
     list: &ListFile,
     columns_of: impl FnOnce(&StringRecord) -> Result<C, ListError>,
@@ -57,7 +59,17 @@ pub(super) fn read_rows<C, R>(
         .from_reader(text.as_bytes());
     let not_csv =
         |error: csv::Error| list.invalid(format!("is not a CSV file ({error}); save it as CSV"));
-    let columns = columns_of(reader.headers().map_err(not_csv)?)?;
+    let too_long = |line: usize| {
+        list.invalid(format!(
+            "has a row of more than 64 KiB, the most that is read, at line {line}; is a quotation mark not \
+             closed?"
+        ))
+    };
+    let header = reader.headers().map_err(not_csv)?;
+    if header.as_slice().len() > MAXIMUM_LINE_BYTES {
+        return Err(too_long(1).into());
+    }
+    let columns = columns_of(header)?;
     let mut lines = LineCounter {
         text,
         byte: 0,
@@ -66,7 +78,11 @@ pub(super) fn read_rows<C, R>(
     let (mut rows, mut record) = (Vec::new(), StringRecord::new());
     while reader.read_record(&mut record).map_err(not_csv)? {
         let start = record.position().map_or(0, csv::Position::byte);
-        let line = list.line(lines.at_text_after(start as usize));
+        let line = lines.at_text_after(start as usize);
+        if record.as_slice().len() > MAXIMUM_LINE_BYTES {
+            return Err(too_long(line).into());
+        }
+        let line = list.line(line);
         rows.extend(row_of(&columns, &record, line));
     }
     Ok(rows)

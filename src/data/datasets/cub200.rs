@@ -14,6 +14,7 @@ use super::published::CUB200;
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder CUB_200_2011 (or its parent) of CUB-200-2011's archive, \
                     CUB_200_2011.tgz from data.caltech.edu";
@@ -23,15 +24,18 @@ const LAST_TRAINING: usize = 100;
 const LAST: usize = 200;
 
 /// Reads the index from the lists.
-pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+pub(super) fn index(
+    config: &PublishedConfig,
+    listing: &Task<'_>,
+) -> Result<DatasetIndex, DatasetError> {
     let root = existing_folder(&config.root, HINT)?;
-    let root = at_or_below(root, |folder| folder.join("images.txt").is_file())
+    let root = at_or_below(root, listing, |folder| folder.join("images.txt").is_file())
         .unwrap_or_else(|| root.into());
     let read = |name: &str| ListFile::read(&root.join(name), HINT);
     let (images, labels) = (read("images.txt")?, read("image_class_labels.txt")?);
     let classes = read("classes.txt")?;
 
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(listing);
     let names = by_id(&classes, ["class_id", "class_name"], &mut collector);
     let labels = by_id(&labels, ["image_id", "class_id"], &mut collector);
     let images = by_id(&images, ["image_id", "path"], &mut collector);
@@ -69,7 +73,7 @@ const RESTORE: &str = "restore both lists from the archive";
 fn by_id<'a>(
     list: &'a ListFile,
     columns: [&str; 2],
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
 ) -> Vec<(usize, ListLine, &'a str)> {
     let mut first: HashMap<usize, usize> = HashMap::new();
     let mut rows = Vec::new();

@@ -18,6 +18,7 @@ use crate::data::config::FashionMnistConfig;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
 use crate::data::split::{Split, SplitError, Splits};
+use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 /// The names of the labels 0 to 9, from the authors.
@@ -39,8 +40,11 @@ const HINT: &str = "install Debian's package dataset-fashion-mnist, which puts t
                     from https://github.com/zalandoresearch/fashion-mnist and set data.root to their \
                     folder";
 
-/// Opens the dataset below `config.root`.
-pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DatasetError> {
+/// Opens the dataset below `config.root`. Checks between its files whether the work is cancelled.
+pub(super) fn open(
+    config: &FashionMnistConfig,
+    monitor: Monitor<'_>,
+) -> Result<Splits, DatasetError> {
     check_classes("data.train_classes", &config.train_classes)?;
     check_classes("data.test_classes", &config.test_classes)?;
     if let Some(&both) = config
@@ -54,12 +58,20 @@ pub(super) fn open(config: &FashionMnistConfig) -> Result<Splits, DatasetError> 
         .into());
     }
     existing_folder(&config.root, HINT)?;
-    Ok(Splits {
-        train: read_split("train", &config.root, "train", &config.train_classes)?,
+    let splits = Splits {
+        train: read_split(
+            "train",
+            &config.root,
+            "train",
+            &config.train_classes,
+            monitor,
+        )?,
         validation: None,
-        test: read_split("test", &config.root, "t10k", &config.test_classes)?,
+        test: read_split("test", &config.root, "t10k", &config.test_classes, monitor)?,
         warnings: Vec::new(),
-    })
+    };
+    monitor.check()?;
+    Ok(splits)
 }
 
 fn check_classes(key: &'static str, classes: &[u8]) -> Result<(), SettingError> {
@@ -117,12 +129,15 @@ fn read_split(
     root: &Path,
     prefix: &str,
     classes: &[u8],
-) -> Result<Split, IdxError> {
+    monitor: Monitor<'_>,
+) -> Result<Split, DatasetError> {
     let (image_name, label_name) = (
         format!("{prefix}-images-idx3-ubyte"),
         format!("{prefix}-labels-idx1-ubyte"),
     );
+    monitor.check()?;
     let image_file = IdxFile::<3>::read(root, &image_name, ("images", IMAGES_MAGIC), HINT)?;
+    monitor.check()?;
     let label_file = IdxFile::<1>::read(root, &label_name, ("labels", LABELS_MAGIC), HINT)?;
     let ([count, height, width], [label_count]) = (image_file.sizes, label_file.sizes);
     if count != label_count {
@@ -131,7 +146,8 @@ fn read_split(
             label_path: label_file.path,
             images: count as usize,
             labels: label_count as usize,
-        });
+        }
+        .into());
     }
     let mut images = GreyImages {
         split,
@@ -142,7 +158,8 @@ fn read_split(
     if images.area() == 0 {
         return Err(IdxError::NoPixels {
             path: image_file.path,
-        });
+        }
+        .into());
     }
     let mut labels = Vec::new();
     let pixels = image_file.bytes.chunks_exact(images.area());
@@ -209,12 +226,12 @@ mod tests {
     }
 
     fn refusal(config: &FashionMnistConfig) -> String {
-        open(config).unwrap_err().to_string()
+        open(config, Monitor::none()).unwrap_err().to_string()
     }
 
     #[test]
     fn classes_are_split_from_gzipped_and_plain_files() {
-        let splits = open(&config(&small_set())).unwrap();
+        let splits = open(&config(&small_set()), Monitor::none()).unwrap();
         assert_eq!(
             splits.train.labels(),
             [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
@@ -303,5 +320,30 @@ mod tests {
         assert!(message.contains("cannot read"), "{message}");
         let message = replace("t10k-images-idx3-ubyte", b"");
         assert!(message.contains("is truncated"), "{message}");
+    }
+
+    #[test]
+    fn headers_that_promise_too_much_are_refused_before_memory_is_reserved() {
+        let folder = small_set();
+        let path = folder.path().join("train-images-idx3-ubyte.gz");
+        let huge = idx(IMAGES_MAGIC, &[u32::MAX; 3], &[]);
+        fs::write(&path, gzipped(&huge)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(message.contains("at most 2 GiB are read"), "{message}");
+        let promise = idx(IMAGES_MAGIC, &[2, 1024, 1 << 20], &[7]);
+        fs::write(&path, gzipped(&promise)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(
+            message.contains("has 17 bytes, but its header states"),
+            "{message}"
+        );
+        // A bomb: the header states 12 bytes, and decompression stops after them.
+        let bomb = idx(IMAGES_MAGIC, &[3, 2, 2], &vec![0; 1 << 22]);
+        fs::write(&path, gzipped(&bomb)).unwrap();
+        let message = refusal(&config(&folder));
+        assert!(
+            message.contains("has 29 bytes, but its header states 28"),
+            "{message}"
+        );
     }
 }

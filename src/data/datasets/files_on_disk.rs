@@ -10,9 +10,13 @@ use std::path::{Path, PathBuf};
 use super::error::DatasetError;
 use super::file_names::is_image;
 use super::list_error::ListError;
+use crate::progress::Task;
 
 /// A folder that macOS' archiver adds.
 const RESOURCE_FORKS: &str = "__MACOSX";
+
+/// Entries of a folder from one check of the cancellation to the next.
+const CHECK_INTERVAL: usize = 256;
 
 /// The kind of a folder entry. Links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +29,17 @@ pub(super) enum EntryKind {
     Other,
 }
 
-/// Returns the entries of a folder that are not hidden, sorted by name.
-pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, EntryKind>> {
+/// Returns the entries of a folder that are not hidden, sorted by name. If `listing` is cancelled, some
+/// are missing.
+pub(super) fn entries(
+    folder: &Path,
+    listing: &Task<'_>,
+) -> io::Result<BTreeMap<OsString, EntryKind>> {
     let mut entries = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
+    for (number, entry) in fs::read_dir(folder)?.enumerate() {
+        if number.is_multiple_of(CHECK_INTERVAL) && listing.check().is_err() {
+            break;
+        }
         let entry = entry?;
         let name = entry.file_name();
         if name.as_encoded_bytes().starts_with(b".") || name == RESOURCE_FORKS {
@@ -53,11 +64,15 @@ pub(super) fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, EntryKind>
 }
 
 /// Returns `root`, or the first folder in it, for which `matches` is true.
-pub(super) fn at_or_below(root: &Path, matches: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+pub(super) fn at_or_below(
+    root: &Path,
+    listing: &Task<'_>,
+    matches: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
     if matches(root) {
         return Some(root.into());
     }
-    let below = entries(root).ok()?;
+    let below = entries(root, listing).ok()?;
     below
         .into_iter()
         .filter(|(_, entry)| *entry == EntryKind::Folder)
@@ -83,15 +98,25 @@ pub(super) fn existing_folder<'a>(
 }
 
 /// The folders read so far, and the files in them that a list has named.
-#[derive(Debug, Default)]
-pub(super) struct FilesOnDisk {
+pub(super) struct FilesOnDisk<'a> {
+    listing: &'a Task<'a>,
     folders: HashMap<PathBuf, BTreeMap<OsString, EntryKind>>,
     named: HashMap<PathBuf, HashSet<OsString>>,
     /// Folders that could not be read.
     pub(super) errors: Vec<ListError>,
 }
 
-impl FilesOnDisk {
+impl<'a> FilesOnDisk<'a> {
+    /// Makes a record of no files. Reading folders ends early if `listing` is cancelled.
+    pub(super) fn new(listing: &'a Task<'a>) -> Self {
+        Self {
+            listing,
+            folders: HashMap::new(),
+            named: HashMap::new(),
+            errors: Vec::new(),
+        }
+    }
+
     /// Returns whether the file exists with exactly this spelling, and records that a list has named it.
     pub(super) fn find_listed(&mut self, path: &Path) -> bool {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
@@ -129,6 +154,9 @@ impl FilesOnDisk {
             self.read(folder);
         }
         for (name, entry) in self.folders[folder].clone() {
+            if self.listing.check().is_err() {
+                return;
+            }
             let path = folder.join(&name);
             if entry == EntryKind::Folder {
                 self.visit(&path, seen, unlisted);
@@ -151,7 +179,7 @@ impl FilesOnDisk {
             true => Path::new("."),
             false => folder,
         };
-        let found = entries(here).unwrap_or_else(|error| {
+        let found = entries(here, self.listing).unwrap_or_else(|error| {
             use io::ErrorKind::{NotADirectory, NotFound};
             if !matches!(error.kind(), NotFound | NotADirectory) {
                 self.errors.push(ListError::unreadable(folder, &error));
@@ -166,6 +194,7 @@ impl FilesOnDisk {
 mod tests {
     use tempfile::TempDir;
 
+    use super::super::test_tree::unmonitored;
     use super::*;
 
     fn tree(names: &[&str]) -> TempDir {
@@ -188,7 +217,8 @@ mod tests {
             "a/x.txt",
             "__MACOSX/0.jpg",
         ]);
-        let (root, mut files) = (folder.path(), FilesOnDisk::default());
+        let listing = unmonitored();
+        let (root, mut files) = (folder.path(), FilesOnDisk::new(&listing));
         assert!(files.find_listed(&root.join("a/0.jpg")));
         assert!(!files.find_listed(&root.join("a/1.jpg")), "different case");
         assert!(!files.find_listed(&root.join("a/b")), "a folder");
@@ -212,7 +242,8 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("a/up")).unwrap();
         std::os::unix::fs::symlink(root.join("a/0.jpg"), root.join("a/1.jpg")).unwrap();
         std::os::unix::fs::symlink("nowhere", root.join("a/2.jpg")).unwrap();
-        let mut files = FilesOnDisk::default();
+        let listing = unmonitored();
+        let mut files = FilesOnDisk::new(&listing);
         assert!(files.find_listed(&root.join("a/1.jpg")));
         assert!(!files.find_listed(&root.join("a/2.jpg")), "a broken link");
         assert_eq!(files.unlisted_below(root), [root.join("a/0.jpg")]);

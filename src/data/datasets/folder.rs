@@ -18,12 +18,14 @@ use super::list_error::ListError;
 use crate::data::config::FolderConfig;
 use crate::data::split::SplitError;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 /// Reads the index from the folders below `config.root`. `split_seed` draws the training classes if there
 /// is no split.
 pub(super) fn index(
     config: &FolderConfig,
     split_seed: Option<u64>,
+    listing: &Task<'_>,
 ) -> Result<DatasetIndex, DatasetError> {
     let hint = "it must contain train/CLASS/* and test/CLASS/*, or CLASS/*";
     let root = existing_folder(&config.root, hint)?;
@@ -33,7 +35,7 @@ pub(super) fn index(
         missing,
     };
     let mut errors = Vec::new();
-    let mut read = |folder: &Path| read_classes(root, folder, &mut errors);
+    let mut read = |folder: &Path| read_classes(root, folder, listing, &mut errors);
     let (train, test) = (root.join("train"), root.join("test"));
     let (train, test) = match (train.is_dir(), test.is_dir()) {
         (true, true) => (read(&train)?, read(&test)?),
@@ -76,14 +78,19 @@ fn classes_in_both(train: &[ClassEntries], test: &[ClassEntries]) -> Vec<Dataset
 fn read_classes(
     root: &Path,
     folder: &Path,
+    listing: &Task<'_>,
     errors: &mut Vec<DatasetError>,
 ) -> Result<Vec<ClassEntries>, DatasetError> {
     let mut classes = Vec::new();
-    for (name, entry) in entries(folder).map_err(|error| ListError::unreadable(folder, &error))? {
+    let found = entries(folder, listing).map_err(|error| ListError::unreadable(folder, &error))?;
+    for (name, entry) in found {
+        if listing.check().is_err() {
+            break;
+        }
         let path = folder.join(&name);
         match entry {
             EntryKind::Folder => {
-                let images = read_class(root, &path, errors);
+                let images = read_class(root, &path, listing, errors);
                 if !images.is_empty() {
                     let name = name.to_string_lossy().into_owned();
                     classes.push(ClassEntries { name, images });
@@ -102,8 +109,13 @@ fn read_classes(
 }
 
 /// Reads the images of a class folder. An empty folder adds an error to `errors`.
-fn read_class(root: &Path, folder: &Path, errors: &mut Vec<DatasetError>) -> Vec<Entry> {
-    let found = match entries(folder) {
+fn read_class(
+    root: &Path,
+    folder: &Path,
+    listing: &Task<'_>,
+    errors: &mut Vec<DatasetError>,
+) -> Vec<Entry> {
+    let found = match entries(folder, listing) {
         Ok(found) => found,
         Err(error) => {
             errors.push(ListError::unreadable(folder, &error).into());
@@ -116,7 +128,12 @@ fn read_class(root: &Path, folder: &Path, errors: &mut Vec<DatasetError>) -> Vec
         let path = folder.join(name);
         match entry {
             EntryKind::Folder => errors.push(FolderError::NestedFolder { path }.into()),
-            EntryKind::File if is_image(&path) => images.push(image(root, &path)),
+            EntryKind::File if is_image(&path) => {
+                images.push(image(root, &path));
+                if listing.advance(1).is_err() {
+                    break;
+                }
+            }
             EntryKind::File => {
                 errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
             }

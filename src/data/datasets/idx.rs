@@ -8,10 +8,17 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use thiserror::Error;
 
+use crate::bounded_read::GIB;
+
 /// Start of an IDX file of bytes in three dimensions: images, rows, columns.
 pub(super) const IMAGES_MAGIC: u32 = 0x0803;
 /// Start of an IDX file of bytes in one dimension.
 pub(super) const LABELS_MAGIC: u32 = 0x0801;
+
+/// The most bytes of an IDX file after decompression. The largest one of the MNIST family has 640 MB.
+const MAXIMUM_BYTES: u64 = 2 * GIB;
+/// The most bytes that gzip makes of one byte.
+const MAXIMUM_RATIO: u64 = 1032;
 
 /// An IDX file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -67,6 +74,17 @@ pub enum IdxError {
         /// Bytes found.
         found: u64,
     },
+    /// The header states more bytes than are read.
+    #[error(
+        "{} has {stated} bytes by its header, but at most 2 GiB are read; download it again",
+        path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Bytes by the header, after decompression.
+        stated: u64,
+    },
     /// The files of images and labels have different numbers of entries.
     #[error(
         "{} has {images} images, but {} has {labels} labels; use files of the same release",
@@ -114,7 +132,7 @@ impl<const D: usize> IdxFile<D> {
     /// where to get the file.
     ///
     /// # Errors
-    /// If the file does not exist, cannot be read, or has another kind or length.
+    /// If the file does not exist, cannot be read, has another kind or length, or is larger than 2 GiB.
     pub(super) fn read(
         folder: &Path,
         name: &str,
@@ -129,11 +147,29 @@ impl<const D: usize> IdxFile<D> {
             return Err(IdxError::Missing { path: plain, hint });
         };
         let unreadable = |error| IdxError::read(&path, &error);
-        let file = BufReader::new(File::open(&path).map_err(unreadable)?);
-        let mut file: Box<dyn Read> = match path.extension() {
-            Some(extension) if extension == "gz" => Box::new(GzDecoder::new(file)),
-            _ => Box::new(file),
-        };
+        let file = File::open(&path).map_err(unreadable)?;
+        let stored = file.metadata().map_err(unreadable)?.len();
+        let file = BufReader::new(file);
+        match path.extension() {
+            Some(extension) if extension == "gz" => {
+                let most = stored.saturating_mul(MAXIMUM_RATIO);
+                Self::parse(path, GzDecoder::new(file), most, (kind, magic))
+            }
+            _ => Self::parse(path, file, stored, (kind, magic)),
+        }
+    }
+
+    /// Parses the contents of the file `path`, which are at most `available` bytes.
+    ///
+    /// # Errors
+    /// As [`IdxFile::read`].
+    pub(super) fn parse(
+        path: PathBuf,
+        mut file: impl Read,
+        available: u64,
+        (kind, magic): (&'static str, u32),
+    ) -> Result<Self, IdxError> {
+        let unreadable = |error| IdxError::read(&path, &error);
         let mut next_u32 = || {
             let mut bytes = [0; 4];
             file.read_exact(&mut bytes)
@@ -156,15 +192,19 @@ impl<const D: usize> IdxFile<D> {
         let stated = sizes.iter().fold(1_u64, |product, &size| {
             product.saturating_mul(u64::from(size))
         });
-        let mut bytes = Vec::new();
+        if stated > MAXIMUM_BYTES {
+            return Err(IdxError::TooLarge { path, stated });
+        }
+        // A header may state more than the file contains.
+        let mut bytes = Vec::with_capacity(stated.min(available) as usize + 1);
         // Reads one byte more than stated, to detect a file that is too long.
-        file.take(stated.saturating_add(1))
+        file.take(stated + 1)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
         if bytes.len() as u64 != stated {
             return Err(IdxError::Length {
                 path,
-                expected: header.saturating_add(stated),
+                expected: header + stated,
                 found: header + bytes.len() as u64,
             });
         }

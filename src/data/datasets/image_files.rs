@@ -7,7 +7,6 @@ use image::RgbImage;
 
 use super::error::DatasetError;
 use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
-use crate::cancellation::CancellationToken;
 use crate::data::config::BrokenImages;
 use crate::data::image_file::{
     ImageError, check_image_file, read_image_file, read_image_file_reduced,
@@ -15,6 +14,7 @@ use crate::data::image_file::{
 use crate::data::images::Images;
 use crate::data::parallel::{Cancelled, in_parallel_until};
 use crate::data::split::Split;
+use crate::progress::{Monitor, Unit};
 
 struct ImageFiles {
     files: Vec<Entry>,
@@ -53,10 +53,10 @@ pub(super) fn exclude_broken(
     classes: &mut Vec<ClassEntries>,
     broken: BrokenImages,
     workers: usize,
-    cancellation: &CancellationToken,
+    monitor: Monitor<'_>,
 ) -> Result<Vec<DatasetError>, DatasetError> {
     let images: Vec<&Entry> = classes.iter().flat_map(|class| &class.images).collect();
-    let checks = check_files(&images, workers, cancellation)?;
+    let checks = check_files(&images, workers, monitor)?;
     let readable: Vec<bool> = checks.iter().map(Result::is_ok).collect();
     let skipped: Vec<DatasetError> = checks.into_iter().filter_map(Result::err).collect();
     if let (BrokenImages::Fail, Some(first)) = (broken, skipped.first()) {
@@ -74,12 +74,15 @@ pub(super) fn exclude_broken(
 pub(super) fn check_files(
     images: &[&Entry],
     workers: usize,
-    cancellation: &CancellationToken,
+    monitor: Monitor<'_>,
 ) -> Result<Vec<Result<(), DatasetError>>, Cancelled> {
-    in_parallel_until(cancellation, workers, images.len(), |i| {
+    let task = monitor.task("reading images", Some(images.len()), Unit::Images);
+    let checks = in_parallel_until(&task, workers, images.len(), |i| {
         let check = check_image_file(&images[i].path);
         check.map(drop).map_err(|error| images[i].locate(error))
-    })
+    })?;
+    task.finish();
+    Ok(checks)
 }
 
 /// Returns the files as images of a split.

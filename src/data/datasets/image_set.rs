@@ -19,11 +19,11 @@ use super::index::Entry;
 use super::list_error::ListError;
 use super::list_file::ListFile;
 use super::unlabelled_csv::image_rows;
-use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;
 use crate::data::split::Split;
 use crate::evaluation::Role;
+use crate::progress::{Monitor, Task, Unit};
 use crate::setting::SettingError;
 
 const HINT: &str = "give a folder of images, an image, a text file with one path per line, or a CSV \
@@ -80,15 +80,20 @@ impl ImageSet {
         path: &Path,
         selection: &ImageSelection,
         loading: &LoadingConfig,
-        cancellation: &CancellationToken,
+        monitor: Monitor<'_>,
     ) -> Result<Self, DatasetError> {
-        let Contents { images, mut errors } = contents(path, selection)?;
+        let listing = monitor.task("listing images", None, Unit::Images);
+        let contents = contents(path, selection, &listing);
+        // If it was cancelled, errors may result from images that were not found.
+        listing.check()?;
+        listing.finish();
+        let Contents { images, mut errors } = contents?;
         let skip = loading.broken_images == BrokenImages::Skip;
         if let (false, Some(first)) = (skip, errors.first()) {
             return Err(first.clone());
         }
         let files: Vec<&Entry> = images.iter().map(|(image, _)| image).collect();
-        let checks = check_files(&files, worker_count(loading.workers), cancellation)?;
+        let checks = check_files(&files, worker_count(loading.workers), monitor)?;
         let mut readable = Vec::with_capacity(images.len());
         for (image, check) in images.into_iter().zip(checks) {
             match check {
@@ -133,7 +138,11 @@ impl ImageSet {
     }
 }
 
-fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, DatasetError> {
+fn contents(
+    path: &Path,
+    selection: &ImageSelection,
+    listing: &Task<'_>,
+) -> Result<Contents, DatasetError> {
     let csv = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
@@ -142,7 +151,7 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, Dataset
         return Err(SettingError::value("--split", split.as_str(), reason).into());
     }
     if path.is_dir() {
-        let mut walk = Walk::new(path);
+        let mut walk = Walk::new(path, listing);
         walk.visit(path);
         return Ok(walk.contents);
     }
@@ -159,8 +168,8 @@ fn contents(path: &Path, selection: &ImageSelection) -> Result<Contents, Dataset
         None => path.parent().unwrap_or(Path::new("")).into(),
     };
     match csv {
-        true => manifest_contents(&list, path, &root, selection.split.as_deref()),
-        false => Ok(text_contents(&list, &root)),
+        true => manifest_contents(&list, path, &root, selection.split.as_deref(), listing),
+        false => Ok(text_contents(&list, &root, listing)),
     }
 }
 
@@ -179,23 +188,25 @@ struct Walk<'a> {
     /// The canonical paths of visited folders, since a link to a parent folder would recurse without end.
     seen: HashSet<PathBuf>,
     contents: Contents,
+    listing: &'a Task<'a>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(root: &'a Path) -> Self {
+    fn new(root: &'a Path, listing: &'a Task<'a>) -> Self {
         Self {
             root,
             seen: HashSet::new(),
             contents: Contents::default(),
+            listing,
         }
     }
 
     fn visit(&mut self, folder: &Path) {
         let canonical = folder.canonicalize().unwrap_or_else(|_| folder.into());
-        if !self.seen.insert(canonical) {
+        if self.listing.check().is_err() || !self.seen.insert(canonical) {
             return;
         }
-        let found = match entries(folder) {
+        let found = match entries(folder, self.listing) {
             Ok(found) => found,
             Err(error) => {
                 return self
@@ -213,6 +224,9 @@ impl<'a> Walk<'a> {
                 EntryKind::File if is_image(&path) => {
                     let image = new_entry(name_below(self.root, &path), path);
                     self.contents.images.push((image, class.clone()));
+                    if self.listing.advance(1).is_err() {
+                        return;
+                    }
                 }
                 EntryKind::File => {
                     errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
@@ -227,9 +241,12 @@ impl<'a> Walk<'a> {
 }
 
 /// Returns the images of a text file with one path per line.
-fn text_contents(list: &ListFile, root: &Path) -> Contents {
-    let (mut contents, mut files) = (Contents::default(), FilesOnDisk::default());
+fn text_contents(list: &ListFile, root: &Path, listing: &Task<'_>) -> Contents {
+    let (mut contents, mut files) = (Contents::default(), FilesOnDisk::new(listing));
     for (line, text) in list.lines() {
+        if listing.advance(1).is_err() {
+            break;
+        }
         let image = Entry {
             line: Some(line),
             ..new_entry(text.into(), root.join(text))
@@ -245,6 +262,7 @@ fn manifest_contents(
     path: &Path,
     root: &Path,
     split: Option<&str>,
+    listing: &Task<'_>,
 ) -> Result<Contents, DatasetError> {
     let (mut rows, errors) = image_rows(list)?;
     if let Some(split) = split {
@@ -259,12 +277,15 @@ fn manifest_contents(
         }
         rows.retain(|row| row.split.as_deref() == Some(split));
     }
-    let mut files = FilesOnDisk::default();
+    let mut files = FilesOnDisk::new(listing);
     let mut contents = Contents {
         errors,
         ..Contents::default()
     };
     for row in rows {
+        if listing.advance(1).is_err() {
+            break;
+        }
         let path = root.join(&row.path);
         let image = Entry {
             line: Some(row.line),
@@ -277,7 +298,7 @@ fn manifest_contents(
 
 impl Contents {
     /// Adds a listed image, or its error.
-    fn add(&mut self, image: Entry, class: Option<String>, files: &mut FilesOnDisk) {
+    fn add(&mut self, image: Entry, class: Option<String>, files: &mut FilesOnDisk<'_>) {
         let path = &image.path;
         let error = if !is_image(path) {
             DatasetError::from(unsupported(path))

@@ -13,6 +13,7 @@ use super::published::IN_SHOP;
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder In-shop Clothes Retrieval Benchmark (or its parent) of \
                     DeepFashion, with list_eval_partition.txt in it or in its Eval/, and img.zip \
@@ -25,15 +26,18 @@ const LIST_FOLDERS: [&str; 3] = ["", "Eval", "eval"];
 const IMAGE_FOLDERS: [&str; 3] = ["", "Img", "img"];
 
 /// Reads the index from the list.
-pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+pub(super) fn index(
+    config: &PublishedConfig,
+    listing: &Task<'_>,
+) -> Result<DatasetIndex, DatasetError> {
     let root = existing_folder(&config.root, HINT)?;
-    let root =
-        at_or_below(root, |folder| list_path(folder).is_some()).unwrap_or_else(|| root.into());
+    let root = at_or_below(root, listing, |folder| list_path(folder).is_some())
+        .unwrap_or_else(|| root.into());
     let path = list_path(&root).unwrap_or_else(|| root.join(LIST));
     let list = ListFile::read(&path, HINT)?;
     let images = image_folder(&root);
 
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(listing);
     let (stated, rows) = header(&list)?;
     let mut count = 0;
     for (line, text) in rows {

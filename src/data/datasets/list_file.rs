@@ -1,15 +1,22 @@
 //! Text files that list images, classes or labels.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::list_error::ListError;
+use crate::bounded_read::{GIB, read_at_most, size};
 use crate::data::list_line::ListLine;
+use crate::shorten::shorten;
 
 /// Windows editors put this before the text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
+/// The most bytes of a list.
+const MAXIMUM_LIST_BYTES: u64 = GIB;
+/// The most bytes of a line, or of a CSV file's row in several lines.
+pub(super) const MAXIMUM_LINE_BYTES: usize = 64 * 1024;
+/// The most bytes of a path or a label. Linux has the same limit on paths.
+const MAXIMUM_WORD_BYTES: usize = 4096;
 
 /// A text file that lists images, classes or labels.
 #[derive(Debug)]
@@ -22,14 +29,32 @@ impl ListFile {
     /// Reads the list `path`. `hint` says where to get it.
     ///
     /// # Errors
-    /// [`ListError::Missing`], [`ListError::Unreadable`], or [`ListError::Invalid`] if it is not text.
+    /// [`ListError::Missing`], [`ListError::Unreadable`], or [`ListError::Invalid`] if it is not text or
+    /// has a line of more than 64 KiB.
     pub(super) fn read(path: &Path, hint: &'static str) -> Result<Self, ListError> {
-        let text = String::from_utf8(read_bytes(path, hint)?).map_err(|error| {
+        Self::parse(path, read_bytes(path, MAXIMUM_LIST_BYTES, hint)?)
+    }
+
+    /// Parses the contents of the list `path`.
+    ///
+    /// # Errors
+    /// [`ListError::Invalid`] if it is not text or has a line of more than 64 KiB.
+    pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, ListError> {
+        let text = String::from_utf8(bytes).map_err(|error| {
             let byte = error.utf8_error().valid_up_to() + 1;
             let reason =
                 format!("is not UTF-8 text (byte {byte}); save it as UTF-8 or download it again");
             ListError::invalid(path, reason)
         })?;
+        let too_long = |line: &&[u8]| line.len() > MAXIMUM_LINE_BYTES;
+        let mut lines = text.as_bytes().split(|&byte| byte == b'\n');
+        if let Some(line) = lines.position(|line| too_long(&line)) {
+            let reason = format!(
+                "has a line {} of more than 64 KiB, the most that is read; is it another kind of file?",
+                line + 1
+            );
+            return Err(ListError::invalid(path, reason));
+        }
         Ok(Self {
             path: path.into(),
             text,
@@ -66,16 +91,27 @@ impl ListFile {
     }
 }
 
-/// Reads a file of the dataset. `hint` says where to get it.
+/// Reads a file of the dataset, which has at most `limit` bytes. `hint` says where to get it.
 ///
 /// # Errors
-/// [`ListError::Missing`] or [`ListError::Unreadable`].
-pub(super) fn read_bytes(path: &Path, hint: &'static str) -> Result<Vec<u8>, ListError> {
-    fs::read(path).map_err(|error| match error.kind() {
+/// [`ListError::Missing`], [`ListError::Unreadable`], or [`ListError::Invalid`] if it is larger.
+pub(super) fn read_bytes(
+    path: &Path,
+    limit: u64,
+    hint: &'static str,
+) -> Result<Vec<u8>, ListError> {
+    read_at_most(path, limit).map_err(|error| match error.kind() {
         ErrorKind::NotFound => ListError::Missing {
             path: path.into(),
             hint,
         },
+        ErrorKind::FileTooLarge => ListError::invalid(
+            path,
+            format!(
+                "is larger than {}, the most that is read; {hint}",
+                size(limit)
+            ),
+        ),
         _ => ListError::unreadable(path, &error),
     })
 }
@@ -83,19 +119,38 @@ pub(super) fn read_bytes(path: &Path, hint: &'static str) -> Result<Vec<u8>, Lis
 /// Splits a line into `N` words, the columns named `columns`.
 ///
 /// # Errors
-/// [`ListError::Row`] if it has more or fewer words.
+/// [`ListError::Row`] if it has more or fewer words, or a word of more than 4,096 bytes.
 pub(super) fn words<'a, const N: usize>(
     text: &'a str,
     columns: [&str; N],
 ) -> Result<[&'a str; N], ListError> {
     let found: Vec<&str> = text.split_whitespace().collect();
-    <[&str; N]>::try_from(found).map_err(|found| {
+    let words = <[&str; N]>::try_from(found).map_err(|found| {
         ListError::row(format!(
             "{} column(s) instead of {N} ({}); restore the line from the archive",
             found.len(),
             columns.join(", ")
         ))
-    })
+    })?;
+    for (word, column) in words.iter().zip(columns) {
+        check_length(word, column)?;
+    }
+    Ok(words)
+}
+
+/// Refuses a value of more than 4,096 bytes in the column named `column`.
+///
+/// # Errors
+/// [`ListError::Row`].
+pub(super) fn check_length(value: &str, column: &str) -> Result<(), ListError> {
+    match value.len() <= MAXIMUM_WORD_BYTES {
+        true => Ok(()),
+        false => Err(ListError::row(format!(
+            "the {column} has {} bytes, but at most {MAXIMUM_WORD_BYTES} are read; shorten it or remove \
+             the line",
+            value.len()
+        ))),
+    }
 }
 
 /// Parses a whole number in the column named `column`.
@@ -105,13 +160,16 @@ pub(super) fn words<'a, const N: usize>(
 pub(super) fn number(text: &str, column: &str) -> Result<usize, ListError> {
     text.parse().map_err(|_| {
         ListError::row(format!(
-            "{column} is {text:?} but must be a whole number; restore the line from the archive"
+            "{column} is {:?} but must be a whole number; restore the line from the archive",
+            shorten(text)
         ))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -137,6 +195,36 @@ mod tests {
         assert!(message.ends_with("list.txt is missing; unpack the archive"));
         let message = read(b"1 a\n\xff\xfe").unwrap_err().to_string();
         assert!(message.contains("is not UTF-8 text (byte 5)"), "{message}");
+    }
+
+    #[test]
+    fn long_lines_words_and_numbers_are_refused_with_short_messages() {
+        let longest = "a".repeat(MAXIMUM_LINE_BYTES);
+        read(format!("1 a\n{longest}").as_bytes()).unwrap();
+        let message = read(format!("1 a\n{longest}a\n").as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("has a line 2 of more than 64 KiB"),
+            "{message}"
+        );
+        let long = "x".repeat(MAXIMUM_WORD_BYTES + 1);
+        let message = words(&long, ["path"]).unwrap_err().to_string();
+        assert!(message.starts_with("the path has 4097 bytes"), "{message}");
+        let message = number(&long, "class_id").unwrap_err().to_string();
+        assert!(message.len() < 400, "{message}");
+        assert!(message.contains("(4097 bytes)"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn endless_list_is_refused() {
+        let error = read_bytes(Path::new("/dev/zero"), 1 << 20, "unpack it").unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.ends_with("is larger than 1 MiB, the most that is read; unpack it"),
+            "{message}"
+        );
     }
 
     #[test]

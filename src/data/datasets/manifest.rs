@@ -21,10 +21,12 @@ use super::file_names::{is_image, unsupported};
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
 use super::list_error::ListError;
-use super::list_file::ListFile;
+use super::list_file::{ListFile, check_length};
 use crate::data::config::ManifestConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
+use crate::shorten::shorten;
 
 const HINT: &str = "data.root must be the CSV file, or the folder that contains it as manifest.csv";
 /// The name of the manifest in a folder.
@@ -34,6 +36,7 @@ const NAME: &str = "manifest.csv";
 pub(super) fn index(
     config: &ManifestConfig,
     split_seed: Option<u64>,
+    listing: &Task<'_>,
 ) -> Result<DatasetIndex, DatasetError> {
     let path = match config.root.is_dir() {
         true => config.root.join(NAME),
@@ -48,11 +51,8 @@ pub(super) fn index(
         let hint = "this is data.images, the folder that the manifest's paths are relative to";
         existing_folder(&images, hint)?;
     }
-    let mut collector = Collector::default();
-    let columns_of = |header: &StringRecord| Columns::from_header(header, &list);
-    let rows = read_rows(&list, columns_of, |columns, record, line| {
-        collector.keep(&line, columns.row(record, &line))
-    })?;
+    let mut collector = Collector::new(listing);
+    let rows = rows(&list, &mut collector)?;
     let subsets = subsets(&rows, &path, config, split_seed).map_err(|error| {
         // Errors in the rows may be the reason why there are too few classes.
         let mut errors = std::mem::take(&mut collector.errors);
@@ -66,8 +66,19 @@ pub(super) fn index(
     Ok(collector.into_index(None))
 }
 
+/// Reads the rows of a manifest.
+pub(super) fn rows(
+    list: &ListFile,
+    collector: &mut Collector<'_>,
+) -> Result<Vec<Row>, DatasetError> {
+    let columns_of = |header: &StringRecord| Columns::from_header(header, list);
+    read_rows(list, columns_of, |columns, record, line| {
+        collector.keep(&line, columns.row(record, &line))
+    })
+}
+
 /// A row of a manifest.
-struct Row {
+pub(super) struct Row {
     line: ListLine,
     path: String,
     label: String,
@@ -112,7 +123,7 @@ impl Columns {
         let [path, label] = [(self.path, "path"), (self.label, "label")].map(|(column, name)| {
             match record[column].trim() {
                 "" => Err(empty(name)),
-                value => Ok(value.to_string()),
+                value => check_length(value, name).map(|()| value.to_string()),
             }
         });
         let subset = self
@@ -154,7 +165,8 @@ fn parse_subset(word: &str) -> Result<Subset, ListError> {
             "the split is empty; write train or test, or remove the line",
         )),
         _ => Err(ListError::row(format!(
-            "the split is {word:?} but must be train or test"
+            "the split is {:?} but must be train or test",
+            shorten(word)
         ))),
     }
 }
@@ -176,7 +188,8 @@ fn parse_bool(column: &str, word: &str) -> Result<bool, ListError> {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" | "" => Ok(false),
         _ => Err(ListError::row(format!(
-            "{column} is {word:?} but must be true or false"
+            "{column} is {:?} but must be true or false",
+            shorten(word)
         ))),
     }
 }
@@ -203,7 +216,7 @@ fn subsets(
         .collect())
 }
 
-fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector) {
+fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &mut Collector<'_>) {
     let Some(subset) = row.subset.or_else(|| subsets.get(&row.label).copied()) else {
         return;
     };

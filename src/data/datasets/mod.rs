@@ -12,6 +12,8 @@ mod file_names;
 mod files_on_disk;
 mod folder;
 mod folder_error;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod idx;
 mod image_files;
 mod image_set;
@@ -42,44 +44,47 @@ pub(super) use published::{Published, PublishedSubset};
 
 use super::parallel::worker_count;
 use super::split::{Split, Splits};
-use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
+use crate::progress::{Monitor, Unit};
 use image_files::{exclude_broken, split};
 use single_images::apply_single_image_policy;
 
 /// Reads the index of a dataset, or returns `None` if its images are in memory.
 ///
 /// # Errors
-/// If the root or a list does not exist or has the wrong format. Other errors are in
-/// [`DatasetIndex::errors`].
-pub(super) fn index(config: &DataConfig) -> Result<Option<DatasetIndex>, DatasetError> {
+/// If the root or a list does not exist or has the wrong format, or the work is cancelled. Other errors
+/// are in [`DatasetIndex::errors`].
+pub(super) fn index(
+    config: &DataConfig,
+    monitor: Monitor<'_>,
+) -> Result<Option<DatasetIndex>, DatasetError> {
     let seed = config.hold_out.split_seed;
-    match &config.source {
+    let listing = monitor.task("listing images", None, Unit::Images);
+    let index = match &config.source {
         DatasetConfig::Synthetic(_) | DatasetConfig::FashionMnist(_) => return Ok(None),
-        DatasetConfig::Cars196(keys) => cars196::index(keys),
-        DatasetConfig::Cub200(keys) => cub200::index(keys),
-        DatasetConfig::Sop(keys) => sop::index(keys),
-        DatasetConfig::InShop(keys) => in_shop::index(keys),
-        DatasetConfig::Folder(keys) => folder::index(keys, seed),
-        DatasetConfig::Manifest(keys) => manifest::index(keys, seed),
-    }
-    .map(Some)
+        DatasetConfig::Cars196(keys) => cars196::index(keys, &listing),
+        DatasetConfig::Cub200(keys) => cub200::index(keys, &listing),
+        DatasetConfig::Sop(keys) => sop::index(keys, &listing),
+        DatasetConfig::InShop(keys) => in_shop::index(keys, &listing),
+        DatasetConfig::Folder(keys) => folder::index(keys, seed, &listing),
+        DatasetConfig::Manifest(keys) => manifest::index(keys, seed, &listing),
+    };
+    // If it was cancelled, the reader has not found all images, and its errors may result from that.
+    listing.check()?;
+    listing.finish();
+    index.map(Some)
 }
 
 /// Opens both splits of the configured dataset. It does not check whether they have enough classes,
 /// images and queries.
-pub(super) fn open(
-    config: &DataConfig,
-    cancellation: &CancellationToken,
-) -> Result<Splits, DatasetError> {
+pub(super) fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Splits, DatasetError> {
     let workers = worker_count(config.loading.workers);
     match &config.source {
-        DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers),
-        DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys),
+        DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers, monitor),
+        DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys, monitor),
         _ => {
-            let index = index(config)?.expect("all other datasets have an index");
-            let (splits, warnings) =
-                splits([Subset::Train, Subset::Test], index, config, cancellation)?;
+            let index = index(config, monitor)?.expect("all other datasets have an index");
+            let (splits, warnings) = splits([Subset::Train, Subset::Test], index, config, monitor)?;
             let [train, test] = splits;
             Ok(Splits {
                 train,
@@ -94,12 +99,12 @@ pub(super) fn open(
 /// Opens the test split alone, with warnings about the dataset.
 pub(super) fn open_test(
     config: &DataConfig,
-    cancellation: &CancellationToken,
+    monitor: Monitor<'_>,
 ) -> Result<(Split, Vec<String>), DatasetError> {
-    match index(config)? {
-        None => open(config, cancellation).map(|splits| (splits.test, splits.warnings)),
+    match index(config, monitor)? {
+        None => open(config, monitor).map(|splits| (splits.test, splits.warnings)),
         Some(index) => {
-            let ([test], warnings) = splits([Subset::Test], index, config, cancellation)?;
+            let ([test], warnings) = splits([Subset::Test], index, config, monitor)?;
             Ok((test, warnings))
         }
     }
@@ -110,7 +115,7 @@ fn splits<const N: usize>(
     subsets: [Subset; N],
     mut index: DatasetIndex,
     config: &DataConfig,
-    cancellation: &CancellationToken,
+    monitor: Monitor<'_>,
 ) -> Result<([Split; N], Vec<String>), DatasetError> {
     let broken = config.loading.broken_images;
     let mut warnings = accept(&index, broken)?;
@@ -126,7 +131,7 @@ fn splits<const N: usize>(
     let mut skipped = Vec::with_capacity(N);
     for subset in subsets {
         let classes = index.classes_mut(subset);
-        skipped.push(exclude_broken(classes, broken, workers, cancellation)?);
+        skipped.push(exclude_broken(classes, broken, workers, monitor)?);
     }
     // Excluding images may have left classes with one image.
     apply_single_image_policy(&mut index, single_image_classes(&config.source));

@@ -15,6 +15,7 @@ use super::published::SOP;
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
+use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder Stanford_Online_Products (or its parent) of its \
                     archive, Stanford_Online_Products.zip from cvgl.stanford.edu";
@@ -26,11 +27,14 @@ const LISTS: [(&str, Subset, RangeInclusive<usize>); 2] = [
 ];
 
 /// Reads the index from the lists.
-pub(super) fn index(config: &PublishedConfig) -> Result<DatasetIndex, DatasetError> {
+pub(super) fn index(
+    config: &PublishedConfig,
+    listing: &Task<'_>,
+) -> Result<DatasetIndex, DatasetError> {
     let root = existing_folder(&config.root, HINT)?;
-    let root = at_or_below(root, |folder| folder.join(LISTS[0].0).is_file())
+    let root = at_or_below(root, listing, |folder| folder.join(LISTS[0].0).is_file())
         .unwrap_or_else(|| root.into());
-    let mut collector = Collector::default();
+    let mut collector = Collector::new(listing);
     let mut folders = BTreeSet::new();
     let lists = LISTS.map(|(name, ..)| ListFile::read(&root.join(name), HINT));
     for ((_, subset, classes), list) in LISTS.into_iter().zip(lists) {

@@ -6,7 +6,7 @@ use csv::StringRecord;
 use super::csv_list::{check_count, empty, find_column, missing_column, read_rows};
 use super::error::DatasetError;
 use super::list_error::ListError;
-use super::list_file::ListFile;
+use super::list_file::{ListFile, check_length};
 use crate::data::list_line::ListLine;
 
 /// A row of a list of images to embed.
@@ -66,10 +66,13 @@ impl Columns {
         if path.is_empty() {
             return Err(empty("path"));
         }
+        check_length(&path, "path")?;
+        let label = self.label.map(word).filter(|label| !label.is_empty());
+        check_length(label.as_deref().unwrap_or_default(), "label")?;
         Ok(ImageRow {
             line: line.clone(),
             path,
-            label: self.label.map(word).filter(|label| !label.is_empty()),
+            label,
             split: self.split.map(word),
         })
     }

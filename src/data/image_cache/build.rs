@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::error::CacheError;
 use super::format;
 use super::spec::CacheSpec;
-use crate::data::image_file::ImageError;
+use crate::cancellation::CancellationToken;
 use crate::data::images::Images;
 use crate::data::prefetch::{BatchJob, Prefetcher};
 use crate::data::resize::{Pixels, ResizeSpec};
-use crate::progress::{Progress, Unit};
+use crate::progress::Unit;
+use crate::temporary_files;
 
 /// Suffix of a cache that is being built.
 const PARTIAL: &str = ".partial";
@@ -31,12 +32,13 @@ struct DecodeJob {
     resizes: Vec<ResizeSpec>,
     min_side: Option<u32>,
     skip_broken: bool,
+    cancellation: CancellationToken,
 }
 
 impl BatchJob for DecodeJob {
     type Sample = Resized;
     type Batch = Vec<Resized>;
-    type Error = ImageError;
+    type Error = CacheError;
 
     fn batches(&self) -> usize {
         self.count.div_ceil(CHUNK)
@@ -46,7 +48,11 @@ impl BatchJob for DecodeJob {
         CHUNK.min(self.count - batch * CHUNK)
     }
 
-    fn sample(&self, batch: usize, sample: usize) -> Result<Resized, ImageError> {
+    fn sample(&self, batch: usize, sample: usize) -> Result<Resized, CacheError> {
+        // A chunk of large photographs takes many seconds.
+        if self.cancellation.is_cancelled() {
+            return Err(CacheError::Cancelled);
+        }
         match self.images.image(batch * CHUNK + sample, self.min_side) {
             Ok(image) => Ok(Some(
                 self.resizes
@@ -55,7 +61,7 @@ impl BatchJob for DecodeJob {
                     .collect(),
             )),
             Err(_) if self.skip_broken => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -93,6 +99,7 @@ pub(super) fn build(spec: &CacheSpec, path: &Path, key: &str) -> Result<(), Cach
     let mut temporary = temporary
         .tempfile_in(spec.options.folder)
         .map_err(unwritable)?;
+    let _registered = temporary_files::register(temporary.path());
     write(spec, temporary.as_file_mut(), path, key)?;
     temporary
         .persist(path)
@@ -111,23 +118,11 @@ fn write(spec: &CacheSpec, file: &mut File, path: &Path, key: &str) -> Result<()
 
     let task = format!("caching {} images", spec.split);
     tracing::info!("caching {} {} images", spec.count, spec.split);
-    let report = |done| {
-        spec.options.progress.update(Progress {
-            task: &task,
-            done,
-            total: Some(spec.count as u64),
-            unit: Unit::Images,
-        });
-    };
-    report(0);
-    let mut done = 0;
+    let monitor = spec.options.monitor();
+    let task = monitor.task(task, Some(spec.count), Unit::Images);
     for chunk in decode(spec) {
-        if spec.options.cancellation.is_cancelled() {
-            return Err(CacheError::Cancelled);
-        }
         for image in chunk? {
-            done += 1;
-            report(done);
+            task.advance(1)?;
             let Some(image) = image else {
                 index.extend_from_slice(&vec![0; versions * format::ENTRY]);
                 continue;
@@ -141,7 +136,7 @@ fn write(spec: &CacheSpec, file: &mut File, path: &Path, key: &str) -> Result<()
             }
         }
     }
-    spec.options.progress.finish(&task);
+    task.finish();
     writer.seek(SeekFrom::Start(0)).map_err(unwritable)?;
     let header = format::header(key, entries, &index);
     writer.write_all(&header).map_err(unwritable)?;
@@ -158,6 +153,7 @@ fn decode(spec: &CacheSpec) -> Prefetcher<DecodeJob> {
         resizes: spec.options.resizes.to_vec(),
         min_side: spec.options.min_side,
         skip_broken: spec.options.skip_broken,
+        cancellation: spec.options.cancellation.clone(),
     };
     Prefetcher::new(Arc::new(job), spec.options.workers, CHUNKS_AHEAD)
 }

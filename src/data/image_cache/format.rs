@@ -12,8 +12,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::error::CacheError;
-use crate::cancellation::CancellationToken;
 use crate::data::parallel::in_parallel_until;
+use crate::progress::{Monitor, Unit};
 
 /// Starts the file. The digit is the format's version.
 pub(super) const MAGIC: &[u8; 8] = b"loopdml1";
@@ -105,12 +105,15 @@ impl Index {
         &self,
         bytes: &[u8],
         workers: usize,
-        cancellation: &CancellationToken,
+        monitor: Monitor<'_>,
     ) -> Result<Result<(), Damage>, CacheError> {
-        let correct = in_parallel_until(cancellation, workers, self.entries.len(), |i| {
+        let count = self.entries.len();
+        let task = monitor.task("checking the image cache", Some(count), Unit::Images);
+        let correct = in_parallel_until(&task, workers, count, |i| {
             let entry = &self.entries[i];
             crc32fast::hash(&bytes[entry.range.clone()]) == entry.checksum
         })?;
+        task.finish();
         Ok(match correct.into_iter().all(|correct| correct) {
             true => Ok(()),
             false => Err(Damage::Pixels),

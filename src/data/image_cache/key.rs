@@ -9,6 +9,7 @@ use super::error::CacheError;
 use super::spec::CacheSpec;
 use crate::data::image_file::ImageError;
 use crate::data::parallel::in_parallel_until;
+use crate::progress::Unit;
 
 /// Must be incremented when another release decodes or resizes to different bytes.
 const PIXELS_VERSION: u32 = 1;
@@ -21,12 +22,12 @@ pub(super) fn key(spec: &CacheSpec) -> Result<String, CacheError> {
     let mut hash = Sha256::new();
     let settings = (PIXELS_VERSION, spec.options.resizes, spec.options.min_side);
     hash.update(format!("{settings:?}\n"));
-    let stamps = in_parallel_until(
-        spec.options.cancellation,
-        spec.options.workers,
-        spec.count,
-        |image| file_stamp(spec, image),
-    )?;
+    let monitor = spec.options.monitor();
+    let task = monitor.task("reading file dates", Some(spec.count), Unit::Images);
+    let stamps = in_parallel_until(&task, spec.options.workers, spec.count, |image| {
+        file_stamp(spec, image)
+    })?;
+    task.finish();
     for (image, stamp) in stamps.into_iter().enumerate() {
         hash.update(format!("{:?} {}\n", spec.images.name(image), stamp?));
     }

@@ -96,7 +96,8 @@ impl ImageCache {
             Ok(index) => index,
             Err(damage) => return Ok(Err(damage)),
         };
-        if let Err(damage) = index.check(&map, spec.options.workers, spec.options.cancellation)? {
+        let options = &spec.options;
+        if let Err(damage) = index.check(&map, options.workers, options.monitor())? {
             return Ok(Err(damage));
         }
         Ok(Ok(Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cancellation::CancellationToken;
 use crate::data::images::Images;
 use crate::data::resize::ResizeSpec;
-use crate::progress::ProgressObserver;
+use crate::progress::{Monitor, ProgressObserver};
 
 /// The images of a cache and how to build it.
 #[derive(Clone, Copy)]
@@ -38,4 +38,10 @@ pub(in crate::data) struct CacheOptions<'a> {
     pub(in crate::data) cancellation: &'a CancellationToken,
     /// Reports decoded images.
     pub(in crate::data) progress: &'a dyn ProgressObserver,
+}
+
+impl<'a> CacheOptions<'a> {
+    pub(super) fn monitor(&self) -> Monitor<'a> {
+        Monitor::new(self.cancellation, self.progress)
+    }
 }

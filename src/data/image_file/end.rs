@@ -2,6 +2,8 @@
 
 use image::ImageFormat;
 
+use super::png_chunks::chunks;
+
 /// The `IEND` chunk, the last of a PNG file: length 0, type, checksum.
 const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// JPEG's end-of-image marker. In compressed data, D9 never follows the byte FF.
@@ -25,17 +27,11 @@ pub(super) fn is_complete(format: ImageFormat, bytes: &[u8]) -> bool {
         }
 }
 
-/// Walks the chunks (length, type, data, checksum) after the signature up to `IEND`.
+/// Returns whether the file has its `IEND` chunk.
 fn png_has_end(bytes: &[u8]) -> bool {
-    let mut at = 8;
-    while let Some(&[a, b, c, d, ref kind @ ..]) = bytes.get(at..at + 8) {
-        let next = at + 12 + u32::from_be_bytes([a, b, c, d]) as usize;
-        if kind == b"IEND" {
-            return next <= bytes.len();
-        }
-        at = next;
-    }
-    false
+    chunks(bytes)
+        .find(|chunk| chunk.kind == b"IEND")
+        .is_some_and(|chunk| chunk.range.end <= bytes.len())
 }
 
 /// Walks the segments (marker, length, data) up to the start of the scan and searches the end marker

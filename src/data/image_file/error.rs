@@ -19,6 +19,12 @@ pub enum ImageError {
         /// The operating system's message.
         reason: String,
     },
+    /// The file is larger than any image.
+    #[error("{} is larger than 1 GiB, the most that is read; shrink or remove it", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not a JPEG or PNG file.
     #[error("{} is {found}, which is not supported; convert it to JPEG or PNG, or remove it", path.display())]
     Unsupported {

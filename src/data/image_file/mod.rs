@@ -8,27 +8,36 @@
 
 mod end;
 mod error;
+mod png_chunks;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
+use crate::bounded_read::{GIB, MIB, read_at_most};
 use crate::panic_capture::catch_quietly;
 
 pub use error::ImageError;
 
 use end::{end_marker, is_complete};
+use png_chunks::{png_size, without_text_and_profiles};
 
 /// Bytes read to find the header. A file with a longer header is read whole.
 const HEAD_BYTES: u64 = 16 * 1024;
 
 /// The largest image that is decoded, in pixels: 300 MB as 8 bit RGB.
 pub(crate) const MAXIMUM_PIXELS: u64 = 100_000_000;
+/// The largest image file that is read. An uncompressed image of [`MAXIMUM_PIXELS`] with four channels of
+/// 16 bit has 800 MB.
+const MAXIMUM_FILE_BYTES: u64 = GIB;
+/// The most memory that a decoder may use for what is not pixels, such as EXIF data.
+const MAXIMUM_METADATA_BYTES: u64 = 64 * MIB;
 /// The longer side of a decoded image must be less than this many times the shorter one. Resized by
 /// its shorter side, a line of a million pixels would become gigabytes.
 const MAXIMUM_ASPECT: u32 = 50;
@@ -43,8 +52,8 @@ const REDUCTION_MARGIN: u32 = 3;
 /// decode.
 ///
 /// # Errors
-/// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
-/// [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
+/// [`ImageError::Unreadable`], [`ImageError::TooLarge`], [`ImageError::Unsupported`],
+/// [`ImageError::Broken`], [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
 pub fn check_image_file(path: &Path) -> Result<(u32, u32), ImageError> {
     let size = stored_size(path)?;
     check_size(path, size)?;
@@ -73,7 +82,7 @@ fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
         return Ok(size);
     }
     // Rare: a long header, bytes after the image, or a broken file.
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = read(path)?;
     let size = header_size(format, &bytes);
     if !is_complete(format, &bytes) {
         return Err(ImageError::Truncated { path: path.into() });
@@ -87,8 +96,8 @@ fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
 /// white. Embedded colour profiles are not applied.
 ///
 /// # Errors
-/// [`ImageError::Unreadable`], [`ImageError::Unsupported`], [`ImageError::Broken`],
-/// [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
+/// [`ImageError::Unreadable`], [`ImageError::TooLarge`], [`ImageError::Unsupported`],
+/// [`ImageError::Broken`], [`ImageError::Truncated`] or [`ImageError::ImplausibleSize`].
 pub fn read_image_file(path: &Path) -> Result<RgbImage, ImageError> {
     decode_image(path, &read(path)?, None)
 }
@@ -103,7 +112,10 @@ pub fn read_image_file_reduced(path: &Path, min_side: u32) -> Result<RgbImage, I
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
-    fs::read(path).map_err(|error| ImageError::unreadable(path, &error))
+    read_at_most(path, MAXIMUM_FILE_BYTES).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => ImageError::TooLarge { path: path.into() },
+        _ => ImageError::unreadable(path, &error),
+    })
 }
 
 /// Decodes the contents of the file `path`, possibly reduced to a shorter side of at least `min_side`
@@ -117,12 +129,16 @@ pub(crate) fn decode_image(
     if !is_complete(format, bytes) {
         return Err(ImageError::Truncated { path: path.into() });
     }
+    if let (ImageFormat::Png, Some(size)) = (format, png_size(bytes)) {
+        check_size(path, size)?;
+    }
     // The file may be malicious: a panic in a decoder must not end the run.
     let decoded = catch_quietly(|| {
-        let decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder();
+        let bytes = needed_bytes(format, bytes);
+        let decoder = reader(format, &bytes).into_decoder();
         let decoder = decoder.map_err(|error| ImageError::broken(path, error))?;
         check_size(path, decoder.dimensions())?;
-        decode(decoder, format, bytes, min_side).map_err(|reason| ImageError::broken(path, reason))
+        decode(decoder, format, &bytes, min_side).map_err(|reason| ImageError::broken(path, reason))
     });
     match decoded {
         Ok(image) => image,
@@ -163,9 +179,27 @@ fn image_format(path: &Path, head: &[u8]) -> Result<ImageFormat, ImageError> {
 }
 
 fn header_size(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), String> {
-    ImageReader::with_format(Cursor::new(bytes), format)
+    let bytes = needed_bytes(format, bytes);
+    reader(format, &bytes)
         .into_dimensions()
         .map_err(|error| error.to_string())
+}
+
+/// Returns the file without parts that are not used and may be large when decompressed.
+fn needed_bytes(format: ImageFormat, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match format {
+        ImageFormat::Png => without_text_and_profiles(bytes),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+fn reader(format: ImageFormat, bytes: &[u8]) -> ImageReader<Cursor<&[u8]>> {
+    let mut limits = Limits::no_limits();
+    // The buffer of the pixels does not count.
+    limits.max_alloc = Some(MAXIMUM_METADATA_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    reader
 }
 
 fn decode(
@@ -233,4 +267,25 @@ fn over_white(image: &DynamicImage) -> RgbImage {
             [red, green, blue].map(|c| ((c * alpha + 255 * (255 - alpha) + 127) / 255) as u8),
         )
     })
+}
+
+/// Checks and decodes an image that is not large. Returns the messages of all errors.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) -> Vec<String> {
+    const PIXELS: u64 = 1 << 18;
+    let path = Path::new("fuzz");
+    let size = image_format(path, bytes).and_then(|format| {
+        let size = catch_quietly(|| header_size(format, bytes));
+        let size = size.unwrap_or_else(|_| Err("the decoder panicked".into()));
+        size.map_err(|error| ImageError::broken(path, error))
+    });
+    match size {
+        Ok((width, height)) if u64::from(width) * u64::from(height) > PIXELS => Vec::new(),
+        Ok(_) => [None, Some(4)]
+            .into_iter()
+            .filter_map(|min_side| decode_image(path, bytes, min_side).err())
+            .map(|error| error.to_string())
+            .collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }

@@ -24,7 +24,7 @@ fn both(
 ) -> (Result<(u32, u32), ImageError>, Result<RgbImage, ImageError>) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     (check_image_file(&path), read_image_file(&path))
 }
 
@@ -252,14 +252,11 @@ fn images_of_implausible_size_are_refused_before_they_are_decoded() {
     bytes[16..24].copy_from_slice(&[0, 0, 0x80, 0, 0, 0, 0x80, 0]);
     let (size, image) = both(&bytes, "x.png");
     let error = image.unwrap_err();
-    // The header's checksum is wrong too, which the decoder finds first.
     assert!(
-        matches!(
-            error,
-            ImageError::ImplausibleSize { .. } | ImageError::Broken { .. }
-        ),
+        matches!(error, ImageError::ImplausibleSize { .. }),
         "{error}"
     );
+    // The header's checksum is wrong too.
     size.unwrap_err();
     let error = check_size(Path::new("x.png"), (20_000, 20_000)).unwrap_err();
     let message = error.to_string();
@@ -277,4 +274,73 @@ fn a_missing_file_is_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("/nowhere/a.png"), "{error}");
+}
+
+/// Returns a PNG file with a chunk after its header.
+fn with_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    const HEADER_END: usize = 33;
+    let mut bytes = encoded(ImageFormat::Png);
+    let named = [kind, data].concat();
+    let length = (data.len() as u32).to_be_bytes();
+    let checksum = crc32fast::hash(&named).to_be_bytes();
+    let chunk = [&length[..], &named, &checksum].concat();
+    bytes.splice(HEADER_END..HEADER_END, chunk);
+    bytes
+}
+
+/// Returns 2 GiB of zeros as a zlib stream of 2 MB: the same compressed MiB 2,048 times.
+fn two_gib_of_zeros() -> Vec<u8> {
+    let mut compress = flate2::Compress::new(flate2::Compression::best(), true);
+    let mut stream = Vec::with_capacity(1 << 14);
+    let zeros = vec![0; 1 << 20];
+    let flush = flate2::FlushCompress::Sync;
+    compress.compress_vec(&zeros, &mut stream, flush).unwrap();
+    let block = stream[2..].to_vec();
+    for _ in 1..2048 {
+        stream.extend_from_slice(&block);
+    }
+    // An empty last block, and the checksum of the zeros.
+    let count: u32 = 1 << 31;
+    stream.extend([3, 0]);
+    stream.extend((((count % 65_521) << 16) | 1).to_be_bytes());
+    stream
+}
+
+#[test]
+fn compressed_profiles_and_texts_are_not_decompressed() {
+    let bomb = two_gib_of_zeros();
+    assert!(bomb.len() < 4 << 20);
+    for kind in [b"iCCP", b"zTXt"] {
+        let bytes = with_chunk(kind, &[&b"name\0\0"[..], &bomb].concat());
+        let (size, image) = both(&bytes, "x.png");
+        assert_eq!((size.unwrap(), image.unwrap()), ((60, 40), ramp()));
+        assert_eq!(
+            *without_text_and_profiles(&bytes),
+            encoded(ImageFormat::Png)
+        );
+    }
+    let plain = encoded(ImageFormat::Png);
+    assert!(matches!(
+        without_text_and_profiles(&plain),
+        Cow::Borrowed(_)
+    ));
+}
+
+#[test]
+fn other_metadata_has_a_limit() {
+    let exif = vec![0; MAXIMUM_METADATA_BYTES as usize + 1];
+    let (_, image) = both(&with_chunk(b"eXIf", &exif), "x.png");
+    let message = image.unwrap_err().to_string();
+    assert!(message.contains("cannot be decoded"), "{message}");
+}
+
+#[test]
+fn files_larger_than_any_image_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("x.png");
+    // A sparse file, which takes no space.
+    let file = File::create(&path).unwrap();
+    file.set_len(MAXIMUM_FILE_BYTES + 1).unwrap();
+    let error = read_image_file(&path).unwrap_err();
+    assert!(error.to_string().contains("larger than 1 GiB"), "{error}");
 }

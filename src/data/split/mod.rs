@@ -21,7 +21,9 @@ use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache, missin
 use super::image_file::ImageError;
 use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
+use crate::cancellation::Cancelled;
 use crate::evaluation::Role;
+use crate::progress::{Monitor, Unit};
 
 /// Fewest classes of a split, since images of different classes are compared.
 const FEWEST_CLASSES: usize = 2;
@@ -210,13 +212,35 @@ impl Split {
     /// Returns a hash, SHA-256 in hexadecimal, of the names and lengths of the images' files. `None` for
     /// images in memory, or if a file no longer exists.
     pub fn files_digest(&self) -> Option<String> {
+        let digest = self.files_digest_monitored(Monitor::none());
+        digest.expect("nothing cancels it")
+    }
+
+    /// Returns the hash as [`files_digest`](Self::files_digest) does. Millions of files take minutes on
+    /// a network file system.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn files_digest_monitored(
+        &self,
+        monitor: Monitor<'_>,
+    ) -> Result<Option<String>, Cancelled> {
+        let count = self.labels.len();
+        let task = monitor.task("reading file lengths", Some(count), Unit::Images);
         let mut hash = Sha256::new();
-        for image in 0..self.labels.len() {
-            let length = self.path(image)?.metadata().ok()?.len();
+        for image in 0..count {
+            task.advance(1)?;
+            let length = |path: &Path| Some(path.metadata().ok()?.len());
+            let Some(length) = self.path(image).and_then(length) else {
+                task.finish();
+                return Ok(None);
+            };
             hash.update(format!("{:?} {length}\n", self.image_name(image)));
         }
+        task.finish();
         let digits = hash.finalize();
-        Some(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+        let digest = digits.iter().map(|byte| format!("{byte:02x}"));
+        Ok(Some(digest.collect()))
     }
 
     /// Checks that images of one class and of different classes can be compared.

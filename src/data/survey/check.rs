@@ -14,12 +14,13 @@ use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, subset_entrie
 use super::duplicates::{Digest, duplicates};
 use super::problem::{Problem, Severity};
 use super::size::unusual_size;
+use crate::cancellation::Cancelled;
 use crate::data::datasets::{
     DatasetError, DatasetIndex, ListError, Subset, compare, single_image_classes,
 };
 use crate::data::image_file::{ImageError, decode_image};
 use crate::data::split::{Split, SplitError, Splits};
-use crate::progress::ProgressObserver;
+use crate::progress::Monitor;
 
 /// The report of `loop-dml data check`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -98,7 +99,10 @@ impl DatasetSurvey {
     /// image.
     ///
     /// Each worker holds one file and its pixels, at most 100 million.
-    pub fn check(&self, progress: &dyn ProgressObserver) -> CheckReport {
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn check(&self, monitor: Monitor<'_>) -> Result<CheckReport, Cancelled> {
         let start = Instant::now();
         let (train, test) = match &self.contents {
             Contents::Files(index) => (
@@ -108,7 +112,7 @@ impl DatasetSurvey {
             Contents::Memory(splits) => summaries_in_memory(splits),
         };
         let (published, mut problems) = match &self.contents {
-            Contents::Files(index) => self.problems(index, progress),
+            Contents::Files(index) => self.problems(index, monitor)?,
             Contents::Memory(_) => (None, Vec::new()),
         };
         let hold_out = self.held_out().unwrap_or_else(|error| {
@@ -117,7 +121,7 @@ impl DatasetSurvey {
             None
         });
         let count = |severity| problems.iter().filter(|p| p.severity == severity).count();
-        CheckReport {
+        Ok(CheckReport {
             dataset: self.dataset(),
             root: self.root().map(Path::to_path_buf),
             train,
@@ -129,7 +133,7 @@ impl DatasetSurvey {
             warnings: count(Severity::Warning),
             problems,
             seconds: start.elapsed().as_secs_f64(),
-        }
+        })
     }
 
     /// Returns the sizes of the parts of the training split, if classes are held out.
@@ -152,8 +156,8 @@ impl DatasetSurvey {
     fn problems(
         &self,
         index: &DatasetIndex,
-        progress: &dyn ProgressObserver,
-    ) -> (Option<Agreement>, Vec<Problem>) {
+        monitor: Monitor<'_>,
+    ) -> Result<(Option<Agreement>, Vec<Problem>), Cancelled> {
         let mut problems: Vec<Problem> = index.errors.iter().cloned().map(Problem::new).collect();
         let (agreement, differences) = compare_with_published(index);
         problems.extend(differences);
@@ -162,27 +166,27 @@ impl DatasetSurvey {
             single_image_classes(&self.config.source),
         ));
         problems.extend(query_problems(index));
-        problems.extend(self.image_problems(index, progress));
+        problems.extend(self.image_problems(index, monitor)?);
 
         // The reader of the lists may have reported the same problem.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.error.to_string()));
         problems.sort_by_key(|problem| problem.severity);
-        (agreement, problems)
+        Ok((agreement, problems))
     }
 
     /// Reads and decodes every image.
     fn image_problems(
         &self,
         index: &DatasetIndex,
-        progress: &dyn ProgressObserver,
-    ) -> Vec<Problem> {
+        monitor: Monitor<'_>,
+    ) -> Result<Vec<Problem>, Cancelled> {
         let images: Vec<LocatedEntry<'_>> = subset_entries(index, Subset::Train)
             .chain(subset_entries(index, Subset::Test))
             .collect();
-        let examined = self.in_parallel(images.len(), "decoding", progress, |index| {
+        let examined = self.in_parallel(images.len(), "decoding", monitor, |index| {
             examine(&images[index].image.path)
-        });
+        })?;
         let mut problems = Vec::new();
         let mut intact = Vec::new();
         for (&image, examined) in images.iter().zip(examined) {
@@ -200,7 +204,7 @@ impl DatasetSurvey {
             }));
         }
         problems.extend(duplicates(intact, index.published.is_some()));
-        problems
+        Ok(problems)
     }
 }
 

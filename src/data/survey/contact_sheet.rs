@@ -13,9 +13,12 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::dataset_survey::{Contents, DatasetSurvey};
+use crate::cancellation::Cancelled;
 use crate::data::datasets::{Entry, Subset};
 use crate::data::image_file::{ImageError, read_image_file};
 use crate::data::split::Split;
+use crate::progress::{Monitor, Task, Unit};
+use crate::temporary_files;
 
 /// Side of a thumbnail in pixels.
 const THUMBNAIL: u32 = 112;
@@ -76,11 +79,21 @@ enum DrawnClass<'a> {
 
 impl DatasetSurvey {
     /// Draws classes of both splits and images of each at random, and arranges their thumbnails.
-    pub fn contact_sheet(&self, layout: SheetLayout) -> ContactSheet {
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn contact_sheet(
+        &self,
+        layout: SheetLayout,
+        monitor: Monitor<'_>,
+    ) -> Result<ContactSheet, Cancelled> {
         let classes = self.drawn_classes();
         let mut rng = ChaCha8Rng::seed_from_u64(layout.seed);
         let chosen = sample(&mut rng, classes.len(), layout.classes.min(classes.len()));
         let [columns, rows] = [layout.images as u32, chosen.len() as u32];
+        let shown = |class: usize| layout.images.min(classes[class].len());
+        let total = chosen.iter().map(shown).sum();
+        let task = monitor.task("drawing the contact sheet", Some(total), Unit::Images);
         let mut sheet = ContactSheet {
             picture: RgbImage::from_pixel(offset(columns), offset(rows), LINE),
             rows: Vec::new(),
@@ -93,9 +106,10 @@ impl DatasetSurvey {
                 let blank = RgbImage::from_pixel(THUMBNAIL, THUMBNAIL, PAPER);
                 imageops::replace(&mut sheet.picture, &blank, left, top);
             }
-            sheet.add_row(class, &images);
+            sheet.add_row(class, &images, &task)?;
         }
-        sheet
+        task.finish();
+        Ok(sheet)
     }
 
     fn drawn_classes(&self) -> Vec<DrawnClass<'_>> {
@@ -175,7 +189,12 @@ impl DrawnClass<'_> {
 
 impl ContactSheet {
     /// Adds `images` of a class as the next row.
-    fn add_row(&mut self, class: &DrawnClass<'_>, images: &[usize]) {
+    fn add_row(
+        &mut self,
+        class: &DrawnClass<'_>,
+        images: &[usize],
+        task: &Task<'_>,
+    ) -> Result<(), Cancelled> {
         let top = offset(self.rows.len() as u32);
         let mut unreadable = 0;
         for (column, &index) in images.iter().enumerate() {
@@ -192,6 +211,7 @@ impl ContactSheet {
                 top + (THUMBNAIL - thumbnail.height()) / 2,
             ];
             imageops::replace(&mut self.picture, &thumbnail, left.into(), top.into());
+            task.advance(1)?;
         }
         self.rows.push(SheetRow {
             split: class.split(),
@@ -199,6 +219,7 @@ impl ContactSheet {
             images: images.iter().map(|&i| class.image_name(i)).collect(),
             unreadable,
         });
+        Ok(())
     }
 
     /// Writes the sheet as a PNG file, under a temporary name that is then renamed.
@@ -207,6 +228,7 @@ impl ContactSheet {
     /// If the folder is not writable, the disk is full, or the file exists.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut temporary = tempfile::NamedTempFile::new_in(parent_folder(path))?;
+        let _registered = temporary_files::register(temporary.path());
         self.picture
             .write_to(&mut io::BufWriter::new(&mut temporary), ImageFormat::Png)
             .map_err(io::Error::other)?;

@@ -1,16 +1,15 @@
 //! A dataset whose lists and folders have been read.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cancellation::CancellationToken;
+use crate::cancellation::Cancelled;
 use crate::data::config::{DataConfig, SingleImageClasses};
 use crate::data::datasets::{
     self, ClassEntries, DatasetError, DatasetIndex, Entry, Subset, single_image_classes,
 };
-use crate::data::parallel::{in_parallel, worker_count};
+use crate::data::parallel::{in_parallel_until, worker_count};
 use crate::data::split::{HoldOut, Splits};
-use crate::progress::{Progress, ProgressObserver, Unit};
+use crate::progress::{Monitor, Unit};
 
 /// A configured dataset whose lists and folders have been read.
 #[derive(Debug)]
@@ -33,13 +32,13 @@ impl DatasetSurvey {
     /// verifies its files.
     ///
     /// # Errors
-    /// If the dataset cannot be listed at all, for example because the root or a list is missing. Other
-    /// errors are reported by [`check`](Self::check).
-    pub fn open(config: &DataConfig) -> Result<Self, DatasetError> {
-        let contents = match datasets::index(config)? {
+    /// If the dataset cannot be listed at all, for example because the root or a list is missing, or the
+    /// work is cancelled. Other errors are reported by [`check`](Self::check).
+    pub fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Self, DatasetError> {
+        let contents = match datasets::index(config, monitor)? {
             Some(index) => Contents::Files(index),
             None => {
-                let splits = datasets::open(config, &CancellationToken::new())?;
+                let splits = datasets::open(config, monitor)?;
                 splits.train.check(false)?;
                 splits.test.check(false)?;
                 Contents::Memory(splits)
@@ -84,27 +83,21 @@ impl DatasetSurvey {
 
     /// Returns `work(0), …, work(count − 1)`, computed by the configured number of threads. Reports
     /// progress as `task`.
+    ///
+    /// # Errors
+    /// If a stop was requested.
     pub(super) fn in_parallel<T: Send>(
         &self,
         count: usize,
         task: &str,
-        progress: &dyn ProgressObserver,
+        monitor: Monitor<'_>,
         work: impl Fn(usize) -> T + Sync,
-    ) -> Vec<T> {
-        let done = AtomicUsize::new(0);
+    ) -> Result<Vec<T>, Cancelled> {
+        let task = monitor.task(task, Some(count), Unit::Images);
         let workers = worker_count(self.config.loading.workers);
-        let outputs = in_parallel(workers, count, |index| {
-            let output = work(index);
-            progress.update(Progress {
-                task,
-                done: 1 + done.fetch_add(1, Ordering::Relaxed) as u64,
-                total: Some(count as u64),
-                unit: Unit::Images,
-            });
-            output
-        });
-        progress.finish(task);
-        outputs
+        let outputs = in_parallel_until(&task, workers, count, work)?;
+        task.finish();
+        Ok(outputs)
     }
 }
 

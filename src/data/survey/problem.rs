@@ -132,6 +132,7 @@ fn error_path(error: &DatasetError) -> Option<&Path> {
             | IdxError::Truncated { path }
             | IdxError::Magic { path, .. }
             | IdxError::Length { path, .. }
+            | IdxError::TooLarge { path, .. }
             | IdxError::Count {
                 image_path: path, ..
             }
@@ -144,6 +145,7 @@ fn error_path(error: &DatasetError) -> Option<&Path> {
 fn image_error_path(error: &ImageError) -> Option<&Path> {
     match error {
         ImageError::Unreadable { path, .. }
+        | ImageError::TooLarge { path }
         | ImageError::Unsupported { path, .. }
         | ImageError::Truncated { path }
         | ImageError::Broken { path, .. }
@@ -179,7 +181,7 @@ fn error_kind(error: &DatasetError) -> &'static str {
             IdxError::Unreadable { .. } => "unreadable",
             IdxError::Truncated { .. } => "truncated",
             IdxError::Magic { .. } => "idx-magic",
-            IdxError::Length { .. } => "idx-length",
+            IdxError::Length { .. } | IdxError::TooLarge { .. } => "idx-length",
             IdxError::Count { .. } => "idx-count",
             IdxError::NoPixels { .. } => "broken",
         },
@@ -206,6 +208,7 @@ fn error_kind(error: &DatasetError) -> &'static str {
 fn image_error_kind(error: &ImageError) -> &'static str {
     match error {
         ImageError::Unreadable { .. } => "unreadable",
+        ImageError::TooLarge { .. } => "too-large",
         ImageError::Unsupported { .. } => "unsupported",
         ImageError::Truncated { .. } => "truncated",
         ImageError::Broken { .. } => "broken",

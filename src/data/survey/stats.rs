@@ -9,10 +9,11 @@ use image::ImageFormat;
 use serde::Serialize;
 
 use super::dataset_survey::{Contents, DatasetSurvey, subset_entries};
+use crate::cancellation::Cancelled;
 use crate::data::datasets::{DatasetIndex, Subset};
 use crate::data::image_file::check_image_file;
 use crate::data::split::Split;
-use crate::progress::ProgressObserver;
+use crate::progress::Monitor;
 
 /// The name of the task in progress reports.
 const HEADERS: &str = "reading headers";
@@ -92,50 +93,52 @@ struct Header {
 
 impl DatasetSurvey {
     /// Counts images and classes and reads the header of every image.
-    pub fn stats(&self, progress: &dyn ProgressObserver) -> Stats {
-        let (train, test) =
-            match &self.contents {
-                Contents::Files(index) => self.file_stats(index, progress),
-                Contents::Memory(splits) => {
-                    let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
-                    let headers =
-                        self.in_parallel(counts[0] + counts[1], HEADERS, progress, |index| {
-                            match index.checked_sub(counts[0]) {
-                                None => in_memory(&splits.train, index),
-                                Some(index) => in_memory(&splits.test, index),
-                            }
-                        });
-                    subsets(
-                        headers,
-                        splits.train.class_sizes(),
-                        splits.test.class_sizes(),
-                    )
-                }
-            };
-        Stats {
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn stats(&self, monitor: Monitor<'_>) -> Result<Stats, Cancelled> {
+        let (train, test) = match &self.contents {
+            Contents::Files(index) => self.file_stats(index, monitor)?,
+            Contents::Memory(splits) => {
+                let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
+                let headers =
+                    self.in_parallel(counts[0] + counts[1], HEADERS, monitor, |index| match index
+                        .checked_sub(counts[0])
+                    {
+                        None => in_memory(&splits.train, index),
+                        Some(index) => in_memory(&splits.test, index),
+                    })?;
+                subsets(
+                    headers,
+                    splits.train.class_sizes(),
+                    splits.test.class_sizes(),
+                )
+            }
+        };
+        Ok(Stats {
             dataset: self.dataset(),
             root: self.root().map(Path::to_path_buf),
             train,
             test,
-        }
+        })
     }
 
     fn file_stats(
         &self,
         index: &DatasetIndex,
-        progress: &dyn ProgressObserver,
-    ) -> (SubsetStats, SubsetStats) {
+        monitor: Monitor<'_>,
+    ) -> Result<(SubsetStats, SubsetStats), Cancelled> {
         let paths: Vec<&Path> = subset_entries(index, Subset::Train)
             .chain(subset_entries(index, Subset::Test))
             .map(|entry| entry.image.path.as_path())
             .collect();
         let headers =
-            self.in_parallel(paths.len(), HEADERS, progress, |index| header(paths[index]));
+            self.in_parallel(paths.len(), HEADERS, monitor, |index| header(paths[index]))?;
         let sizes = |subset| {
             let classes = index.classes(subset).iter();
             classes.map(|class| class.images.len()).collect()
         };
-        subsets(headers, sizes(Subset::Train), sizes(Subset::Test))
+        Ok(subsets(headers, sizes(Subset::Train), sizes(Subset::Test)))
     }
 }
 

@@ -8,6 +8,8 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use super::error::EmbeddingFileError;
 use super::metadata::class_names;
 use crate::data::NO_CLASS;
+use crate::loss::MAXIMUM_BATCH;
+use crate::shorten::shorten;
 
 /// Embeddings, and the class of each.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,15 +32,23 @@ impl Embeddings {
     /// # Errors
     /// If the file cannot be read, has another format, or has a value that is not finite.
     pub fn read(path: &Path) -> Result<Self, EmbeddingFileError> {
-        let format = |reason: String| EmbeddingFileError::Format {
-            path: path.to_path_buf(),
-            reason,
-        };
         let bytes = std::fs::read(path).map_err(|source| EmbeddingFileError::Unreadable {
             path: path.to_path_buf(),
             source,
         })?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| format(error.to_string()))?;
+        Self::parse(path, &bytes)
+    }
+
+    /// Parses the contents of the file `path`.
+    ///
+    /// # Errors
+    /// If they have another format, or a value that is not finite.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingFileError> {
+        let format = |reason: String| EmbeddingFileError::Format {
+            path: path.to_path_buf(),
+            reason: shorten(&reason).into_owned(),
+        };
+        let file = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
         let tensor = |name: &str, dtype: Dtype, dimensions: usize| {
             let tensor = file
                 .tensor(name)
@@ -60,7 +70,7 @@ impl Embeddings {
             rows: numbers(embeddings.data(), f32::from_le_bytes),
             dim: shape[1],
             labels: numbers(labels.data(), i64::from_le_bytes),
-            classes: class_names(&bytes).map_err(format)?,
+            classes: class_names(bytes).map_err(format)?,
         };
         if let Some(label) = embeddings.first_unnamed() {
             return Err(format(format!(
@@ -89,11 +99,19 @@ impl Embeddings {
         labels.find(|&label| label != NO_CLASS && !named(label))
     }
 
-    /// Checks that the rows are a batch: the rows of a class are adjacent, and an even number.
+    /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and an
+    /// even number of each.
     ///
     /// # Errors
-    /// If they are not, with the first row at fault.
+    /// If they are not, with their number or the first row at fault.
     pub fn check_batch(&self) -> Result<(), EmbeddingFileError> {
+        let rows = self.labels.len();
+        if rows > MAXIMUM_BATCH {
+            return Err(EmbeddingFileError::TooManyRows {
+                path: self.path.clone(),
+                rows,
+            });
+        }
         let at = |row: usize, reason: String| {
             Err(EmbeddingFileError::Batch {
                 path: self.path.clone(),
@@ -173,6 +191,18 @@ mod tests {
             labels: labels.to_vec(),
             classes: None,
         }
+    }
+
+    #[test]
+    fn batches_that_need_more_than_8_gib_are_refused() {
+        labelled(&[3; MAXIMUM_BATCH]).check_batch().unwrap();
+        let error = labelled(&[3; 60_000]).check_batch().unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains("has 60000 rows, but a batch has at most 8192"),
+            "{message}"
+        );
+        assert!(message.contains("about 429 GiB"), "{message}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::atomic_file::AtomicFileError;
+use crate::loss::{MAXIMUM_BATCH, pairwise_gib};
 
 /// A file of embeddings cannot be read or written.
 #[derive(Debug, Error)]
@@ -49,6 +50,18 @@ pub enum EmbeddingFileError {
         row: usize,
         /// The mistake, and how to fix it.
         reason: String,
+    },
+    /// The file has more rows than a batch whose loss is computed.
+    #[error(
+        "{} has {rows} rows, but a batch has at most {MAXIMUM_BATCH}: the pairwise matrices of {rows} rows \
+         take about {} GiB; pass fewer rows, or measure retrieval with loop-dml evaluate --embeddings",
+        path.display(), pairwise_gib(*rows)
+    )]
+    TooManyRows {
+        /// The file.
+        path: PathBuf,
+        /// The number of rows.
+        rows: usize,
     },
     /// The name of an output file has an unknown extension.
     #[error(

@@ -107,6 +107,17 @@ pub enum ExportError {
         /// Their names.
         names: Vec<String>,
     },
+    /// A tensor has an infinite value or NaN.
+    #[error(
+        "the tensor {name} of {} has an infinite value or NaN; export another checkpoint",
+        path.display()
+    )]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        name: String,
+    },
     /// A tensor has another shape or type than the network's.
     #[error("{}: {name} is {found}, but its network needs F32 {expected:?}; export it again", path.display())]
     Tensor {

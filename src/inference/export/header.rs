@@ -9,6 +9,7 @@ use super::error::ExportError;
 use crate::config::Config;
 use crate::data::config::{EvalResize, TransformConfig};
 use crate::model::config::{ModelConfig, WeightsSource};
+use crate::shorten::shorten;
 
 /// The key of the header in the metadata.
 pub(super) const METADATA_KEY: &str = "loop-dml";
@@ -114,7 +115,7 @@ impl ExportHeader {
         let text = text.ok_or_else(|| ExportError::Foreign { path: path.into() })?;
         let damaged = |error: serde_json::Error| ExportError::Header {
             path: path.into(),
-            reason: error.to_string(),
+            reason: shorten(&error.to_string()).into_owned(),
         };
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
         let writer = value["loop_dml"].as_str().map(String::from);
@@ -124,14 +125,14 @@ impl ExportHeader {
                 path: path.into(),
                 found,
                 known: FORMAT,
-                writer: writer.unwrap_or("unknown".into()),
+                writer: shorten(&writer.unwrap_or("unknown".into())).into_owned(),
             });
         }
         // Another version may write other keys in the same format.
         serde_json::from_value(value).map_err(|error| match writer {
             Some(writer) if writer != OWN_VERSION => ExportError::Version {
                 path: path.into(),
-                reason: error.to_string(),
+                reason: shorten(&error.to_string()).into_owned(),
                 writer,
                 own: OWN_VERSION,
             },

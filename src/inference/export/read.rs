@@ -13,6 +13,7 @@ use super::tensors::exported_name;
 use crate::config::Config;
 use crate::model::weights::torch_layout::TorchLayout;
 use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
+use crate::shorten::shorten;
 
 /// An exported embedder, read from its file.
 #[derive(Debug)]
@@ -29,11 +30,22 @@ impl ExportedEmbedder {
     /// # Errors
     /// If it cannot be read, is truncated, is not an exported embedder, or needs another version.
     pub fn read(path: &Path) -> Result<Self, ExportError> {
+        let bytes = std::fs::read(path).map_err(|error| ExportError::Unreadable {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+        Self::parse(path, bytes)
+    }
+
+    /// Parses the contents of the file `path`.
+    ///
+    /// # Errors
+    /// If it is truncated, is not an exported embedder, or needs another version.
+    pub(crate) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, ExportError> {
         let unreadable = |reason: String| ExportError::Unreadable {
             path: path.into(),
-            reason,
+            reason: shorten(&reason).into_owned(),
         };
-        let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
         let file = SafeTensors::deserialize(&bytes);
         file.map_err(|error| unreadable(error.to_string()))?;
         let (_, metadata) =
@@ -71,7 +83,7 @@ impl ExportedEmbedder {
     /// Creates the embedder on a device and loads its tensors from the file.
     ///
     /// # Errors
-    /// If a tensor is missing or unknown, or has another shape or type.
+    /// If a tensor is missing or unknown, has another shape or type, or has an infinite value or NaN.
     pub fn embedder<B: Backend>(
         &self,
         algorithm: ConvAlgorithm,
@@ -144,7 +156,14 @@ impl ExportedEmbedder {
         }
         let (numbers, _) = tensor.data().as_chunks();
         let values = numbers.iter().map(|&bytes| f32::from_le_bytes(bytes));
-        let values = layout.import(values.collect(), &own);
+        let values: Vec<f32> = values.collect();
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(ExportError::NotFinite {
+                path: self.path.clone(),
+                name,
+            });
+        }
+        let values = layout.import(values, &own);
         Ok(TensorSnapshot::from_data(
             TensorData::new(values, own),
             target.path_stack.clone().unwrap_or_default(),

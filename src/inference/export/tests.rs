@@ -164,6 +164,17 @@ fn missing_unknown_and_misshapen_tensors_are_named() {
 }
 
 #[test]
+fn tensor_with_nan_is_named() {
+    let (_folder, path, _) = exported(&config(Backbone::Conv4));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len() - 4;
+    bytes[end..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let error = read(&path).unwrap_err();
+    assert!(matches!(error, ExportError::NotFinite { .. }), "{error}");
+}
+
+#[test]
 fn other_damaged_and_later_files_have_different_errors() {
     let (folder, path, _) = exported(&config(Backbone::Conv4));
     let refusal = |path: &Path| read(path).unwrap_err().to_string();

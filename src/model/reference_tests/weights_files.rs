@@ -151,3 +151,37 @@ fn files_without_weights_are_refused() {
     let picture = load_weights(block(), Path::new("picture.png")).unwrap_err();
     assert!(matches!(picture, WeightsError::UnknownFormat { .. }));
 }
+
+#[test]
+fn tensors_with_nan_or_infinity_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let file = folder.path().join("block.safetensors");
+        let shapes = torch_shapes(block().collect(None, None, false));
+        write_weights(&file, &shapes, Design::Usual);
+        // The last number of the last tensor in the file.
+        let mut bytes = std::fs::read(&file).unwrap();
+        let end = bytes.len() - 4;
+        bytes[end..].copy_from_slice(&value.to_le_bytes());
+        std::fs::write(&file, bytes).unwrap();
+        let error = load_weights(block(), &file).unwrap_err();
+        assert!(matches!(error, WeightsError::NotFinite { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(
+                "block.safetensors has an infinite value or NaN; download the file again"
+            ),
+            "{text}"
+        );
+    }
+    // A `.pth` file without compression; its checksum of the changed storage is not compared by
+    // PyTorch's old format.
+    let mut bytes =
+        std::fs::read(fixture("convolution_block_channels_last_old_format.pth")).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let file = folder.path().join("block.pth");
+    std::fs::write(&file, bytes).unwrap();
+    let error = load_weights(block(), &file).unwrap_err();
+    assert!(error.to_string().starts_with("the tensor "), "{error}");
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::download::DownloadError;
+use crate::shorten::shorten;
 
 /// Why weights could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,14 @@ pub enum WeightsError {
         path: PathBuf,
         /// All mismatches, in the backbone's order.
         tensors: Vec<ShapeMismatch>,
+    },
+    /// A tensor has an infinite value or NaN.
+    #[error("the tensor {} of {} has an infinite value or NaN; download the file again, or save it from an epoch before its training diverged", shorten(tensor), path.display())]
+    NotFinite {
+        /// The configured path.
+        path: PathBuf,
+        /// The name in the file.
+        tensor: String,
     },
     /// Published weights are not available.
     #[error(transparent)]
@@ -98,10 +107,11 @@ fn wrong_names(missing: &[String], unknown: &[String]) -> String {
     }
 }
 
-/// The first items of a list, and the number of further items.
+/// The first items of a list, long ones shortened, and the number of further items.
 pub(crate) fn format_list(items: &[impl fmt::Display]) -> String {
     const SHOWN: usize = 4;
     let shown = items.iter().take(SHOWN).map(ToString::to_string);
+    let shown = shown.map(|item| shorten(&item).into_owned());
     let shown = shown.collect::<Vec<_>>().join(", ");
     match items.len().saturating_sub(SHOWN) {
         0 => shown,

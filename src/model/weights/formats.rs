@@ -7,6 +7,7 @@ use burn_store::{ModuleStore, SafetensorsStore, TensorSnapshot};
 
 use super::error::{WeightsError, unreadable};
 use super::pth::read_pth;
+use crate::shorten::shorten;
 
 /// The format of a weights file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +45,18 @@ pub fn read_state_dict(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, 
     match check_file(path)? {
         WeightsFormat::Pth => read_pth(path).map_err(|error| unreadable(path, error)),
         WeightsFormat::Safetensors => {
-            // By default the store would rename `branch4.1` to `branch4.0`.
-            let mut store = SafetensorsStore::from_file(path).map_indices_contiguous(false);
-            let tensors = store.get_all_snapshots();
-            Ok(tensors.map_err(|error| unreadable(path, error))?.clone())
+            let tensors = read_safetensors(SafetensorsStore::from_file(path));
+            tensors.map_err(|error| unreadable(path, shorten(&error)))
         }
     }
+}
+
+/// Returns every tensor of a safetensors file by its name. The error is the reader's message.
+pub(super) fn read_safetensors(
+    store: SafetensorsStore,
+) -> Result<BTreeMap<String, TensorSnapshot>, String> {
+    // By default the store would rename `branch4.1` to `branch4.0`.
+    let mut store = store.map_indices_contiguous(false);
+    let tensors = store.get_all_snapshots();
+    Ok(tensors.map_err(|error| error.to_string())?.clone())
 }

@@ -4,6 +4,8 @@
 pub(crate) mod download;
 mod error;
 mod formats;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod locate;
 pub(crate) mod names;
 mod pth;
@@ -37,7 +39,8 @@ use torch_layout::TorchLayout;
 /// and `*.num_batches_tracked` are ignored.
 ///
 /// # Errors
-/// If the file does not exist, is not a weights file, or does not have exactly the module's tensors.
+/// If the file does not exist, is not a weights file, does not have exactly the module's tensors, or has an
+/// infinite value or NaN in one of them.
 pub fn load_weights<B, M>(mut module: M, path: &Path) -> Result<M, WeightsError>
 where
     B: Backend,
@@ -52,8 +55,15 @@ where
     for target in wanted {
         let key = torch_name(&target.full_path());
         if let Some(source) = found.remove(&key) {
-            let converted = convert(&source, &target);
-            snapshots.push(converted.map_err(|reason| unreadable(path, reason))?);
+            let values = values(&source).map_err(|reason| unreadable(path, reason))?;
+            // The next ReLU would turn NaN into 0 and so hide it.
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(WeightsError::NotFinite {
+                    path: path.into(),
+                    tensor: key,
+                });
+            }
+            snapshots.push(snapshot(values, &target));
         }
     }
     let result = module.apply(snapshots, None, None, true);
@@ -112,22 +122,25 @@ fn check_shapes(
     }
 }
 
-/// The tensor `source` of a file in the layout and type of the parameter `target`, whose shape it has.
-/// The error is the reason why it cannot be read.
-fn convert(source: &TensorSnapshot, target: &TensorSnapshot) -> Result<TensorSnapshot, String> {
-    let own = target.shape.to_vec();
+/// The values of a tensor of a file in single precision. The error is the reason why it cannot be read.
+fn values(source: &TensorSnapshot) -> Result<Vec<f32>, String> {
     let data = source.to_data().map_err(|error| match error {
         TensorSnapshotError::IoError(reason)
         | TensorSnapshotError::DataError(reason)
         | TensorSnapshotError::PanicError(reason) => reason,
     })?;
     let values = data.convert_dtype(DType::F32).into_vec::<f32>();
-    let values = values.map_err(|error| format!("{error:?}"))?;
+    values.map_err(|error| format!("{error:?}"))
+}
+
+/// The parameter `target` with `values` in PyTorch's order.
+fn snapshot(values: Vec<f32>, target: &TensorSnapshot) -> TensorSnapshot {
+    let own = target.shape.to_vec();
     let values = TorchLayout::for_tensor(target).import(values, &own);
-    Ok(TensorSnapshot::from_data(
+    TensorSnapshot::from_data(
         TensorData::new(values, own),
         target.path_stack.clone().unwrap_or_default(),
         target.container_stack.clone().unwrap_or_default(),
         ParamId::new(),
-    ))
+    )
 }

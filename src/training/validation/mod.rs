@@ -4,6 +4,7 @@ mod protocol;
 mod split_embeddings;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::backend::Backend;
@@ -12,17 +13,30 @@ pub use protocol::RetrievalProtocol;
 pub use split_embeddings::SplitEmbeddings;
 
 use super::run_folder::best_epoch;
+use crate::cancellation::CancellationToken;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::evaluation::Recall;
 use crate::model::Embedder;
+use crate::progress::{Monitor, NoProgress, Unit};
 
 /// The recalls of the epochs that were evaluated. Clones share them: the validation step writes them;
 /// checkpointing, early stopping, the dashboard and the log read them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Validation {
     protocol: Arc<RetrievalProtocol>,
     schedule: EpochSchedule,
+    /// Stops an evaluation.
+    cancellation: CancellationToken,
     state: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Validation")
+            .field("protocol", &self.protocol)
+            .field("schedule", &self.schedule)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +64,16 @@ impl Validation {
         Self {
             protocol: Arc::new(protocol),
             schedule,
+            cancellation: CancellationToken::new(),
             state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// Sets the request that stops an evaluation within a second. A stopped evaluation has no recall.
+    pub fn cancelled_by(self, cancellation: &CancellationToken) -> Self {
+        Self {
+            cancellation: cancellation.clone(),
+            ..self
         }
     }
 
@@ -76,15 +99,18 @@ impl Validation {
             state.not_finite = false;
             state.epoch = epoch;
         }
-        state.embeddings.add(embedder, &self.protocol, batch);
-        if last {
+        let monitor = Monitor::new(&self.cancellation, &NoProgress);
+        let task = monitor.task("embedding", None, Unit::Images);
+        let added = state.embeddings.add(embedder, &self.protocol, batch, &task);
+        if added.is_ok() && last {
             let embeddings = std::mem::take(&mut state.embeddings);
             if !embeddings.are_finite() {
                 state.not_finite = true;
                 return;
             }
-            let recall = embeddings.recall::<B>(&self.protocol, &device);
-            state.recalls.insert(epoch, recall);
+            if let Ok(recall) = embeddings.recall::<B>(&self.protocol, &device, monitor) {
+                state.recalls.insert(epoch, recall);
+            }
         }
     }
 

@@ -3,9 +3,11 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::RetrievalProtocol;
+use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
-use crate::evaluation::{Recall, nearest_positive_ranks};
+use crate::evaluation::{Recall, nearest_positive_ranks_monitored};
 use crate::model::Embedder;
+use crate::progress::{Monitor, Task};
 
 /// The embeddings of a split, collected on the host batch by batch.
 #[derive(Debug, Default)]
@@ -18,17 +20,20 @@ pub struct SplitEmbeddings {
 }
 
 impl SplitEmbeddings {
-    /// Embeds a batch and adds it.
+    /// Embeds a batch and adds it. Counts its images in `task`; on a processor every few images, so that
+    /// a stop takes less than a second also in a large batch.
+    ///
+    /// # Errors
+    /// If a stop was requested. Then the batch is not added.
     pub fn add<B: Backend>(
         &mut self,
         embedder: &Embedder<B>,
         protocol: &RetrievalProtocol,
         batch: ImageBatch<B>,
-    ) {
-        let embeddings = match protocol.mirror {
-            true => embedder.forward_mirrored(batch.images),
-            false => embedder.forward(batch.images),
-        };
+        task: &Task<'_>,
+    ) -> Result<(), Cancelled> {
+        let advance = |images| task.advance(images);
+        let embeddings = embedder.forward_in_parts(batch.images, protocol.mirror, advance)?;
         self.dim = embeddings.dims()[1];
         self.values
             .extend(embeddings.into_data().convert::<f32>().iter::<f32>());
@@ -36,6 +41,7 @@ impl SplitEmbeddings {
         self.labels
             .extend(labels.iter::<i64>().map(|label| label as usize));
         self.indices.extend(batch.indices);
+        Ok(())
     }
 
     /// Whether no image was added.
@@ -49,12 +55,21 @@ impl SplitEmbeddings {
     }
 
     /// Computes Recall@K by `protocol` on `device`.
-    pub fn recall<B: Backend>(self, protocol: &RetrievalProtocol, device: &B::Device) -> Recall {
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn recall<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<Recall, Cancelled> {
         let roles = protocol.roles.as_ref();
         let roles = roles.map(|roles| self.indices.iter().map(|&i| roles[i]).collect::<Vec<_>>());
         let data = TensorData::new(self.values, [self.labels.len(), self.dim]);
         let embeddings = Tensor::<B, 2>::from_data(data, device);
-        let ranks = nearest_positive_ranks(embeddings, &self.labels, roles.as_deref());
-        Recall::from_ranks(&ranks, &protocol.recall)
+        let roles = roles.as_deref();
+        let ranks = nearest_positive_ranks_monitored(embeddings, &self.labels, roles, monitor)?;
+        Ok(Recall::from_ranks(&ranks, &protocol.recall))
     }
 }

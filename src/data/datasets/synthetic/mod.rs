@@ -19,23 +19,32 @@ use super::error::DatasetError;
 use crate::data::config::SyntheticConfig;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
-use crate::data::parallel::in_parallel;
+use crate::data::parallel::{Cancelled, in_parallel_until};
 use crate::data::split::{Split, Splits};
+use crate::progress::{Monitor, Task, Unit};
 use figure::Figure;
 
 /// Draws both splits: the first half of the classes is the training split, the second the test split.
 ///
 /// # Errors
-/// If a key is out of its range.
-pub(super) fn open(config: &SyntheticConfig, workers: usize) -> Result<Splits, DatasetError> {
+/// If a key is out of its range, or the work is cancelled.
+pub(super) fn open(
+    config: &SyntheticConfig,
+    workers: usize,
+    monitor: Monitor<'_>,
+) -> Result<Splits, DatasetError> {
     config.check()?;
     let half = config.classes / 2;
-    Ok(Splits {
-        train: draw_split("train", config, 0, half, workers),
+    let count = 2 * half * config.images_per_class;
+    let task = monitor.task("drawing images", Some(count), Unit::Images);
+    let splits = Splits {
+        train: draw_split("train", config, 0, half, workers, &task)?,
         validation: None,
-        test: draw_split("test", config, half, half, workers),
+        test: draw_split("test", config, half, half, workers, &task)?,
         warnings: Vec::new(),
-    })
+    };
+    task.finish();
+    Ok(splits)
 }
 
 struct Drawings {
@@ -65,7 +74,8 @@ fn draw_split(
     first_class: usize,
     classes: usize,
     workers: usize,
-) -> Split {
+    task: &Task<'_>,
+) -> Result<Split, Cancelled> {
     let &SyntheticConfig {
         images_per_class,
         drawing_seed,
@@ -74,11 +84,11 @@ fn draw_split(
     let figures: Vec<Figure> = (first_class..first_class + classes)
         .map(|class| Figure::for_class(drawing_seed, class))
         .collect();
-    let images = in_parallel(workers, classes * images_per_class, |i| {
+    let images = in_parallel_until(task, workers, classes * images_per_class, |i| {
         let (class, instance) = (i / images_per_class, i % images_per_class);
         figures[class].draw(drawing_seed, first_class + class, instance)
-    });
-    Split::new(
+    })?;
+    Ok(Split::new(
         name,
         (first_class..first_class + classes)
             .map(class_name)
@@ -91,14 +101,16 @@ fn draw_split(
             images_per_class,
             images,
         }),
-    )
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancellation::CancellationToken;
     use crate::data::config::TransformConfig;
     use crate::data::transform::Transform;
+    use crate::progress::test_observer::RecordingObserver;
 
     fn draw(classes: usize, images_per_class: usize, drawing_seed: u64, workers: usize) -> Splits {
         let config = SyntheticConfig {
@@ -106,7 +118,24 @@ mod tests {
             images_per_class,
             drawing_seed,
         };
-        open(&config, workers).unwrap()
+        open(&config, workers, Monitor::none()).unwrap()
+    }
+
+    #[test]
+    fn drawings_of_both_splits_are_counted_and_cancellation_ends_them() {
+        let config = SyntheticConfig {
+            classes: 4,
+            images_per_class: 5,
+            drawing_seed: 1,
+        };
+        let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+        open(&config, 2, Monitor::new(&token, &observer)).unwrap();
+        assert_eq!(observer.task("drawing images"), Some((20, Some(20), true)));
+
+        let observer = RecordingObserver::cancelling("drawing images", &token);
+        let result = open(&config, 2, Monitor::new(&token, &observer));
+        assert_eq!(result.unwrap_err(), DatasetError::Cancelled);
+        assert_eq!(observer.task("drawing images"), Some((0, Some(20), false)));
     }
 
     fn images(split: &Split) -> Vec<RgbImage> {
@@ -142,7 +171,7 @@ mod tests {
 
     #[test]
     fn nearest_pixels_do_not_solve_the_default_dataset() {
-        let splits = open(&SyntheticConfig::default(), 2).unwrap();
+        let splits = open(&SyntheticConfig::default(), 2, Monitor::none()).unwrap();
         let transform = Transform::new(&TransformConfig::default()).unwrap();
         let labels = splits.test.labels();
         let pixels: Vec<Vec<f32>> = images(&splits.test)
@@ -191,7 +220,7 @@ mod tests {
                 images_per_class,
                 drawing_seed: 1,
             };
-            let message = open(&config, 1).unwrap_err().to_string();
+            let message = open(&config, 1, Monitor::none()).unwrap_err().to_string();
             assert!(message.contains(key), "{message}");
         }
     }

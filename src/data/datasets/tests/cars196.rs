@@ -13,7 +13,7 @@
 //!
 //! The form with one folder is tested with all its images, in the tests of the published splits.
 
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const TRAIN: &[u8] = include_bytes!("../../../../assets/fixtures/cars196/cars_train_annos.mat");
@@ -49,9 +49,12 @@ fn tree(above: &str, devkit: &str, nested: bool) -> Tree {
 }
 
 fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
-    index(&PublishedConfig {
-        root: tree.root().into(),
-    })
+    index(
+        &PublishedConfig {
+            root: tree.root().into(),
+        },
+        &unmonitored(),
+    )
 }
 
 #[test]

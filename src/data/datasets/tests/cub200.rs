@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 /// A small dataset: one training class and two test classes.
@@ -23,7 +23,7 @@ fn tree() -> Tree {
 }
 
 fn read(root: &Path) -> Result<DatasetIndex, DatasetError> {
-    index(&PublishedConfig { root: root.into() })
+    index(&PublishedConfig { root: root.into() }, &unmonitored())
 }
 
 #[test]

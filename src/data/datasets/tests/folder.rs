@@ -1,6 +1,12 @@
 use super::super::index::Subset;
-use super::super::test_tree::{Tree, contents, error_messages};
+use super::super::test_tree::{Tree, contents, error_messages, unmonitored};
 use super::*;
+use crate::cancellation::CancellationToken;
+use crate::data::config::DataConfig;
+use crate::data::config::DatasetConfig;
+use crate::data::datasets;
+use crate::progress::Monitor;
+use crate::progress::test_observer::RecordingObserver;
 
 const FOUR: [&str; 8] = [
     "b/1.png", "b/0.JPG", "a/0.png", "a/1.jpeg", "d/1.PNG", "d/0.png", "c/0.jpg", "c/1.jpg",
@@ -30,11 +36,13 @@ fn config(tree: &Tree) -> FolderConfig {
 }
 
 fn read(tree: &Tree) -> DatasetIndex {
-    index(&config(tree), None).unwrap()
+    index(&config(tree), None, &unmonitored()).unwrap()
 }
 
 fn refusal(tree: &Tree) -> String {
-    index(&config(tree), None).unwrap_err().to_string()
+    index(&config(tree), None, &unmonitored())
+        .unwrap_err()
+        .to_string()
 }
 
 fn errors_of(tree: &Tree) -> Vec<String> {
@@ -83,7 +91,10 @@ fn share_and_seed_divide_the_classes() {
             train_share,
             ..config(&tree)
         };
-        names(&index(&keys, split_seed).unwrap(), Subset::Train)
+        names(
+            &index(&keys, split_seed, &unmonitored()).unwrap(),
+            Subset::Train,
+        )
     };
     assert_eq!(with(0.75, None), "abcdef");
     let drawn = with(0.5, Some(4));
@@ -134,7 +145,7 @@ fn missing_root_and_missing_split_are_reported_with_a_hint() {
         root: "/nowhere/at/all".into(),
         ..FolderConfig::default()
     };
-    let message = index(&keys, None).unwrap_err().to_string();
+    let message = index(&keys, None, &unmonitored()).unwrap_err().to_string();
     assert!(
         message.contains("/nowhere/at/all is not a folder"),
         "{message}"
@@ -192,4 +203,22 @@ fn all_misplaced_files_and_folders_are_named() {
         "{found:?}"
     );
     assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn images_are_counted_and_cancellation_ends_the_listing() {
+    let tree = tree(&SPLIT);
+    let source = DataConfig {
+        source: DatasetConfig::Folder(config(&tree)),
+        ..DataConfig::default()
+    };
+    let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+    datasets::index(&source, Monitor::new(&token, &observer)).unwrap();
+    assert_eq!(observer.task("listing images"), Some((8, None, true)));
+
+    // The folders of which nothing was read are not reported as empty.
+    let observer = RecordingObserver::cancelling("listing images", &token);
+    let result = datasets::index(&source, Monitor::new(&token, &observer));
+    assert_eq!(result.unwrap_err(), DatasetError::Cancelled);
+    assert_eq!(observer.abandoned(), ["listing images"]);
 }

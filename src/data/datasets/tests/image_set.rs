@@ -1,6 +1,7 @@
 use super::super::test_tree::{Tree, message};
 use super::*;
 use crate::cancellation::CancellationToken;
+use crate::progress::test_observer::RecordingObserver;
 
 /// A tree of small valid images.
 fn tree(names: &[&str]) -> Tree {
@@ -31,7 +32,7 @@ fn open_with(
         "" => tree.root().into(),
         name => tree.root().join(name),
     };
-    ImageSet::open(&path, selection, &loading, &CancellationToken::new())
+    ImageSet::open(&path, selection, &loading, Monitor::none())
 }
 
 fn refusal(tree: &Tree, name: &str) -> String {
@@ -163,4 +164,25 @@ fn a_path_without_images_is_refused() {
     assert!(refusal(&tree, "").contains("contains no .jpg"));
     assert!(refusal(&tree, "notes.txt").contains("contains no .jpg"));
     assert!(refusal(&tree, "nowhere").contains("nowhere is missing; give a folder of images"));
+}
+
+#[test]
+fn listed_and_checked_images_are_counted() {
+    let tree = tree(&["a/0.png", "b/1.png", "2.png"]);
+    let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
+    let open = |observer: &RecordingObserver| {
+        let monitor = Monitor::new(&token, observer);
+        let selection = ImageSelection::default();
+        ImageSet::open(tree.root(), &selection, &LoadingConfig::default(), monitor)
+    };
+    let count = open(&observer).unwrap().labels.len() as u64;
+    assert!(count > 0);
+    assert_eq!(observer.task("listing images"), Some((count, None, true)));
+    let checked = Some((count, Some(count), true));
+    assert_eq!(observer.task("reading images"), checked);
+
+    for task in ["reading images", "listing images"] {
+        let error = open(&RecordingObserver::cancelling(task, &token));
+        assert_eq!(error.unwrap_err(), DatasetError::Cancelled);
+    }
 }

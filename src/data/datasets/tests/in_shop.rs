@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const LIST_TEXT: &str = "4\n\
@@ -24,9 +24,12 @@ fn tree(list: &str, images: &str) -> Tree {
 }
 
 fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
-    index(&PublishedConfig {
-        root: tree.root().into(),
-    })
+    index(
+        &PublishedConfig {
+            root: tree.root().into(),
+        },
+        &unmonitored(),
+    )
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const IMAGES: [&str; 8] = [
@@ -17,7 +17,7 @@ fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
         root: tree.root().into(),
         ..ManifestConfig::default()
     };
-    index(&keys, None)
+    index(&keys, None, &unmonitored())
 }
 
 fn errors_of(csv: &str) -> Vec<String> {
@@ -171,7 +171,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some(elsewhere.root().into()),
         ..ManifestConfig::default()
     };
-    let found = index(&keys, None).unwrap();
+    let found = index(&keys, None, &unmonitored()).unwrap();
     assert_eq!(found.errors, []);
     assert_eq!(
         found.train[0].images[1].path,
@@ -181,7 +181,7 @@ fn images_can_be_in_another_folder_or_have_absolute_paths() {
         images: Some("/nowhere/at/all".into()),
         ..keys
     };
-    let error = index(&keys, None).unwrap_err().to_string();
+    let error = index(&keys, None, &unmonitored()).unwrap_err().to_string();
     assert!(
         error.contains("/nowhere/at/all is not a folder; this is data.images"),
         "{error}"
@@ -195,4 +195,36 @@ fn a_missing_manifest_is_reported_with_a_hint() {
         error.contains("manifest.csv is missing; data.root must be the CSV file"),
         "{error}"
     );
+}
+
+#[test]
+fn long_rows_and_values_are_refused_with_short_messages() {
+    // A quotation mark that is not closed: the rest of the file is one value.
+    let row = "a1.jpg,a,test\n";
+    let csv = format!("path,label,split\n\"a 0.jpg,a,train\n{}", row.repeat(5_000));
+    let error = message(&read(&tree(&csv)).unwrap_err(), Path::new(""));
+    assert!(
+        error.contains("has a row of more than 64 KiB, the most that is read, at line 2"),
+        "{error}"
+    );
+    let header = format!("{}\n", "column,".repeat(9_000));
+    let error = message(&read(&tree(&header)).unwrap_err(), Path::new(""));
+    assert!(
+        error.contains("has no column path among column, "),
+        "{error}"
+    );
+    assert!(error.len() < 600, "{error}");
+    let long = "x".repeat(5_000);
+    let errors = errors_of(&format!(
+        "path,label,split\n{long}.jpg,a,train\na1.jpg,{long},train\na1.jpg,a,{long}\n"
+    ));
+    for (error, expected) in errors.iter().zip([
+        "the path has 5004 bytes, but at most 4096 are read",
+        "the label has 5000 bytes, but at most 4096 are read",
+        "(5000 bytes)\" but must be train or test",
+    ]) {
+        assert!(error.contains(expected), "{error}");
+        assert!(error.len() < 600, "{error}");
+    }
+    assert_eq!(errors.len(), 3);
 }

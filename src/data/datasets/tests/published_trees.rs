@@ -19,10 +19,11 @@ use flate2::read::GzDecoder;
 use tempfile::TempDir;
 
 use super::super::mat_file::MatFile;
-use super::super::test_tree::error_messages;
+use super::super::test_tree::{error_messages, unmonitored};
 use super::super::{cars196, cub200, sop};
 use super::*;
 use crate::data::config::PublishedConfig;
+use crate::progress::Task;
 
 const CARS: &[u8] = include_bytes!("../../../../assets/fixtures/published/cars_annos.mat.gz");
 const BIRDS: &[u8] = include_bytes!("../../../../assets/fixtures/published/cub200.txt.gz");
@@ -94,12 +95,12 @@ fn tiny_jpeg() -> Vec<u8> {
     bytes.into_inner()
 }
 
-type List = fn(&PublishedConfig) -> Result<DatasetIndex, DatasetError>;
+type List = fn(&PublishedConfig, &Task<'_>) -> Result<DatasetIndex, DatasetError>;
 
 /// Checks that the tree equals the published split, and no longer after `renamed` is renamed.
 fn assert_published(tree: &Tree, list: List, renamed: &str, line: &str) {
     let since = Instant::now();
-    let index = list(&tree.config()).unwrap();
+    let index = list(&tree.config(), &unmonitored()).unwrap();
     assert!(since.elapsed() < INDEX_TIME, "{:?}", since.elapsed());
     assert_eq!(error_messages(&index, tree.root()), [""; 0]);
     assert_eq!(compare(&index), []);
@@ -107,7 +108,7 @@ fn assert_published(tree: &Tree, list: List, renamed: &str, line: &str) {
     let path = tree.root().join(renamed);
     let other = path.with_file_name("renamed.jpg");
     fs::rename(&path, &other).unwrap();
-    let index = list(&tree.config()).unwrap();
+    let index = list(&tree.config(), &unmonitored()).unwrap();
     let found = error_messages(&index, tree.root());
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].starts_with(line), "{found:?}");
@@ -123,7 +124,7 @@ fn assert_published(tree: &Tree, list: List, renamed: &str, line: &str) {
 
     fs::remove_file(other).unwrap();
     assert_eq!(
-        error_messages(&list(&tree.config()).unwrap(), tree.root()),
+        error_messages(&list(&tree.config(), &unmonitored()).unwrap(), tree.root()),
         found[..1]
     );
 }
@@ -196,7 +197,7 @@ fn exchanged_labels_of_two_images_differ_from_the_published_split() {
         tree.write(name, text);
     }
     tree.link(names.iter().map(String::as_str));
-    let differences = compare(&cub200::index(&tree.config()).unwrap());
+    let differences = compare(&cub200::index(&tree.config(), &unmonitored()).unwrap());
     assert_eq!(differences.len(), 1);
     let message = differences[0].to_string();
     assert!(

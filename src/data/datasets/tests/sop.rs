@@ -1,4 +1,4 @@
-use super::super::test_tree::{Tree, contents, error_messages, message};
+use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
 use super::*;
 
 const HEADER: &str = "image_id class_id super_class_id path\n";
@@ -26,9 +26,12 @@ fn tree() -> Tree {
 }
 
 fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
-    index(&PublishedConfig {
-        root: tree.root().into(),
-    })
+    index(
+        &PublishedConfig {
+            root: tree.root().into(),
+        },
+        &unmonitored(),
+    )
 }
 
 fn found(tree: &Tree) -> Vec<String> {

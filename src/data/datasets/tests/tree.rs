@@ -7,6 +7,12 @@ use tempfile::TempDir;
 
 use super::error::DatasetError;
 use super::index::{ClassEntries, DatasetIndex};
+use crate::progress::{Monitor, Task, Unit};
+
+/// A listing that nothing cancels.
+pub(super) fn unmonitored() -> Task<'static> {
+    Monitor::none().task("listing images", None, Unit::Images)
+}
 
 /// A temporary folder with files in it.
 pub(super) struct Tree(TempDir);

@@ -16,7 +16,7 @@ use crate::data::config::{DataConfig, DatasetConfig, PublishedConfig};
 use crate::data::datasets::{ClassEntries, DatasetIndex, Entry, Subset};
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
-use crate::progress::NoProgress;
+use crate::progress::Monitor;
 
 /// A dataset in a temporary folder, listed in `list.txt` with one image per line.
 struct Tree {
@@ -108,7 +108,7 @@ impl Tree {
     }
 
     fn check(self) -> CheckReport {
-        self.survey().1.check(&NoProgress)
+        self.survey().1.check(Monitor::none()).unwrap()
     }
 
     /// Returns the only problem of the dataset.

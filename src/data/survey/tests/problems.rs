@@ -1,13 +1,11 @@
 //! The problems that `check` reports.
 
-use std::collections::BTreeSet;
-
 use super::*;
+use crate::cancellation::{CancellationToken, Cancelled};
 use crate::data::HoldOut;
 use crate::data::config::{FolderConfig, SingleImageClasses};
 use crate::data::datasets::{ListError, Published, PublishedSubset};
-use crate::progress::NoProgress;
-use crate::progress::{Progress, ProgressObserver};
+use crate::progress::test_observer::RecordingObserver;
 
 fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
     let name = |problem: &Problem| (problem.severity.name(), problem.kind());
@@ -16,33 +14,40 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 
 #[test]
 fn a_valid_dataset_has_no_problems() {
-    /// The reported counts.
-    #[derive(Default)]
-    struct Reported(std::sync::Mutex<BTreeSet<(u64, Option<u64>)>>);
-
-    impl ProgressObserver for Reported {
-        fn update(&self, progress: Progress<'_>) {
-            let mut reported = self.0.lock().unwrap();
-            reported.insert((progress.done, progress.total));
-        }
-
-        fn finish(&self, _: &str) {}
-    }
-
-    let reported = Reported::default();
+    let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
     let (_folder, survey) = Tree::valid().survey();
-    let report = survey.check(&reported);
+    let report = survey.check(Monitor::new(&token, &observer)).unwrap();
     assert_eq!(report.problems, []);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
     assert_eq!(report.train.images_per_class, Some([2, 2]));
     assert_eq!((report.test.queries, report.test.gallery), (4, 4));
-    let reported = reported.0.into_inner().unwrap();
-    assert_eq!(reported, (1..=8).map(|image| (image, Some(8))).collect());
+    assert_eq!(observer.task("decoding"), Some((8, Some(8), true)));
     assert!(
         report
             .to_string()
             .ends_with("no errors: ready for training\n")
     );
+}
+
+#[test]
+fn cancellation_ends_every_view() {
+    let (_folder, survey) = Tree::valid().survey();
+    let token = CancellationToken::new();
+    token.cancel();
+    let observer = RecordingObserver::default();
+    let monitor = Monitor::new(&token, &observer);
+    assert_eq!(survey.check(monitor).unwrap_err(), Cancelled);
+    assert_eq!(survey.stats(monitor).unwrap_err(), Cancelled);
+    let layout = SheetLayout {
+        classes: 2,
+        images: 2,
+        seed: 1,
+    };
+    assert_eq!(
+        survey.contact_sheet(layout, monitor).unwrap_err(),
+        Cancelled
+    );
+    assert_eq!(observer.task("decoding"), Some((0, Some(8), false)));
 }
 
 #[test]
@@ -193,7 +198,7 @@ fn every_copy_is_reported_except_the_first() {
         tree.add(Subset::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
-    let problems = survey.check(&NoProgress).problems;
+    let problems = survey.check(Monitor::none()).unwrap().problems;
     let relations: Vec<bool> = problems
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
@@ -244,7 +249,7 @@ fn a_class_of_one_image_follows_the_configuration_or_the_list() {
             ..FolderConfig::default()
         };
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
-        let problems = survey.check(&NoProgress).problems;
+        let problems = survey.check(Monitor::none()).unwrap().problems;
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(names(&problems), expected, "{policy:?} {subset:?} {role:?}");
     }
@@ -346,9 +351,12 @@ fn classes_held_out_are_counted() {
         }
     }
     let (_folder, survey) = tree.survey();
-    assert_eq!(survey.check(&NoProgress).hold_out, None);
+    assert_eq!(survey.check(Monitor::none()).unwrap().hold_out, None);
     let held_out = |batch_classes| Some(HoldOut { batch_classes });
-    let report = survey.with_hold_out(held_out(3)).check(&NoProgress);
+    let report = survey
+        .with_hold_out(held_out(3))
+        .check(Monitor::none())
+        .unwrap();
     let parts = report.hold_out.as_ref().unwrap();
     assert_eq!((parts.train.classes, parts.validation.classes), (3, 2));
     assert_eq!(parts.train.images + parts.validation.images, 16);
@@ -362,7 +370,10 @@ fn classes_held_out_are_counted() {
 fn too_few_classes_to_hold_out_are_an_error() {
     let (_folder, survey) = Tree::valid().survey();
     let hold_out = Some(HoldOut { batch_classes: 2 });
-    let report = survey.with_hold_out(hold_out).check(&NoProgress);
+    let report = survey
+        .with_hold_out(hold_out)
+        .check(Monitor::none())
+        .unwrap();
     assert_eq!(report.hold_out, None);
     assert_eq!(names(&report.problems), [("error", "too-few-classes")]);
 }
@@ -385,7 +396,10 @@ fn classes_that_are_left_out_are_not_held_out() {
         tree.add(Subset::Train, "g", &png(40, 50, 210));
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(keys(policy)));
         let hold_out = Some(HoldOut { batch_classes: 2 });
-        let report = survey.with_hold_out(hold_out).check(&NoProgress);
+        let report = survey
+            .with_hold_out(hold_out)
+            .check(Monitor::none())
+            .unwrap();
         let parts = report.hold_out.unwrap();
         assert_eq!(parts.validation.classes, 2);
         assert_eq!(parts.train.classes + 2, training, "{policy:?}");

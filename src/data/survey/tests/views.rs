@@ -7,7 +7,7 @@ use super::*;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
 use crate::data::split::{Split, Splits};
-use crate::progress::NoProgress;
+use crate::progress::Monitor;
 
 #[test]
 fn stats_are_read_from_headers() {
@@ -20,7 +20,7 @@ fn stats_are_read_from_headers() {
         .map(|path| fs::metadata(path).unwrap().len())
         .sum();
     let (_folder, survey) = tree.survey();
-    let stats = survey.stats(&NoProgress);
+    let stats = survey.stats(Monitor::none()).unwrap();
     let train = &stats.train;
     assert_eq!((train.images, train.classes, train.unreadable), (6, 2, 1));
     let width = train.width.unwrap();
@@ -46,7 +46,7 @@ fn a_contact_sheet_shows_thumbnails_on_white_between_lines() {
     tree.index.train.truncate(1);
     let broken = tree.add(Subset::Train, "a", b"no image");
     let (_folder, survey) = tree.survey();
-    let sheet = survey.contact_sheet(LAYOUT);
+    let sheet = survey.contact_sheet(LAYOUT, Monitor::none()).unwrap();
     assert_eq!(sheet.picture.dimensions(), (4 * 114 + 2, 114 + 2));
     let [row] = sheet.rows.as_slice() else {
         panic!("one class has one row");
@@ -91,7 +91,10 @@ fn the_same_seed_draws_the_same_classes_and_another_seed_others() {
         }
     }
     let (_folder, survey) = tree.survey();
-    let rows = |seed| survey.contact_sheet(SheetLayout { seed, ..LAYOUT }).rows;
+    let rows = |seed| {
+        let layout = SheetLayout { seed, ..LAYOUT };
+        survey.contact_sheet(layout, Monitor::none()).unwrap().rows
+    };
     assert_eq!(rows(1), rows(1));
     assert_ne!(rows(1), rows(2));
     let classes: BTreeSet<String> = rows(3).into_iter().map(|row| row.class).collect();
@@ -101,7 +104,7 @@ fn the_same_seed_draws_the_same_classes_and_another_seed_others() {
 #[test]
 fn a_contact_sheet_overwrites_nothing() {
     let (_images, survey) = Tree::valid().survey();
-    let sheet = survey.contact_sheet(LAYOUT);
+    let sheet = survey.contact_sheet(LAYOUT, Monitor::none()).unwrap();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("sheet.png");
     check_sheet_path(&path).unwrap();
@@ -147,13 +150,13 @@ fn images_in_memory_are_counted_and_drawn() {
         }),
         hold_out: None,
     };
-    let report = survey.check(&NoProgress);
+    let report = survey.check(Monitor::none()).unwrap();
     assert!(report.in_memory && report.problems.is_empty());
     assert_eq!(report.test.subset.images_per_class, Some([2, 3]));
     assert_eq!((report.test.queries, report.test.gallery), (5, 5));
-    let stats = survey.stats(&NoProgress);
+    let stats = survey.stats(Monitor::none()).unwrap();
     assert_eq!(stats.test.width.unwrap().median, 28.0);
-    let sheet = survey.contact_sheet(LAYOUT);
+    let sheet = survey.contact_sheet(LAYOUT, Monitor::none()).unwrap();
     assert_eq!(sheet.rows.len(), 3);
     assert_eq!(
         sheet.picture.get_pixel(2, 2).0,

@@ -6,6 +6,9 @@ use std::io::Read;
 use super::error::PthError;
 use super::values::{Value, ValueId, Values};
 
+/// The limit on the length of a text, in bytes.
+const MAX_TEXT: u64 = 1 << 24;
+
 /// The result of a pickle.
 #[derive(Debug)]
 pub(super) struct Pickled {
@@ -178,6 +181,9 @@ impl<R: Read> Machine<R> {
 
     /// Reads `count` bytes. A damaged pickle may claim more than it has, so memory is not reserved.
     fn take(&mut self, count: u64) -> Result<Vec<u8>, PthError> {
+        if count > MAX_TEXT {
+            return Err(PthError::Damaged);
+        }
         let mut bytes = Vec::new();
         let found = self.pickle.by_ref().take(count).read_to_end(&mut bytes)?;
         match found as u64 == count {
@@ -191,6 +197,7 @@ impl<R: Read> Machine<R> {
         loop {
             match self.bytes()? {
                 [b'\n'] => return Ok(String::from_utf8_lossy(&line).into_owned()),
+                _ if line.len() as u64 == MAX_TEXT => return Err(PthError::Damaged),
                 [byte] => line.push(byte),
             }
         }

@@ -19,7 +19,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::BufReader;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ use burn_store::{TensorSnapshot, TensorSnapshotError};
 
 use error::PthError;
 use machine::{Machine, Pickled};
-use storages::Storages;
+use storages::{Input, Storages};
 use tensor::StridedTensor;
 use values::{MAX_DEPTH, Value, ValueId, Values};
 
@@ -39,7 +39,15 @@ use values::{MAX_DEPTH, Value, ValueId, Values};
 /// # Errors
 /// If the file is not a `.pth` file, is truncated, or exceeds the limits on pickles.
 pub(super) fn read_pth(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, PthError> {
-    let (pickled, storages) = open(path)?;
+    parse_pth(Box::new(BufReader::new(File::open(path)?)))
+}
+
+/// Returns every tensor of a `.pth` file by name.
+///
+/// # Errors
+/// As [`read_pth`].
+pub(super) fn parse_pth(input: Input) -> Result<BTreeMap<String, TensorSnapshot>, PthError> {
+    let (pickled, storages) = open(input)?;
     let storages = Rc::new(storages);
     let tensors = pickled.tensors()?.into_iter();
     Ok(tensors
@@ -50,8 +58,8 @@ pub(super) fn read_pth(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, 
         .collect())
 }
 
-/// The pickle in the file at `path`, and its storages.
-fn open(path: &Path) -> Result<(Pickled, Storages), PthError> {
+/// The pickle in a file, and its storages.
+fn open(mut file: Input) -> Result<(Pickled, Storages), PthError> {
     /// The first bytes of a zip archive.
     const ZIP: &[u8] = b"PK\x03\x04";
     /// The pickle in an archive, in a folder with the archive's name.
@@ -59,7 +67,6 @@ fn open(path: &Path) -> Result<(Pickled, Storages), PthError> {
     /// The pickles in front of an old file's: a magic number, a version and facts about the machine.
     const OLD_PREAMBLE: usize = 3;
 
-    let mut file = BufReader::new(File::open(path)?);
     if file.fill_buf()?.starts_with(ZIP) {
         file.rewind()?;
         let mut archive = zip::ZipArchive::new(file)?;

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -12,6 +11,14 @@ use zip::ZipArchive;
 use super::error::PthError;
 use super::machine::Pickled;
 use super::values::{Value, Values};
+
+/// An open `.pth` file.
+pub(in crate::model::weights) type Input = Box<dyn SeekRead>;
+
+/// A file, or its contents in memory.
+pub(in crate::model::weights) trait SeekRead: BufRead + Seek {}
+
+impl<T: BufRead + Seek> SeekRead for T {}
 
 /// The storages of a `.pth` file, which are read one at a time.
 pub(super) struct Storages {
@@ -23,13 +30,13 @@ pub(super) struct Storages {
 enum Source {
     /// Each is an entry of a zip archive.
     Archive {
-        archive: RefCell<ZipArchive<BufReader<File>>>,
+        archive: RefCell<ZipArchive<Input>>,
         /// The archive's folder.
         folder: String,
     },
     /// They follow the pickles (before PyTorch 1.6).
     Ranges {
-        file: RefCell<BufReader<File>>,
+        file: RefCell<Input>,
         /// The bytes of each storage in the file.
         ranges: BTreeMap<String, Range<u64>>,
     },
@@ -41,7 +48,7 @@ impl Storages {
     /// # Errors
     /// If their byte order is big-endian.
     pub(super) fn in_archive(
-        mut archive: ZipArchive<BufReader<File>>,
+        mut archive: ZipArchive<Input>,
         folder: &str,
     ) -> Result<Self, PthError> {
         // Absent in files from before PyTorch 2.1.
@@ -64,7 +71,7 @@ impl Storages {
     /// # Errors
     /// If the file is truncated.
     pub(super) fn after_pickles(
-        mut file: BufReader<File>,
+        mut file: Input,
         keys: &Pickled,
         values: &Values,
     ) -> Result<Self, PthError> {
@@ -72,9 +79,10 @@ impl Storages {
             return Err(PthError::Damaged);
         };
         let sizes = values.storage_sizes();
-        let length = file.get_ref().metadata()?.len();
         let mut ranges = BTreeMap::new();
         let mut position = file.stream_position()?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.seek(SeekFrom::Start(position))?;
         for &key in keys_in_order {
             let Value::Text(key) = keys.values.get(key) else {
                 return Err(PthError::Damaged);

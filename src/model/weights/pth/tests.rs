@@ -13,7 +13,8 @@ fn strides(tensor: &StridedTensor) -> (&[usize], &[usize]) {
 #[test]
 fn strides_are_read_in_both_formats() {
     for file in [CHANNELS_LAST, OLD_FORMAT] {
-        let (pickled, _) = open(Path::new(file)).unwrap();
+        let input = BufReader::new(File::open(file).unwrap());
+        let (pickled, _) = open(Box::new(input)).unwrap();
         let tensors = pickled.tensors().unwrap();
         let kernel = strides(&tensors["conv.weight"]);
         assert_eq!(kernel, (&[3, 2, 3, 3][..], &[18, 1, 6, 2][..]), "{file}");
@@ -173,4 +174,41 @@ fn number_of_values_is_limited() {
     assert!(Machine::run(&numbers[..]).is_ok());
     let more = [b"N", &numbers[..]].concat();
     assert!(matches!(Machine::run(&more[..]), Err(PthError::Damaged)));
+}
+
+#[test]
+fn length_of_texts_is_limited() {
+    let length = 1_u32 << 24;
+    let text = vec![b'a'; length as usize + 1];
+    let pickle = |length: u32| {
+        let text = &text[..length as usize];
+        [&b"X"[..], &length.to_le_bytes(), text, b"."].concat()
+    };
+    assert!(Machine::run(&pickle(length)[..]).is_ok());
+    assert!(matches!(
+        Machine::run(&pickle(length + 1)[..]),
+        Err(PthError::Damaged)
+    ));
+    let line = [b"c", &text[..], b"\nname\n."].concat();
+    assert!(matches!(Machine::run(&line[..]), Err(PthError::Damaged)));
+}
+
+#[test]
+fn compressed_archives_are_refused() {
+    // A storage of some KB could otherwise be gigabytes. The method of compression is 8 bytes after the
+    // start of an entry, and 10 bytes after its start in the directory.
+    let mut bytes = std::fs::read(CHANNELS_LAST).unwrap();
+    for (start, method) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let starts = bytes.windows(4).enumerate();
+        let starts: Vec<usize> = starts
+            .filter(|(_, w)| w == start)
+            .map(|(at, _)| at)
+            .collect();
+        for at in starts {
+            bytes[at + method] = 8;
+        }
+    }
+    let input = Box::new(std::io::Cursor::new(bytes));
+    let message = parse_pth(input).err().unwrap().to_string();
+    assert!(message.contains("ompression"), "{message}");
 }
