@@ -79,7 +79,8 @@ fn take_steps<B: AutodiffBackend>(
 ) -> Result<(f64, FinishedStep), TrainingError> {
     let device = &context.compute.device;
     let errors = LoaderErrors::default();
-    let epoch = state.position.complete_epochs() + 1;
+    // Batches of the last epoch, where no layer is frozen any more if some are at first.
+    let epoch = config.training.epochs;
     let loader = TrainLoader::<B>::new(
         Arc::new(splits.train.clone()),
         sampler.clone(),
