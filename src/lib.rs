@@ -42,7 +42,9 @@
 //!  bounded_read   reading files with a limit on their size
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
+//!  free_space     free space of disks
 //!  panic_capture  panics of libraries as values
+//!  process_memory the memory of this process
 //!  shorten        long texts in messages
 //!  temporary_files  what an immediate exit removes
 //! ```
@@ -145,6 +147,7 @@ pub mod data;
 mod escape;
 pub mod evaluation;
 mod file_lock;
+mod free_space;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -154,6 +157,7 @@ pub mod loss;
 pub mod model;
 pub mod negatives;
 mod panic_capture;
+mod process_memory;
 pub mod progress;
 pub mod setting;
 mod shorten;

@@ -8,7 +8,6 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::AutodiffBackend;
 use serde::Serialize;
 
-use super::memory::{peak_mib, reset_peak};
 use super::step::{network, training_step};
 use super::{BenchError, median, synchronise};
 use crate::backend::ComputeContext;
@@ -17,6 +16,7 @@ use crate::data::config::{BatchConfig, Sampler};
 use crate::data::{
     self, DataError, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform,
 };
+use crate::process_memory::{peak_mib, reset_peak};
 use crate::progress::{Monitor, Unit};
 
 /// The benchmark of a configuration's training loader on its training images.

@@ -4,12 +4,12 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Distribution, Int, Tensor};
 use serde::Serialize;
 
-use super::memory::{peak_mib, reset_peak};
 use super::{BenchError, median_ms, repetitions};
 use crate::loss::LossKind;
 use crate::model::unit_length;
 use crate::negatives::NegativesConfig;
 use crate::negatives::Space;
+use crate::process_memory::{peak_mib, reset_peak};
 use crate::progress::{Monitor, Unit};
 
 /// The benchmark of a loss.

@@ -6,7 +6,6 @@
 mod error;
 mod loader;
 mod loss;
-mod memory;
 mod photos;
 mod step;
 
@@ -18,7 +17,6 @@ use burn::tensor::backend::Backend;
 pub use error::BenchError;
 pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
-pub(crate) use memory::resident_mib;
 pub use step::{StepBenchmark, StepTiming};
 
 use crate::cancellation::Cancelled;

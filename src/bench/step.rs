@@ -9,13 +9,13 @@ use burn::tensor::{Distribution, Int, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
-use super::memory::{peak_mib, reset_peak, resident_mib};
 use super::{BenchError, WARM_UP, median, median_ms, repetitions, synchronise};
 use crate::backend::ComputeContext;
 use crate::cancellation::Cancelled;
 use crate::config::Config;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::model::{Embedder, EmbedderConfig};
+use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use crate::progress::{Monitor, Task, Unit};
 use crate::training::{
     GroupedAdam, MetricLearner, Objective, RetrievalProtocol, StepDecay, TrainStepSchedule,

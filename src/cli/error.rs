@@ -65,6 +65,12 @@ pub enum CliError {
          the limits on processes and memory (ulimit -u, ulimit -v)"
     )]
     Threads(String),
+    /// Checks of `train --dry-run` failed, and were printed.
+    #[error("{failed} check(s) failed; see the list above")]
+    DryRun {
+        /// How many.
+        failed: usize,
+    },
     /// An output file cannot be written.
     #[error("cannot write {}: {source}; check its permissions and free space", path.display())]
     Output {
@@ -83,7 +89,10 @@ impl CliError {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Backend(error) => backend_status(error),
-            Self::Config(_) | Self::DatasetErrors { .. } | Self::WorkingFolder(_) => USER_ERROR,
+            Self::Config(_)
+            | Self::DatasetErrors { .. }
+            | Self::DryRun { .. }
+            | Self::WorkingFolder(_) => USER_ERROR,
             Self::Data(error) => data_status(error),
             Self::Inference(error) => inference_status(error),
             Self::Training(error) => training_status(error),
@@ -143,7 +152,8 @@ fn run_folder_status(error: &RunFolderError) -> u8 {
             action: "write" | "delete",
             ..
         }
-        | RunFolderError::Gone { .. } => FAILURE,
+        | RunFolderError::Gone { .. }
+        | RunFolderError::NoSpace { .. } => FAILURE,
         _ => USER_ERROR,
     }
 }

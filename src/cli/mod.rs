@@ -5,12 +5,14 @@
 //! (`training_output`). Commands without state to save end promptly after Ctrl-C (`interrupt`).
 
 mod bench;
+mod check_table;
 mod cuda_restart;
 #[cfg(feature = "tui")]
 mod dashboard;
 mod data;
 mod device_args;
 mod devices;
+mod dry_run;
 mod embed;
 mod error;
 mod evaluate;

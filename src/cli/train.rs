@@ -7,11 +7,12 @@ use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
 use super::CliError;
+use super::dry_run::{self, DryRunOptions};
 use super::training_output::{Display, TrainingOutput, print_summary};
 use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::training::{self, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
@@ -29,6 +30,8 @@ Examples:
     loop-dml train --set training.epochs=3 --run artifacts/short
   Resume the run and train it up to epoch 6:
     loop-dml train --resume --run artifacts/short --set training.epochs=6
+  Check a configuration and estimate time, memory and disk space, without training:
+    loop-dml train --config configs/folder.toml --set data.root=photos --dry-run
   Train on a folder of images on a GPU:
     loop-dml train --config configs/folder.toml --set data.root=photos --backend wgpu";
 
@@ -50,11 +53,42 @@ pub(super) struct TrainArgs {
     /// Read the images from this folder (short for --set data.root=DIR)
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Check configuration, data, weights and disk space, take a few training steps to estimate time and
+    /// memory, and exit
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run, print one JSON object on standard output
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     /// Print a line per epoch instead of showing the dashboard
     #[arg(long)]
     plain: bool,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
+}
+
+impl TrainArgs {
+    /// The configuration of a new run.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    fn new_config(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(path) => Config::load(path, &self.set),
+            None => Config::quickstart(&self.set),
+        }
+    }
+
+    /// The name of a new run without --run.
+    fn run_name(&self) -> String {
+        match &self.config {
+            Some(path) => path
+                .file_stem()
+                .map_or("run".into(), |stem| stem.to_string_lossy().into_owned()),
+            None => "quickstart".into(),
+        }
+    }
 }
 
 pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
@@ -63,17 +97,21 @@ pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
         let root = toml::Value::from(root.to_string_lossy().into_owned());
         args.set.push(format!("data.root={root}"));
     }
-    let source = match (&args.config, &args.run) {
-        (_, Some(run)) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),
-        (Some(path), _) => TrainSource::New {
-            name: path
-                .file_stem()
-                .map_or("run".into(), |stem| stem.to_string_lossy().into_owned()),
-            config: Box::new(Config::load(path, &args.set)?),
-        },
-        (None, _) => TrainSource::New {
-            name: "quickstart".into(),
-            config: Box::new(Config::quickstart(&args.set)?),
+    if args.dry_run {
+        return dry_run::run(DryRunOptions {
+            new: (!args.resume).then(|| args.new_config()),
+            overrides: &args.set,
+            run: args.run.as_deref(),
+            name: &args.run_name(),
+            device: &args.device,
+            json: args.json,
+        });
+    }
+    let source = match &args.run {
+        Some(run) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),
+        _ => TrainSource::New {
+            config: Box::new(args.new_config()?),
+            name: args.run_name(),
         },
     };
     let task = TrainTask {

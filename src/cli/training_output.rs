@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use burn_train::renderer::MetricsRenderer;
 
+use super::check_table;
 #[cfg(feature = "tui")]
 use super::dashboard::{self, Dashboard};
 use super::logging;
@@ -104,6 +105,9 @@ impl TrainingObserver for TrainingOutput {
             TrainingEvent::FolderCreated { path } => {
                 *self.new_folder() = Some((Instant::now(), path.display().to_string()));
             }
+            TrainingEvent::Checked { checks } => {
+                check_table::lines(checks).iter().for_each(logging::line);
+            }
             TrainingEvent::Started {
                 folder,
                 record,
@@ -159,26 +163,9 @@ impl TrainingObserver for TrainingOutput {
 
 /// What is trained, on what.
 fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<CheckpointPosition>) {
-    let validation = match &record.validation {
-        Some(validation) => format!(", {validation} validate"),
-        None => String::new(),
-    };
-    logging::line(format_args!(
-        "run {}: {} train{validation}, {} test, {} parameters, {}",
-        folder.path().display(),
-        record.train,
-        record.test,
-        record.parameters,
-        record.backend
-    ));
+    let folder = folder.path().display();
+    logging::line(format_args!("run {folder} on {}", record.backend));
     logging::line(chosen_by(record.protocol));
-    if let Some(coverage) = record.coverage {
-        logging::line(format_args!(
-            "an epoch covers {:.1} % of the training images and {:.1} % of the classes",
-            100.0 * coverage.images,
-            100.0 * coverage.classes
-        ));
-    }
     match resumed {
         None => {}
         Some(position) if position == CheckpointPosition::end_of(0) => {

@@ -219,7 +219,7 @@ impl TrainingState {
     pub(super) fn figures(&self, now: Instant) -> Vec<String> {
         let speed = self.images_per_second();
         let left = self.time_left(now).filter(|_| self.epoch < self.epochs);
-        let memory = crate::bench::resident_mib();
+        let memory = crate::process_memory::resident_mib();
         [
             speed.map(|speed| format!("{} images/s", significant(speed))),
             left.map(|left| format!("{} left", in_words(left))),

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! error
-//! survey, loader
+//! survey, loader, opened
 //! datasets, batches, sampler
 //! split, transform
 //! image_cache, augment
@@ -29,6 +29,7 @@ pub(crate) mod image_file;
 mod images;
 mod list_line;
 mod loader;
+mod opened;
 mod parallel;
 mod prefetch;
 pub(crate) mod random;
@@ -50,6 +51,7 @@ pub use image_file::{ImageError, check_image_file, read_image_file, read_image_f
 pub use images::Images;
 pub use list_line::ListLine;
 pub use loader::{EpochSchedule, LoaderError, LoaderErrors, SplitLoader, TrainLoader};
+pub use opened::{MissingCaches, OpenedDataset};
 pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
@@ -78,6 +80,25 @@ pub fn open(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<Splits, DataError> {
+    open_uncached(config, hold_out, cancellation, progress)?.cached(
+        config,
+        transform,
+        cancellation,
+        progress,
+    )
+}
+
+/// As [`open`], but no cache is opened or built yet.
+///
+/// # Errors
+/// If the dataset, a folder or a file is invalid, too few classes would train or validate, or the work is
+/// cancelled.
+pub fn open_uncached(
+    config: &DataConfig,
+    hold_out: Option<HoldOut>,
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
+) -> Result<OpenedDataset, DataError> {
     let splits = datasets::open(config, Monitor::new(cancellation, progress))?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
@@ -88,25 +109,7 @@ pub fn open(
     let division = hold_out
         .map(|hold_out| hold_out.divide(&splits.train.class_sizes(), &config.hold_out))
         .transpose()?;
-    let with_cache = |split, resizes: &[ResizeSpec]| {
-        add_cache(split, resizes, config, transform, cancellation, progress)
-    };
-    // The cache holds all training classes, so that it serves every fold and seed.
-    let train = with_cache(splits.train, &transform.train_resizes())?;
-    let (train, validation) = match division {
-        None => (train, None),
-        Some(division) => {
-            let (train, validation) = division.apply(&train);
-            let resizes = [transform.eval_resize()];
-            (train, Some(with_cache(validation, &resizes)?))
-        }
-    };
-    Ok(Splits {
-        train,
-        validation,
-        test: with_cache(splits.test, &[transform.eval_resize()])?,
-        warnings: splits.warnings,
-    })
+    Ok(OpenedDataset::new(splits, division))
 }
 
 /// Opens the test split alone and returns it with warnings about the dataset. A finished run is
@@ -141,12 +144,29 @@ fn add_cache(
     if !config.loading.cache {
         return Ok(split);
     }
-    let folder: PathBuf = match &config.loading.cache_dir {
+    let open = |options: CacheOptions<'_>| split.with_cache(options);
+    with_cache_options(resizes, config, transform, cancellation, progress, open)
+}
+
+/// Returns the folder of the image caches.
+fn cache_folder(config: &DataConfig) -> Result<PathBuf, DataError> {
+    Ok(match &config.loading.cache_dir {
         Some(folder) => folder.clone(),
         None => image_cache::default_folder()?,
-    };
-    Ok(split.with_cache(CacheOptions {
-        folder: &folder,
+    })
+}
+
+/// Calls `work` with the options of a split's cache.
+fn with_cache_options<T>(
+    resizes: &[ResizeSpec],
+    config: &DataConfig,
+    transform: &Transform,
+    cancellation: &CancellationToken,
+    progress: &dyn ProgressObserver,
+    work: impl FnOnce(CacheOptions<'_>) -> Result<T, CacheError>,
+) -> Result<T, DataError> {
+    Ok(work(CacheOptions {
+        folder: &cache_folder(config)?,
         resizes,
         min_side: transform.min_side(resizes),
         skip_broken: config.loading.broken_images == BrokenImages::Skip,

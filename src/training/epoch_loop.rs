@@ -27,7 +27,6 @@ use super::checkpoint::{CheckpointFile, CheckpointHeader, CheckpointPosition, Ch
 use super::collapse::CollapseDetector;
 use super::diverged::write_diverged_step;
 use super::divergence::Divergence;
-use super::early_stopping::should_stop;
 use super::epoch_statistics::EpochStatistics;
 use super::evaluate::no_readable_query;
 use super::finite::check_finite;
@@ -36,6 +35,7 @@ use super::observer::{TrainingEvent, TrainingObserver};
 use super::pending_statistics::PendingStatistics;
 use super::resumable_keys::pinned;
 use super::run_folder::{EndReason, EpochRecord, RunFolder};
+use super::selection::should_stop;
 use super::step_statistics::FinishedStep;
 use super::validation::Validation;
 use super::{GroupedAdam, StepDecay, TrainingError};

@@ -1,6 +1,6 @@
 //! Training with Burn's Learner: the step, metrics, checkpoints, and the run folder.
 //!
-//! [`train()`] starts a run and [`resume()`] continues one. [`MetricLearner`] is the module that the Learner
+//! [`train()`] starts a run and [`resume()`] continues one; [`dry_run()`] checks whether they can. [`MetricLearner`] is the module that the Learner
 //! trains, a loss over embeddings ([`Objective`]) is what it minimises, and [`GroupedAdam`] with
 //! [`StepDecay`] updates its parameters. A [`TrainingObserver`] receives the epochs.
 
@@ -8,7 +8,7 @@ pub mod checkpoint;
 mod collapse;
 mod diverged;
 mod divergence;
-mod early_stopping;
+mod dry_run;
 mod epoch_loop;
 mod epoch_statistics;
 mod error;
@@ -24,11 +24,13 @@ mod objective;
 mod observer;
 mod optimizer;
 mod pending_statistics;
+mod preflight;
 mod resumable_keys;
 mod resume;
 mod run_context;
 mod run_folder;
 mod schedule;
+mod selection;
 mod step;
 mod step_options;
 mod step_statistics;
@@ -38,6 +40,7 @@ mod validation;
 
 pub use checkpoint::CheckpointPosition;
 pub use divergence::Divergence;
+pub use dry_run::{DryRun, Estimate, dry_run, dry_run_resume};
 pub use epoch_statistics::EpochStatistics;
 pub use error::TrainingError;
 pub use evaluate::evaluate;
@@ -50,6 +53,7 @@ pub use objective::Objective;
 pub use observer::{RendererContext, TrainingEvent, TrainingObserver};
 pub use optimizer::GroupedAdam;
 pub use pending_statistics::PendingStatistics;
+pub use preflight::{Check, CheckOutcome};
 pub use resume::resume;
 pub use run_context::{RunContext, TrainingSummary};
 pub use run_folder::{

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn_train::renderer::MetricsRenderer;
 
 use super::checkpoint::CheckpointPosition;
-
+use super::preflight::Check;
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use crate::cancellation::CancellationToken;
 use crate::progress::ProgressObserver;
@@ -17,6 +17,11 @@ pub enum TrainingEvent<'a> {
     FolderCreated {
         /// The folder.
         path: &'a Path,
+    },
+    /// The checks before the training were made.
+    Checked {
+        /// Their results. None has failed.
+        checks: &'a [Check],
     },
     /// Everything that can fail has been checked, and the training begins.
     Started {

@@ -3,14 +3,15 @@
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::checkpoint::CheckpointPosition;
-use super::early_stopping::should_stop;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config, restore};
+use super::preflight::{Checks, DiskNeed, check_configuration, checkpoint_bytes, names};
 use super::resumable_keys::{RESUMABLE, changes};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{
-    ConfigChange, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary, best_epoch,
+    ConfigChange, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary,
 };
+use super::selection::{best_epoch, should_stop};
 use super::train::{backend_name, burn_version, open_data, report_start, threads};
 use super::training_loop::TrainingLoop;
 use super::{GroupedAdam, TrainingError};
@@ -57,13 +58,16 @@ pub fn resume<B: AutodiffBackend>(
         return TrainingSummary::finished(folder, &history, result, true);
     }
 
+    let mut checks = Checks::default();
+    check_configuration(&mut checks, &config);
+    let message = format!("{} can be written", folder.path().display());
+    checks.passed(names::RUN_FOLDER, message);
+    checks.passed(names::CHECKPOINT, describe_resumption(position));
     let mut network = embedder_config(&config, context.compute);
     // A run without a checkpoint begins again from the seed and the pretrained weights.
     if restored.is_none() {
         network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
-    let (splits, sampler) = open_data(&config, context)?;
-    let missing = check_splits(&folder, &record, &splits, &config)?;
     let device = &context.compute.device;
     let state = match restored {
         Some(state) => state,
@@ -74,6 +78,15 @@ pub fn resume<B: AutodiffBackend>(
             statistics: EpochStatistics::default(),
         },
     };
+    let need = DiskNeed {
+        folder: folder.path().to_path_buf(),
+        checkpoint: checkpoint_bytes(&state.embedder, &config),
+        keep: config.training.keep_checkpoints as u64,
+        existing: folder.checkpoint_bytes_on_disk(),
+        caches: None,
+    };
+    let (splits, sampler) = open_data(&config, need, &mut checks, context)?;
+    let missing = check_splits(&folder, &record, &splits, &config)?;
     warn_about_differences(&record, context);
 
     record.changes.extend(changes);
@@ -96,7 +109,7 @@ pub fn resume<B: AutodiffBackend>(
     if history != folder.history()? {
         folder.replace_history(&history)?;
     }
-    report_start(&folder, &record, &splits, Some(position), context);
+    report_start(&folder, &record, &splits, &checks, Some(position), context);
     let training_loop = TrainingLoop {
         config: &config,
         folder,
@@ -108,12 +121,20 @@ pub fn resume<B: AutodiffBackend>(
     training_loop.run(context)
 }
 
+/// The position that a run is resumed from.
+pub(super) fn describe_resumption(position: CheckpointPosition) -> String {
+    match position == CheckpointPosition::end_of(0) {
+        true => "resumes before the first epoch".to_string(),
+        false => format!("resumes after {position}"),
+    }
+}
+
 /// The state of the last position with a readable checkpoint; `None` if there is no checkpoint yet.
 ///
 /// # Errors
 ///
 /// If there are checkpoints and all are damaged, or if one is of another run.
-fn last_state<B: AutodiffBackend>(
+pub(super) fn last_state<B: AutodiffBackend>(
     folder: &RunFolder,
     config: &Config,
     history: &[EpochRecord],
@@ -162,7 +183,10 @@ fn last_state<B: AutodiffBackend>(
     Ok(None)
 }
 
-fn refuse_changes(folder: &RunFolder, changes: &[ConfigChange]) -> Result<(), TrainingError> {
+pub(super) fn refuse_changes(
+    folder: &RunFolder,
+    changes: &[ConfigChange],
+) -> Result<(), TrainingError> {
     let refused = changes
         .iter()
         .find(|change| !RESUMABLE.contains(&change.key.as_str()));
@@ -182,7 +206,7 @@ fn refuse_changes(folder: &RunFolder, changes: &[ConfigChange]) -> Result<(), Tr
 /// # Errors
 ///
 /// If fewer epochs are configured than were trained.
-fn is_finished(
+pub(super) fn is_finished(
     config: &Config,
     history: &[EpochRecord],
     position: CheckpointPosition,
@@ -216,7 +240,7 @@ fn is_finished(
 
 /// Checks that the splits are those of the run. Returns what is missing, if `data.broken_images` is
 /// `skip`.
-fn check_splits(
+pub(super) fn check_splits(
     folder: &RunFolder,
     record: &RunRecord,
     splits: &Splits,

@@ -11,6 +11,10 @@ use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
+use super::preflight::{
+    Checks, DiskNeed, check_batches, check_configuration, check_data, check_disk, check_objective,
+    check_weights, checkpoint_bytes, names,
+};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
 use super::training_loop::TrainingLoop;
@@ -42,16 +46,27 @@ pub fn train<B: AutodiffBackend>(
         .clone()
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
+    let mut checks = Checks::default();
+    check_configuration(&mut checks, config);
     let new = NewRunFolder::create(run, name)?;
     context
         .observer
         .event(TrainingEvent::FolderCreated { path: new.path() });
+    let message = format!("{} can be written", new.path().display());
+    checks.passed(names::RUN_FOLDER, message);
     // Missing weights are reported before the images are read, which may take minutes.
     let network =
         embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;
-    let (splits, sampler) = open_data(config, context)?;
-
     let embedder: Embedder<B> = network.init_pretrained(device)?;
+    check_weights(&mut checks, &network, &embedder);
+    let need = DiskNeed {
+        folder: new.path().to_path_buf(),
+        checkpoint: checkpoint_bytes(&embedder, config),
+        keep: config.training.keep_checkpoints as u64,
+        ..DiskNeed::default()
+    };
+    let (splits, sampler) = open_data(config, need, &mut checks, context)?;
+
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
@@ -68,7 +83,7 @@ pub fn train<B: AutodiffBackend>(
         skipped: splits.train.skipped().to_vec(),
     };
     let folder = new.begin(config, &record)?;
-    report_start(&folder, &record, &splits, None, context);
+    report_start(&folder, &record, &splits, &checks, None, context);
     let training_loop = TrainingLoop {
         config,
         folder,
@@ -85,21 +100,32 @@ pub fn train<B: AutodiffBackend>(
     training_loop.run(context)
 }
 
-/// Opens the splits, and creates the sampler of the training batches.
-pub(super) fn open_data<B: Backend>(
+/// Opens the splits, and creates the sampler of the training batches. Makes the checks that need them, the
+/// last ones before a training begins: of the data, the batches, the loss and, before images are cached, the
+/// disk.
+pub(super) fn open_data<B: AutodiffBackend>(
     config: &Config,
+    mut need: DiskNeed,
+    checks: &mut Checks,
     context: &RunContext<B>,
 ) -> Result<(Splits, PairSampler), TrainingError> {
-    let transform = Transform::new(&config.data.transform)?;
-    let observer = &*context.observer;
-    let splits = data::open(
-        &config.data,
-        config.hold_out(),
-        &transform,
-        context.cancellation,
-        observer,
-    )?;
-    let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed)?;
+    let RunContext {
+        compute,
+        cancellation,
+        ref observer,
+    } = *context;
+    let (keys, progress) = (&config.data, &**observer);
+    let transform = Transform::new(&keys.transform)?;
+    let opened = data::open_uncached(keys, config.hold_out(), cancellation, progress)?;
+    let uncached = opened.uncached();
+    check_data(checks, &uncached);
+    let labels = uncached.train.labels();
+    let sampler = PairSampler::new(labels, &config.batch, config.training.seed)?;
+    check_batches(checks, config, &uncached.train, &sampler);
+    check_objective::<B>(checks, config, &compute.device)?;
+    need.caches = opened.missing_caches(keys, &transform, cancellation, progress)?;
+    check_disk(checks, &need)?;
+    let splits = opened.cached(keys, &transform, cancellation, progress)?;
     Ok((splits, sampler))
 }
 
@@ -108,9 +134,13 @@ pub(super) fn report_start<B: Backend>(
     folder: &RunFolder,
     record: &RunRecord,
     splits: &Splits,
+    checks: &Checks,
     resumed: Option<CheckpointPosition>,
     context: &RunContext<B>,
 ) {
+    context.observer.event(TrainingEvent::Checked {
+        checks: checks.as_slice(),
+    });
     for warning in &splits.warnings {
         tracing::warn!("{warning}");
     }

@@ -3,6 +3,7 @@
 mod data;
 mod datasets;
 mod devices;
+mod dry_run;
 mod escaping;
 mod export;
 #[cfg(unix)]

@@ -17,6 +17,7 @@ mod cache_file;
 mod error;
 mod format;
 mod key;
+mod size;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use error::CacheError;
+pub(super) use size::missing_bytes;
 pub(super) use spec::{CacheOptions, CacheSpec};
 
 use super::resize::{Pixels, ResizeSpec};
@@ -53,7 +55,7 @@ impl ImageCache {
     /// work is cancelled.
     pub(super) fn open(spec: &CacheSpec) -> Result<Self, CacheError> {
         let key = key(spec)?;
-        let path = spec.options.folder.join(format!("{key}.images"));
+        let path = cache_path(spec, &key);
         let lock = fs::create_dir_all(spec.options.folder)
             .map_err(|error| CacheError::unwritable(spec.options.folder, &error))
             .and_then(|()| lock(&path.with_extension("lock"), spec));
@@ -124,6 +126,11 @@ impl ImageCache {
             change_reported: AtomicBool::new(false),
         }))
     }
+}
+
+/// Returns the file of the cache with this key.
+fn cache_path(spec: &CacheSpec, key: &str) -> PathBuf {
+    spec.options.folder.join(format!("{key}.images"))
 }
 
 /// Returns the default folder of the caches: `loop-dml/images` in the user's cache folder.

@@ -79,7 +79,15 @@ impl Setup {
     }
 
     fn open(&self, skip_broken: bool) -> Result<ImageCache, CacheError> {
-        let spec = CacheSpec {
+        self.with_spec(skip_broken, ImageCache::open)
+    }
+
+    fn missing_bytes(&self) -> u64 {
+        self.with_spec(false, missing_bytes).unwrap()
+    }
+
+    fn with_spec<T>(&self, skip_broken: bool, work: impl FnOnce(&CacheSpec) -> T) -> T {
+        work(&CacheSpec {
             images: &self.images(),
             count: 12,
             split: "train",
@@ -92,8 +100,7 @@ impl Setup {
                 cancellation: &CancellationToken::new(),
                 progress: &NoProgress,
             },
-        };
-        ImageCache::open(&spec)
+        })
     }
 
     /// The one cache file.
@@ -291,4 +298,14 @@ fn an_unwritable_folder_is_reported_with_its_configuration_key() {
     fs::write(setup.caches(), "a file").unwrap();
     let error = setup.open(false).err().unwrap().to_string();
     assert!(error.contains("data.cache_dir"), "{error}");
+}
+
+#[test]
+fn size_is_known_before_a_cache_is_built_and_0_afterwards() {
+    let setup = Setup::new();
+    let bytes = setup.missing_bytes();
+    assert!(!setup.caches().exists());
+    setup.open(false).unwrap();
+    assert_eq!(bytes, setup.file().metadata().unwrap().len());
+    assert_eq!(setup.missing_bytes(), 0);
 }

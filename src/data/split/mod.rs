@@ -13,10 +13,11 @@ use sha2::{Digest, Sha256};
 
 pub use error::SplitError;
 pub(super) use error::in_prose;
+pub(super) use hold_out::ClassDivision;
 pub use hold_out::HoldOut;
 use subset::CachedImages;
 
-use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache};
+use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache, missing_bytes};
 use super::image_file::ImageError;
 use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
@@ -113,14 +114,26 @@ impl Split {
     /// # Errors
     /// If an image cannot be read, the cache cannot be written, or the work is cancelled.
     pub(super) fn with_cache(mut self, options: CacheOptions<'_>) -> Result<Self, CacheError> {
-        let cache = ImageCache::open(&CacheSpec {
+        let cache = ImageCache::open(&self.cache_spec(options))?;
+        self.cache = Some(CachedImages::all(cache));
+        Ok(self)
+    }
+
+    /// Returns the bytes that [`with_cache`](Self::with_cache) would write; 0 if the cache exists.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or the work is cancelled.
+    pub(super) fn missing_cache_bytes(&self, options: CacheOptions<'_>) -> Result<u64, CacheError> {
+        missing_bytes(&self.cache_spec(options))
+    }
+
+    fn cache_spec<'a>(&'a self, options: CacheOptions<'a>) -> CacheSpec<'a> {
+        CacheSpec {
             images: &self.images,
             count: self.labels.len(),
             split: self.name,
             options,
-        })?;
-        self.cache = Some(CachedImages::all(cache));
-        Ok(self)
+        }
     }
 
     /// Returns `train`, `validation` or `test`.

@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 
 use super::CheckpointPosition;
 use crate::training::epoch_statistics::EpochStatistics;
-use crate::training::run_folder::hex;
 
 /// The key of the header in the metadata.
 const METADATA_KEY: &str = "loop-dml";
@@ -146,6 +145,11 @@ impl CheckpointFile {
         }
         hex(&hash.finalize())
     }
+}
+
+/// The lower-case hexadecimal digits of `bytes`.
+pub(in crate::training) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

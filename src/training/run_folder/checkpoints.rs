@@ -7,6 +7,7 @@ use super::error::file_error;
 use super::{RunFolder, RunFolderError};
 use crate::atomic_file;
 use crate::training::checkpoint::{CheckpointFile, CheckpointPosition, legacy};
+use crate::training::selection::best_epoch;
 
 /// The folder of the checkpoints, in the run folder.
 pub(super) const CHECKPOINTS: &str = "checkpoint";
@@ -224,19 +225,4 @@ impl RunFolder {
         }
         Ok(())
     }
-}
-
-/// The epoch with the highest Recall@1; the first of several.
-pub(in crate::training) fn best_epoch(
-    recalls: impl Iterator<Item = (usize, f64)>,
-) -> Option<usize> {
-    recalls
-        .fold(
-            None,
-            |best: Option<(usize, f64)>, (epoch, recall)| match best {
-                Some((_, highest)) if recall <= highest => best,
-                _ => Some((epoch, recall)),
-            },
-        )
-        .map(|(epoch, _)| epoch)
 }

@@ -57,6 +57,21 @@ pub enum RunFolderError {
         /// The system's message.
         source: std::io::Error,
     },
+    /// The disk is too small for two checkpoints.
+    #[error(
+        "the disk of {} is too small: {free} are free, a checkpoint of {checkpoint} does not fit twice, and the \
+         run needs {needed}; choose another disk with --run, or free space", path.display()
+    )]
+    NoSpace {
+        /// The run folder.
+        path: PathBuf,
+        /// Size of a checkpoint, with its unit.
+        checkpoint: String,
+        /// Space that the checkpoints need, with its unit.
+        needed: String,
+        /// Free space, with its unit.
+        free: String,
+    },
     /// A file of the run is damaged.
     #[error("{} is damaged: {message}", path.display())]
     Damaged {

@@ -47,6 +47,25 @@ impl RunLock {
 }
 
 impl RunLock {
+    /// Checks that no other process has locked the folder `run`. Creates no file.
+    ///
+    /// # Errors
+    /// If another process has locked it, or the lock file cannot be written.
+    pub(super) fn check_free(run: &Path) -> Result<(), RunFolderError> {
+        let path = path(run);
+        let file = match File::options().write(true).open(&path) {
+            Ok(file) => file,
+            Err(_) if !path.exists() => return Ok(()),
+            Err(error) => return Err(file_error("write", &path)(error)),
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(RunFolderError::Locked {
+                path: run.to_path_buf(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that the folder `run` is still the one that was locked.
     ///
     /// # Errors

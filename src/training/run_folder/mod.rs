@@ -14,6 +14,7 @@
 //!
 //! Every file is written under a temporary name, synced and renamed, and has a checksum.
 
+mod availability;
 mod checkpoints;
 mod error;
 mod lock;
@@ -27,13 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use checkpoints::Checkpoint;
-pub(super) use checkpoints::{StoredCheckpoint, best_epoch};
+pub(super) use checkpoints::StoredCheckpoint;
 pub use error::RunFolderError;
 use error::file_error;
 use lock::RunLock;
 pub use record::{ConfigChange, EpochRecord, RunRecord, SplitSummary};
 pub use result::{EndReason, RunResult};
-pub(super) use seal::hex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -47,6 +47,8 @@ const RECORD: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const RESULT: &str = "result.json";
 const DIVERGED: &str = "diverged";
+/// The folder of runs without a chosen folder.
+const ARTIFACTS: &str = "artifacts";
 
 /// The key of the checksum in `run.json` and `result.json`.
 const CHECKSUM: &str = "checksum";
@@ -81,7 +83,7 @@ impl NewRunFolder {
     pub fn create(path: Option<&Path>, name: &str) -> Result<Self, RunFolderError> {
         let (path, created) = match path {
             Some(path) => (path.to_path_buf(), create_folder(path)?),
-            None => (first_free(Path::new("artifacts"), name)?, true),
+            None => (first_free(Path::new(ARTIFACTS), name)?, true),
         };
         let lock = match RunLock::acquire(&path) {
             Ok(lock) => lock,

@@ -5,17 +5,14 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::training::checkpoint::hex;
+
 /// The start of the last line of `config.toml`.
 const COMMENT: &str = "# sha256: ";
 
 /// A file's contents differ from its checksum.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ChecksumMismatch;
-
-/// The lower-case hexadecimal digits of `bytes`.
-pub(in crate::training) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Appends the checksum of a TOML text as a comment.
 pub(super) fn seal_toml(text: &str) -> String {

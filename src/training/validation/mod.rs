@@ -12,7 +12,7 @@ use burn::tensor::backend::Backend;
 pub use protocol::RetrievalProtocol;
 pub use split_embeddings::SplitEmbeddings;
 
-use super::run_folder::best_epoch;
+use super::selection::best_epoch;
 use crate::cancellation::CancellationToken;
 use crate::data::{EpochSchedule, ImageBatch};
 use crate::evaluation::Recall;

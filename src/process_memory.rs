@@ -1,14 +1,14 @@
 //! The memory of this process.
 
 /// Resets the peak. Linux only.
-pub(super) fn reset_peak() {
+pub(crate) fn reset_peak() {
     // Documented in proc(5). If it fails, `peak_mib` returns the peak since the process started, or
     // `None`.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Returns the peak resident memory since [`reset_peak`] in MiB; `None` except on Linux.
-pub(super) fn peak_mib() -> Option<f64> {
+pub(crate) fn peak_mib() -> Option<f64> {
     status_mib("VmHWM:")
 }
 

@@ -1,0 +1,116 @@
+//! A dataset whose images were found, before they are cached.
+
+use std::path::PathBuf;
+
+use super::config::DataConfig;
+use super::error::DataError;
+use super::image_cache::CacheOptions;
+use super::resize::ResizeSpec;
+use super::split::{ClassDivision, Split, Splits};
+use super::transform::Transform;
+use super::{add_cache, cache_folder, with_cache_options};
+use crate::cancellation::CancellationToken;
+use crate::progress::ProgressObserver;
+
+/// The splits of a dataset, before their images are cached.
+pub struct OpenedDataset {
+    /// `train` has all training classes.
+    splits: Splits,
+    /// The division of the training classes, if some are held out for validation.
+    division: Option<ClassDivision>,
+}
+
+/// The image caches that have to be built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingCaches {
+    /// Their folder. It need not exist.
+    pub folder: PathBuf,
+    /// Their size in bytes. It is an estimate if the sizes of cached images depend on the aspect ratio.
+    pub bytes: u64,
+}
+
+impl OpenedDataset {
+    pub(super) fn new(splits: Splits, division: Option<ClassDivision>) -> Self {
+        Self { splits, division }
+    }
+
+    /// Returns the splits without caches.
+    pub fn uncached(&self) -> Splits {
+        let (train, validation) = match &self.division {
+            None => (self.splits.train.clone(), None),
+            Some(division) => {
+                let (train, validation) = division.apply(&self.splits.train);
+                (train, Some(validation))
+            }
+        };
+        Splits {
+            train,
+            validation,
+            ..self.splits.clone()
+        }
+    }
+
+    /// Returns the caches that [`cached`](Self::cached) would build, or `None` if no cache is configured or all
+    /// exist.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or the work is cancelled.
+    pub fn missing_caches(
+        &self,
+        config: &DataConfig,
+        transform: &Transform,
+        cancellation: &CancellationToken,
+        progress: &dyn ProgressObserver,
+    ) -> Result<Option<MissingCaches>, DataError> {
+        if !config.loading.cache {
+            return Ok(None);
+        }
+        let Splits {
+            validation, test, ..
+        } = self.uncached();
+        let train = (&self.splits.train, transform.train_resizes());
+        let others = validation.iter().chain([&test]);
+        let others = others.map(|split| (split, vec![transform.eval_resize()]));
+        let mut bytes = 0;
+        for (split, resizes) in std::iter::once(train).chain(others) {
+            let missing = |options: CacheOptions<'_>| split.missing_cache_bytes(options);
+            bytes +=
+                with_cache_options(&resizes, config, transform, cancellation, progress, missing)?;
+        }
+        let folder = cache_folder(config)?;
+        Ok((bytes > 0).then_some(MissingCaches { folder, bytes }))
+    }
+
+    /// Opens or builds the configured caches and returns the splits with them.
+    ///
+    /// # Errors
+    /// If an image cannot be read, a cache cannot be written, or the work is cancelled.
+    pub fn cached(
+        self,
+        config: &DataConfig,
+        transform: &Transform,
+        cancellation: &CancellationToken,
+        progress: &dyn ProgressObserver,
+    ) -> Result<Splits, DataError> {
+        let with_cache = |split: Split, resizes: &[ResizeSpec]| {
+            add_cache(split, resizes, config, transform, cancellation, progress)
+        };
+        let Self { splits, division } = self;
+        // The cache holds all training classes, so that it serves every fold and seed.
+        let train = with_cache(splits.train, &transform.train_resizes())?;
+        let eval_resizes = [transform.eval_resize()];
+        let (train, validation) = match division {
+            None => (train, None),
+            Some(division) => {
+                let (train, validation) = division.apply(&train);
+                (train, Some(with_cache(validation, &eval_resizes)?))
+            }
+        };
+        Ok(Splits {
+            train,
+            validation,
+            test: with_cache(splits.test, &eval_resizes)?,
+            warnings: splits.warnings,
+        })
+    }
+}

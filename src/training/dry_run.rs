@@ -1,0 +1,474 @@
+//! Dry runs: all checks before a training, and an estimate from some of its steps, without the training.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use burn::tensor::backend::AutodiffBackend;
+use serde::Serialize;
+
+use super::checkpoint::CheckpointPosition;
+use super::epoch_statistics::EpochStatistics;
+use super::network::{RestoredState, embedder_config};
+use super::preflight::{
+    Check, CheckOutcome, Checks, DiskNeed, MeasuredSteps, check_batches, check_configuration,
+    check_data, check_disk, check_objective, check_weights, checkpoint_bytes, measure_steps, names,
+};
+use super::resumable_keys::changes;
+use super::resume::{check_splits, describe_resumption, is_finished, last_state, refuse_changes};
+use super::run_folder::{EpochRecord, RunFolder, RunRecord};
+use super::{GroupedAdam, RunContext, TrainingError};
+use crate::config::{Config, Protocol};
+use crate::data::{self, EpochSchedule, PairSampler, Splits, Transform};
+use crate::model::{Embedder, EmbedderConfig};
+use crate::panic_capture;
+
+/// The result of a dry run.
+#[derive(Debug, Clone, Default)]
+pub struct DryRun {
+    /// The checks that could be made. A check that needs what a failed one checks is not among them.
+    pub checks: Vec<Check>,
+    /// What the training needs.
+    pub estimate: Estimate,
+}
+
+/// What a training needs. A value is `None` if a check that it needs has failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Seconds of an epoch, with its share of the evaluations; without the time that ranking takes.
+    pub seconds_per_epoch: Option<f64>,
+    /// Seconds of all epochs that remain, and of the evaluations before and after them.
+    pub seconds: Option<f64>,
+    /// Peak memory of the process in bytes, up to the first steps. `None` also if the operating system does
+    /// not report it, and if the device has separate memory.
+    pub memory_bytes: Option<u64>,
+    /// Bytes that checkpoints and image caches will take on disk, besides those that exist.
+    pub disk_bytes: Option<u64>,
+}
+
+impl DryRun {
+    /// The result if the training cannot be checked because of `error` in the check `name`.
+    pub fn refused(name: &'static str, error: &dyn Display) -> Self {
+        let mut checks = Checks::default();
+        checks.failed(name, error);
+        Self {
+            checks: checks.into_vec(),
+            estimate: Estimate::default(),
+        }
+    }
+
+    /// Adds the check of the folder of a new run.
+    pub fn with_run_folder(mut self, run: Option<&Path>, name: &str) -> Self {
+        let mut checks = Checks::default();
+        match RunFolder::check_new(run, name) {
+            Ok(folder) => checks.passed(names::RUN_FOLDER, describe_free(&folder)),
+            Err(error) => checks.failed(names::RUN_FOLDER, error),
+        }
+        self.checks.extend(checks.into_vec());
+        self
+    }
+
+    /// Whether no check failed.
+    pub fn is_ok(&self) -> bool {
+        let mut checks = self.checks.iter();
+        checks.all(|check| check.outcome != CheckOutcome::Failed)
+    }
+}
+
+/// Makes the checks of [`train()`](super::train()) with these arguments, and takes training steps for an
+/// estimate. Creates no file, except that published weights are downloaded to the user's cache folder.
+///
+/// # Errors
+/// If it is cancelled, or the working directory cannot be determined. Failed checks are in the result.
+pub fn dry_run<B: AutodiffBackend>(
+    config: &Config,
+    run: Option<&Path>,
+    name: &str,
+    context: &RunContext<B>,
+) -> Result<DryRun, TrainingError> {
+    let config = config
+        .clone()
+        .with_absolute_root()
+        .map_err(TrainingError::WorkingDirectory)?;
+    let mut dry = Progress::new(context);
+    let valid = dry.attempt(names::CONFIGURATION, config.check())?.is_some();
+    if valid {
+        check_configuration(&mut dry.checks, &config);
+    }
+    let folder = dry.attempt(names::RUN_FOLDER, RunFolder::check_new(run, name))?;
+    if let Some(folder) = &folder {
+        dry.checks.passed(names::RUN_FOLDER, describe_free(folder));
+    }
+    if !valid {
+        return Ok(dry.end(Estimate::default()));
+    }
+    let need = DiskNeed {
+        folder: folder.or(run.map(Path::to_path_buf)).unwrap_or_default(),
+        keep: config.training.keep_checkpoints as u64,
+        ..DiskNeed::default()
+    };
+    let state = new_state(&mut dry, &config)?;
+    let estimate = dry.finish(&config, state, need, None)?;
+    Ok(dry.end(estimate))
+}
+
+/// Makes the checks of [`resume()`](super::resume()) with these arguments, and takes training steps for an
+/// estimate. Changes nothing in the folder.
+///
+/// # Errors
+/// If it is cancelled, or the working directory cannot be determined. Failed checks are in the result.
+pub fn dry_run_resume<B: AutodiffBackend>(
+    path: &Path,
+    overrides: &[String],
+    context: &RunContext<B>,
+) -> Result<DryRun, TrainingError> {
+    let mut dry = Progress::new(context);
+    let Some(folder) = dry.attempt(names::RUN_FOLDER, RunFolder::open(path))? else {
+        return Ok(dry.end(Estimate::default()));
+    };
+    if dry
+        .attempt(names::RUN_FOLDER, folder.check_available())?
+        .is_some()
+    {
+        let message = format!("{} can be written", path.display());
+        dry.checks.passed(names::RUN_FOLDER, message);
+    }
+    let config = resumed_config(&folder, overrides);
+    let Some(config) = dry.attempt(names::CONFIGURATION, config)? else {
+        return Ok(dry.end(Estimate::default()));
+    };
+    check_configuration(&mut dry.checks, &config);
+    let resumable = Resumable::read(&folder, &config, context);
+    let Some(resumable) = dry.attempt(names::CHECKPOINT, resumable)? else {
+        return Ok(dry.end(Estimate::default()));
+    };
+    let Resumable {
+        record,
+        state,
+        is_finished,
+    } = resumable;
+    if is_finished {
+        dry.checks.passed(
+            names::CHECKPOINT,
+            "the run is finished and would not be changed; train more epochs with --set training.epochs=N",
+        );
+        return Ok(dry.end(Estimate {
+            seconds: Some(0.0),
+            disk_bytes: Some(0),
+            ..Estimate::default()
+        }));
+    }
+    let position = state
+        .as_ref()
+        .map_or(CheckpointPosition::end_of(0), |state| state.position);
+    dry.checks
+        .passed(names::CHECKPOINT, describe_resumption(position));
+    let state = match state {
+        Some(state) => Ok(state),
+        None => new_state(&mut dry, &config)?,
+    };
+    let need = DiskNeed {
+        folder: path.to_path_buf(),
+        keep: config.training.keep_checkpoints as u64,
+        existing: folder.checkpoint_bytes_on_disk(),
+        ..DiskNeed::default()
+    };
+    let estimate = dry.finish(&config, state, need, Some((&folder, &record)))?;
+    Ok(dry.end(estimate))
+}
+
+fn describe_free(folder: &Path) -> String {
+    format!("{} is free and can be written", folder.display())
+}
+
+/// The configuration of a resumed run.
+fn resumed_config(folder: &RunFolder, overrides: &[String]) -> Result<Config, TrainingError> {
+    let before = folder.config(&[])?;
+    let config = folder
+        .config(overrides)?
+        .with_absolute_root()
+        .map_err(TrainingError::WorkingDirectory)?;
+    config.check()?;
+    refuse_changes(folder, &changes(&before, &config, 0))?;
+    Ok(config)
+}
+
+/// What a run is resumed from.
+struct Resumable<B: AutodiffBackend> {
+    record: RunRecord,
+    /// `None` if the run has no checkpoint yet.
+    state: Option<RestoredState<B>>,
+    is_finished: bool,
+}
+
+impl<B: AutodiffBackend> Resumable<B> {
+    fn read(
+        folder: &RunFolder,
+        config: &Config,
+        context: &RunContext<B>,
+    ) -> Result<Self, TrainingError> {
+        let record = folder.record()?;
+        let mut history = folder.history()?;
+        let state = last_state(folder, config, &history, context)?;
+        let position = state
+            .as_ref()
+            .map_or(CheckpointPosition::end_of(0), |state| state.position);
+        history.retain(|record: &EpochRecord| record.epoch <= position.complete_epochs());
+        let is_finished = is_finished(config, &history, position)?;
+        Ok(Self {
+            record,
+            state,
+            is_finished: is_finished && folder.result()?.is_some(),
+        })
+    }
+}
+
+/// The state of a new training; if the weights cannot be read, the network with random weights, which has
+/// checkpoints of the same size.
+fn new_state<B: AutodiffBackend>(
+    dry: &mut Progress<'_, B>,
+    config: &Config,
+) -> Result<Result<RestoredState<B>, Embedder<B>>, TrainingError> {
+    let RunContext {
+        compute,
+        cancellation,
+        ref observer,
+    } = *dry.context;
+    let device = &compute.device;
+    let network = embedder_config(config, compute);
+    let loaded = || -> Result<(EmbedderConfig, Embedder<B>), TrainingError> {
+        let network = network
+            .clone()
+            .with_located_weights(cancellation, &**observer)?;
+        let embedder = network.init_pretrained(device)?;
+        Ok((network, embedder))
+    };
+    Ok(match dry.attempt(names::WEIGHTS, loaded())? {
+        None => Err(network.init(device)),
+        Some((network, embedder)) => {
+            check_weights(&mut dry.checks, &network, &embedder);
+            Ok(RestoredState {
+                position: CheckpointPosition::end_of(0),
+                embedder,
+                optimizer: GroupedAdam::new(&config.optimizer, device),
+                statistics: EpochStatistics::default(),
+            })
+        }
+    })
+}
+
+/// A dry run at work.
+struct Progress<'a, B: AutodiffBackend> {
+    context: &'a RunContext<'a, B>,
+    checks: Checks,
+}
+
+impl<'a, B: AutodiffBackend> Progress<'a, B> {
+    fn new(context: &'a RunContext<'a, B>) -> Self {
+        Self {
+            context,
+            checks: Checks::default(),
+        }
+    }
+
+    fn end(self, estimate: Estimate) -> DryRun {
+        DryRun {
+            checks: self.checks.into_vec(),
+            estimate,
+        }
+    }
+
+    /// Returns a value, or `None` with a failed check.
+    ///
+    /// # Errors
+    /// If the dry run is cancelled.
+    fn attempt<T>(
+        &mut self,
+        name: &'static str,
+        result: Result<T, impl Into<TrainingError>>,
+    ) -> Result<Option<T>, TrainingError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if self.context.cancellation.is_cancelled() => {
+                Err(TrainingError::Cancelled { run: None })
+            }
+            Err(error) => {
+                self.checks.failed(name, error.into());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes the checks that new and resumed trainings share. `resumed` is the run, whose images must be those
+    /// that it recorded.
+    fn finish(
+        &mut self,
+        config: &Config,
+        state: Result<RestoredState<B>, Embedder<B>>,
+        mut need: DiskNeed,
+        resumed: Option<(&RunFolder, &RunRecord)>,
+    ) -> Result<Estimate, TrainingError> {
+        let mut estimate = Estimate::default();
+        let embedder = state
+            .as_ref()
+            .map_or_else(|embedder| embedder, |state| &state.embedder);
+        need.checkpoint = checkpoint_bytes(embedder, config);
+        let images = self.images(config, &mut need, resumed)?;
+        let objective =
+            check_objective::<B>(&mut self.checks, config, &self.context.compute.device);
+        let objective = self.attempt(names::LOSS, objective)?;
+        let disk = check_disk(&mut self.checks, &need);
+        self.attempt(names::DISK, disk)?;
+        estimate.disk_bytes = Some(need.bytes());
+        if let (Some((splits, sampler)), Ok(state), Some(())) = (images, state, objective) {
+            self.steps(config, state, &splits, &sampler, &mut estimate)?;
+        }
+        Ok(estimate)
+    }
+
+    /// Opens the images, and makes the checks of them and of the batches.
+    fn images(
+        &mut self,
+        config: &Config,
+        need: &mut DiskNeed,
+        resumed: Option<(&RunFolder, &RunRecord)>,
+    ) -> Result<Option<(Splits, PairSampler)>, TrainingError> {
+        let RunContext {
+            cancellation,
+            ref observer,
+            ..
+        } = *self.context;
+        let progress = &**observer;
+        let opened = || -> Result<_, TrainingError> {
+            let transform = Transform::new(&config.data.transform)?;
+            let opened =
+                data::open_uncached(&config.data, config.hold_out(), cancellation, progress)?;
+            let missing =
+                opened.missing_caches(&config.data, &transform, cancellation, progress)?;
+            let splits = match &missing {
+                // Building caches would take minutes and space.
+                Some(_) => opened.uncached(),
+                None => opened.cached(&config.data, &transform, cancellation, progress)?,
+            };
+            if let Some((folder, record)) = resumed {
+                check_splits(folder, record, &splits, config)?;
+            }
+            Ok((splits, missing))
+        };
+        let Some((splits, missing)) = self.attempt(names::DATA, opened())? else {
+            return Ok(None);
+        };
+        need.caches = missing;
+        for warning in &splits.warnings {
+            tracing::warn!("{warning}");
+        }
+        check_data(&mut self.checks, &splits);
+        let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed);
+        let Some(sampler) = self.attempt(names::BATCH, sampler)? else {
+            return Ok(None);
+        };
+        check_batches(&mut self.checks, config, &splits.train, &sampler);
+        Ok(Some((splits, sampler)))
+    }
+
+    /// Takes training steps, and adds what they show to the estimate.
+    fn steps(
+        &mut self,
+        config: &Config,
+        state: RestoredState<B>,
+        splits: &Splits,
+        sampler: &PairSampler,
+        estimate: &mut Estimate,
+    ) -> Result<(), TrainingError> {
+        let position = state.position;
+        let measure = || measure_steps(config, state, splits, sampler, self.context);
+        // Backends report failures, such as too little memory, by panics.
+        let measured = match panic_capture::catch_with_texts(measure) {
+            Ok(measured) => measured,
+            Err(message) => {
+                self.checks.failed(names::STEP, message);
+                return Ok(());
+            }
+        };
+        let Some(measured) = self.attempt(names::STEP, measured)? else {
+            return Ok(());
+        };
+        estimate.memory_bytes = measured.memory;
+        let statistics = measured.first.statistics;
+        let milliseconds = 1e3 * measured.step_seconds;
+        if !statistics.are_finite() {
+            self.checks.failed(
+                names::STEP,
+                "the loss or an embedding of the first batch is infinite or NaN; check the weights, data.mean, \
+                 data.std and the keys of [loss]",
+            );
+            return Ok(());
+        }
+        self.checks.passed(
+            names::STEP,
+            format!(
+                "loss {:.4}, {} of {} anchors active, {milliseconds:.0} ms per step",
+                statistics.loss.mean, statistics.loss.active, statistics.loss.anchors
+            ),
+        );
+        let steps = sampler.batches_per_epoch();
+        let work = RemainingWork::new(config, position, steps, splits);
+        let seconds = work.seconds(&measured);
+        estimate.seconds = Some(seconds);
+        estimate.seconds_per_epoch = Some(work.seconds_of_epochs(&measured) / work.epochs as f64);
+        Ok(())
+    }
+}
+
+/// The work that remains of a training.
+#[derive(Debug, PartialEq)]
+struct RemainingWork {
+    epochs: usize,
+    steps: usize,
+    /// Images that are embedded at the end of epochs.
+    validation_images: usize,
+    /// Images that are embedded before the first epoch and after the last one.
+    other_images: usize,
+}
+
+impl RemainingWork {
+    /// The work after `position` of epochs of `steps` batches.
+    fn new(config: &Config, position: CheckpointPosition, steps: usize, splits: &Splits) -> Self {
+        let (last, complete) = (config.training.epochs, position.complete_epochs());
+        let schedule = EpochSchedule::Every {
+            interval: config.training.validate_every,
+            first_epoch: complete + 1,
+            last_epoch: last,
+        };
+        let epochs = (complete + 1..=last).count();
+        let validations = (complete + 1..=last).filter(|&epoch| schedule.includes(epoch));
+        let choosing = splits.validation.as_ref().unwrap_or(&splits.test);
+        let choosing = choosing.labels().len();
+        let untrained = if position == CheckpointPosition::end_of(0) {
+            choosing
+        } else {
+            0
+        };
+        let test = match config.evaluation.protocol {
+            Protocol::Validated => splits.test.labels().len(),
+            Protocol::Published => 0,
+        };
+        Self {
+            epochs: epochs.max(1),
+            steps: (epochs * steps).saturating_sub(position.steps()),
+            validation_images: validations.count() * choosing,
+            other_images: untrained + test,
+        }
+    }
+
+    fn seconds_of_epochs(&self, measured: &MeasuredSteps) -> f64 {
+        self.steps as f64 * measured.step_seconds
+            + self.validation_images as f64 * measured.embedding_seconds
+    }
+
+    fn seconds(&self, measured: &MeasuredSteps) -> f64 {
+        self.seconds_of_epochs(measured) + self.other_images as f64 * measured.embedding_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! The checks of the images and of the composition of batches.
+
+use super::Checks;
+use super::names::{BATCH, DATA};
+use crate::config::Config;
+use crate::data::{PairSampler, Split, Splits};
+
+/// Adds what the splits contain.
+pub(in crate::training) fn check_data(checks: &mut Checks, splits: &Splits) {
+    let chosen = [
+        (Some(&splits.train), "train"),
+        (splits.validation.as_ref(), "validate"),
+        (Some(&splits.test), "test"),
+    ];
+    let parts: Vec<String> = chosen
+        .iter()
+        .filter_map(|(split, verb)| Some(format!("{} {verb}", describe((*split)?))))
+        .collect();
+    let mut message = parts.join(", ");
+    let skipped: usize = chosen
+        .iter()
+        .filter_map(|(split, _)| Some((*split)?.skipped().len()))
+        .sum();
+    match skipped {
+        0 => checks.passed(DATA, message),
+        _ => {
+            message += &format!("; {skipped} image(s) that cannot be read are skipped");
+            checks.warning(DATA, message);
+        }
+    }
+}
+
+/// The numbers of images and classes of a split, and of images per class.
+fn describe(split: &Split) -> String {
+    let sizes = split.class_sizes();
+    let (smallest, largest) = (sizes.iter().min(), sizes.iter().max());
+    let (smallest, largest) = (smallest.unwrap_or(&0), largest.unwrap_or(&0));
+    let each = match smallest == largest {
+        true => format!("{smallest} each"),
+        false => format!("{smallest} to {largest} each"),
+    };
+    format!(
+        "{} images of {} classes ({each})",
+        split.labels().len(),
+        sizes.len()
+    )
+}
+
+/// Adds the composition of the batches, and the share of the training images that an epoch covers.
+pub(in crate::training) fn check_batches(
+    checks: &mut Checks,
+    config: &Config,
+    train: &Split,
+    sampler: &PairSampler,
+) {
+    let coverage = sampler.coverage(1);
+    let per_class = config.batch.images_per_class;
+    let message = format!(
+        "{} classes × {per_class} images = {}, {} per epoch; an epoch covers {:.1} % of the training images and \
+         {:.1} % of the classes",
+        config.batch.classes,
+        sampler.batch_len(),
+        sampler.batches_per_epoch(),
+        100.0 * coverage.images,
+        100.0 * coverage.classes
+    );
+    let sizes = train.class_sizes();
+    let small = sizes.iter().filter(|&&size| size < per_class).count();
+    match small {
+        0 => checks.passed(BATCH, message),
+        _ => checks.warning(
+            BATCH,
+            format!(
+                "{message}; {small} of {} classes have fewer than {per_class} images, which are repeated within a \
+                 batch",
+                sizes.len()
+            ),
+        ),
+    }
+}
