@@ -8,7 +8,7 @@ from .harness import FAILED, FINISHED, OK, USER_ERROR, fault, faults, require
 from .run_folder import DIVERGED, RECORD, Safetensors, checkpoints, history, write_safetensors
 
 KIND = "values"
-NOT_FINITE = r"not finite|infinite|NaN"
+NOT_FINITE = r"not finite|infinite|NaN|mean magnitude"
 ADVICE = r"--resume --run .*--set optimizer\.learning_rate="
 # An epoch is one batch, so the last update of each epoch is its only one.
 ONE_BATCH = {**FINISHED, "data.images_per_class": 4, "data.validation_share": 0.25, "batch.classes": 6}

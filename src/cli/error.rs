@@ -168,7 +168,7 @@ fn file_status(error: &AtomicFileError) -> u8 {
 fn training_status(error: &TrainingError) -> u8 {
     match error {
         TrainingError::Config(_) => USER_ERROR,
-        TrainingError::Data(error) => data_status(error),
+        TrainingError::Data(error) | TrainingError::ImagesMoved(error) => data_status(error),
         TrainingError::Weights(error) => weights_status(error),
         TrainingError::RunFolder(error) => run_folder_status(error),
         TrainingError::Cancelled { .. } => INTERRUPTED,

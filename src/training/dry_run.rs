@@ -188,7 +188,7 @@ fn resumed_config(folder: &RunFolder, overrides: &[String]) -> Result<Config, Tr
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
     config.check()?;
-    refuse_changes(folder, &changes(&before, &config, 0))?;
+    refuse_changes(folder, &changes(&before, &config, 0), overrides)?;
     Ok(config)
 }
 
@@ -251,6 +251,7 @@ fn new_state<B: AutodiffBackend>(
                 embedder,
                 optimizer: GroupedAdam::new(&config.optimizer, device),
                 statistics: EpochStatistics::default(),
+                history: None,
             })
         }
     })

@@ -25,7 +25,7 @@ use burn_train::{
 
 use super::checkpoint::{CheckpointFile, CheckpointHeader, CheckpointPosition, CheckpointSchedule};
 use super::collapse::CollapseDetector;
-use super::diverged::write_diverged_step;
+use super::diverged::DivergedStep;
 use super::divergence::Divergence;
 use super::epoch_statistics::EpochStatistics;
 use super::evaluate::no_readable_query;
@@ -34,9 +34,9 @@ use super::metric_learner::MetricLearner;
 use super::observer::{TrainingEvent, TrainingObserver};
 use super::pending_statistics::PendingStatistics;
 use super::resumable_keys::pinned;
-use super::run_folder::{EndReason, EpochRecord, RunFolder};
+use super::run_folder::{EndReason, EpochRecord, HistoryDigest, RunFolder};
 use super::selection::should_stop;
-use super::step_statistics::FinishedStep;
+use super::step_statistics::{FinishedStep, StepStatistics};
 use super::validation::Validation;
 use super::{GroupedAdam, StepDecay, TrainingError};
 use crate::cancellation::CancellationToken;
@@ -75,6 +75,8 @@ pub(super) struct EpochLoop<B: AutodiffBackend> {
     pub(super) start: CheckpointPosition,
     /// The statistics of the steps of an epoch that was interrupted.
     pub(super) statistics: EpochStatistics,
+    /// The hash of the recorded epochs.
+    pub(super) history: HistoryDigest,
     pub(super) batches_per_epoch: usize,
     pub(super) images_per_batch: usize,
 }
@@ -117,6 +119,7 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for EpochStra
             pinned: pinned(&epochs.config),
             collapse: CollapseDetector::new(&epochs.config),
             saved: Some(epochs.start),
+            last_step: None,
             epochs,
             learner,
             train,
@@ -144,6 +147,16 @@ struct Running<B: AutodiffBackend> {
     pinned: String,
     /// The last position with a checkpoint; at first the start.
     saved: Option<CheckpointPosition>,
+    last_step: Option<LastStep>,
+}
+
+/// The last step that was taken.
+struct LastStep {
+    step: usize,
+    /// Its images, as indices into the training split.
+    images: Vec<usize>,
+    /// `None` until they are read.
+    statistics: Option<StepStatistics>,
 }
 
 /// Whether a part of the training was completed.
@@ -194,6 +207,11 @@ impl<B: AutodiffBackend> Running<B> {
             step += 1;
             self.learner.lr_step();
             let batch_progress = batches.progress();
+            self.last_step = Some(LastStep {
+                step,
+                images: batch.indices.clone(),
+                statistics: None,
+            });
             let output = self.learner.train_step(batch);
             let rate = self.learner.lr_current();
             self.epochs.statistics.add_learning_rate(rate);
@@ -238,20 +256,38 @@ impl<B: AutodiffBackend> Running<B> {
             self.epochs
                 .statistics
                 .add(&finished.statistics, self.measure);
+            if let Some(last) = self.last_step.as_mut().filter(|last| last.step == step) {
+                last.statistics = Some(finished.statistics);
+            }
             return Ok(());
-        }
-        let EpochLoop { folder, split, .. } = &self.epochs;
-        match write_diverged_step(folder, split, (epoch, step), finished) {
-            Ok(Some(path)) => tracing::warn!("the step is recorded in {}", path.display()),
-            Ok(None) => {}
-            Err(error) => tracing::warn!("the step could not be recorded: {error}"),
         }
         let what = match finished.statistics.finite_embeddings {
             true => "the loss",
             false => "an embedding",
         };
         let what = what.to_string();
-        Err(self.diverged(epoch, Some(step), Divergence::NotFinite { what }))
+        let cause = Divergence::NotFinite { what };
+        self.record_diverged(&DivergedStep {
+            epoch,
+            step,
+            cause: cause.clone(),
+            statistics: Some(finished.statistics),
+            images: finished.batch.as_ref().map_or(&[], |batch| &batch.images),
+            embeddings: finished
+                .batch
+                .as_ref()
+                .map_or(&[], |batch| &batch.embeddings),
+        });
+        Err(self.diverged(epoch, Some(step), cause))
+    }
+
+    /// Writes a step that diverged into the run folder, for inspection.
+    fn record_diverged(&self, step: &DivergedStep<'_>) {
+        let EpochLoop { folder, split, .. } = &self.epochs;
+        match step.write(folder, split) {
+            Ok(path) => tracing::warn!("the step is recorded in {}", path.display()),
+            Err(error) => tracing::warn!("the step could not be recorded: {error}"),
+        }
     }
 
     /// Evaluates the network, if due.
@@ -313,6 +349,7 @@ impl<B: AutodiffBackend> Running<B> {
             validation,
             observer,
             statistics,
+            history,
             images_per_batch,
             ..
         } = &mut self.epochs;
@@ -326,6 +363,7 @@ impl<B: AutodiffBackend> Running<B> {
             seconds: since.elapsed().as_secs_f64(),
         };
         folder.append(&record)?;
+        history.add(&record);
         observer.event(TrainingEvent::EpochRecorded {
             record: &record,
             epochs: config.training.epochs,
@@ -374,10 +412,12 @@ impl<B: AutodiffBackend> Running<B> {
             validation,
             optimizer,
             statistics,
+            history,
             ..
         } = &self.epochs;
         let mut header = CheckpointHeader::new(position, self.pinned.clone());
         header.statistics = (position.steps() > 0).then(|| statistics.clone());
+        header.history = Some(history.value());
         let embedder = self.learner.model().embedder;
         folder.save(&CheckpointFile::from_state(header, &embedder, optimizer))?;
         self.saved = Some(position);
@@ -387,8 +427,20 @@ impl<B: AutodiffBackend> Running<B> {
     }
 
     fn check_finite(&self, epoch: usize) -> Result<(), TrainingError> {
-        check_finite(&self.learner.model().embedder, &self.epochs.optimizer)
-            .map_err(|cause| self.diverged(epoch, None, cause))
+        let checked = check_finite(&self.learner.model().embedder, &self.epochs.optimizer);
+        checked.map_err(|cause| {
+            if let Some(last) = &self.last_step {
+                self.record_diverged(&DivergedStep {
+                    epoch,
+                    step: last.step,
+                    cause: cause.clone(),
+                    statistics: last.statistics,
+                    images: &last.images,
+                    embeddings: &[],
+                });
+            }
+            self.diverged(epoch, None, cause)
+        })
     }
 
     fn diverged(&self, epoch: usize, step: Option<usize>, cause: Divergence) -> TrainingError {

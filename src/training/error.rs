@@ -1,13 +1,13 @@
 //! Why a training did not end as configured.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::{Divergence, RunFolderError};
 use crate::config::ConfigError;
-use crate::data::DataError;
-use crate::model::weights::WeightsError;
+use crate::data::{DataError, DatasetError};
+use crate::model::weights::{DownloadError, WeightsError};
 use crate::setting::SettingError;
 
 /// Why a training, or the measurement of a run, failed.
@@ -19,6 +19,9 @@ pub enum TrainingError {
     /// The images are invalid.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The images of a run that is resumed are not where they were.
+    #[error("{0}; if the images were moved, pass their new location with --root")]
+    ImagesMoved(DataError),
     /// The pretrained weights are invalid.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -73,6 +76,23 @@ pub enum TrainingError {
 impl From<SettingError> for TrainingError {
     fn from(error: SettingError) -> Self {
         Self::Config(error.into())
+    }
+}
+
+impl TrainingError {
+    /// Names the run that can be resumed, if the work was interrupted.
+    pub(super) fn in_run(self, run: &Path) -> Self {
+        match self {
+            Self::Cancelled { .. }
+            | Self::Data(DataError::Cancelled)
+            | Self::Weights(WeightsError::Published(DownloadError::Cancelled)) => Self::Cancelled {
+                run: Some(run.to_path_buf()),
+            },
+            Self::Data(error @ DataError::Dataset(DatasetError::RootMissing { .. })) => {
+                Self::ImagesMoved(error)
+            }
+            other => other,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::epoch_statistics::EpochStatistics;
 use super::metric_learner::MetricLearner;
 use super::objective::Objective;
 use super::resumable_keys::{first_difference, pinned};
-use super::run_folder::{RunFolder, RunFolderError, StoredCheckpoint};
+use super::run_folder::{EpochRecord, HistoryDigest, RunFolder, RunFolderError, StoredCheckpoint};
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{CheckpointPosition, GroupedAdam};
@@ -67,6 +67,19 @@ pub(super) struct RestoredState<B: AutodiffBackend> {
     pub(super) optimizer: GroupedAdam<B>,
     /// The statistics of the steps of an incomplete epoch.
     pub(super) statistics: EpochStatistics,
+    /// The hash of the metrics of the complete epochs, if the checkpoint has it.
+    pub(super) history: Option<String>,
+}
+
+impl<B: AutodiffBackend> RestoredState<B> {
+    /// Whether the checkpoint was written after these epochs, of which there may be more.
+    pub(super) fn follows(&self, history: &[EpochRecord]) -> bool {
+        let complete = history.iter().take(self.position.complete_epochs() + 1);
+        let digest: HistoryDigest = complete.collect();
+        self.history
+            .as_ref()
+            .is_none_or(|own| *own == digest.value())
+    }
 }
 
 /// Restores the state of a training from a checkpoint.
@@ -94,6 +107,7 @@ pub(super) fn restore<B: AutodiffBackend>(
                 position,
                 embedder,
                 optimizer,
+                history: file.header.history,
                 statistics: file.header.statistics.unwrap_or_default(),
             })
         }
@@ -108,6 +122,7 @@ pub(super) fn restore<B: AutodiffBackend>(
                 embedder,
                 optimizer,
                 statistics: EpochStatistics::default(),
+                history: None,
             })
         }
     }
@@ -124,7 +139,7 @@ fn read_checkpoint(
     let difference = first_difference(&file.header.config, &pinned(config));
     match difference {
         Ok(None) => Ok(file),
-        Ok(Some((key, found, expected))) => Err(RunFolderError::ForeignCheckpoint {
+        Ok(Some((key, found, expected))) => Err(RunFolderError::Foreign {
             path,
             key,
             found: found.to_string(),

@@ -77,7 +77,6 @@ mod tests {
         StepOutputs {
             packed: pack(statistics, embeddings.clone()),
             embeddings,
-            labels: Tensor::from_ints([3], &device),
             images: vec![7],
         }
     }
@@ -106,12 +105,12 @@ mod tests {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let read = PendingStatistics::default().push(outputs(1.0, value), true);
             assert!(!read[0].statistics.finite_embeddings);
-            let batch = read[0].diverged.as_ref().unwrap();
-            assert_eq!((batch.images[0], batch.labels[0]), (7, 3));
+            let batch = read[0].batch.as_ref().unwrap();
+            assert_eq!(batch.images, [7]);
             assert_eq!(batch.embeddings[0], 1.0);
             assert!(!batch.embeddings[1].is_finite());
         }
         let read = PendingStatistics::default().push(outputs(1.0, 0.5), true);
-        assert_eq!(read[0].diverged, None);
+        assert_eq!(read[0].batch, None);
     }
 }

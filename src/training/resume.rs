@@ -6,7 +6,7 @@ use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config, restore};
 use super::preflight::{Checks, DiskNeed, check_configuration, checkpoint_bytes, names};
-use super::resumable_keys::{RESUMABLE, changes};
+use super::resumable_keys::{RESUMABLE, changes, first_difference, pinned};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{
     ConfigChange, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary,
@@ -34,21 +34,30 @@ pub fn resume<B: AutodiffBackend>(
     overrides: &[String],
     context: &RunContext<B>,
 ) -> Result<TrainingSummary, TrainingError> {
-    let folder = folder.locked()?;
+    let path = folder.path().to_path_buf();
+    resume_locked(folder.locked()?, overrides, context).map_err(|error| error.in_run(&path))
+}
+
+fn resume_locked<B: AutodiffBackend>(
+    folder: RunFolder,
+    overrides: &[String],
+    context: &RunContext<B>,
+) -> Result<TrainingSummary, TrainingError> {
     let before = folder.config(&[])?;
     let config = folder
         .config(overrides)?
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
     config.check()?;
+    refuse_changes(&folder, &changes(&before, &config, 0), overrides)?;
     let mut record = folder.record()?;
+    check_record(&folder, &record, &config)?;
     let history = folder.history()?;
     let restored = last_state(&folder, &config, &history, context)?;
     let position = restored
         .as_ref()
         .map_or(CheckpointPosition::end_of(0), |state| state.position);
     let changes = changes(&before, &config, position.complete_epochs());
-    refuse_changes(&folder, &changes)?;
     let history: Vec<EpochRecord> = history
         .into_iter()
         .filter(|record| record.epoch <= position.complete_epochs())
@@ -76,6 +85,7 @@ pub fn resume<B: AutodiffBackend>(
             embedder: network.init_pretrained(device)?,
             optimizer: GroupedAdam::new(&config.optimizer, device),
             statistics: EpochStatistics::default(),
+            history: None,
         },
     };
     let need = DiskNeed {
@@ -106,9 +116,7 @@ pub fn resume<B: AutodiffBackend>(
     if config != before {
         folder.write_config(&config)?;
     }
-    if history != folder.history()? {
-        folder.replace_history(&history)?;
-    }
+    folder.replace_history(&history)?;
     report_start(&folder, &record, &splits, &checks, Some(position), context);
     let training_loop = TrainingLoop {
         config: &config,
@@ -156,6 +164,15 @@ pub(super) fn last_state<B: AutodiffBackend>(
             continue;
         }
         match restore(folder, config, stored, context.compute) {
+            Ok(state) if !state.follows(history) => {
+                return Err(RunFolderError::Damaged {
+                    path: folder.path().join("metrics.jsonl"),
+                    message: format!(
+                        "its epochs are not those of the checkpoint of {position}; restore the file, or \
+                         start a new run"
+                    ),
+                });
+            }
             Ok(state) => {
                 if let Some(damage) = damage {
                     tracing::warn!("{damage}; the run resumes from {position}");
@@ -183,14 +200,48 @@ pub(super) fn last_state<B: AutodiffBackend>(
     Ok(None)
 }
 
+/// Checks that the record was written for the configuration.
+///
+/// # Errors
+///
+/// If it is of another run.
+fn check_record(
+    folder: &RunFolder,
+    record: &RunRecord,
+    config: &Config,
+) -> Result<(), RunFolderError> {
+    let Some(recorded) = &record.config else {
+        return Ok(());
+    };
+    let path = folder.record_path();
+    match first_difference(recorded, &pinned(config)) {
+        Ok(None) => Ok(()),
+        Ok(Some((key, found, expected))) => Err(RunFolderError::Foreign {
+            path,
+            key,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }),
+        Err(source) => Err(RunFolderError::Config { path, source }),
+    }
+}
+
 pub(super) fn refuse_changes(
     folder: &RunFolder,
     changes: &[ConfigChange],
+    overrides: &[String],
 ) -> Result<(), TrainingError> {
-    let refused = changes
-        .iter()
-        .find(|change| !RESUMABLE.contains(&change.key.as_str()));
-    match refused {
+    let refused = || {
+        let mut changes = changes.iter();
+        std::iter::from_fn(move || changes.next())
+            .filter(|change| !RESUMABLE.contains(&change.key.as_str()))
+    };
+    // Another choice, such as `loss.name`, changes other keys too.
+    let given = |change: &&ConfigChange| {
+        let key = |text: &String| text.split('=').next().unwrap_or_default().trim() == change.key;
+        overrides.iter().any(key)
+    };
+    match refused().find(given).or_else(|| refused().next()) {
         None => Ok(()),
         Some(change) => Err(RunFolderError::KeyNotResumable {
             path: folder.path().to_path_buf(),
@@ -252,7 +303,8 @@ pub(super) fn check_splits(
         .missing_images(&SplitSummary::new(found))
     {
         Some(count) if skip => {
-            let message = format!("{count} {name} image(s) are missing since the run began");
+            let message =
+                format!("{count} {name} image(s) are missing since the run began, and are skipped");
             tracing::warn!("{message}");
             missing.push(message);
             Ok(())

@@ -81,12 +81,10 @@ impl<B: AutodiffBackend> MetricLearner<B> {
         let options = self.schedule.options(batch.epoch, &batch.indices);
         let (embeddings, backward) = self.embedder.forward_train(batch.images, options);
         let detached = embeddings.clone().inner();
-        let labels = batch.labels.clone().inner();
         let (loss, statistics) = self.objective.forward(embeddings, batch.labels);
         let outputs = StepOutputs {
             packed: pack(statistics, detached.clone()),
             embeddings: detached,
-            labels,
             images: batch.indices,
         };
         (ForwardPass { loss, backward }, outputs)

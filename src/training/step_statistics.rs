@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use crate::loss::LossStatistics;
 
@@ -29,7 +29,7 @@ pub struct FinishedStep {
     /// The statistics.
     pub statistics: StepStatistics,
     /// The batch, if the loss or an embedding is not finite.
-    pub diverged: Option<Arc<DivergedBatch>>,
+    pub batch: Option<Arc<DivergedBatch>>,
 }
 
 /// The batch of a step whose loss or embeddings are not finite.
@@ -37,8 +37,6 @@ pub struct FinishedStep {
 pub struct DivergedBatch {
     /// The images, as indices into the training split.
     pub images: Vec<usize>,
-    /// Their labels.
-    pub labels: Vec<i64>,
     /// Their embeddings, row by row.
     pub embeddings: Vec<f32>,
 }
@@ -49,8 +47,6 @@ pub(super) struct StepOutputs<B: Backend> {
     pub(super) packed: Tensor<B, 1>,
     /// \[N, D\]
     pub(super) embeddings: Tensor<B, 2>,
-    /// \[N\]
-    pub(super) labels: Tensor<B, 1, Int>,
     /// The images, as indices into the training split.
     pub(super) images: Vec<usize>,
 }
@@ -74,18 +70,13 @@ pub(super) async fn read<B: Backend>(outputs: StepOutputs<B>) -> FinishedStep {
         loss: LossStatistics::from_data(statistics).expect("statistics are floats"),
         finite_embeddings: sum.is_finite(),
     };
-    let mut diverged = None;
+    let mut batch = None;
     if !statistics.are_finite() {
         let embeddings = outputs.embeddings.into_data_async().await;
-        let labels = outputs.labels.into_data_async().await;
-        diverged = Some(Arc::new(DivergedBatch {
+        batch = Some(Arc::new(DivergedBatch {
             images: outputs.images,
-            labels: labels.expect("the step succeeded").iter().collect(),
             embeddings: embeddings.expect("the step succeeded").iter().collect(),
         }));
     }
-    FinishedStep {
-        statistics,
-        diverged,
-    }
+    FinishedStep { statistics, batch }
 }

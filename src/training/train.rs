@@ -15,6 +15,7 @@ use super::preflight::{
     Checks, DiskNeed, check_batches, check_configuration, check_data, check_disk, check_objective,
     check_weights, checkpoint_bytes, names,
 };
+use super::resumable_keys::pinned;
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
 use super::training_loop::TrainingLoop;
@@ -79,6 +80,7 @@ pub fn train<B: AutodiffBackend>(
         validation: splits.validation.as_ref().map(SplitSummary::new),
         test: SplitSummary::new(&splits.test),
         coverage: Some(sampler.coverage(1)),
+        config: Some(pinned(config)),
         changes: Vec::new(),
         skipped: splits.train.skipped().to_vec(),
     };
@@ -93,6 +95,7 @@ pub fn train<B: AutodiffBackend>(
             embedder,
             optimizer: GroupedAdam::new(&config.optimizer, device),
             statistics: EpochStatistics::default(),
+            history: None,
         },
         splits,
         sampler,

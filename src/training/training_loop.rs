@@ -18,7 +18,7 @@ use super::noop_logger::NoopLogger;
 use super::objective::Objective;
 use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{EndReason, EpochRecord, RunFolder, RunRecord, RunResult};
+use super::run_folder::{Checkpoint, EndReason, EpochRecord, RunFolder, RunRecord, RunResult};
 use super::selection::best_epoch;
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
@@ -86,7 +86,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             context.cancellation,
             &*context.observer,
         );
-        let (recall, _) = evaluated.map_err(|error| in_run(error, &self.folder))?;
+        let (recall, _) = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
         Ok(EpochRecord {
             epoch: 0,
             training: Default::default(),
@@ -165,6 +165,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             observer: observer.clone(),
             start,
             statistics: state.statistics,
+            history: history.iter().collect(),
             batches_per_epoch,
             images_per_batch,
         });
@@ -225,15 +226,22 @@ fn finish<B: AutodiffBackend>(
     context: &RunContext<B>,
 ) -> Result<TrainingSummary, TrainingError> {
     let history = folder.history()?;
-    let measured = || {
+    let recalls = || {
         let trained = history.iter().filter(|record| record.epoch > 0);
         trained.filter_map(|record| Some((record.epoch, record.recall.as_ref()?)))
     };
-    let best = best_epoch(measured().map(|(epoch, recall)| (epoch, recall.at_1())));
-    let best = best.and_then(|best| measured().find(|(epoch, _)| *epoch == best));
-    let Some((best_epoch, recall)) = best else {
+    let Some(best) = best_epoch(recalls().map(|(epoch, recall)| (epoch, recall.at_1()))) else {
         return Err(no_readable_query(&[]));
     };
+    let best_epoch = folder.checkpoint(Checkpoint::Best)?;
+    if best_epoch != best {
+        tracing::warn!(
+            "the checkpoint of epoch {best}, the best, is missing; epoch {best_epoch} is the best that \
+             has one"
+        );
+    }
+    let recall = recalls().find(|(epoch, _)| *epoch == best_epoch);
+    let (_, recall) = recall.expect("the best checkpoint is of an evaluated epoch");
     let protocol = config.evaluation.protocol;
     let (validation, test) = match protocol {
         Protocol::Published => (None, recall.clone()),
@@ -248,7 +256,7 @@ fn finish<B: AutodiffBackend>(
                 context.cancellation,
                 &*context.observer,
             );
-            let (test, _) = evaluated.map_err(|error| in_run(error, folder))?;
+            let (test, _) = evaluated.map_err(|error| error.in_run(folder.path()))?;
             (Some(recall.clone()), test)
         }
     };
@@ -283,16 +291,6 @@ fn report_skipped<B: AutodiffBackend>(
     new.retain(|cause| !record.skipped.contains(cause));
     record.skipped.extend(new);
     Ok(folder.write_record(record)?)
-}
-
-/// Names the run that can be resumed in the error of an interrupted evaluation.
-fn in_run(error: TrainingError, folder: &RunFolder) -> TrainingError {
-    match error {
-        TrainingError::Cancelled { .. } => TrainingError::Cancelled {
-            run: Some(folder.path().to_path_buf()),
-        },
-        other => other,
-    }
 }
 
 /// Reports the start of the training loop, and its end even if the loop panics.

@@ -202,7 +202,7 @@ fn removed_image_ends_a_resumed_run_unless_broken_images_are_skipped() {
     assert!(message.contains("the test split of"), "{message}");
     let skip = ["--set", "data.broken_images=skip"];
     let printed = resume(directory.path(), &[&more[..], &skip].concat());
-    let missing = "1 test image(s) are missing since the run began";
+    let missing = "1 test image(s) are missing since the run began, and are skipped";
     assert!(printed.contains(missing), "{printed}");
     let record = json_file(directory.path(), "run/run.json");
     assert_eq!(record["skipped"], json!([missing]));

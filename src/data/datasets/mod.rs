@@ -42,6 +42,8 @@ pub(super) use list_error::ListError;
 #[cfg(test)]
 pub(super) use published::{Published, PublishedSubset};
 
+use file_names::is_image;
+
 use super::parallel::worker_count;
 use super::split::{Split, Splits};
 use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageClasses};
@@ -160,6 +162,12 @@ fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<(), DatasetError
         .filter(|error| match error.without_line() {
             DatasetError::List(ListError::Unlisted { .. }) => false,
             DatasetError::List(ListError::ImageMissing { .. }) => broken == BrokenImages::Fail,
+            DatasetError::Folder(FolderError::NotAFile { path }) if is_image(path) => {
+                if broken == BrokenImages::Skip {
+                    tracing::warn!("{} is skipped: it is not a file", path.display());
+                }
+                broken == BrokenImages::Fail
+            }
             _ => true,
         })
         .collect();

@@ -35,6 +35,9 @@ pub struct CheckpointHeader {
     pub updates: BTreeMap<String, usize>,
     /// The configuration, without the keys that may change when a run is resumed.
     pub config: String,
+    /// A hash of the metrics of the complete epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// SHA-256 in hexadecimal of the tensors and of the header without this field.
     #[serde(default)]
     sha256: String,
@@ -51,6 +54,7 @@ impl CheckpointHeader {
             statistics: None,
             updates: BTreeMap::new(),
             config,
+            history: None,
             sha256: String::new(),
         }
     }

@@ -94,10 +94,7 @@ mod tests {
         let below = path.join("thesis.txt/run");
         assert!(matches!(
             RunFolder::check_new(Some(&below), "x"),
-            Err(RunFolderError::File {
-                action: "write",
-                ..
-            })
+            Err(RunFolderError::File { .. })
         ));
     }
 }

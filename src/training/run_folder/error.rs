@@ -29,8 +29,8 @@ pub enum RunFolderError {
     },
     /// The folder was removed, moved or replaced while the run was trained.
     #[error(
-        "run folder {} was removed, moved or replaced during the training; resume the run where it is now",
-        path.display()
+        "run folder {} was removed, moved or replaced during the training (its file lock is not the one of this \
+         process); resume the run where it is now", path.display()
     )]
     Gone {
         /// The folder.
@@ -89,17 +89,17 @@ pub enum RunFolderError {
         /// The file.
         path: PathBuf,
     },
-    /// A checkpoint was not written by this run.
+    /// A checkpoint or the record was not written by this run.
     #[error(
         "{} does not belong to this run: its {key} is {found}, and the run's is {expected}; restore the \
-         run's own checkpoint, or remove this one", path.display()
+         run's own file", path.display()
     )]
-    ForeignCheckpoint {
-        /// The checkpoint.
+    Foreign {
+        /// The file.
         path: PathBuf,
         /// The first key that differs.
         key: String,
-        /// The checkpoint's value.
+        /// The file's value.
         found: String,
         /// The run's value.
         expected: String,

@@ -17,6 +17,7 @@
 mod availability;
 mod checkpoints;
 mod error;
+mod history_digest;
 mod lock;
 mod record;
 mod result;
@@ -31,6 +32,7 @@ pub use checkpoints::Checkpoint;
 pub(super) use checkpoints::StoredCheckpoint;
 pub use error::RunFolderError;
 use error::file_error;
+pub(super) use history_digest::HistoryDigest;
 use lock::RunLock;
 pub use record::{ConfigChange, EpochRecord, RunRecord, SplitSummary};
 pub use result::{EndReason, RunResult};
@@ -240,12 +242,24 @@ impl RunFolder {
     pub fn config(&self, overrides: &[String]) -> Result<Config, RunFolderError> {
         let path = self.path.join(CONFIG);
         let text = fs::read_to_string(&path).map_err(file_error("read", &path))?;
-        if seal::check_toml(&text).is_err() {
+        let missing = !seal::is_sealed_toml(&text) && self.has_checksums();
+        if missing || seal::check_toml(&text).is_err() {
             return Err(RunFolderError::Edited { path });
         }
         Config::parse_saved(&text, CONFIG, overrides)
             .and_then(|config| config.check().map(|()| config))
             .map_err(|source| RunFolderError::Config { path, source })
+    }
+
+    /// Whether a version wrote the run that adds checksums.
+    fn has_checksums(&self) -> bool {
+        let record = fs::read(self.record_path()).unwrap_or_default();
+        serde_json::from_slice(&record).is_ok_and(|record: Value| record.get(CHECKSUM).is_some())
+    }
+
+    /// The path of the record.
+    pub(super) fn record_path(&self) -> PathBuf {
+        self.path.join(RECORD)
     }
 
     /// Writes the configuration.
@@ -402,7 +416,8 @@ impl RunFolder {
         appended().map_err(file_error("write", &path))
     }
 
-    /// Replaces the recorded epochs, for a run that is resumed from an epoch before the last.
+    /// Replaces the recorded epochs, for a run that is resumed from an epoch before the last or whose last
+    /// line is truncated. A file with exactly these epochs is not written.
     ///
     /// # Errors
     ///
@@ -412,7 +427,15 @@ impl RunFolder {
             .iter()
             .map(|epoch| format_line(epoch) + "\n")
             .collect();
-        self.write(METRICS, &lines)
+        let path = self.path.join(METRICS);
+        let present = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            present => present.map_err(file_error("read", &path))?,
+        };
+        match present == lines.as_bytes() {
+            true => Ok(()),
+            false => self.write(METRICS, &lines),
+        }
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunFolderError> {

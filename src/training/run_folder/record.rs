@@ -39,6 +39,9 @@ pub struct RunRecord {
     /// The share of the training images that the first epoch covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// The configuration as TOML, without the keys that may change when the run is resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// Changes of the configuration when the run was resumed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ConfigChange>,

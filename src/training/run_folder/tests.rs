@@ -25,6 +25,7 @@ fn record() -> RunRecord {
         validation: Some(split.clone()),
         test: split,
         coverage: None,
+        config: None,
         changes: Vec::new(),
         skipped: Vec::new(),
     }
