@@ -48,7 +48,7 @@ pub(super) struct TrainingOutput {
 }
 
 /// Preparations that take longer are announced.
-const SHORT: Duration = Duration::from_secs(1);
+const SHORT: Duration = Duration::from_secs(2);
 
 impl TrainingOutput {
     pub(super) fn new(display: Display) -> Arc<Self> {

@@ -45,11 +45,15 @@ pub fn load_embedder<B: Backend>(
     })?;
     let embedder = embedder_config(config, compute).init(&compute.device);
     let loaded = match stored {
-        StoredCheckpoint::File(_) => read_checkpoint(folder, config, stored).and_then(|file| {
-            let mut embedder = embedder;
-            load_network(folder, stored, &file, &mut embedder)?;
-            Ok(embedder)
-        }),
+        StoredCheckpoint::File(_) => {
+            // `config` may have other keys of the evaluation.
+            let own = folder.config(&[])?;
+            read_checkpoint(folder, &own, stored).and_then(|file| {
+                let mut embedder = embedder;
+                load_network(folder, stored, &file, &mut embedder)?;
+                Ok(embedder)
+            })
+        }
         StoredCheckpoint::Legacy(epoch) => legacy::load_network(
             &folder.checkpoint_folder(),
             epoch,

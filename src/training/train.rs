@@ -100,7 +100,12 @@ pub fn train<B: AutodiffBackend>(
         splits,
         sampler,
     };
-    training_loop.run(context)
+    let result = training_loop.run(context);
+    // A run that fails before its first measurement leaves no folder, unless it was interrupted.
+    if matches!(result, Ok(_) | Err(TrainingError::Cancelled { .. })) {
+        new.keep();
+    }
+    result
 }
 
 /// Opens the splits, and creates the sampler of the training batches. Makes the checks that need them, the

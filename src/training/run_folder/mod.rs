@@ -65,13 +65,12 @@ pub struct RunFolder {
     lock: Option<Arc<RunLock>>,
 }
 
-/// The folder of a new run before it has a record. Dropping it removes what it created, so that the
-/// name is free again.
+/// The folder of a new run. Unless it is [kept](Self::keep) or an epoch was recorded, dropping it removes what
+/// it created, so that the name is free again.
 #[derive(Debug)]
 pub struct NewRunFolder {
     folder: RunFolder,
     created: bool,
-    /// Whether the run has begun.
     kept: bool,
 }
 
@@ -120,24 +119,24 @@ impl NewRunFolder {
     /// # Errors
     ///
     /// If a file cannot be written.
-    pub fn begin(
-        mut self,
-        config: &Config,
-        record: &RunRecord,
-    ) -> Result<RunFolder, RunFolderError> {
+    pub fn begin(&self, config: &Config, record: &RunRecord) -> Result<RunFolder, RunFolderError> {
         self.folder.write_config(config)?;
         self.folder.write_record(record)?;
-        self.kept = true;
         Ok(self.folder.clone())
+    }
+
+    /// Keeps the folder: the run can be resumed.
+    pub fn keep(mut self) {
+        self.kept = true;
     }
 }
 
 impl Drop for NewRunFolder {
     fn drop(&mut self) {
-        if self.kept {
+        let path = &self.folder.path;
+        if self.kept || std::thread::panicking() || path.join(METRICS).exists() {
             return;
         }
-        let path = &self.folder.path;
         for name in [CONFIG, RECORD, lock::LOCK] {
             let _ = fs::remove_file(path.join(name));
         }

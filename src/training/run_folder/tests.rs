@@ -47,7 +47,9 @@ fn new_run() -> (tempfile::TempDir, RunFolder) {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("run");
     let folder = NewRunFolder::create(Some(&path), "").unwrap();
-    (parent, folder.begin(&Config::default(), &record()).unwrap())
+    let run = folder.begin(&Config::default(), &record()).unwrap();
+    folder.keep();
+    (parent, run)
 }
 
 fn checkpoint(position: CheckpointPosition) -> CheckpointFile {
@@ -79,6 +81,7 @@ fn folder_of_another_process_is_refused_and_not_changed() {
     let second = NewRunFolder::create(Some(&path), "");
     assert!(matches!(second, Err(RunFolderError::Locked { .. })));
     let folder = first.begin(&Config::default(), &record()).unwrap();
+    first.keep();
     let resumed = RunFolder::open(&path).unwrap().locked();
     assert!(matches!(resumed, Err(RunFolderError::Locked { .. })));
     drop(folder);
