@@ -107,7 +107,6 @@ def lock_after_kill(context):
 
 REMOVALS = {
     "the run folder": ".",
-    "the folder of the checkpoints": CHECKPOINTS,
     METRICS: METRICS,
 }
 
@@ -120,6 +119,17 @@ def removed(context, name):
     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
     shutil.rmtree(path, ignore_errors=True)
     training.wait().fails(FAILED, r"run")
+
+
+@fault(KIND, "the folder of the checkpoints is removed during a training")
+def checkpoint_folder_removed(context):
+    training = context.start_training().wait_until(lambda: checkpoints(context.work / "run"), "a checkpoint")
+    # The program may write while the folder is being removed.
+    shutil.rmtree(training.run / CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(training.run / CHECKPOINTS, ignore_errors=True)
+    # The next checkpoint is written into a new folder.
+    training.send(signal.SIGTERM).wait().interrupted()
+    context.continues(training.run, reference=None)
 
 
 @faults(KIND, "{} is removed during a training that must end in order", {CONFIG: CONFIG, RECORD: RECORD, LOCK: LOCK})

@@ -119,6 +119,10 @@ def damaged_before_resume(context, damage):
 def skipped_before_resume(context, damage):
     run, root = moved_copy(context)
     damage(root / ONE)
+    if (root / ONE).is_dir():
+        # A folder inside a class folder is a mistake in the structure, not a broken image.
+        context.resume(run, "--root", root, "--set", "data.broken_images=skip", epochs=30).fails(USER_ERROR, r"0\.png")
+        return
     context.resume(run, "--root", root, "--set", "data.broken_images=skip", epochs=30).succeeds("skip|broken")
     context.complete(run)
     require("broken_images" in (run / RECORD).read_text(), "run.json does not record the change")

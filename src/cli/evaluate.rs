@@ -174,35 +174,49 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
         config.evaluation.batch_size = size as usize;
     }
     config.evaluation.mirror |= args.mirror;
-    let epoch = folder.checkpoint(args.checkpoint)?;
+    // A checkpoint that does not exist is reported before the images are read.
+    folder.checkpoint(args.checkpoint)?;
+    let protocol = folder.record()?.protocol;
     let since = Instant::now();
     let task = EvaluateTask {
         folder,
         config,
-        epoch,
+        checkpoint: args.checkpoint,
         monitor,
     };
-    let (recall, skipped) = args.device.run(task)??;
+    let Evaluation {
+        recall,
+        epoch,
+        skipped,
+    } = args.device.run(task)??;
     print_skipped(&skipped);
     let object = json!({
         "run": run,
         "epoch": epoch,
+        "protocol": protocol,
         "skipped": skipped.len(),
         "seconds": since.elapsed().as_secs_f64(),
     });
-    let title = format!("{} at epoch {epoch}", run.display());
+    let title = format!("{} at epoch {epoch}, protocol {protocol}", run.display());
     print_recall(args, &recall, &title, object)
 }
 
 struct EvaluateTask<'a> {
     folder: RunFolder,
     config: Config,
-    epoch: usize,
+    checkpoint: Checkpoint,
     monitor: Monitor<'a>,
 }
 
-/// Recall, and the causes of skipped images.
-type EvaluationResult = Result<(Recall, Vec<String>), TrainingError>;
+/// The recall of a checkpoint on the test split.
+struct Evaluation {
+    recall: Recall,
+    epoch: usize,
+    /// The causes of skipped images.
+    skipped: Vec<String>,
+}
+
+type EvaluationResult = Result<Evaluation, TrainingError>;
 
 impl BackendTask for EvaluateTask<'_> {
     type Output = EvaluationResult;
@@ -225,7 +239,8 @@ fn evaluate_on<B: Backend>(
     }
     let recorded = task.folder.record()?.test;
     task.folder.check_split("test", &recorded, &test)?;
-    let embedder = training::load_embedder(&task.folder, &task.config, task.epoch, compute)?;
+    let (epoch, embedder) =
+        training::load_checkpoint(&task.folder, &task.config, task.checkpoint, compute)?;
     let (recall, mut skipped) = training::evaluate(
         &embedder,
         &task.config,
@@ -235,5 +250,9 @@ fn evaluate_on<B: Backend>(
         progress,
     )?;
     skipped.extend(test.skipped().iter().map(ToString::to_string));
-    Ok((recall, skipped))
+    Ok(Evaluation {
+        recall,
+        epoch,
+        skipped,
+    })
 }

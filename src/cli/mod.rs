@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(error::SUCCESS),
         Err(error) => {
-            let line = format!("error: {error}");
+            let line = bounded(format!("error: {error}"));
             match error.has_lines() {
                 true => output::status_lines(line),
                 false => output::status(line),
@@ -155,5 +155,38 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
+    }
+}
+
+/// The most bytes of an error message. A message quotes what the user wrote, which may be long.
+const MAXIMUM_MESSAGE: usize = 4000;
+
+/// The message, or the start and the end of a long one.
+fn bounded(message: String) -> String {
+    if message.len() <= MAXIMUM_MESSAGE {
+        return message;
+    }
+    let part = MAXIMUM_MESSAGE / 2 - 50;
+    let start = message.floor_char_boundary(part);
+    let end = message.ceil_char_boundary(message.len() - part);
+    let omitted = end - start;
+    format!(
+        "{} … ({omitted} bytes omitted) … {}",
+        &message[..start],
+        &message[end..]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut_between_characters_and_short_ones_kept() {
+        let short = "é".repeat(MAXIMUM_MESSAGE / 2);
+        assert_eq!(bounded(short.clone()), short);
+        let long = bounded(format!("error: {}; give 3 or more", "é".repeat(100_000)));
+        assert!(long.len() <= MAXIMUM_MESSAGE);
+        assert!(long.starts_with("error: é") && long.ends_with("; give 3 or more"));
     }
 }

@@ -48,7 +48,7 @@ pub use finite::check_finite;
 pub use host_record::HostRecord;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
 pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
-pub use network::load_embedder;
+pub use network::{load_checkpoint, load_embedder};
 pub use objective::Objective;
 pub use observer::{RendererContext, TrainingEvent, TrainingObserver};
 pub use optimizer::GroupedAdam;

@@ -7,7 +7,9 @@ use super::epoch_statistics::EpochStatistics;
 use super::metric_learner::MetricLearner;
 use super::objective::Objective;
 use super::resumable_keys::{first_difference, pinned};
-use super::run_folder::{EpochRecord, HistoryDigest, RunFolder, RunFolderError, StoredCheckpoint};
+use super::run_folder::{
+    Checkpoint, EpochRecord, HistoryDigest, RunFolder, RunFolderError, StoredCheckpoint,
+};
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{CheckpointPosition, GroupedAdam};
@@ -62,6 +64,36 @@ pub fn load_embedder<B: Backend>(
         .map_err(damaged(folder, stored)),
     };
     loaded.map_err(|error| error.with_advice("choose another with --checkpoint"))
+}
+
+/// Loads the network of a checkpoint. Returns its epoch with it. If a training in another process deletes a
+/// checkpoint meanwhile, the one that is the best or the last then is loaded.
+///
+/// # Errors
+///
+/// Those of [`load_embedder`].
+pub fn load_checkpoint<B: Backend>(
+    folder: &RunFolder,
+    config: &Config,
+    which: Checkpoint,
+    compute: &ComputeContext<B>,
+) -> Result<(usize, Embedder<B>), RunFolderError> {
+    let mut epoch = folder.checkpoint(which)?;
+    loop {
+        let error = match load_embedder(folder, config, epoch, compute) {
+            Ok(embedder) => return Ok((epoch, embedder)),
+            Err(error) => error,
+        };
+        let deleted = matches!(
+            error,
+            RunFolderError::NoCheckpoint { .. } | RunFolderError::File { action: "read", .. }
+        );
+        let now = folder.checkpoint(which)?;
+        if !deleted || now == epoch {
+            return Err(error);
+        }
+        epoch = now;
+    }
 }
 
 /// The state of a training at a checkpoint.
