@@ -40,7 +40,7 @@ use super::step_statistics::{FinishedStep, StepStatistics};
 use super::validation::Validation;
 use super::{GroupedAdam, StepDecay, TrainingError};
 use crate::cancellation::CancellationToken;
-use crate::config::Config;
+use crate::config::{Config, TrainingConfig};
 use crate::data::{DataError, LoaderErrors, Split};
 use crate::geometry::Measure;
 
@@ -422,8 +422,17 @@ impl<B: AutodiffBackend> Running<B> {
         folder.save(&CheckpointFile::from_state(header, &embedder, optimizer))?;
         self.saved = Some(position);
         self.save_schedule.saved();
-        let keep = config.training.keep_checkpoints;
-        Ok(folder.prune(position, keep, validation.best_epoch())?)
+        let TrainingConfig {
+            keep_checkpoints,
+            checkpoint_every,
+            ..
+        } = config.training;
+        let is_scheduled = |epoch| {
+            let measured = validation.recall(epoch).is_some();
+            CheckpointSchedule::is_scheduled(checkpoint_every, epoch, measured)
+        };
+        let best = validation.best_epoch();
+        Ok(folder.prune(position, keep_checkpoints, best, is_scheduled)?)
     }
 
     fn check_finite(&self, epoch: usize) -> Result<(), TrainingError> {

@@ -8,6 +8,7 @@ use burn::tensor::backend::{AutodiffBackend, DeviceOps};
 use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
+use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
 use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
 use super::evaluate::{evaluate, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
@@ -260,9 +261,21 @@ fn finish<B: AutodiffBackend>(
             (Some(recall.clone()), test)
         }
     };
+    // The training may have been killed before it deleted superseded checkpoints.
+    let last = history.last().map_or(0, |record| record.epoch);
+    let is_scheduled = |epoch| {
+        let measured = recalls().any(|(measured, _)| measured == epoch);
+        CheckpointSchedule::is_scheduled(config.training.checkpoint_every, epoch, measured)
+    };
+    folder.prune(
+        CheckpointPosition::end_of(last),
+        config.training.keep_checkpoints,
+        Some(best_epoch),
+        is_scheduled,
+    )?;
     let result = RunResult {
         reason,
-        epochs: history.last().map_or(0, |record| record.epoch),
+        epochs: last,
         protocol,
         best_epoch,
         validation,

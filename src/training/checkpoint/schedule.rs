@@ -32,6 +32,19 @@ impl CheckpointSchedule {
         }
     }
 
+    /// Whether every training saves a checkpoint at the end of `epoch`, however long it takes.
+    pub(in crate::training) fn is_scheduled(
+        interval: Option<CheckpointInterval>,
+        epoch: usize,
+        measured: bool,
+    ) -> bool {
+        match interval {
+            Some(CheckpointInterval::Epochs(epochs)) => epoch.is_multiple_of(epochs),
+            Some(CheckpointInterval::Minutes(_)) => true,
+            None => measured,
+        }
+    }
+
     /// Whether a checkpoint is due within an epoch.
     pub(in crate::training) fn is_due_by_time(&self) -> bool {
         let interval = match self.interval {

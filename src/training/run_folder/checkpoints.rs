@@ -183,8 +183,9 @@ impl RunFolder {
         Ok(file)
     }
 
-    /// Deletes the checkpoints before `position` except the `latest` last ones at the end of an epoch,
-    /// and that of the epoch `best`. Checkpoints after `position` are unchanged.
+    /// Deletes the checkpoints before `position` except the `latest` last ones at the end of an epoch that
+    /// `is_scheduled`, and that of the epoch `best`. Other ones, of an interruption or written because time
+    /// had passed, are kept if there are fewer. Checkpoints after `position` are unchanged.
     ///
     /// # Errors
     ///
@@ -194,6 +195,7 @@ impl RunFolder {
         position: CheckpointPosition,
         latest: usize,
         best: Option<usize>,
+        is_scheduled: impl Fn(usize) -> bool,
     ) -> Result<(), RunFolderError> {
         let mut stored = self.stored_checkpoints();
         stored.retain(|checkpoint| checkpoint.position() <= position);
@@ -202,12 +204,12 @@ impl RunFolder {
             .filter_map(|checkpoint| checkpoint.position().end())
             .collect();
         ends.dedup();
-        let first_kept = ends.len().saturating_sub(latest);
+        // Scheduled ones first, then the others, each from the latest on.
+        ends.sort_by_key(|&epoch| std::cmp::Reverse((is_scheduled(epoch), epoch)));
+        ends.truncate(latest);
         let kept = |at: CheckpointPosition| {
-            at == position
-                || at
-                    .end()
-                    .is_some_and(|epoch| ends[first_kept..].contains(&epoch) || Some(epoch) == best)
+            let kept = |epoch| ends.contains(&epoch) || Some(epoch) == best;
+            at == position || at.end().is_some_and(kept)
         };
         for checkpoint in stored {
             if kept(checkpoint.position()) {

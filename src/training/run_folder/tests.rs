@@ -279,7 +279,7 @@ fn last_checkpoints_and_the_best_are_kept() {
         folder.save(&checkpoint(position)).unwrap();
     }
     folder
-        .prune(CheckpointPosition::end_of(4), 2, Some(1))
+        .prune(CheckpointPosition::end_of(4), 2, Some(1), |_| true)
         .unwrap();
     assert_eq!(
         positions(&folder),
@@ -287,9 +287,38 @@ fn last_checkpoints_and_the_best_are_kept() {
     );
     let within = CheckpointPosition::within(5, 1);
     folder.save(&checkpoint(within)).unwrap();
-    folder.prune(within, 1, Some(1)).unwrap();
+    folder.prune(within, 1, Some(1), |_| true).unwrap();
     assert_eq!(
         positions(&folder),
         ["epoch 1", "epoch 4", "epoch 5, step 1", "epoch 9"]
     );
+}
+
+#[test]
+fn checkpoints_of_interruptions_do_not_replace_scheduled_ones() {
+    let (_parent, folder) = new_run();
+    let save = |epoch| folder.save(&checkpoint(CheckpointPosition::end_of(epoch)));
+    let prune = |epoch| {
+        let position = CheckpointPosition::end_of(epoch);
+        folder.prune(position, 2, None, |epoch| epoch.is_multiple_of(5))
+    };
+    for epoch in [5, 10, 12, 13] {
+        save(epoch).unwrap();
+    }
+    prune(13).unwrap();
+    assert_eq!(positions(&folder), ["epoch 5", "epoch 10", "epoch 13"]);
+    save(15).unwrap();
+    prune(15).unwrap();
+    assert_eq!(positions(&folder), ["epoch 10", "epoch 15"]);
+    // Before the second scheduled one, others are kept as well.
+    let (_parent, folder) = new_run();
+    for epoch in [1, 2, 3] {
+        folder
+            .save(&checkpoint(CheckpointPosition::end_of(epoch)))
+            .unwrap();
+    }
+    folder
+        .prune(CheckpointPosition::end_of(3), 2, None, |_| false)
+        .unwrap();
+    assert_eq!(positions(&folder), ["epoch 2", "epoch 3"]);
 }
