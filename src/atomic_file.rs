@@ -178,7 +178,7 @@ fn remove_left_over(folder: &Path, prefix: &str) {
 /// If the file cannot be written. Then the old contents remain.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let partial = path.with_file_name(format!(".{name}{PARTIAL}"));
+    let partial = path.with_file_name(partial_name(&name));
     let written = (|| {
         let mut file = fs::File::create(&partial)?;
         file.write_all(bytes)?;
@@ -194,6 +194,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(parent_folder(path))
 }
 
+/// The name under which [`replace`] writes the file `name`.
+pub fn partial_name(name: &str) -> String {
+    format!(".{name}{PARTIAL}")
+}
+
 /// Makes the names of a folder's files durable.
 ///
 /// # Errors
@@ -201,7 +206,15 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     // Other systems cannot open a folder, and make names durable themselves.
     #[cfg(unix)]
-    fs::File::open(folder)?.sync_all()?;
+    match fs::File::open(folder)?.sync_all() {
+        // Some network file systems do not sync folders.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) => {}
+        synced => synced?,
+    }
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())

@@ -14,12 +14,13 @@ use super::output::{print, print_json};
 use super::training_output::print_skipped;
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::{Config, EvaluationConfig};
+use crate::data::config::BrokenImages;
 use crate::data::{self, Transform};
 use crate::evaluation::Recall;
 use crate::inference::embedding_file::Embeddings;
 use crate::inference::{self, InferenceError};
 use crate::progress::Monitor;
-use crate::training::{self, Checkpoint, RunFolder, TrainingError};
+use crate::training::{self, Checkpoint, RunFolder, SplitSummary, TrainingError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -164,7 +165,12 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
     let moved: Vec<String> = args
         .root
         .iter()
-        .map(|root| format!("data.root={}", root.display()))
+        .map(|root| {
+            format!(
+                "data.root={}",
+                toml::Value::from(root.to_string_lossy().into_owned())
+            )
+        })
         .collect();
     let mut config = folder.config(&moved)?;
     if !args.recall.is_empty() {
@@ -238,7 +244,15 @@ fn evaluate_on<B: Backend>(
         tracing::warn!("{warning}");
     }
     let recorded = task.folder.record()?.test;
-    task.folder.check_split("test", &recorded, &test)?;
+    let missing = recorded.missing_images(&SplitSummary::new(&test));
+    match (missing, data.loading.broken_images) {
+        (Some(count), BrokenImages::Skip) => {
+            tracing::warn!(
+                "{count} test image(s) are missing since the run began, and are skipped"
+            );
+        }
+        _ => task.folder.check_split("test", &recorded, &test)?,
+    }
     let (epoch, embedder) =
         training::load_checkpoint(&task.folder, &task.config, task.checkpoint, compute)?;
     let (recall, mut skipped) = training::evaluate(

@@ -21,11 +21,11 @@ pub(super) fn print(line: impl Display) -> Result<(), CliError> {
     written(write_line(io::stdout().lock(), escaped(&line.to_string())))
 }
 
-/// Prints lines on standard output, as [`print`] does a line.
+/// Prints lines on standard output, as [`print()`] does a line.
 ///
 /// # Errors
 ///
-/// Those of [`print`].
+/// Those of [`print()`].
 pub(super) fn print_lines(text: impl Display) -> Result<(), CliError> {
     written(write_line(
         io::stdout().lock(),
@@ -33,11 +33,11 @@ pub(super) fn print_lines(text: impl Display) -> Result<(), CliError> {
     ))
 }
 
-/// Prints JSON on standard output, as [`print`] does a line.
+/// Prints JSON on standard output, as [`print()`] does a line.
 ///
 /// # Errors
 ///
-/// Those of [`print`].
+/// Those of [`print()`].
 pub(super) fn print_json(json: impl Display) -> Result<(), CliError> {
     written(write_line(
         io::stdout().lock(),
@@ -45,7 +45,7 @@ pub(super) fn print_json(json: impl Display) -> Result<(), CliError> {
     ))
 }
 
-/// The error of [`print`] for the result of writing.
+/// The error of [`print()`] for the result of writing.
 pub(super) fn written(result: io::Result<()>) -> Result<(), CliError> {
     match result {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),

@@ -1,11 +1,16 @@
 //! Signals that stop a command: Ctrl-C, termination, and a closed terminal.
 
 use std::io;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use super::{error, logging};
 use crate::cancellation::CancellationToken;
 use crate::temporary_files;
+
+/// Signals within this time of the first are the same request to stop. When a terminal is closed, the shell
+/// and the system both send SIGHUP.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// Returns a token that SIGINT (Ctrl-C), SIGTERM or SIGHUP (a closed terminal) cancels, so that work stops
 /// in order. A second signal restores the terminal and ends the process immediately.
@@ -14,9 +19,15 @@ use crate::temporary_files;
 pub(super) fn cancel_on_interrupt() -> CancellationToken {
     let token = CancellationToken::new();
     let handle = token.clone();
-    let installed = listen(move |signals_before| match signals_before {
-        0 => handle.cancel(),
-        _ => leave(),
+    let first = OnceLock::new();
+    let installed = listen(move |_| match first.get() {
+        None => {
+            let _ = first.set(Instant::now());
+            handle.cancel();
+        }
+        // Shells and `timeout` send a signal to the process and to its group.
+        Some(first) if first.elapsed() < SAME_REQUEST => {}
+        Some(_) => leave(),
     });
     if let Err(error) = installed {
         tracing::warn!(

@@ -14,7 +14,9 @@ use super::preflight::{
     check_data, check_disk, check_objective, check_weights, checkpoint_bytes, measure_steps, names,
 };
 use super::resumable_keys::changes;
-use super::resume::{check_splits, describe_resumption, is_finished, last_state, refuse_changes};
+use super::resume::{
+    check_epochs, check_splits, describe_resumption, end_reason, last_state, refuse_changes,
+};
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use super::{GroupedAdam, RunContext, TrainingError};
 use crate::config::{Config, Protocol};
@@ -213,7 +215,8 @@ impl<B: AutodiffBackend> Resumable<B> {
             .as_ref()
             .map_or(CheckpointPosition::end_of(0), |state| state.position);
         history.retain(|record: &EpochRecord| record.epoch <= position.complete_epochs());
-        let is_finished = is_finished(config, &history, position)?;
+        check_epochs(config, position)?;
+        let is_finished = position.steps() == 0 && end_reason(config, &history).is_some();
         Ok(Self {
             record,
             state,

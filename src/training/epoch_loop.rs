@@ -240,8 +240,10 @@ impl<B: AutodiffBackend> Running<B> {
             }
         }
         if let Some(error) = self.epochs.loader_errors.take() {
-            if step > 0 {
-                self.save_within(epoch, step)?;
+            match step {
+                0 if epoch > 1 => self.save(CheckpointPosition::end_of(epoch - 1))?,
+                0 => {}
+                _ => self.save_within(epoch, step)?,
             }
             return Err(DataError::from(error).into());
         }
@@ -262,7 +264,7 @@ impl<B: AutodiffBackend> Running<B> {
             return Ok(());
         }
         let what = match finished.statistics.finite_embeddings {
-            true => "the loss",
+            true => "the loss or a distance",
             false => "an embedding",
         };
         let what = what.to_string();
@@ -330,7 +332,9 @@ impl<B: AutodiffBackend> Running<B> {
             if self.is_cancelled() {
                 return Ok(Progressed::Interrupted);
             }
-            return Err(no_readable_query(&loader_errors.skipped()));
+            let skipped = loader_errors.skipped();
+            self.save_within(epoch, self.epochs.batches_per_epoch)?;
+            return Err(no_readable_query(&skipped));
         }
         self.processor.process_valid(LearnerEvent::EndEpoch(epoch));
         Ok(Progressed::Completed)
@@ -385,7 +389,10 @@ impl<B: AutodiffBackend> Running<B> {
         } else {
             (epoch == config.training.epochs).then_some(EndReason::Epochs)
         };
-        let is_best = measured && best == Some(epoch);
+        // The checkpoint of the best epoch may have been lost.
+        let saved = folder.checkpoints();
+        let best_saved = validation.best_epoch_of(|other| other == epoch || saved.contains(&other));
+        let is_best = measured && best_saved == Some(epoch);
         if reason.is_some() || is_best || self.save_schedule.is_due_after(epoch, measured) {
             self.save(CheckpointPosition::end_of(epoch))?;
         }
@@ -431,7 +438,8 @@ impl<B: AutodiffBackend> Running<B> {
             let measured = validation.recall(epoch).is_some();
             CheckpointSchedule::is_scheduled(checkpoint_every, epoch, measured)
         };
-        let best = validation.best_epoch();
+        let saved = folder.checkpoints();
+        let best = validation.best_epoch_of(|epoch| saved.contains(&epoch));
         Ok(folder.prune(position, keep_checkpoints, best, is_scheduled)?)
     }
 

@@ -39,6 +39,17 @@ pub fn load_embedder<B: Backend>(
     epoch: usize,
     compute: &ComputeContext<B>,
 ) -> Result<Embedder<B>, RunFolderError> {
+    load_epoch(folder, config, epoch, compute)
+        .map_err(|error| error.with_advice("choose another with --checkpoint"))
+}
+
+/// [`load_embedder`], with errors that name no option of a command.
+pub(super) fn load_epoch<B: Backend>(
+    folder: &RunFolder,
+    config: &Config,
+    epoch: usize,
+    compute: &ComputeContext<B>,
+) -> Result<Embedder<B>, RunFolderError> {
     let stored = folder.stored_checkpoint(epoch);
     let stored = stored.ok_or_else(|| RunFolderError::NoCheckpoint {
         path: folder.path().to_path_buf(),
@@ -46,7 +57,7 @@ pub fn load_embedder<B: Backend>(
         present: folder.checkpoints(),
     })?;
     let embedder = embedder_config(config, compute).init(&compute.device);
-    let loaded = match stored {
+    match stored {
         StoredCheckpoint::File(_) => {
             // `config` may have other keys of the evaluation.
             let own = folder.config(&[])?;
@@ -62,8 +73,7 @@ pub fn load_embedder<B: Backend>(
             learner(embedder, config),
         )
         .map_err(damaged(folder, stored)),
-    };
-    loaded.map_err(|error| error.with_advice("choose another with --checkpoint"))
+    }
 }
 
 /// Loads the network of a checkpoint. Returns its epoch with it. If a training in another process deletes a

@@ -9,7 +9,7 @@ use super::preflight::{Checks, DiskNeed, check_configuration, checkpoint_bytes, 
 use super::resumable_keys::{RESUMABLE, changes, first_difference, pinned};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{
-    ConfigChange, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary,
+    ConfigChange, EndReason, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary,
 };
 use super::selection::{best_epoch, should_stop};
 use super::train::{backend_name, burn_version, open_data, report_start, threads};
@@ -53,6 +53,14 @@ fn resume_locked<B: AutodiffBackend>(
     let mut record = folder.record()?;
     check_record(&folder, &record, &config)?;
     let history = folder.history()?;
+    // Nothing is read of a finished run, whose last checkpoints may have been removed.
+    if let Some(result) = folder.result()?
+        && result.epochs + 1 == history.len()
+        && config.training.epochs >= result.epochs
+        && end_reason(&config, &history).is_some()
+    {
+        return TrainingSummary::finished(folder, &history, result, true);
+    }
     let restored = last_state(&folder, &config, &history, context)?;
     let position = restored
         .as_ref()
@@ -62,10 +70,12 @@ fn resume_locked<B: AutodiffBackend>(
         .into_iter()
         .filter(|record| record.epoch <= position.complete_epochs())
         .collect();
-    let is_finished = is_finished(&config, &history, position)?;
-    if is_finished && let Some(result) = folder.result()? {
-        return TrainingSummary::finished(folder, &history, result, true);
-    }
+    check_epochs(&config, position)?;
+    // A run that was interrupted before its result was written has nothing to train.
+    let ended = match position.steps() {
+        0 => end_reason(&config, &history),
+        _ => None,
+    };
 
     let mut checks = Checks::default();
     check_configuration(&mut checks, &config);
@@ -107,9 +117,6 @@ fn resume_locked<B: AutodiffBackend>(
         }
     }
     folder.remove_partial_files()?;
-    if !is_finished {
-        folder.remove_result()?;
-    }
     if record != folder.record()? {
         folder.write_record(&record)?;
     }
@@ -117,12 +124,14 @@ fn resume_locked<B: AutodiffBackend>(
         folder.write_config(&config)?;
     }
     folder.replace_history(&history)?;
+    folder.remove_result()?;
     report_start(&folder, &record, &splits, &checks, Some(position), context);
     let training_loop = TrainingLoop {
         config: &config,
         folder,
         record,
         state,
+        ended,
         splits,
         sampler,
     };
@@ -165,12 +174,11 @@ pub(super) fn last_state<B: AutodiffBackend>(
         }
         match restore(folder, config, stored, context.compute) {
             Ok(state) if !state.follows(history) => {
-                return Err(RunFolderError::Damaged {
-                    path: folder.path().join("metrics.jsonl"),
-                    message: format!(
-                        "its epochs are not those of the checkpoint of {position}; restore the file, or \
-                         start a new run"
-                    ),
+                damage = damage.or_else(|| {
+                    Some(RunFolderError::Damaged {
+                        path: folder.checkpoint_path(stored),
+                        message: "its epochs are not those in metrics.jsonl".to_string(),
+                    })
                 });
             }
             Ok(state) => {
@@ -252,41 +260,39 @@ pub(super) fn refuse_changes(
     }
 }
 
-/// Whether no epoch is left: all are trained, or the training stopped early.
-///
-/// # Errors
-///
-/// If fewer epochs are configured than were trained.
-pub(super) fn is_finished(
-    config: &Config,
-    history: &[EpochRecord],
-    position: CheckpointPosition,
-) -> Result<bool, TrainingError> {
-    let (epochs, done) = (config.training.epochs, position.complete_epochs());
-    if epochs < done || (epochs == done && position.steps() > 0) {
-        return Err(SettingError::value(
-            "training.epochs",
-            epochs as i64,
-            format!(
-                "the run has trained {done} epochs; give {} or more",
-                done.max(1)
-            ),
-        )
-        .into());
-    }
+/// Why no epoch is left after these epochs: all are trained, or the training stopped early. `None` if there
+/// are epochs left.
+pub(super) fn end_reason(config: &Config, history: &[EpochRecord]) -> Option<EndReason> {
+    let last = history.last().filter(|last| last.epoch > 0)?;
     let measured = history
         .iter()
         .filter(|record| record.epoch > 0)
         .filter_map(|record| Some((record.epoch, record.recall.as_ref()?.at_1())));
-    let stopped = history.last().is_some_and(|last| {
-        last.recall.is_some()
-            && should_stop(
-                last.epoch,
-                best_epoch(measured),
-                config.training.early_stopping,
-            )
-    });
-    Ok(epochs == done || (stopped && position.steps() == 0))
+    let patience = config.training.early_stopping;
+    if last.recall.is_some() && should_stop(last.epoch, best_epoch(measured), patience) {
+        return Some(EndReason::EarlyStopping);
+    }
+    (last.epoch >= config.training.epochs).then_some(EndReason::Epochs)
+}
+
+/// Checks that no more epochs were trained than are configured.
+///
+/// # Errors
+///
+/// If fewer are configured.
+pub(super) fn check_epochs(
+    config: &Config,
+    position: CheckpointPosition,
+) -> Result<(), SettingError> {
+    let begun = position.complete_epochs() + usize::from(position.steps() > 0);
+    if config.training.epochs >= begun {
+        return Ok(());
+    }
+    Err(SettingError::value(
+        "training.epochs",
+        config.training.epochs as i64,
+        format!("the run has trained {begun} epochs; give {begun} or more"),
+    ))
 }
 
 /// Checks that the splits are those of the run. Returns what is missing, if `data.broken_images` is

@@ -17,9 +17,11 @@ pub struct StepStatistics {
 }
 
 impl StepStatistics {
-    /// Whether the loss and every embedding are finite.
+    /// Whether the loss, the distances and every embedding are finite.
     pub fn are_finite(&self) -> bool {
-        self.finite_embeddings && self.loss.mean.is_finite()
+        let loss = &self.loss;
+        let values = [loss.sum, loss.mean, loss.mean_positive, loss.mean_negative];
+        self.finite_embeddings && values.iter().all(|value| value.is_finite())
     }
 }
 

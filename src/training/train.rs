@@ -97,6 +97,7 @@ pub fn train<B: AutodiffBackend>(
             statistics: EpochStatistics::default(),
             history: None,
         },
+        ended: None,
         splits,
         sampler,
     };

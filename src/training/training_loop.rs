@@ -14,12 +14,12 @@ use super::evaluate::{evaluate, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
 use super::metric_learner::MetricLearner;
 use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
-use super::network::{RestoredState, load_embedder};
+use super::network::{RestoredState, load_epoch};
 use super::noop_logger::NoopLogger;
 use super::objective::Objective;
 use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{Checkpoint, EndReason, EpochRecord, RunFolder, RunRecord, RunResult};
+use super::run_folder::{EndReason, EpochRecord, RunFolder, RunFolderError, RunRecord, RunResult};
 use super::selection::best_epoch;
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
@@ -28,6 +28,7 @@ use crate::config::{Config, Protocol};
 use crate::data::{
     EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
 };
+use crate::evaluation::Recall;
 use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
@@ -36,6 +37,8 @@ pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
     pub(super) folder: RunFolder,
     pub(super) record: RunRecord,
     pub(super) state: RestoredState<B>,
+    /// Why no epoch is left, if none is.
+    pub(super) ended: Option<EndReason>,
     pub(super) splits: Splits,
     pub(super) sampler: PairSampler,
 }
@@ -59,9 +62,14 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         let config = self.config;
         let folder = self.folder.clone();
         let mut record = self.record.clone();
-        let ended = self.train(&history, &errors, context);
-        report_skipped(&folder, &mut record, &errors, context)?;
-        match ended? {
+        let ended = match self.ended {
+            Some(reason) => Ok(Ended::Finished(reason)),
+            None => self.train(&history, &errors, context),
+        };
+        let reported = report_skipped(&folder, &mut record, &errors, context);
+        let ended = ended?;
+        reported?;
+        match ended {
             Ended::Finished(reason) => finish(&folder, config, test, reason, context),
             Ended::Interrupted => Err(TrainingError::Cancelled {
                 run: Some(folder.path().to_path_buf()),
@@ -131,7 +139,8 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         let protocol = RetrievalProtocol::new(&config.evaluation, &choosing);
         let validation = Validation::new(protocol, schedule, known).cancelled_by(cancellation);
         let batches_per_epoch = sampler.batches_per_epoch();
-        let steps = start.complete_epochs() * batches_per_epoch + start.steps();
+        let steps =
+            start.complete_epochs() * batches_per_epoch + start.steps().min(batches_per_epoch);
         let rate = StepDecay::new(&config.optimizer, batches_per_epoch).after(steps);
         let train = Arc::new(splits.train);
         let images_per_batch = sampler.batch_len();
@@ -231,24 +240,35 @@ fn finish<B: AutodiffBackend>(
         let trained = history.iter().filter(|record| record.epoch > 0);
         trained.filter_map(|record| Some((record.epoch, record.recall.as_ref()?)))
     };
-    let Some(best) = best_epoch(recalls().map(|(epoch, recall)| (epoch, recall.at_1()))) else {
-        return Err(no_readable_query(&[]));
-    };
-    let best_epoch = folder.checkpoint(Checkpoint::Best)?;
-    if best_epoch != best {
-        tracing::warn!(
-            "the checkpoint of epoch {best}, the best, is missing; epoch {best_epoch} is the best that \
-             has one"
-        );
-    }
-    let recall = recalls().find(|(epoch, _)| *epoch == best_epoch);
-    let (_, recall) = recall.expect("the best checkpoint is of an evaluated epoch");
+    let best = best_epoch(recalls().map(|(epoch, recall)| (epoch, recall.at_1())));
+    let best = best.ok_or_else(|| no_readable_query(&[]))?;
     let protocol = config.evaluation.protocol;
+    let compute = context.compute.without_gradients();
+    let mut candidates: Vec<(usize, &Recall)> = recalls().collect();
+    let (best_epoch, recall, embedder) = loop {
+        let recalls = candidates
+            .iter()
+            .map(|(epoch, recall)| (*epoch, recall.at_1()));
+        let Some(epoch) = best_epoch(recalls) else {
+            // None can be read: the error of the best one.
+            load_epoch(folder, config, best, &compute)?;
+            return Err(no_readable_query(&[]));
+        };
+        match load_epoch(folder, config, epoch, &compute) {
+            Ok(embedder) => {
+                let recall = candidates.iter().find(|(other, _)| *other == epoch);
+                break (epoch, recall.expect("it is a candidate").1, embedder);
+            }
+            Err(RunFolderError::NoCheckpoint { .. }) if epoch != best => {}
+            Err(error) => {
+                tracing::warn!("{error}; the next best epoch that has a checkpoint is used")
+            }
+        }
+        candidates.retain(|(other, _)| *other != epoch);
+    };
     let (validation, test) = match protocol {
         Protocol::Published => (None, recall.clone()),
         Protocol::Validated => {
-            let compute = context.compute.without_gradients();
-            let embedder = load_embedder(folder, config, best_epoch, &compute)?;
             let evaluated = evaluate(
                 &embedder,
                 config,
@@ -257,7 +277,13 @@ fn finish<B: AutodiffBackend>(
                 context.cancellation,
                 &*context.observer,
             );
-            let (test, _) = evaluated.map_err(|error| error.in_run(folder.path()))?;
+            let (test, skipped) = evaluated.map_err(|error| error.in_run(folder.path()))?;
+            if !skipped.is_empty() {
+                let causes = &skipped;
+                context
+                    .observer
+                    .event(TrainingEvent::ImagesSkipped { causes });
+            }
             (Some(recall.clone()), test)
         }
     };

@@ -114,13 +114,11 @@ fn restores_exactly<AB: AutodiffBackend>(backend: &str) -> Findings {
 }
 
 pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
-    let tests: [(&str, fn(&str) -> Findings); 2] = [
-        ("not_finite", finds_what_is_not_finite::<AB>),
-        ("restored", restores_exactly::<AB>),
-    ];
-    for (name, test) in tests {
+    let mut add = |name: &str, test: fn(&str) -> Findings| {
         let name = format!("{backend}::state::{name}");
         let backend = backend.to_string();
         trials.push(Trial::test(name, move || test(&backend).result()));
-    }
+    };
+    add("not_finite", finds_what_is_not_finite::<AB>);
+    add("restored", restores_exactly::<AB>);
 }

@@ -163,17 +163,17 @@ mod tests {
             let need = need(10, 2, 0);
             judge(&need, need.bytes(), free)
         };
-        assert_eq!(fits(Some(40)).unwrap(), true);
-        assert_eq!(fits(Some(39)).unwrap(), false);
-        assert_eq!(fits(Some(20)).unwrap(), false);
+        assert!(fits(Some(40)).unwrap());
+        assert!(!fits(Some(39)).unwrap());
+        assert!(!fits(Some(20)).unwrap());
         let message = fits(Some(19)).unwrap_err().to_string();
         assert!(message.contains("19 B are free"), "{message}");
         assert!(message.contains("checkpoint of 10 B"), "{message}");
-        assert_eq!(fits(None).unwrap(), true);
+        assert!(fits(None).unwrap());
         // Those that exist count.
         let resumed = need(10, 2, 20);
-        assert_eq!(judge(&resumed, resumed.bytes(), Some(20)).unwrap(), true);
-        assert_eq!(judge(&resumed, resumed.bytes(), Some(0)).unwrap(), false);
+        assert!(judge(&resumed, resumed.bytes(), Some(20)).unwrap());
+        assert!(!judge(&resumed, resumed.bytes(), Some(0)).unwrap());
     }
 
     #[test]

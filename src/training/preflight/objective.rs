@@ -90,12 +90,14 @@ mod tests {
     fn every_loss_has_anchors_with_all_negatives() {
         for kind in LossKind::all() {
             for negatives in NegativesConfig::all() {
-                let mut config = Config::default();
-                config.loss = LossConfig {
-                    kind: kind.clone(),
-                    ..LossConfig::default()
+                let config = Config {
+                    loss: LossConfig {
+                        kind: kind.clone(),
+                        ..LossConfig::default()
+                    },
+                    negatives,
+                    ..Config::default()
                 };
-                config.negatives = negatives;
                 let mut checks = Checks::default();
                 check_objective::<AB>(&mut checks, &config, &Default::default()).unwrap();
                 let pairs = config.negatives.name() == "loop";

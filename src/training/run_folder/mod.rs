@@ -23,6 +23,7 @@ mod record;
 mod result;
 mod seal;
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,8 @@ pub struct RunFolder {
 pub struct NewRunFolder {
     folder: RunFolder,
     created: bool,
+    /// Whether the configuration and the record were written.
+    begun: Cell<bool>,
     kept: bool,
 }
 
@@ -105,6 +108,7 @@ impl NewRunFolder {
         Ok(Self {
             folder,
             created,
+            begun: Cell::new(false),
             kept: false,
         })
     }
@@ -120,6 +124,7 @@ impl NewRunFolder {
     ///
     /// If a file cannot be written.
     pub fn begin(&self, config: &Config, record: &RunRecord) -> Result<RunFolder, RunFolderError> {
+        self.begun.set(true);
         self.folder.write_config(config)?;
         self.folder.write_record(record)?;
         Ok(self.folder.clone())
@@ -137,7 +142,15 @@ impl Drop for NewRunFolder {
         if self.kept || std::thread::panicking() || path.join(METRICS).exists() {
             return;
         }
-        for name in [CONFIG, RECORD, lock::LOCK] {
+        // Another run may be in a folder of this name now.
+        if self.folder.check_lock().is_err() {
+            return;
+        }
+        let written: &[&str] = match self.begun.get() {
+            true => &[CONFIG, RECORD, lock::LOCK],
+            false => &[lock::LOCK],
+        };
+        for name in written {
             let _ = fs::remove_file(path.join(name));
         }
         if self.created {
@@ -156,7 +169,10 @@ impl RunFolder {
         use std::io::ErrorKind::{NotADirectory, NotFound};
 
         let free = match fs::read_dir(path) {
-            Ok(entries) => entries.flatten().all(|entry| is_left_over(&entry)),
+            Ok(entries) => {
+                let entries: Vec<fs::DirEntry> = entries.flatten().collect();
+                entries.is_empty() || is_left_over(&entries)
+            }
             // A link to something that does not exist is not free.
             Err(error) if error.kind() == NotFound => path.symlink_metadata().is_err(),
             Err(error) if error.kind() == NotADirectory => false,
@@ -476,14 +492,27 @@ fn parse_line(line: &str) -> Result<EpochRecord, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
 }
 
-/// Whether a file was left by a process that was killed before its run began.
-fn is_left_over(entry: &fs::DirEntry) -> bool {
-    let name = entry.file_name();
-    if name == lock::LOCK {
-        return entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
+/// Whether the entries of a folder were left by a process that was killed before its run began: at least the
+/// lock, and no file of anybody else.
+fn is_left_over(entries: &[fs::DirEntry]) -> bool {
+    let mut locked = false;
+    for entry in entries {
+        let name = entry.file_name();
+        let ours = if name == lock::LOCK {
+            locked = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
+            locked
+        } else if name == CONFIG {
+            fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
+        } else {
+            [CONFIG, RECORD]
+                .iter()
+                .any(|file| name == atomic_file::partial_name(file).as_str())
+        };
+        if !ours {
+            return false;
+        }
     }
-    // Only a configuration with a checksum is not the user's own.
-    name == CONFIG && fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
+    locked
 }
 
 /// Creates the folder `path` and those above it. Returns whether it did not exist.

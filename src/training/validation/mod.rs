@@ -129,11 +129,16 @@ impl Validation {
 
     /// The trained epoch with the highest Recall@1; the first of several.
     pub fn best_epoch(&self) -> Option<usize> {
+        self.best_epoch_of(|_| true)
+    }
+
+    /// The epoch with the highest Recall@1 among those for which `is_candidate` is true.
+    pub fn best_epoch_of(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
         best_epoch(
             self.state()
                 .recalls
                 .iter()
-                .filter(|(epoch, _)| **epoch > 0)
+                .filter(|(epoch, _)| **epoch > 0 && is_candidate(**epoch))
                 .map(|(epoch, recall)| (*epoch, recall.at_1())),
         )
     }
