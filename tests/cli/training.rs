@@ -250,25 +250,6 @@ fn validation_runs_every_n_epochs_and_after_the_last() {
 }
 
 #[test]
-fn early_stopping_ends_the_run_when_recall_does_not_rise() {
-    let directory = tempfile::tempdir().unwrap();
-    // A learning rate this small changes no neighbour: the first epoch stays the best.
-    let more = [
-        "--set",
-        "training.epochs=9",
-        "--set",
-        "training.early_stopping=2",
-        "--set",
-        "optimizer.learning_rate=1e-12",
-        "--set",
-        "optimizer.weight_decay=0.0",
-    ];
-    train_small(directory.path(), "run", &more);
-    let epochs = metrics(directory.path(), "run").len() - 1;
-    assert!(epochs < 9, "{epochs} epochs");
-}
-
-#[test]
 fn negatives_none_soft_margin_and_sum_train_too() {
     let directory = tempfile::tempdir().unwrap();
     let more = [
