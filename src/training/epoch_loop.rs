@@ -11,6 +11,7 @@
 //! 5. save a checkpoint, if due;
 //! 6. delete superseded checkpoints.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -36,6 +37,7 @@ use super::pending_statistics::PendingStatistics;
 use super::resumable_keys::pinned;
 use super::run_folder::{EndReason, EpochRecord, HistoryDigest, RunFolder};
 use super::selection::should_stop;
+use super::skipped_images::SkippedImages;
 use super::step_statistics::{FinishedStep, StepStatistics};
 use super::validation::Validation;
 use super::{GroupedAdam, StepDecay, TrainingError};
@@ -120,6 +122,8 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for EpochStra
             collapse: CollapseDetector::new(&epochs.config),
             saved: Some(epochs.start),
             last_step: None,
+            skipped: SkippedImages::default(),
+            queries: epochs.validation.latest().map(|(_, recall)| recall.queries),
             epochs,
             learner,
             train,
@@ -148,6 +152,9 @@ struct Running<B: AutodiffBackend> {
     /// The last position with a checkpoint; at first the start.
     saved: Option<CheckpointPosition>,
     last_step: Option<LastStep>,
+    skipped: SkippedImages,
+    /// Queries of the last evaluation.
+    queries: Option<usize>,
 }
 
 /// The last step that was taken.
@@ -203,7 +210,16 @@ impl<B: AutodiffBackend> Running<B> {
             true => self.epochs.start.steps(),
             false => 0,
         };
-        while let Some(batch) = batches.next() {
+        loop {
+            let batch = match catch_unwind(AssertUnwindSafe(|| batches.next())) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(panic) => {
+                    // A worker panicked. The state of the network is that after the last step.
+                    self.save_before(epoch, step)?;
+                    resume_unwind(panic);
+                }
+            };
             step += 1;
             self.learner.lr_step();
             let batch_progress = batches.progress();
@@ -240,11 +256,7 @@ impl<B: AutodiffBackend> Running<B> {
             }
         }
         if let Some(error) = self.epochs.loader_errors.take() {
-            match step {
-                0 if epoch > 1 => self.save(CheckpointPosition::end_of(epoch - 1))?,
-                0 => {}
-                _ => self.save_within(epoch, step)?,
-            }
+            self.save_before(epoch, step)?;
             return Err(DataError::from(error).into());
         }
         self.processor.process_train(LearnerEvent::EndEpoch(epoch));
@@ -360,6 +372,16 @@ impl<B: AutodiffBackend> Running<B> {
         let statistics = std::mem::take(statistics);
         let recall = validation.recall(epoch);
         let measured = recall.is_some();
+        if let Some(recall) = &recall {
+            let before = self.queries.replace(recall.queries);
+            if let Some(before) = before.filter(|&before| before > recall.queries) {
+                tracing::warn!(
+                    "epoch {epoch} was evaluated with {} instead of {before} queries, because images could \
+                     not be read; its recall cannot be compared with that of earlier epochs",
+                    recall.queries
+                );
+            }
+        }
         let record = EpochRecord {
             epoch,
             training: statistics.means(),
@@ -399,6 +421,15 @@ impl<B: AutodiffBackend> Running<B> {
         Ok(reason)
     }
 
+    /// Saves a checkpoint after `step` steps of `epoch`, of which the next one failed.
+    fn save_before(&mut self, epoch: usize, step: usize) -> Result<(), TrainingError> {
+        match step {
+            0 if epoch > 1 => self.save(CheckpointPosition::end_of(epoch - 1)),
+            0 => Ok(()),
+            _ => self.save_within(epoch, step),
+        }
+    }
+
     /// Saves a checkpoint within `epoch`, after `step` steps.
     fn save_within(&mut self, epoch: usize, step: usize) -> Result<(), TrainingError> {
         if let Some(finished) = self.epochs.pending.flush() {
@@ -429,6 +460,12 @@ impl<B: AutodiffBackend> Running<B> {
         folder.save(&CheckpointFile::from_state(header, &embedder, optimizer))?;
         self.saved = Some(position);
         self.save_schedule.saved();
+        let EpochLoop {
+            loader_errors,
+            observer,
+            ..
+        } = &self.epochs;
+        self.skipped.record(loader_errors, folder, &**observer)?;
         let TrainingConfig {
             keep_checkpoints,
             checkpoint_every,

@@ -31,6 +31,7 @@ mod run_context;
 mod run_folder;
 mod schedule;
 mod selection;
+mod skipped_images;
 mod step;
 mod step_options;
 mod step_statistics;

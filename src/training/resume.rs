@@ -129,7 +129,6 @@ fn resume_locked<B: AutodiffBackend>(
     let training_loop = TrainingLoop {
         config: &config,
         folder,
-        record,
         state,
         ended,
         splits,

@@ -89,7 +89,6 @@ pub fn train<B: AutodiffBackend>(
     let training_loop = TrainingLoop {
         config,
         folder,
-        record,
         state: RestoredState {
             position: CheckpointPosition::end_of(0),
             embedder,

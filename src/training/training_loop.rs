@@ -19,8 +19,9 @@ use super::noop_logger::NoopLogger;
 use super::objective::Objective;
 use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{EndReason, EpochRecord, RunFolder, RunFolderError, RunRecord, RunResult};
+use super::run_folder::{EndReason, EpochRecord, RunFolder, RunFolderError, RunResult};
 use super::selection::best_epoch;
+use super::skipped_images::SkippedImages;
 use super::step_options::TrainStepSchedule;
 use super::validation::{RetrievalProtocol, Validation};
 use super::{StepDecay, TrainingError};
@@ -35,7 +36,6 @@ use crate::panic_capture;
 pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
     pub(super) config: &'a Config,
     pub(super) folder: RunFolder,
-    pub(super) record: RunRecord,
     pub(super) state: RestoredState<B>,
     /// Why no epoch is left, if none is.
     pub(super) ended: Option<EndReason>,
@@ -61,12 +61,11 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         let test = self.splits.test.clone();
         let config = self.config;
         let folder = self.folder.clone();
-        let mut record = self.record.clone();
         let ended = match self.ended {
             Some(reason) => Ok(Ended::Finished(reason)),
             None => self.train(&history, &errors, context),
         };
-        let reported = report_skipped(&folder, &mut record, &errors, context);
+        let reported = SkippedImages::default().record(&errors, &folder, &*context.observer);
         let ended = ended?;
         reported?;
         match ended {
@@ -309,27 +308,6 @@ fn finish<B: AutodiffBackend>(
     };
     folder.write_result(&result)?;
     TrainingSummary::finished(folder.clone(), &history, result, false)
-}
-
-/// Reports the images that were skipped, and adds them to the record of the run.
-fn report_skipped<B: AutodiffBackend>(
-    folder: &RunFolder,
-    record: &mut RunRecord,
-    errors: &LoaderErrors,
-    context: &RunContext<B>,
-) -> Result<(), TrainingError> {
-    let skipped = errors.skipped();
-    if skipped.is_empty() {
-        return Ok(());
-    }
-    let causes = &skipped;
-    context
-        .observer
-        .event(TrainingEvent::ImagesSkipped { causes });
-    let mut new = skipped;
-    new.retain(|cause| !record.skipped.contains(cause));
-    record.skipped.extend(new);
-    Ok(folder.write_record(record)?)
 }
 
 /// Reports the start of the training loop, and its end even if the loop panics.
