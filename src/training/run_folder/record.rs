@@ -133,6 +133,9 @@ impl fmt::Display for SplitSummary {
 }
 
 /// The record of an epoch, a line of `metrics.jsonl`.
+///
+/// Checkpoints contain a hash of these records, so a field that is added must not be serialized if it is
+/// absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// The epoch, from 1; epoch 0 is the untrained network.
