@@ -175,7 +175,8 @@ impl RunFolder {
             }
             // A link to something that does not exist is not free.
             Err(error) if error.kind() == NotFound => path.symlink_metadata().is_err(),
-            Err(error) if error.kind() == NotADirectory => false,
+            // A file. The file may also be above it, which is another error.
+            Err(error) if error.kind() == NotADirectory && path.symlink_metadata().is_ok() => false,
             Err(error) => return Err(file_error("read", path)(error)),
         };
         if free {
