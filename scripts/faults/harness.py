@@ -16,6 +16,9 @@ import time
 
 from . import pictures, recipes, run_folder
 
+# Also where it is ignored, as under `nohup`, trainings must end on SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 OK, FAILED, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 # 101: a panic; 134, 139 and negative numbers: an abort or a crash.
 CRASHES = {101, 132, 134, 135, 136, 139, -4, -6, -7, -8, -11}

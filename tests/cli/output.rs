@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{SMALL, draw_folder, loop_dml, metrics, train_small};
+use crate::support::{SMALL, draw_folder, loop_dml, metrics, spawnable, train_small};
 
 fn command(directory: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("loop-dml"));
@@ -297,7 +297,7 @@ fn messages_that_cannot_be_written_end_nothing() {
 
 /// Starts a training of many epochs and waits until it has recorded some.
 fn endless_training(directory: &Path, prepare: impl FnOnce(&mut Command)) -> Child {
-    let mut command = command(directory);
+    let mut command = spawnable(directory);
     command
         .args(["train", "--run", "run"])
         .args(SMALL)
@@ -358,7 +358,10 @@ fn hang_up_that_was_ignored_before_stays_ignored() {
     let binary = assert_cmd::cargo::cargo_bin("loop-dml");
     let mut child = endless_training(here, |command| {
         let mut ignoring = Command::new("nohup");
-        ignoring.arg(binary).args(command.get_args());
+        let arguments = command
+            .get_args()
+            .skip_while(|argument| *argument != "train");
+        ignoring.arg(binary).args(arguments);
         ignoring.current_dir(here);
         ignoring.stdout(Stdio::null()).stderr(Stdio::null());
         *command = ignoring;

@@ -366,11 +366,11 @@ mod processes {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+    use crate::support::spawnable;
 
     /// Starts a training that runs until it is stopped, and waits for its third epoch.
     fn start(directory: &Path, run: &str) -> Child {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("loop-dml"))
-            .current_dir(directory)
+        let mut child = spawnable(directory)
             .args(["train", "--run", run])
             .args(SMALL)
             .args(["--set", "training.epochs=100000"])

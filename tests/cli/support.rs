@@ -12,6 +12,22 @@ pub(crate) fn loop_dml(directory: &Path) -> Command {
     command
 }
 
+/// The binary under test as a command that can be spawned. SIGHUP ends it also where the tests run with it
+/// ignored, as under `nohup`.
+#[cfg(unix)]
+pub(crate) fn spawnable(directory: &Path) -> std::process::Command {
+    let binary = assert_cmd::cargo::cargo_bin("loop-dml");
+    let mut command = if cfg!(target_os = "linux") {
+        let mut command = std::process::Command::new("env");
+        command.arg("--default-signal=HUP").arg(binary);
+        command
+    } else {
+        std::process::Command::new(binary)
+    };
+    command.current_dir(directory);
+    command
+}
+
 /// Arguments of a training that takes seconds: 8 drawn classes of 8 images, half of them training. The best
 /// epoch is chosen on the test split, so that `metrics` and `evaluate` measure the same images.
 pub(crate) const SMALL: [&str; 16] = [
