@@ -128,7 +128,7 @@ fn entry(name: &str, text: String) -> MetricState {
 impl Drop for BurnDashboard {
     fn drop(&mut self) {
         let inner = self.inner.take();
-        if terminal::is_closed() {
+        if super::hang_up::is_closed() {
             // Its thread may wait forever for keys of a closed terminal, and `drop` for the thread.
             std::mem::forget(inner);
         } else {

@@ -29,12 +29,17 @@ pub(super) fn hold() -> io::Result<()> {
     Ok(())
 }
 
-/// Restores standard error and prints what was written in the meantime, such as by a GPU's driver.
+/// Restores standard error and prints what was written in the meantime, such as by a GPU's driver. Standard
+/// error of a terminal that was closed stays replaced: Burn's thread may still report on it.
 pub(super) fn release() {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
     let Some((before, mut file)) = held.take() else {
         return;
     };
+    if super::hang_up::is_closed() && !is_file_or_pipe(&before) {
+        *held = Some((before, file));
+        return;
+    }
     let _ = dup2_stderr(&before);
     let mut bytes = Vec::new();
     let read = file
@@ -44,4 +49,11 @@ pub(super) fn release() {
         let text = String::from_utf8_lossy(&bytes);
         crate::cli::output::status_lines(text.trim_end());
     }
+}
+
+/// Whether standard error was redirected. A closed terminal is a character device.
+fn is_file_or_pipe(stderr: &OwnedFd) -> bool {
+    rustix::fs::fstat(stderr).is_ok_and(|status| {
+        rustix::fs::FileType::from_raw_mode(status.st_mode) != rustix::fs::FileType::CharacterDevice
+    })
 }

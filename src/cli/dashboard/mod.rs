@@ -2,6 +2,7 @@
 
 mod burn;
 mod compact;
+mod hang_up;
 #[cfg(unix)]
 mod held_stderr;
 mod number;
@@ -90,7 +91,7 @@ impl Dashboard {
         if !burn.refresh(&self.state) {
             return;
         }
-        if terminal::is_closed() {
+        if hang_up::is_closed() {
             self.screen = None;
         } else if !burn_fits() {
             // One must be closed before the other is opened.

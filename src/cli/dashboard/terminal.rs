@@ -96,7 +96,7 @@ pub(super) fn wait_for_keys(timeout: Duration) -> io::Result<Keys> {
     };
     let found = polled[0].revents();
     let ended = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    Ok(if found.intersects(ended) || is_closed() {
+    Ok(if found.intersects(ended) || super::hang_up::is_closed() {
         Keys::Closed
     } else if found.contains(PollFlags::IN) {
         Keys::Ready
@@ -111,12 +111,4 @@ pub(super) fn wait_for_keys(timeout: Duration) -> io::Result<Keys> {
         true => Keys::Ready,
         false => Keys::None,
     })
-}
-
-/// Whether the terminal was closed.
-pub(super) fn is_closed() -> bool {
-    #[cfg(unix)]
-    return rustix::termios::tcgetattr(rustix::stdio::stdin()).is_err();
-    #[cfg(not(unix))]
-    return false;
 }
