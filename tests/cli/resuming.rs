@@ -347,6 +347,20 @@ fn first_step_that_is_not_finite_is_kept() {
 }
 
 #[test]
+fn mistake_in_an_override_is_not_blamed_on_the_saved_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    train_small(directory.path(), "run", &["--set", "training.epochs=1"]);
+    let message = refusal(
+        directory.path(),
+        &[&RESUME[..], &["--set", "training.epoch=2"]].concat(),
+    );
+    assert_eq!(
+        message.trim_end(),
+        "error: unknown key `training.epoch`; did you mean `training.epochs`?"
+    );
+}
+
+#[test]
 fn epochs_below_those_trained_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     train_small(directory.path(), "run", &["--set", "training.epochs=3"]);

@@ -112,6 +112,9 @@ pub enum RunFolderError {
         /// The cause.
         source: ConfigError,
     },
+    /// An override of the run's configuration is invalid.
+    #[error(transparent)]
+    Override(ConfigError),
     /// The requested checkpoint does not exist.
     #[error(
         "{} has no checkpoint of {asked}; available: {}", path.display(), format_epochs(present)

@@ -12,20 +12,21 @@
 //! lock              locked by the process that trains in the folder
 //! ```
 //!
-//! Every file is written under a temporary name, synced and renamed, and has a checksum.
+//! `metrics.jsonl` is appended to and synced; every other file is written under a temporary name, synced and
+//! renamed. All but those in `diverged/` have checksums.
 
 mod availability;
 mod checkpoints;
 mod error;
 mod history_digest;
 mod lock;
+mod metrics_file;
+mod new_run;
 mod record;
 mod result;
 mod seal;
 
-use std::cell::Cell;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ pub use error::RunFolderError;
 use error::file_error;
 pub(super) use history_digest::HistoryDigest;
 use lock::RunLock;
+pub use new_run::NewRunFolder;
 pub use record::{ConfigChange, EpochRecord, RunRecord, SplitSummary};
 pub use result::{EndReason, RunResult};
 use serde::Serialize;
@@ -55,8 +57,6 @@ const ARTIFACTS: &str = "artifacts";
 
 /// The key of the checksum in `run.json` and `result.json`.
 const CHECKSUM: &str = "checksum";
-/// The key of the checksum in a line of `metrics.jsonl`.
-const LINE_CHECKSUM: &str = "crc32";
 
 /// The folder of one run.
 #[derive(Debug, Clone)]
@@ -66,127 +66,7 @@ pub struct RunFolder {
     lock: Option<Arc<RunLock>>,
 }
 
-/// The folder of a new run. Unless it is [kept](Self::keep) or an epoch was recorded, dropping it removes what
-/// it created, so that the name is free again.
-#[derive(Debug)]
-pub struct NewRunFolder {
-    folder: RunFolder,
-    created: bool,
-    /// Whether the configuration and the record were written.
-    begun: Cell<bool>,
-    kept: bool,
-}
-
-impl NewRunFolder {
-    /// Creates and locks the folder of a new run: `path`, or the first of `artifacts/NAME-1`,
-    /// `artifacts/NAME-2`, … that does not exist.
-    ///
-    /// # Errors
-    ///
-    /// If `path` exists and is not an empty folder, is in use by another process, or cannot be written.
-    pub fn create(path: Option<&Path>, name: &str) -> Result<Self, RunFolderError> {
-        let (path, created) = match path {
-            Some(path) => (path.to_path_buf(), create_folder(path)?),
-            None => (first_free(Path::new(ARTIFACTS), name)?, true),
-        };
-        let lock = match RunLock::acquire(&path) {
-            Ok(lock) => lock,
-            Err(error) => {
-                if created {
-                    // It is empty, unless another process has just begun to use it.
-                    let _ = fs::remove_dir(&path);
-                }
-                return Err(error);
-            }
-        };
-        let folder = RunFolder {
-            path,
-            lock: Some(Arc::new(lock)),
-        };
-        // Another process may have begun a run before the folder was locked.
-        RunFolder::check_free(&folder.path)?;
-        Ok(Self {
-            folder,
-            created,
-            begun: Cell::new(false),
-            kept: false,
-        })
-    }
-
-    /// The path of the folder.
-    pub fn path(&self) -> &Path {
-        &self.folder.path
-    }
-
-    /// Writes the configuration and the record: the run can be resumed from now on.
-    ///
-    /// # Errors
-    ///
-    /// If a file cannot be written.
-    pub fn begin(&self, config: &Config, record: &RunRecord) -> Result<RunFolder, RunFolderError> {
-        self.begun.set(true);
-        self.folder.write_config(config)?;
-        self.folder.write_record(record)?;
-        Ok(self.folder.clone())
-    }
-
-    /// Keeps the folder: the run can be resumed.
-    pub fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for NewRunFolder {
-    fn drop(&mut self) {
-        let path = &self.folder.path;
-        if self.kept || std::thread::panicking() || path.join(METRICS).exists() {
-            return;
-        }
-        // Another run may be in a folder of this name now.
-        if self.folder.check_lock().is_err() {
-            return;
-        }
-        let written: &[&str] = match self.begun.get() {
-            true => &[CONFIG, RECORD, lock::LOCK],
-            false => &[lock::LOCK],
-        };
-        for name in written {
-            let _ = fs::remove_file(path.join(name));
-        }
-        if self.created {
-            let _ = fs::remove_dir(path);
-        }
-    }
-}
-
 impl RunFolder {
-    /// Checks that a new run can be created in `path`.
-    ///
-    /// # Errors
-    ///
-    /// If `path` is a file or a folder that is not empty, or cannot be read.
-    pub fn check_free(path: &Path) -> Result<(), RunFolderError> {
-        use std::io::ErrorKind::{NotADirectory, NotFound};
-
-        let free = match fs::read_dir(path) {
-            Ok(entries) => {
-                let entries: Vec<fs::DirEntry> = entries.flatten().collect();
-                entries.is_empty() || is_left_over(&entries)
-            }
-            // A link to something that does not exist is not free.
-            Err(error) if error.kind() == NotFound => path.symlink_metadata().is_err(),
-            // A file. The file may also be above it, which is another error.
-            Err(error) if error.kind() == NotADirectory && path.symlink_metadata().is_ok() => false,
-            Err(error) => return Err(file_error("read", path)(error)),
-        };
-        if free {
-            return Ok(());
-        }
-        Err(RunFolderError::Exists {
-            path: path.to_path_buf(),
-        })
-    }
-
     /// Opens the folder of a run.
     ///
     /// # Errors
@@ -262,9 +142,16 @@ impl RunFolder {
         if missing || seal::check_toml(&text).is_err() {
             return Err(RunFolderError::Edited { path });
         }
-        Config::parse_saved(&text, CONFIG, overrides)
-            .and_then(|config| config.check().map(|()| config))
-            .map_err(|source| RunFolderError::Config { path, source })
+        let parse = |overrides| {
+            Config::parse_saved(&text, CONFIG, overrides)
+                .and_then(|config| config.check().map(|()| config))
+        };
+        let saved = parse(&[]).map_err(|source| RunFolderError::Config { path, source })?;
+        match overrides {
+            [] => Ok(saved),
+            // A mistake in an override is not one in the file.
+            _ => parse(overrides).map_err(RunFolderError::Override),
+        }
     }
 
     /// Whether a version wrote the run that adds checksums.
@@ -371,89 +258,6 @@ impl RunFolder {
         })
     }
 
-    /// Reads the recorded epochs, from 0 on. A truncated last line is ignored.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, a line before the last is damaged, or an epoch is missing.
-    pub fn history(&self) -> Result<Vec<EpochRecord>, RunFolderError> {
-        let path = self.path.join(METRICS);
-        let text = match fs::read(&path) {
-            // A flipped bit may make it invalid UTF-8. The line's checksum shows that.
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(file_error("read", &path)(source)),
-        };
-        let lines: Vec<&str> = text.lines().collect();
-        let mut epochs: Vec<EpochRecord> = Vec::with_capacity(lines.len());
-        for (index, line) in lines.iter().enumerate() {
-            let is_truncated = index + 1 == lines.len() && !text.ends_with('\n');
-            let message = match parse_line(line) {
-                Ok(epoch) if epoch.epoch == index => {
-                    epochs.push(epoch);
-                    continue;
-                }
-                _ if is_truncated => break,
-                Ok(epoch) => format!("line {} is epoch {}", index + 1, epoch.epoch),
-                Err(message) => format!("line {}: {message}", index + 1),
-            };
-            return Err(RunFolderError::Damaged {
-                path,
-                message: format!("{message}; restore the file, or start a new run"),
-            });
-        }
-        Ok(epochs)
-    }
-
-    /// Appends the record of an epoch durably.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written. Then it has no partial line.
-    pub(super) fn append(&self, epoch: &EpochRecord) -> Result<(), RunFolderError> {
-        self.check_lock()?;
-        let path = self.path.join(METRICS);
-        let line = format!("{}\n", format_line(epoch));
-        let appended = || -> std::io::Result<()> {
-            // Only the first line creates the file: if it was removed meanwhile, epochs would be lost.
-            let mut file = fs::OpenOptions::new()
-                .create(epoch.epoch == 0)
-                .append(true)
-                .open(&path)?;
-            let length = file.metadata()?.len();
-            let written = file
-                .write_all(line.as_bytes())
-                .and_then(|()| file.sync_data());
-            if written.is_err() {
-                let _ = file.set_len(length);
-            }
-            written
-        };
-        appended().map_err(file_error("write", &path))
-    }
-
-    /// Replaces the recorded epochs, for a run that is resumed from an epoch before the last or whose last
-    /// line is truncated. A file with exactly these epochs is not written.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be written.
-    pub(super) fn replace_history(&self, epochs: &[EpochRecord]) -> Result<(), RunFolderError> {
-        let lines: String = epochs
-            .iter()
-            .map(|epoch| format_line(epoch) + "\n")
-            .collect();
-        let path = self.path.join(METRICS);
-        let present = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            present => present.map_err(file_error("read", &path))?,
-        };
-        match present == lines.as_bytes() {
-            true => Ok(()),
-            false => self.write(METRICS, &lines),
-        }
-    }
-
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, RunFolderError> {
         let path = self.path.join(name);
         let bytes = fs::read(&path).map_err(file_error("read", &path))?;
@@ -479,68 +283,6 @@ impl RunFolder {
         let path = self.path.join(name);
         atomic_file::replace(&path, text.as_bytes()).map_err(file_error("write", &path))
     }
-}
-
-fn format_line(epoch: &EpochRecord) -> String {
-    let value = serde_json::to_value(epoch).expect("a record is plain data");
-    seal::seal_json(value, LINE_CHECKSUM, seal::crc32).to_string()
-}
-
-fn parse_line(line: &str) -> Result<EpochRecord, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let value = seal::check_json(value, LINE_CHECKSUM, seal::crc32)
-        .map_err(|_| "its checksum differs from its contents".to_string())?;
-    serde_json::from_value(value).map_err(|error| error.to_string())
-}
-
-/// Whether the entries of a folder were left by a process that was killed before its run began: at least the
-/// lock, and no file of anybody else.
-fn is_left_over(entries: &[fs::DirEntry]) -> bool {
-    let mut locked = false;
-    for entry in entries {
-        let name = entry.file_name();
-        let ours = if name == lock::LOCK {
-            locked = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
-            locked
-        } else if name == CONFIG {
-            fs::read_to_string(entry.path()).is_ok_and(|text| seal::is_sealed_toml(&text))
-        } else {
-            [CONFIG, RECORD]
-                .iter()
-                .any(|file| name == atomic_file::partial_name(file).as_str())
-        };
-        if !ours {
-            return false;
-        }
-    }
-    locked
-}
-
-/// Creates the folder `path` and those above it. Returns whether it did not exist.
-fn create_folder(path: &Path) -> Result<bool, RunFolderError> {
-    RunFolder::check_free(path)?;
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(file_error("write", parent))?;
-    }
-    match fs::create_dir(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(file_error("write", path)(error)),
-    }
-}
-
-/// Creates the first of `NAME-1`, `NAME-2`, … in `parent` that does not exist.
-fn first_free(parent: &Path, name: &str) -> Result<PathBuf, RunFolderError> {
-    fs::create_dir_all(parent).map_err(file_error("write", parent))?;
-    for number in 1.. {
-        let path = parent.join(format!("{name}-{number}"));
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(file_error("write", &path)(source)),
-        }
-    }
-    unreachable!("some number is free")
 }
 
 #[cfg(test)]

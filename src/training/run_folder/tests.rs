@@ -94,6 +94,10 @@ fn folder_of_a_run_that_does_not_begin_is_removed() {
     let path = parent.path().join("run");
     drop(NewRunFolder::create(Some(&path), "").unwrap());
     assert!(!path.exists());
+    // So are the folders above it that did not exist.
+    let below = parent.path().join("runs/today/run");
+    drop(NewRunFolder::create(Some(&below), "").unwrap());
+    assert_eq!(parent.path().read_dir().unwrap().count(), 0);
     // A folder that existed remains, and is free.
     fs::create_dir(&path).unwrap();
     drop(NewRunFolder::create(Some(&path), "").unwrap());
