@@ -11,131 +11,37 @@
 //! 5. save a checkpoint, if due;
 //! 6. delete superseded checkpoints.
 
+mod saving;
+mod strategy;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use burn::data::dataloader::Progress;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn_train::{
-    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, LearningComponentsMarker,
-    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
-    TrainingItem, ValidLoader,
+    EventProcessorTraining, InferenceStep, Learner, LearnerEvent, TrainLoader, TrainingItem,
+    ValidLoader,
 };
+use strategy::{Components, Processor};
+pub(super) use strategy::{Ended, EpochLoop, EpochStrategy, LoopResult};
 
-use super::checkpoint::{CheckpointFile, CheckpointHeader, CheckpointPosition, CheckpointSchedule};
+use super::TrainingError;
+use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
 use super::collapse::CollapseDetector;
 use super::diverged::DivergedStep;
 use super::divergence::Divergence;
-use super::epoch_statistics::EpochStatistics;
 use super::evaluate::no_readable_query;
-use super::finite::check_finite;
 use super::metric_learner::MetricLearner;
-use super::observer::{TrainingEvent, TrainingObserver};
-use super::pending_statistics::PendingStatistics;
+use super::observer::TrainingEvent;
 use super::resumable_keys::pinned;
-use super::run_folder::{EndReason, EpochRecord, HistoryDigest, RunFolder};
+use super::run_folder::{EndReason, EpochRecord};
 use super::selection::should_stop;
 use super::skipped_images::SkippedImages;
 use super::step_statistics::{FinishedStep, StepStatistics};
-use super::validation::Validation;
-use super::{GroupedAdam, StepDecay, TrainingError};
-use crate::cancellation::CancellationToken;
-use crate::config::{Config, TrainingConfig};
-use crate::data::{DataError, LoaderErrors, Split};
+use crate::data::DataError;
 use crate::geometry::Measure;
-
-/// The components of Burn's Learner.
-type Components<B> = LearningComponentsMarker<B, StepDecay, MetricLearner<B>, GroupedAdam<B>>;
-type Processor<B> = SupervisedTrainingEventProcessor<Components<B>>;
-
-/// How a training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// It is finished.
-    Finished(EndReason),
-    /// It was interrupted, and can be resumed.
-    Interrupted,
-}
-
-/// The epochs that remain, and what they need.
-pub(super) struct EpochLoop<B: AutodiffBackend> {
-    pub(super) config: Config,
-    pub(super) folder: RunFolder,
-    /// The training images, to name those of a step that diverged.
-    pub(super) split: Arc<Split>,
-    pub(super) validation: Validation,
-    /// Shares its state with the Learner's optimiser.
-    pub(super) optimizer: GroupedAdam<B>,
-    /// Shared with the Learner's module.
-    pub(super) pending: PendingStatistics,
-    pub(super) loader_errors: LoaderErrors,
-    pub(super) cancellation: CancellationToken,
-    pub(super) observer: Arc<dyn TrainingObserver>,
-    /// The position that the training continues from.
-    pub(super) start: CheckpointPosition,
-    /// The statistics of the steps of an epoch that was interrupted.
-    pub(super) statistics: EpochStatistics,
-    /// The hash of the recorded epochs.
-    pub(super) history: HistoryDigest,
-    pub(super) batches_per_epoch: usize,
-    pub(super) images_per_batch: usize,
-}
-
-/// What a training loop returns: its end, or why it failed.
-pub(super) type LoopResult = Result<Ended, TrainingError>;
-
-/// Runs an [`EpochLoop`] as a strategy of Burn's Learner, once.
-pub(super) struct EpochStrategy<B: AutodiffBackend> {
-    epochs: Mutex<Option<EpochLoop<B>>>,
-    result: Arc<Mutex<Option<LoopResult>>>,
-}
-
-impl<B: AutodiffBackend> EpochStrategy<B> {
-    /// Creates the strategy, and the place where it puts its result.
-    pub(super) fn new(epochs: EpochLoop<B>) -> (Arc<Self>, Arc<Mutex<Option<LoopResult>>>) {
-        let result = Arc::<Mutex<Option<LoopResult>>>::default();
-        let strategy = Self {
-            epochs: Mutex::new(Some(epochs)),
-            result: result.clone(),
-        };
-        (Arc::new(strategy), result)
-    }
-}
-
-impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for EpochStrategy<B> {
-    fn fit(
-        &self,
-        components: TrainingComponents<Components<B>>,
-        learner: Learner<Components<B>>,
-        train: TrainLoader<Components<B>>,
-        valid: ValidLoader<Components<B>>,
-        _starting_epoch: usize,
-    ) -> (MetricLearner<B>, Processor<B>) {
-        let epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let epochs = { epochs }.take().expect("a training is launched once");
-        let mut running = Running {
-            save_schedule: CheckpointSchedule::new(epochs.config.training.checkpoint_every),
-            measure: epochs.config.loss.kind.init().measure(),
-            pinned: pinned(&epochs.config),
-            collapse: CollapseDetector::new(&epochs.config),
-            saved: Some(epochs.start),
-            last_step: None,
-            skipped: SkippedImages::default(),
-            queries: epochs.validation.latest().map(|(_, recall)| recall.queries),
-            epochs,
-            learner,
-            train,
-            valid,
-            processor: components.event_processor,
-        };
-        let result = running.run();
-        let mut place = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        *place = Some(result);
-        (running.learner.model(), running.processor)
-    }
-}
 
 /// A training loop at work.
 struct Running<B: AutodiffBackend> {
@@ -174,6 +80,35 @@ enum Progressed {
 }
 
 impl<B: AutodiffBackend> Running<B> {
+    fn new(
+        epochs: EpochLoop<B>,
+        learner: Learner<Components<B>>,
+        train: TrainLoader<Components<B>>,
+        valid: ValidLoader<Components<B>>,
+        processor: Processor<B>,
+    ) -> Self {
+        Self {
+            save_schedule: CheckpointSchedule::new(epochs.config.training.checkpoint_every),
+            measure: epochs.config.loss.kind.init().measure(),
+            pinned: pinned(&epochs.config),
+            collapse: CollapseDetector::new(&epochs.config),
+            saved: Some(epochs.start),
+            last_step: None,
+            skipped: SkippedImages::default(),
+            queries: epochs.validation.latest().map(|(_, recall)| recall.queries),
+            epochs,
+            learner,
+            train,
+            valid,
+            processor,
+        }
+    }
+
+    /// The trained module and the event processor, which Burn's Learner continues with.
+    fn into_parts(self) -> (MetricLearner<B>, Processor<B>) {
+        (self.learner.model(), self.processor)
+    }
+
     fn run(&mut self) -> LoopResult {
         let total = self.epochs.config.training.epochs;
         for epoch in self.epochs.start.complete_epochs() + 1..=total {
@@ -295,15 +230,6 @@ impl<B: AutodiffBackend> Running<B> {
         Err(self.diverged(epoch, Some(step), cause))
     }
 
-    /// Writes a step that diverged into the run folder, for inspection.
-    fn record_diverged(&self, step: &DivergedStep<'_>) {
-        let EpochLoop { folder, split, .. } = &self.epochs;
-        match step.write(folder, split) {
-            Ok(path) => tracing::warn!("the step is recorded in {}", path.display()),
-            Err(error) => tracing::warn!("the step could not be recorded: {error}"),
-        }
-    }
-
     /// Evaluates the network, if due.
     fn evaluate(&mut self, epoch: usize, progress: &Progress) -> Result<Progressed, TrainingError> {
         let valid = self.valid.clone();
@@ -419,93 +345,6 @@ impl<B: AutodiffBackend> Running<B> {
             self.save(CheckpointPosition::end_of(epoch))?;
         }
         Ok(reason)
-    }
-
-    /// Saves a checkpoint after `step` steps of `epoch`, of which the next one failed.
-    fn save_before(&mut self, epoch: usize, step: usize) -> Result<(), TrainingError> {
-        match step {
-            0 if epoch > 1 => self.save(CheckpointPosition::end_of(epoch - 1)),
-            0 => Ok(()),
-            _ => self.save_within(epoch, step),
-        }
-    }
-
-    /// Saves a checkpoint within `epoch`, after `step` steps.
-    fn save_within(&mut self, epoch: usize, step: usize) -> Result<(), TrainingError> {
-        if let Some(finished) = self.epochs.pending.flush() {
-            self.add_step(epoch, &finished)?;
-        }
-        self.check_finite(epoch)?;
-        self.save(CheckpointPosition::within(epoch, step))
-    }
-
-    /// Saves a checkpoint and deletes those that it supersedes, unless there is one of this position.
-    fn save(&mut self, position: CheckpointPosition) -> Result<(), TrainingError> {
-        if self.saved == Some(position) {
-            return Ok(());
-        }
-        let EpochLoop {
-            config,
-            folder,
-            validation,
-            optimizer,
-            statistics,
-            history,
-            ..
-        } = &self.epochs;
-        let mut header = CheckpointHeader::new(position, self.pinned.clone());
-        header.statistics = (position.steps() > 0).then(|| statistics.clone());
-        header.history = Some(history.value());
-        let embedder = self.learner.model().embedder;
-        folder.save(&CheckpointFile::from_state(header, &embedder, optimizer))?;
-        self.saved = Some(position);
-        self.save_schedule.saved();
-        let EpochLoop {
-            loader_errors,
-            observer,
-            ..
-        } = &self.epochs;
-        self.skipped.record(loader_errors, folder, &**observer)?;
-        let TrainingConfig {
-            keep_checkpoints,
-            checkpoint_every,
-            ..
-        } = config.training;
-        let is_scheduled = |epoch| {
-            let measured = validation.recall(epoch).is_some();
-            CheckpointSchedule::is_scheduled(checkpoint_every, epoch, measured)
-        };
-        let saved = folder.checkpoints();
-        let best = validation.best_epoch_of(|epoch| saved.contains(&epoch));
-        Ok(folder.prune(position, keep_checkpoints, best, is_scheduled)?)
-    }
-
-    fn check_finite(&self, epoch: usize) -> Result<(), TrainingError> {
-        let checked = check_finite(&self.learner.model().embedder, &self.epochs.optimizer);
-        checked.map_err(|cause| {
-            if let Some(last) = &self.last_step {
-                self.record_diverged(&DivergedStep {
-                    epoch,
-                    step: last.step,
-                    cause: cause.clone(),
-                    statistics: last.statistics,
-                    images: &last.images,
-                    embeddings: &[],
-                });
-            }
-            self.diverged(epoch, None, cause)
-        })
-    }
-
-    fn diverged(&self, epoch: usize, step: Option<usize>, cause: Divergence) -> TrainingError {
-        let EpochLoop { folder, config, .. } = &self.epochs;
-        TrainingError::Diverged {
-            epoch,
-            step,
-            cause,
-            learning_rate: config.optimizer.learning_rate,
-            run: folder.path().to_path_buf(),
-        }
     }
 
     fn is_cancelled(&self) -> bool {
