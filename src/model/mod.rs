@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! backward_pass                    a training step's forward and backward pass
-//!   embedder                       images → embeddings
+//!   embedder, embedding_parts      images → embeddings
 //!     weights                      .pth and .safetensors files, PyTorch's names, downloads
 //!       backbones                  networks, written with layers and an Executor
 //!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
@@ -21,6 +21,7 @@ pub mod config;
 mod descriptor_tests;
 mod dropout;
 mod embedder;
+mod embedding_parts;
 pub mod execution;
 mod image_scale;
 pub mod layers;

@@ -1,17 +1,21 @@
 //! Dry runs: all checks before a training, and an estimate from some of its steps, without the training.
 
+mod remaining_work;
+
 use std::fmt::Display;
 use std::path::Path;
 
 use burn::tensor::backend::AutodiffBackend;
 use serde::Serialize;
 
+use remaining_work::RemainingWork;
+
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config};
 use super::preflight::{
-    Check, CheckOutcome, Checks, DiskNeed, MeasuredSteps, check_batches, check_configuration,
-    check_data, check_disk, check_objective, check_weights, checkpoint_bytes, measure_steps, names,
+    Check, CheckOutcome, Checks, DiskNeed, check_batches, check_configuration, check_data,
+    check_disk, check_objective, check_weights, checkpoint_bytes, measure_steps, names,
 };
 use super::resumable_keys::changes;
 use super::resume::{
@@ -19,8 +23,8 @@ use super::resume::{
 };
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use super::{GroupedAdam, RunContext, TrainingError};
-use crate::config::{Config, Protocol};
-use crate::data::{self, EpochSchedule, PairSampler, Splits, Transform};
+use crate::config::Config;
+use crate::data::{self, PairSampler, Splits, Transform};
 use crate::model::{Embedder, EmbedderConfig};
 use crate::panic_capture;
 
@@ -420,57 +424,6 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         estimate.seconds = Some(seconds);
         estimate.seconds_per_epoch = Some(work.seconds_of_epochs(&measured) / work.epochs as f64);
         Ok(())
-    }
-}
-
-/// The work that remains of a training.
-#[derive(Debug, PartialEq)]
-struct RemainingWork {
-    epochs: usize,
-    steps: usize,
-    /// Images that are embedded at the end of epochs.
-    validation_images: usize,
-    /// Images that are embedded before the first epoch and after the last one.
-    other_images: usize,
-}
-
-impl RemainingWork {
-    /// The work after `position` of epochs of `steps` batches.
-    fn new(config: &Config, position: CheckpointPosition, steps: usize, splits: &Splits) -> Self {
-        let (last, complete) = (config.training.epochs, position.complete_epochs());
-        let schedule = EpochSchedule::Every {
-            interval: config.training.validate_every,
-            first_epoch: complete + 1,
-            last_epoch: last,
-        };
-        let epochs = (complete + 1..=last).count();
-        let validations = (complete + 1..=last).filter(|&epoch| schedule.includes(epoch));
-        let choosing = splits.validation.as_ref().unwrap_or(&splits.test);
-        let choosing = choosing.labels().len();
-        let untrained = if position == CheckpointPosition::end_of(0) {
-            choosing
-        } else {
-            0
-        };
-        let test = match config.evaluation.protocol {
-            Protocol::Validated => splits.test.labels().len(),
-            Protocol::Published => 0,
-        };
-        Self {
-            epochs: epochs.max(1),
-            steps: (epochs * steps).saturating_sub(position.steps()),
-            validation_images: validations.count() * choosing,
-            other_images: untrained + test,
-        }
-    }
-
-    fn seconds_of_epochs(&self, measured: &MeasuredSteps) -> f64 {
-        self.steps as f64 * measured.step_seconds
-            + self.validation_images as f64 * measured.embedding_seconds
-    }
-
-    fn seconds(&self, measured: &MeasuredSteps) -> f64 {
-        self.seconds_of_epochs(measured) + self.other_images as f64 * measured.embedding_seconds
     }
 }
 

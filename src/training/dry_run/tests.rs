@@ -7,6 +7,7 @@ use burn::backend::Autodiff;
 use super::*;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
+use crate::config::Protocol;
 use crate::model::ConvAlgorithm;
 use crate::progress::NoProgress;
 use crate::training::{resume, train};
