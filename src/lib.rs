@@ -43,6 +43,7 @@
 //!  escape         text without codes for terminals
 //!  file_lock      a lock between processes
 //!  free_space     free space of disks
+//!  hex            hashes in hexadecimal digits
 //!  panic_capture  panics of libraries as values
 //!  process_memory the memory of this process
 //!  shorten        long texts in messages
@@ -152,6 +153,7 @@ mod free_space;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod geometry;
+mod hex;
 pub mod inference;
 pub mod loss;
 pub mod model;

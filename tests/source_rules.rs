@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 11] = [
         "cancellation",
         "escape",
         "file_lock",
+        "hex",
         "free_space",
         "panic_capture",
         "process_memory",

@@ -123,7 +123,7 @@ impl TrainingObserver for TrainingOutput {
                 logging::hold();
             }
             TrainingEvent::LoopStarted => {}
-            TrainingEvent::EpochRecorded { record, epochs, .. } => {
+            TrainingEvent::EpochRecorded { record, epochs } => {
                 let now = Instant::now();
                 let mut state = self.state.lock();
                 state.epoch_recorded(record, epochs, now);

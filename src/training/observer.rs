@@ -40,8 +40,6 @@ pub enum TrainingEvent<'a> {
         record: &'a EpochRecord,
         /// Configured epochs.
         epochs: usize,
-        /// Number of images that the epoch trained on.
-        images: usize,
     },
     /// The training loop has ended, and its renderer with it.
     LoopEnded,

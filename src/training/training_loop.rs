@@ -53,7 +53,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             context.observer.event(TrainingEvent::EpochRecorded {
                 record: &untrained,
                 epochs: self.config.training.epochs,
-                images: 0,
             });
             history.push(untrained);
         }
@@ -142,7 +141,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             start.complete_epochs() * batches_per_epoch + start.steps().min(batches_per_epoch);
         let rate = StepDecay::new(&config.optimizer, batches_per_epoch).after(steps);
         let train = Arc::new(splits.train);
-        let images_per_batch = sampler.batch_len();
         let train_loader = TrainLoader::<B>::new(
             train.clone(),
             sampler,
@@ -176,7 +174,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             statistics: state.statistics,
             history: history.iter().collect(),
             batches_per_epoch,
-            images_per_batch,
         });
         let mut training = SupervisedTraining::new(
             folder.path(),

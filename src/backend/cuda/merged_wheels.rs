@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::machine::Machine;
 use super::toolkit_error::ToolkitError;
 use super::wheels::{Wheels, links};
+use crate::hex::hex;
 
 /// Returns the folder for `wheels`, after creating it if it does not exist. Its name depends on all
 /// links, so updated wheels get another folder.
@@ -48,10 +49,7 @@ fn name(links: &BTreeMap<PathBuf, PathBuf>) -> String {
         digest.update([0]);
     }
     let digest = digest.finalize();
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&digest[..8])
 }
 
 /// Creates the links under a temporary name, because several processes may start at once.

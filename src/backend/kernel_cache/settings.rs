@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::KernelCache;
 use crate::backend::BackendError;
+use crate::hex::hex;
 
 /// Sets the cache of a device, unless this process has set one before, and returns the cache in use;
 /// `None` if the user has no cache folder. `device` consists of the backend, the device's name and
@@ -154,10 +155,7 @@ fn short_digest<'a>(parts: impl Iterator<Item = &'a str>) -> String {
         digest.update([0]);
     }
     let digest = digest.finalize();
-    digest[..4]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&digest[..4])
 }
 
 /// Returns `device` as the name of a folder.

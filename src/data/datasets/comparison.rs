@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::error::DatasetError;
 use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use super::published::PublishedSubset;
+use crate::hex::hex;
 
 /// Returns the differences from the published split, if there is one: at most one
 /// [`DatasetError::NotPublished`] for each subset.
@@ -62,10 +63,7 @@ pub(crate) fn digest(classes: &[ClassEntries]) -> String {
     for line in lines {
         hash.update(line);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::error::CacheError;
 use super::spec::CacheSpec;
 use crate::data::image_file::ImageError;
 use crate::data::parallel::in_parallel_until;
+use crate::hex::hex;
 use crate::progress::Unit;
 
 /// Must be incremented when another release decodes or resizes to different bytes.
@@ -31,8 +32,7 @@ pub(super) fn key(spec: &CacheSpec) -> Result<String, CacheError> {
     for (image, stamp) in stamps.into_iter().enumerate() {
         hash.update(format!("{:?} {}\n", spec.images.name(image), stamp?));
     }
-    let digits = hash.finalize();
-    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()))
 }
 
 /// Returns the length and modification time of an image's file, empty for an image in memory. A file that

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::error::LoaderError;
-use crate::cancellation::CancellationToken;
 
 /// Stores the error that ended a loader's batches early, and the errors of skipped images. Clones share
 /// the storage.
@@ -13,18 +12,9 @@ use crate::cancellation::CancellationToken;
 pub struct LoaderErrors {
     first: Arc<Mutex<Option<LoaderError>>>,
     skipped: Arc<Mutex<BTreeSet<String>>>,
-    cancellation: Option<CancellationToken>,
 }
 
 impl LoaderErrors {
-    /// Makes a storage whose errors also cancel `cancellation`.
-    pub fn cancelling(cancellation: CancellationToken) -> Self {
-        Self {
-            cancellation: Some(cancellation),
-            ..Self::default()
-        }
-    }
-
     /// Takes the first error since the last call. Call this whenever the batches have ended.
     pub fn take(&self) -> Option<LoaderError> {
         self.first().take()
@@ -40,11 +30,7 @@ impl LoaderErrors {
     }
 
     pub(super) fn record(&self, error: LoaderError) {
-        let reason = error.to_string();
         self.first().get_or_insert(error);
-        if let Some(cancellation) = &self.cancellation {
-            cancellation.cancel_because(&reason);
-        }
     }
 
     fn first(&self) -> MutexGuard<'_, Option<LoaderError>> {

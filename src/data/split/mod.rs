@@ -23,6 +23,7 @@ use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
 use crate::cancellation::Cancelled;
 use crate::evaluation::Role;
+use crate::hex::hex;
 use crate::progress::{Monitor, Unit};
 
 /// Fewest classes of a split, since images of different classes are compared.
@@ -238,9 +239,7 @@ impl Split {
             hash.update(format!("{:?} {length}\n", self.image_name(image)));
         }
         task.finish();
-        let digits = hash.finalize();
-        let digest = digits.iter().map(|byte| format!("{byte:02x}"));
-        Ok(Some(digest.collect()))
+        Ok(Some(hex(&hash.finalize())))
     }
 
     /// Checks that images of one class and of different classes can be compared.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::CheckpointPosition;
+use crate::hex::hex;
 use crate::training::epoch_statistics::EpochStatistics;
 
 /// The key of the header in the metadata.
@@ -149,11 +150,6 @@ impl CheckpointFile {
         }
         hex(&hash.finalize())
     }
-}
-
-/// The lower-case hexadecimal digits of `bytes`.
-pub(in crate::training) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod position;
 mod schedule;
 mod state;
 
-pub(super) use file::hex;
 pub use file::{CheckpointFile, CheckpointHeader, StoredTensor};
 pub use position::CheckpointPosition;
 pub(super) use schedule::CheckpointSchedule;

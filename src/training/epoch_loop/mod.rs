@@ -292,7 +292,6 @@ impl<B: AutodiffBackend> Running<B> {
             observer,
             statistics,
             history,
-            images_per_batch,
             ..
         } = &mut self.epochs;
         let statistics = std::mem::take(statistics);
@@ -319,7 +318,6 @@ impl<B: AutodiffBackend> Running<B> {
         observer.event(TrainingEvent::EpochRecorded {
             record: &record,
             epochs: config.training.epochs,
-            images: statistics.steps() * *images_per_batch,
         });
         if self.collapse.add(&statistics) {
             tracing::warn!(

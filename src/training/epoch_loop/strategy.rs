@@ -56,7 +56,6 @@ pub(in crate::training) struct EpochLoop<B: AutodiffBackend> {
     /// The hash of the recorded epochs.
     pub(in crate::training) history: HistoryDigest,
     pub(in crate::training) batches_per_epoch: usize,
-    pub(in crate::training) images_per_batch: usize,
 }
 
 /// What a training loop returns: its end, or why it failed.

@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use super::EpochRecord;
-use crate::training::checkpoint::hex;
+use crate::hex::hex;
 
 /// A hash of the epochs up to a checkpoint, without their times.
 #[derive(Debug, Clone, Default)]

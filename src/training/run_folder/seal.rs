@@ -5,7 +5,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::training::checkpoint::hex;
+use crate::hex::hex;
 
 /// The start of the last line of `config.toml`.
 const COMMENT: &str = "# sha256: ";

@@ -13,6 +13,7 @@ use super::error::{DownloadError, MIRROR};
 use super::transfer::{Client, TransferError};
 use crate::cancellation::CancellationToken;
 use crate::file_lock::{NotLocked, wait_for_lock};
+use crate::hex::hex;
 use crate::model::config::PublishedWeights;
 use crate::progress::{Progress, ProgressObserver, Unit};
 
@@ -285,16 +286,7 @@ fn sha256(path: &Path) -> io::Result<String> {
             count => hash.update(&chunk[..count]),
         }
     }
-    Ok(hex(hash))
-}
-
-/// Formats a hash in hexadecimal digits.
-pub(super) fn hex(hash: Sha256) -> String {
-    let digits = hash
-        .finalize()
-        .into_iter()
-        .map(|byte| format!("{byte:02x}"));
-    digits.collect()
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::cache::{Cache, hex};
+use super::cache::Cache;
 use super::error::DownloadError;
 use super::transfer::Client;
 use crate::cancellation::CancellationToken;
+use crate::hex::hex;
 use crate::model::config::{Backbone, ModelConfig, PublishedWeights, WeightsSource};
 use crate::model::weights::load_weights;
 use crate::model::{BackboneNetwork, Conv4, ConvAlgorithm, EmbedderConfig};
@@ -36,7 +37,7 @@ fn content() -> Vec<u8> {
 }
 
 fn sha256(content: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(content))
+    hex(&Sha256::digest(content))
 }
 
 fn published(name: &'static str, content: &[u8]) -> PublishedWeights {
