@@ -15,7 +15,7 @@ use super::training_output::print_skipped;
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::{Config, EvaluationConfig};
 use crate::data::config::BrokenImages;
-use crate::data::{self, Transform};
+use crate::data::{self, DataError, Transform};
 use crate::evaluation::Recall;
 use crate::inference::embedding_file::Embeddings;
 use crate::inference::{self, InferenceError};
@@ -244,14 +244,14 @@ fn evaluate_on<B: Backend>(
         tracing::warn!("{warning}");
     }
     let recorded = task.folder.record()?.test;
-    let missing = recorded.missing_images(&SplitSummary::new(&test));
-    match (missing, data.loading.broken_images) {
+    let found = SplitSummary::new(&test, task.monitor).map_err(DataError::from)?;
+    match (recorded.missing_images(&found), data.loading.broken_images) {
         (Some(count), BrokenImages::Skip) => {
             tracing::warn!(
                 "{count} test image(s) are missing since the run began, and are skipped"
             );
         }
-        _ => task.folder.check_split("test", &recorded, &test)?,
+        _ => task.folder.check_split("test", &recorded, &found)?,
     }
     let (epoch, embedder) =
         training::load_checkpoint(&task.folder, &task.config, task.checkpoint, compute)?;

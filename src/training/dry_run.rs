@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::data::{self, PairSampler, Splits, Transform};
 use crate::model::{Embedder, EmbedderConfig};
 use crate::panic_capture;
+use crate::progress::Monitor;
 
 /// The result of a dry run.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +82,8 @@ impl DryRun {
 }
 
 /// Makes the checks of [`train()`](super::train()) with these arguments, and takes training steps for an
-/// estimate. Creates no file, except that published weights are downloaded to the user's cache folder.
+/// estimate. Creates no file but in the user's cache folder: published weights are downloaded, and the lock of
+/// an image cache that exists is taken.
 ///
 /// # Errors
 /// If it is cancelled, or the working directory cannot be determined. Failed checks are in the result.
@@ -346,6 +348,7 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
             ..
         } = *self.context;
         let progress = &**observer;
+        let monitor = Monitor::new(cancellation, progress);
         let opened = || -> Result<_, TrainingError> {
             let transform = Transform::new(&config.data.transform)?;
             let opened =
@@ -358,7 +361,7 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
                 None => opened.cached(&config.data, &transform, cancellation, progress)?,
             };
             if let Some((folder, record)) = resumed {
-                check_splits(folder, record, &splits, config)?;
+                check_splits(folder, record, &splits, config, monitor)?;
             }
             Ok((splits, missing))
         };

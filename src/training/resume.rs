@@ -17,7 +17,8 @@ use super::training_loop::TrainingLoop;
 use super::{GroupedAdam, TrainingError};
 use crate::config::Config;
 use crate::data::config::BrokenImages;
-use crate::data::{Split, Splits};
+use crate::data::{DataError, Split, Splits};
+use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 /// Resumes a run from its last checkpoint, up to the configured epochs or those in `overrides`
@@ -106,7 +107,8 @@ fn resume_locked<B: AutodiffBackend>(
         caches: None,
     };
     let (splits, sampler) = open_data(&config, need, &mut checks, context)?;
-    let missing = check_splits(&folder, &record, &splits, &config)?;
+    let monitor = Monitor::new(context.cancellation, &*context.observer);
+    let missing = check_splits(&folder, &record, &splits, &config, monitor)?;
     warn_about_differences(&record, context);
 
     record.changes.extend(changes);
@@ -301,20 +303,23 @@ pub(super) fn check_splits(
     record: &RunRecord,
     splits: &Splits,
     config: &Config,
-) -> Result<Vec<String>, RunFolderError> {
+    monitor: Monitor<'_>,
+) -> Result<Vec<String>, TrainingError> {
     let mut missing = Vec::new();
     let skip = config.data.loading.broken_images == BrokenImages::Skip;
-    let mut check = |name, recorded: &SplitSummary, found: &Split| match recorded
-        .missing_images(&SplitSummary::new(found))
-    {
-        Some(count) if skip => {
-            let message =
-                format!("{count} {name} image(s) are missing since the run began, and are skipped");
-            tracing::warn!("{message}");
-            missing.push(message);
-            Ok(())
+    let mut check = |name, recorded: &SplitSummary, found: &Split| {
+        let found = SplitSummary::new(found, monitor).map_err(DataError::from)?;
+        match recorded.missing_images(&found) {
+            Some(count) if skip => {
+                let message = format!(
+                    "{count} {name} image(s) are missing since the run began, and are skipped"
+                );
+                tracing::warn!("{message}");
+                missing.push(message);
+            }
+            _ => folder.check_split(name, recorded, &found)?,
         }
-        _ => folder.check_split(name, recorded, found),
+        Ok::<_, TrainingError>(())
     };
     check("training", &record.train, &splits.train)?;
     if let (Some(recorded), Some(found)) = (&record.validation, &splits.validation) {

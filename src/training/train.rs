@@ -21,8 +21,9 @@ use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
 use super::training_loop::TrainingLoop;
 use crate::backend::ComputeContext;
 use crate::config::Config;
-use crate::data::{self, PairSampler, Splits, Transform};
+use crate::data::{self, DataError, PairSampler, Splits, Transform};
 use crate::model::Embedder;
+use crate::progress::Monitor;
 
 /// Trains a new run in the folder `run`, or in the first free folder `artifacts/NAME-N`.
 ///
@@ -68,6 +69,8 @@ pub fn train<B: AutodiffBackend>(
     };
     let (splits, sampler) = open_data(config, need, &mut checks, context)?;
 
+    let monitor = Monitor::new(cancellation, &*context.observer);
+    let summary = |split| SplitSummary::new(split, monitor).map_err(DataError::from);
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
@@ -76,9 +79,9 @@ pub fn train<B: AutodiffBackend>(
         seed: config.training.seed,
         parameters: embedder.num_params(),
         protocol: config.evaluation.protocol,
-        train: SplitSummary::new(&splits.train),
-        validation: splits.validation.as_ref().map(SplitSummary::new),
-        test: SplitSummary::new(&splits.test),
+        train: summary(&splits.train)?,
+        validation: splits.validation.as_ref().map(summary).transpose()?,
+        test: summary(&splits.test)?,
         coverage: Some(sampler.coverage(1)),
         config: Some(pinned(config)),
         changes: Vec::new(),

@@ -10,6 +10,7 @@ use super::idx::{IMAGES_MAGIC, IdxFile, LABELS_MAGIC};
 use super::list_file::ListFile;
 use super::mat_file::MatFile;
 use super::{manifest, unlabelled_csv};
+use crate::progress::{Monitor, Unit};
 
 /// Parses a CSV file as a manifest and as a list of images to embed.
 pub(crate) fn csv_list(bytes: &[u8]) -> Vec<String> {
@@ -17,7 +18,8 @@ pub(crate) fn csv_list(bytes: &[u8]) -> Vec<String> {
         Ok(list) => list,
         Err(error) => return vec![error.to_string()],
     };
-    let mut collector = Collector::default();
+    let listing = Monitor::none().task("fuzzing", None, Unit::Images);
+    let mut collector = Collector::new(&listing);
     let mut errors: Vec<DatasetError> = Vec::new();
     errors.extend(manifest::rows(&list, &mut collector).err());
     errors.append(&mut collector.errors);

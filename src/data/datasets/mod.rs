@@ -42,6 +42,8 @@ pub(super) use list_error::ListError;
 #[cfg(test)]
 pub(super) use published::{Published, PublishedSubset};
 
+use std::collections::HashSet;
+
 use file_names::is_image;
 
 use super::parallel::worker_count;
@@ -134,6 +136,7 @@ fn splits<const N: usize>(
     for subset in subsets {
         let missing = index.missing.iter().filter(|(of, _)| *of == subset);
         let mut errors: Vec<DatasetError> = missing.map(|(_, error)| error.clone()).collect();
+        errors.extend(broken_links(&index, subset));
         let classes = index.classes_mut(subset);
         errors.extend(exclude_broken(classes, broken, workers, monitor)?);
         skipped.push(errors);
@@ -147,6 +150,26 @@ fn splits<const N: usize>(
         split(&index, subset).with_skipped(messages(skipped))
     });
     Ok((splits, messages(warnings)))
+}
+
+/// Returns the errors of images that are broken links in the class folders of a subset.
+fn broken_links(index: &DatasetIndex, subset: Subset) -> Vec<DatasetError> {
+    let links = index.errors.iter().filter_map(|error| match error {
+        DatasetError::Folder(FolderError::NotAFile { path }) if is_image(path) => {
+            Some((path.parent(), error))
+        }
+        _ => None,
+    });
+    let links: Vec<_> = links.collect();
+    if links.is_empty() {
+        return Vec::new();
+    }
+    let images = index.classes(subset).iter().flat_map(|class| &class.images);
+    let folders: HashSet<_> = images.map(|image| image.path.parent()).collect();
+    let of_subset = links
+        .into_iter()
+        .filter(|(folder, _)| folders.contains(folder));
+    of_subset.map(|(_, error)| error.clone()).collect()
 }
 
 fn messages(errors: Vec<DatasetError>) -> Vec<String> {
@@ -163,9 +186,6 @@ fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<(), DatasetError
             DatasetError::List(ListError::Unlisted { .. }) => false,
             DatasetError::List(ListError::ImageMissing { .. }) => broken == BrokenImages::Fail,
             DatasetError::Folder(FolderError::NotAFile { path }) if is_image(path) => {
-                if broken == BrokenImages::Skip {
-                    tracing::warn!("{} is skipped: it is not a file", path.display());
-                }
                 broken == BrokenImages::Fail
             }
             _ => true,

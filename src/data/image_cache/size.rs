@@ -4,12 +4,13 @@ use super::error::CacheError;
 use super::key::key;
 use super::spec::CacheSpec;
 use super::{cache_path, format};
+use crate::data::image_file::check_image_file;
 use crate::data::resize::ResizeSpec;
 
 /// Bytes of a pixel.
 const PIXEL: u64 = 3;
 
-/// Images that are decoded to estimate the size of those whose aspect ratio is kept.
+/// Images whose size is read to estimate that of all whose aspect ratio is kept.
 const SAMPLE: usize = 16;
 
 /// Returns the size of the cache in bytes; 0 if it exists. The size of images whose aspect ratio is kept is
@@ -38,8 +39,11 @@ fn mean_pixels(spec: &CacheSpec, resize: ResizeSpec) -> f64 {
     let step = spec.count.div_ceil(SAMPLE).max(1);
     let images = (0..spec.count).step_by(step);
     let sizes: Vec<f64> = images
-        .filter_map(|image| spec.images.image(image, spec.options.min_side).ok())
-        .map(|image| pixels(resize.size(image.dimensions())))
+        .filter_map(|image| match spec.images.path(image) {
+            Some(path) => check_image_file(path).ok(),
+            None => Some(spec.images.image(image, None).ok()?.dimensions()),
+        })
+        .map(|size| pixels(resize.size(size)))
         .collect();
     match sizes.len() {
         0 => pixels((side, side)),

@@ -111,7 +111,7 @@ pub fn read_image_file_reduced(path: &Path, min_side: u32) -> Result<RgbImage, I
     decode_image(path, &read(path)?, Some(min_side))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
     read_at_most(path, MAXIMUM_FILE_BYTES).map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => ImageError::TooLarge { path: path.into() },
         _ => ImageError::unreadable(path, &error),

@@ -2,8 +2,8 @@
 //!
 //! Either a share of the classes is drawn, or the classes are dealt to folds, as in class-disjoint
 //! cross-validation (Musgrave et al., "A Metric Learning Reality Check", ECCV 2020). Both depend only on
-//! the number of classes and `data.split_seed`. A class with one image has no positive pair, so it always
-//! trains.
+//! the number of classes with two or more images and `data.split_seed`. A class with one image has no
+//! positive pair, so it always trains.
 
 use rand::seq::SliceRandom;
 

@@ -211,21 +211,12 @@ impl Split {
     }
 
     /// Returns a hash, SHA-256 in hexadecimal, of the names and lengths of the images' files. `None` for
-    /// images in memory, or if a file no longer exists.
-    pub fn files_digest(&self) -> Option<String> {
-        let digest = self.files_digest_monitored(Monitor::none());
-        digest.expect("nothing cancels it")
-    }
-
-    /// Returns the hash as [`files_digest`](Self::files_digest) does. Millions of files take minutes on
-    /// a network file system.
+    /// images in memory, or if a file no longer exists. Millions of files take minutes on a network file
+    /// system.
     ///
     /// # Errors
     /// If a stop was requested.
-    pub fn files_digest_monitored(
-        &self,
-        monitor: Monitor<'_>,
-    ) -> Result<Option<String>, Cancelled> {
+    pub fn files_digest(&self, monitor: Monitor<'_>) -> Result<Option<String>, Cancelled> {
         let count = self.labels.len();
         let task = monitor.task("reading file lengths", Some(count), Unit::Images);
         let mut hash = Sha256::new();

@@ -1,8 +1,6 @@
 //! All problems of a dataset in one report.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -18,7 +16,7 @@ use crate::cancellation::Cancelled;
 use crate::data::datasets::{
     DatasetError, DatasetIndex, ListError, Subset, compare, single_image_classes,
 };
-use crate::data::image_file::{ImageError, decode_image};
+use crate::data::image_file::{self, decode_image};
 use crate::data::split::{Split, SplitError, Splits};
 use crate::progress::Monitor;
 
@@ -261,9 +259,9 @@ fn compare_with_published(index: &DatasetIndex) -> (Option<Agreement>, Vec<Probl
 
 /// Decodes an image file. Returns its digest and a problem with its size.
 fn examine(path: &Path) -> Result<(Digest, Option<Problem>), DatasetError> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => DatasetError::from(ListError::ImageMissing { path: path.into() }),
-        _ => ImageError::unreadable(path, &error).into(),
+    let bytes = image_file::read(path).map_err(|error| match path.exists() {
+        true => DatasetError::from(error),
+        false => ListError::ImageMissing { path: path.into() }.into(),
     })?;
     let image = decode_image(path, &bytes, None)?;
     let digest = Sha256::digest(&bytes).into();

@@ -52,13 +52,13 @@ impl RemainingWork {
         }
     }
 
-    /// Seconds at the speed that was `measured`.
+    /// Seconds of the epochs with their evaluations, at the speed that was `measured`.
     pub(super) fn seconds_of_epochs(&self, measured: &MeasuredSteps) -> f64 {
         self.steps as f64 * measured.step_seconds
             + self.validation_images as f64 * measured.embedding_seconds
     }
 
-    /// Seconds at the speed that was `measured`.
+    /// Seconds of all the work, the evaluations before and after the epochs included.
     pub(super) fn seconds(&self, measured: &MeasuredSteps) -> f64 {
         self.seconds_of_epochs(measured) + self.other_images as f64 * measured.embedding_seconds
     }

@@ -165,17 +165,21 @@ fn embed_batch<B: AutodiffBackend>(
     let images = batch.indices.len();
     let embed = |batch: &ImageBatch<B::InnerBackend>| {
         let since = Instant::now();
-        let embeddings = match config.evaluation.mirror {
-            true => embedder.forward_mirrored(batch.images.clone()),
-            false => embedder.forward(batch.images.clone()),
-        };
+        let mirror = config.evaluation.mirror;
+        let embeddings =
+            embedder.forward_in_parts(batch.images.clone(), mirror, |_| {
+                match context.cancellation.is_cancelled() {
+                    true => Err(TrainingError::Cancelled { run: None }),
+                    false => Ok(()),
+                }
+            })?;
         drop(embeddings.into_data());
-        since.elapsed().as_secs_f64()
+        Ok::<_, TrainingError>(since.elapsed().as_secs_f64())
     };
-    let mut embedding = embed(&batch);
+    let mut embedding = embed(&batch)?;
     if !context.compute.in_process {
         // The first time, kernels are compiled.
-        embedding = embed(&batch);
+        embedding = embed(&batch)?;
     }
     Ok(loading.max(embedding) / images as f64)
 }

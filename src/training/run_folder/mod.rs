@@ -45,7 +45,6 @@ use serde_json::Value;
 
 use crate::atomic_file;
 use crate::config::Config;
-use crate::data::Split;
 
 const CONFIG: &str = "config.toml";
 const RECORD: &str = "run.json";
@@ -238,11 +237,10 @@ impl RunFolder {
         &self,
         name: &'static str,
         recorded: &SplitSummary,
-        found: &Split,
+        found: &SplitSummary,
     ) -> Result<(), RunFolderError> {
-        let found = SplitSummary::new(found);
-        if recorded.same_counts(&found) {
-            if recorded.files_differ(&found) {
+        if recorded.same_counts(found) {
+            if recorded.files_differ(found) {
                 tracing::warn!(
                     "names or lengths of the {name} images changed since the run began; results \
                      may not be comparable"

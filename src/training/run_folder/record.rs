@@ -6,9 +6,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cancellation::Cancelled;
 use crate::config::Protocol;
 use crate::data::{Coverage, Split};
 use crate::evaluation::{Recall, Role};
+use crate::progress::Monitor;
 
 /// The record of a run, `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,18 +89,21 @@ pub struct SplitSummary {
 
 impl SplitSummary {
     /// The summary of `split`.
-    pub fn new(split: &Split) -> Self {
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn new(split: &Split, monitor: Monitor<'_>) -> Result<Self, Cancelled> {
         let count = |wanted: fn(Role) -> bool| {
             let roles = split.roles()?;
             Some(roles.iter().filter(|&&role| wanted(role)).count())
         };
-        Self {
+        Ok(Self {
             queries: count(Role::is_query),
             gallery: count(Role::is_in_gallery),
-            files: split.files_digest(),
+            files: split.files_digest(monitor)?,
             images: split.labels().len(),
             classes: split.class_names().to_vec(),
-        }
+        })
     }
 }
 

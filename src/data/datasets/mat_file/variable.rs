@@ -73,10 +73,15 @@ fn parse(matrix: &[u8], order: ByteOrder, depth: usize) -> Result<(String, Varia
             Some(text) => Variable::Text(text),
             None => Variable::Other,
         },
-        _ => match parts.required()?.numbers().as_deref() {
-            Some(&[number]) => Variable::Number(number),
-            _ => Variable::Other,
-        },
+        _ => {
+            let element = parts.required()?;
+            // A number has at most eight bytes; matrices are not converted.
+            let numbers = (element.data.len() <= 8).then(|| element.numbers());
+            match numbers.flatten().as_deref() {
+                Some(&[number]) => Variable::Number(number),
+                _ => Variable::Other,
+            }
+        }
     };
     Ok((name, variable))
 }
