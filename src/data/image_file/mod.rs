@@ -8,6 +8,7 @@
 
 mod end;
 mod error;
+mod format;
 mod png_chunks;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::bounded_read::{GIB, MIB, read_at_most};
 use crate::panic_capture::catch_quietly;
 
 pub use error::ImageError;
+pub(crate) use format::FileKind;
 
 use end::{end_marker, is_complete};
 use png_chunks::{png_size, without_text_and_profiles};
@@ -170,11 +172,12 @@ fn image_format(path: &Path, head: &[u8]) -> Result<ImageFormat, ImageError> {
         path: path.into(),
         found,
     };
-    match image::guess_format(head) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => Ok(format),
-        Ok(other) => Err(unsupported(format!("a {other:?} file"))),
-        Err(_) if head.is_empty() => Err(ImageError::Truncated { path: path.into() }),
-        Err(_) => Err(unsupported("neither JPEG nor PNG".into())),
+    match FileKind::of(head) {
+        FileKind::Image(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => Ok(format),
+        FileKind::Image(other) => Err(unsupported(format!("a {other:?} file"))),
+        FileKind::OtherImage(name) => Err(unsupported(name.into())),
+        FileKind::NoImage if head.is_empty() => Err(ImageError::Truncated { path: path.into() }),
+        FileKind::NoImage => Err(unsupported("neither JPEG nor PNG".into())),
     }
 }
 
