@@ -71,9 +71,9 @@ fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     layers::trials::<AB>(name, trials);
 }
 
-/// Adds the tests of the parts, of whole networks and of training. Fused backends run the parts only, to
-/// save minutes of compilation; `.ci/run` and scripts/gpu_check compare their training on the command
-/// line.
+/// Adds the tests of the parts, of whole networks and of training. Fused backends run the parts and the tests
+/// of a training's state only, to save minutes of compilation; `.ci/run` and scripts/gpu_check compare their
+/// training on the command line.
 fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
@@ -91,11 +91,17 @@ fn main() {
     #[cfg(feature = "wgpu")]
     of::<Autodiff<loop_dml::backend::Wgpu>>("wgpu", &mut trials);
     #[cfg(all(feature = "wgpu", feature = "fusion"))]
-    of_parts::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
+    {
+        of_parts::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
+        state::trials::<Autodiff<loop_dml::backend::FusedWgpu>>("wgpu-fusion", &mut trials);
+    }
     #[cfg(feature = "cuda")]
     of::<Autodiff<loop_dml::backend::Cuda>>("cuda", &mut trials);
     #[cfg(all(feature = "cuda", feature = "fusion"))]
-    of_parts::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
+    {
+        of_parts::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
+        state::trials::<Autodiff<loop_dml::backend::FusedCuda>>("cuda-fusion", &mut trials);
+    }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
