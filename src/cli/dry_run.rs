@@ -7,6 +7,7 @@ use burn::tensor::backend::AutodiffBackend;
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
+use super::interrupt::end_promptly;
 use super::output::{print, print_json, print_lines};
 use super::training_output::{Display, TrainingOutput};
 use super::{CliError, DeviceArgs, cancel_on_interrupt, check_table};
@@ -70,12 +71,14 @@ fn check(options: DryRunOptions<'_>) -> Result<(DryRun, bool), CliError> {
             return Ok((refused, matches!(error, ConfigError::Syntax { .. })));
         }
     };
+    let cancellation = cancel_on_interrupt();
+    let _end = end_promptly(&cancellation);
     let task = DryRunTask {
         config,
         overrides,
         run,
         name,
-        cancellation: cancel_on_interrupt(),
+        cancellation,
     };
     match device.run(task) {
         Ok(dry_run) => Ok((dry_run?, false)),

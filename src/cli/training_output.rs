@@ -1,5 +1,6 @@
 //! What a training prints on standard error.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,13 +115,15 @@ impl TrainingObserver for TrainingOutput {
                 resumed,
             } => {
                 self.new_folder().take();
-                let epochs = resumed.map(CheckpointPosition::complete_epochs);
-                self.state.lock().started(folder, epochs);
+                self.state.lock().started(folder, resumed);
                 print_start(folder, record, resumed);
             }
             TrainingEvent::LoopStarted if self.display == Display::Dashboard => {
                 self.dashboard_shown.store(true, Ordering::Relaxed);
-                logging::hold();
+                // Lines that are written to a file do not disturb the dashboard.
+                if std::io::stderr().is_terminal() {
+                    logging::hold();
+                }
             }
             TrainingEvent::LoopStarted => {}
             TrainingEvent::EpochRecorded { record, epochs } => {

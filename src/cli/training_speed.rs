@@ -11,8 +11,10 @@ const SPEED_WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct Speed {
     /// `None` before the training loop.
     clock: Option<Clock>,
-    /// The epoch after which the training was resumed.
+    /// Epochs that were done when the training was resumed, with the share of the last one.
     resumed: f64,
+    /// Steps of the resumed epoch that were taken before, until the first step.
+    steps_before: u64,
     /// Epochs done, with the share of the current one.
     done: f64,
     /// Images of the current epoch so far.
@@ -30,9 +32,10 @@ struct Clock {
 }
 
 impl Speed {
-    /// The training loop begins after the epoch `resumed`.
-    pub(super) fn new(resumed: usize, now: Instant) -> Self {
+    /// The training loop begins after the epoch `resumed` and `steps` steps of the next one.
+    pub(super) fn new(resumed: usize, steps: usize, now: Instant) -> Self {
         Self {
+            steps_before: steps as u64,
             clock: Some(Clock {
                 since: now,
                 mark: now,
@@ -43,9 +46,18 @@ impl Speed {
         }
     }
 
-    /// A step has ended: `epochs` are done, the last with a fraction, and `images` of it are trained.
-    pub(super) fn step(&mut self, epochs: f64, images: u64, now: Instant) {
-        self.done = epochs;
+    /// A step of `epoch`, counted from 1, has ended: `images` of its `total` are trained.
+    pub(super) fn step(&mut self, epoch: usize, images: u64, total: u64, now: Instant) {
+        let share = |images: u64| (images as f64 / total.max(1) as f64).min(1.0);
+        let complete = epoch.saturating_sub(1) as f64;
+        self.done = complete + share(images);
+        if self.steps_before > 0 {
+            // All steps of an epoch have the same number of images.
+            let before = images - images / (self.steps_before + 1);
+            self.images_of_epoch = before;
+            self.resumed = complete + share(before);
+            self.steps_before = 0;
+        }
         let Some(clock) = &mut self.clock else {
             return;
         };

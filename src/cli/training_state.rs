@@ -10,7 +10,7 @@ use super::training_speed::{Speed, in_words, significant};
 use crate::escape::escaped;
 use crate::evaluation::Recall;
 use crate::geometry::Measure;
-use crate::training::{AnchorLossMetric, EpochRecord, RunFolder, Statistic};
+use crate::training::{AnchorLossMetric, CheckpointPosition, EpochRecord, RunFolder, Statistic};
 
 /// The state, shared by the observer, the renderer and the dashboard.
 #[derive(Clone, Default)]
@@ -47,9 +47,9 @@ pub(super) struct TrainingState {
     pub(super) losses: Vec<(f64, f64)>,
     /// Measured epochs and their Recall@1 in per cent.
     pub(super) recalls: Vec<(f64, f64)>,
-    /// Number of recorded epochs.
-    pub(super) recorded: usize,
     definitions: Vec<MetricDefinition>,
+    /// Steps of the resumed epoch that were taken before.
+    resumed_steps: usize,
     speed: Speed,
 }
 
@@ -76,15 +76,16 @@ pub(super) struct MetricRow {
 }
 
 impl TrainingState {
-    /// A run was created, or is resumed after epoch `resumed`.
-    pub(super) fn started(&mut self, folder: &RunFolder, resumed: Option<usize>) {
+    /// A run was created, or is resumed from the position `resumed`.
+    pub(super) fn started(&mut self, folder: &RunFolder, resumed: Option<CheckpointPosition>) {
         self.run = escaped(&folder.path().display().to_string()).to_string();
         let Some(resumed) = resumed else {
             return;
         };
+        self.resumed_steps = resumed.steps();
         // A history that cannot be read is reported by the training.
         for record in folder.history().unwrap_or_default() {
-            if record.epoch <= resumed {
+            if record.epoch <= resumed.complete_epochs() {
                 self.recorded(&record);
             }
         }
@@ -94,7 +95,7 @@ impl TrainingState {
     pub(super) fn loop_started(&mut self, epochs: usize, resumed: Option<usize>, now: Instant) {
         self.epochs = epochs;
         self.epoch = resumed.unwrap_or(0);
-        self.speed = Speed::new(self.epoch, now);
+        self.speed = Speed::new(self.epoch, self.resumed_steps, now);
     }
 
     /// An epoch was recorded during the training loop.
@@ -106,7 +107,6 @@ impl TrainingState {
     }
 
     fn recorded(&mut self, record: &EpochRecord) {
-        self.recorded += 1;
         for (key, &value) in &record.training {
             if let Some(name) = metric_name(key) {
                 self.row(&name).last = Some(value);
@@ -185,9 +185,7 @@ impl TrainingState {
         if let Some(items) = &progress.progress {
             let (done, total) = (items.items_processed as u64, items.items_total as u64);
             self.step = (done, total);
-            let share = done as f64 / total.max(1) as f64;
-            let epochs = self.epoch.saturating_sub(1) as f64 + share.min(1.0);
-            self.speed.step(epochs, done, now);
+            self.speed.step(self.epoch, done, total, now);
         }
     }
 
@@ -218,7 +216,7 @@ impl TrainingState {
     /// Images per second, time left and memory, as far as they are known.
     pub(super) fn figures(&self, now: Instant) -> Vec<String> {
         let speed = self.images_per_second();
-        let left = self.time_left(now).filter(|_| self.epoch < self.epochs);
+        let left = self.time_left(now).filter(|left| !left.is_zero());
         let memory = crate::process_memory::resident_mib();
         [
             speed.map(|speed| format!("{} images/s", significant(speed))),
@@ -387,5 +385,37 @@ pub(super) mod tests {
         state.epoch_recorded(&record(11, 0.5), 20, since + Duration::from_secs(4));
         let left = state.time_left(since + Duration::from_secs(4)).unwrap();
         assert_eq!(left.as_secs(), 36);
+    }
+
+    #[test]
+    fn speed_and_time_left_of_a_training_resumed_within_an_epoch_count_its_own_steps() {
+        let since = Instant::now();
+        let mut state = TrainingState {
+            resumed_steps: 7,
+            ..TrainingState::default()
+        };
+        state.loop_started(2, Some(0), since);
+        let now = since + Duration::from_secs(2);
+        state.render_train(&progress(1, 2, (80, 100)), now);
+        // 10 images, a tenth of an epoch, in two seconds; 1.2 epochs are left.
+        assert_eq!(state.images_per_second(), Some(5.0));
+        assert_eq!(state.time_left(now).map(|left| left.as_secs()), Some(24));
+    }
+
+    #[test]
+    fn time_left_is_shown_within_the_last_epoch_and_not_after_it() {
+        let since = Instant::now();
+        let mut state = TrainingState::default();
+        state.loop_started(1, None, since);
+        let left = |state: &TrainingState, now| {
+            let figures = state.figures(now);
+            figures.into_iter().find(|figure| figure.ends_with("left"))
+        };
+        let now = since + Duration::from_secs(3);
+        state.render_train(&progress(1, 1, (25, 100)), now);
+        assert_eq!(left(&state, now).as_deref(), Some("9 s left"));
+        let now = since + Duration::from_secs(12);
+        state.epoch_recorded(&record(1, 0.5), 1, now);
+        assert_eq!(left(&state, now), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Standard error while Burn's dashboard is shown: what is written there would be drawn over it.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fd::OwnedFd;
@@ -14,13 +14,13 @@ const LIMIT: u64 = 64 << 10;
 /// Standard error, and the file that replaces it; `None` if it is not replaced.
 static HELD: Mutex<Option<(OwnedFd, File)>> = Mutex::new(None);
 
-/// Replaces standard error by a temporary file until [`release`].
+/// Replaces standard error by a temporary file until [`release`], if it is a terminal.
 ///
 /// Burn's thread reports on standard error that a closed terminal cannot be restored. Rust aborts the
 /// process if that fails too.
 pub(super) fn hold() -> io::Result<()> {
     let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    if held.is_none() {
+    if held.is_none() && io::stderr().is_terminal() {
         let file = tempfile::tempfile()?;
         let before = dup(stderr())?;
         dup2_stderr(&file)?;
