@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
+use super::large_recall::{list, warn_left_out, within};
 use super::option_names::OptionNames;
 use super::output::{print, print_json};
 use super::training_output::print_skipped;
@@ -166,8 +167,10 @@ fn evaluate_embeddings(
         .map(|path| Embeddings::read(path, labels));
     let gallery = gallery.transpose()?;
     let searched = inference::searched_rows(&queries, gallery.as_ref());
+    let defaults = EvaluationConfig::default().recall;
     let recall = match args.recall.is_empty() {
-        true => default_recall(&EvaluationConfig::default().recall, searched),
+        // One row alone is reported as a gallery without positives.
+        true => within(&defaults, searched.max(1)),
         false => args.recall.clone(),
     };
     let task = RetrievalTask {
@@ -177,6 +180,9 @@ fn evaluate_embeddings(
         monitor,
     };
     let recall = args.device.run(task)??;
+    if args.recall.is_empty() {
+        warn_left_out(&defaults, searched);
+    }
     let title = match &args.gallery {
         Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
         None => path.display().to_string(),
@@ -187,27 +193,6 @@ fn evaluate_embeddings(
         "seconds": since.elapsed().as_secs_f64(),
     });
     print_recall(args, &recall, &title, object)
-}
-
-/// Returns the K that a query can be measured at which is searched among so many images, with a warning about the
-/// others. They are not a choice of the user, who may have a small gallery.
-fn default_recall(ks: &[usize], searched: usize) -> Vec<usize> {
-    // At least one K, so that a gallery without positives is reported as that.
-    let (measured, left_out): (Vec<usize>, Vec<usize>) =
-        ks.iter().partition(|&&k| k <= searched.max(1));
-    if !left_out.is_empty() && searched > 0 {
-        tracing::warn!(
-            "Recall@{} is left out, because a query is searched among {searched} image(s)",
-            list(&left_out)
-        );
-    }
-    measured
-}
-
-/// The numbers as `--recall` accepts them.
-fn list(ks: &[usize]) -> String {
-    let ks: Vec<String> = ks.iter().map(ToString::to_string).collect();
-    ks.join(",")
 }
 
 struct RetrievalTask<'a> {
@@ -358,10 +343,9 @@ fn check_recall(task: &EvaluateTask<'_>, test: &Split) -> Result<(), SettingErro
                  image(s); give K up to {searched}"
             ),
         }),
-        Some(_) => {
-            default_recall(ks, searched);
+        _ => {
+            warn_left_out(ks, searched);
             Ok(())
         }
-        None => Ok(()),
     }
 }

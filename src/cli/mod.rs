@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod export;
 mod interrupt;
+mod large_recall;
 mod logging;
 mod loss;
 mod option_names;

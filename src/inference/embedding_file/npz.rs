@@ -7,7 +7,7 @@ use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::array_names::{EMBEDDINGS, FoundArray, LABELS, WantedArray};
-use super::npy::parse_npy;
+use super::npy::parse_whole_npy;
 use super::raw_array::RawArray;
 use crate::bounded_read::{GIB, size};
 use crate::shorten::shorten;
@@ -15,8 +15,8 @@ use crate::shorten::shorten;
 /// The first bytes of a zip archive.
 pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
 
-/// The most bytes of an array after decompression.
-const MAXIMUM_ARRAY_BYTES: u64 = 4 * GIB;
+/// The most bytes of a deflated array after decompression. A file of 1 MiB can promise 1 GiB.
+const MAXIMUM_DEFLATED_BYTES: u64 = GIB;
 
 /// The most arrays whose headers are read for a suggestion.
 const MAXIMUM_SUGGESTED: usize = 64;
@@ -79,17 +79,19 @@ fn read(
         .by_index_raw(index)
         .map_err(|error| damaged(&error))?;
     let (length, checksum) = (member.size(), member.crc32());
-    if length > MAXIMUM_ARRAY_BYTES {
+    let deflated = member.compression() != CompressionMethod::STORE;
+    if deflated && length > MAXIMUM_DEFLATED_BYTES {
         return Err(format!(
-            "its array `{}` is larger than {}, the most that is read; save it as .npy",
+            "its array `{}` is larger than {} when it is decompressed, the most that is read; save it with \
+             numpy.savez, or as .npy",
             wanted.name,
-            size(MAXIMUM_ARRAY_BYTES)
+            size(MAXIMUM_DEFLATED_BYTES)
         ));
     }
     let mut bytes = Vec::new();
     let reader = decompressed(member).map_err(|error| damaged(&error))?;
     // The archive may state another length than its contents have.
-    let mut reader = reader.take(length + 1);
+    let mut reader = reader.take(length.saturating_add(1));
     reader
         .read_to_end(&mut bytes)
         .map_err(|error| damaged(&error))?;
@@ -97,11 +99,7 @@ fn read(
         return Err(damaged(&"its checksum differs"));
     }
     let name = format!("the array `{}`", wanted.name);
-    parse_owned(&name, bytes).map(Some)
-}
-
-fn parse_owned(name: &str, bytes: Vec<u8>) -> Result<RawArray<'static>, String> {
-    parse_npy(name, &bytes).map(RawArray::into_owned)
+    parse_whole_npy(&name, bytes).map(Some)
 }
 
 /// Returns a reader of the contents of a member whose raw bytes are read.
@@ -266,8 +264,10 @@ mod tests {
         for at in positions {
             file[at..at + 4].copy_from_slice(&(u32::MAX - 1).to_le_bytes());
         }
-        // 4 GiB are promised, and none of it reserved.
         let message = parse_npz(&file, true).unwrap_err();
-        assert!(message.contains("is damaged"), "{message}");
+        assert!(
+            message.contains("larger than 1 GiB when it is decompressed"),
+            "{message}"
+        );
     }
 }

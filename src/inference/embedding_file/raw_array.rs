@@ -82,14 +82,6 @@ impl<'a> RawArray<'a> {
         }
     }
 
-    /// Returns the array with a copy of its bytes.
-    pub(super) fn into_owned(self) -> RawArray<'static> {
-        RawArray {
-            bytes: Cow::Owned(self.bytes.into_owned()),
-            ..self
-        }
-    }
-
     /// Returns the embeddings.
     ///
     /// # Errors

@@ -209,7 +209,7 @@ fn read_labels(path: &Path, count: usize) -> Result<Labels, EmbeddingFileError> 
     labels_in(&bytes, count).map_err(|reason| invalid(LABELS, path, &reason))
 }
 
-/// Reads `NAME.json` beside `NAME.npy`; `None` if there is none, or it has other contents.
+/// Reads `NAME.json` beside `NAME.npy`; `None` if it does not exist, or has other contents.
 fn names_beside(path: &Path) -> Result<Option<Names>, EmbeddingFileError> {
     let beside: PathBuf = path.with_extension("json");
     if !beside.exists() {
