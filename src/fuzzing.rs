@@ -4,14 +4,13 @@
 //! longer than [`MAXIMUM_MESSAGE_BYTES`]. It panics otherwise. The functions open no files.
 //!
 //! A format that is added gets a function here, a file in `fuzz/fuzz_targets` with the same name, an entry in
-//! `fuzz/Cargo.toml`, and files of a few hundred bytes in `fuzz/corpus`. `.npy` files are not here: the
-//! library writes them but does not read them.
+//! `fuzz/Cargo.toml`, and files of a few hundred bytes in `fuzz/corpus`.
 
 use std::path::Path;
 
 use crate::config::Config;
 use crate::data;
-use crate::inference::embedding_file::Embeddings;
+use crate::inference::embedding_file::{self, Embeddings};
 use crate::inference::export::ExportedEmbedder;
 use crate::model::weights;
 use crate::training::checkpoint::CheckpointFile;
@@ -48,10 +47,15 @@ pub fn image(bytes: &[u8]) {
     check_messages(data::fuzzing::image(bytes));
 }
 
-/// A safetensors file of embeddings.
+/// A file of embeddings: safetensors, `.npy` or `.npz`.
 pub fn embeddings(bytes: &[u8]) {
     let read = Embeddings::parse(Path::new("fuzz.safetensors"), bytes);
     check_message(read.and_then(|embeddings| embeddings.check_batch()));
+}
+
+/// A file of the labels of four embeddings: `.npy`, text or CSV.
+pub fn labels(bytes: &[u8]) {
+    check_message(embedding_file::parse_labels(bytes, 4));
 }
 
 /// An exported embedder.

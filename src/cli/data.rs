@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::CliError;
 use super::interrupt::CommandMonitor;
+use super::option_names::OptionNames;
 use super::output::{print, print_json, print_lines};
+use super::values::{MAXIMUM_WORKERS, dataset, whole_number};
 use crate::config::Config;
 use crate::data::config::DataConfig;
 use crate::data::survey::{ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path};
@@ -64,24 +66,24 @@ struct CheckArgs {
 struct StatsArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Write a contact sheet, one class per row, to this PNG file
+    /// Write a contact sheet, one class per row, to this .png, .jpg or .jpeg file
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// Number of random classes on the sheet, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole_number::<u8>(1..=64), allow_negative_numbers = true, requires = "sheet")]
     classes: u8,
     /// Number of random images per class on the sheet, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64), requires = "sheet")]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole_number::<u8>(1..=64), allow_negative_numbers = true, requires = "sheet")]
     images: u8,
     /// Seed of the random choices
-    #[arg(long, value_name = "SEED", default_value_t = 1, requires = "sheet")]
+    #[arg(long, value_name = "SEED", default_value_t = 1, value_parser = whole_number::<u64>(..), allow_negative_numbers = true, requires = "sheet")]
     seed: u64,
 }
 
 #[derive(Debug, Args)]
 struct SourceArgs {
-    /// Dataset: cars196, cub200, sop, in-shop, folder, manifest, fashion-mnist or synthetic
-    #[arg(long, value_name = "NAME", required_unless_present = "config")]
+    /// Dataset
+    #[arg(long, value_name = "NAME", value_parser = dataset(), required_unless_present_any = ["config", "set"])]
     dataset: Option<String>,
     /// Folder of the dataset, or CSV file of a manifest
     #[arg(long, value_name = "DIR")]
@@ -93,11 +95,32 @@ struct SourceArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Number of threads that read images; 0 means one per core
-    #[arg(long, value_name = "N")]
-    workers: Option<u16>,
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>(..=MAXIMUM_WORKERS), allow_negative_numbers = true)]
+    workers: Option<u64>,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
+}
+
+impl DataArgs {
+    /// The options that set configuration keys.
+    pub(super) fn option_names(&self) -> OptionNames {
+        let source = match &self.command {
+            DataCommand::Check(args) => &args.source,
+            DataCommand::Stats(args) => &args.source,
+        };
+        let options = [
+            ("data.dataset", "--dataset", source.dataset.is_some()),
+            ("data.root", "--root", source.root.is_some()),
+            ("data.workers", "--workers", source.workers.is_some()),
+        ];
+        // A key that a file may set keeps its name, unless the option is given too.
+        let named = options
+            .iter()
+            .filter(|(.., given)| *given || source.config.is_none());
+        let named: Vec<_> = named.map(|&(key, option, _)| (key, option)).collect();
+        OptionNames::new(&named).without_set(&source.set)
+    }
 }
 
 pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
@@ -181,6 +204,15 @@ fn write_sheet(
 /// The section `[data]` of the file with the arguments' overrides, and how the file holds classes out for
 /// validation.
 fn read_config(args: &SourceArgs) -> Result<(DataConfig, Option<HoldOut>), CliError> {
+    let sets_dataset = |text: &String| {
+        let key = text.split_once('=').map(|(key, _)| key.trim());
+        key == Some("data.dataset")
+    };
+    if args.dataset.is_none() && args.config.is_none() && !args.set.iter().any(sets_dataset) {
+        let reason =
+            "give the dataset, for example --dataset folder, or a configuration with --config";
+        return Err(SettingError::value("data.dataset", "", reason).into());
+    }
     let mut overrides = Vec::new();
     overrides.extend(
         args.dataset

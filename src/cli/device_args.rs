@@ -5,6 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::CliError;
 use super::output::status;
+use super::values::whole_number;
 use crate::backend::{self, BackendName, BackendTask, DeviceChoice, KernelCache};
 
 /// The choice of a backend and device.
@@ -14,7 +15,7 @@ pub(super) struct DeviceArgs {
     #[arg(long, value_name = "NAME", value_parser = backend_names())]
     backend: Option<BackendName>,
     /// Compute on this device of the backend, by its number in `loop-dml devices`.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     device: usize,
     /// Fuse operations into larger GPU kernels (experimental; needs a binary built with --features
     /// fusion).

@@ -8,8 +8,10 @@ use clap::Args;
 use super::CliError;
 use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
+use super::option_names::OptionNames;
 use super::output::status;
 use super::training_output::print_skipped;
+use super::values::{self, MAXIMUM_BATCH_SIZE, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::data::config::BrokenImages;
 use crate::data::{ImageSelection, ImageSet};
@@ -39,30 +41,34 @@ Examples:
   Compute pooled features with pretrained weights:
     loop-dml embed --backbone googlenet --weights googlenet.pth --images photos --output features.npy";
 
+const USAGE: &str = "\
+loop-dml embed <RUN|FILE> --images <DIR|LIST|IMAGE> --output <FILE> [OPTIONS]
+       loop-dml embed --backbone <NAME> --weights <FILE|imagenet> --images <DIR|LIST|IMAGE> --output <FILE> [OPTIONS]";
+
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(super) struct EmbedArgs {
     /// Run folder, or file written by `loop-dml export`
     #[arg(
         value_name = "RUN|FILE",
-        required_unless_present = "backbone",
-        conflicts_with = "backbone"
+        required_unless_present_any = ["backbone", "weights", "size", "resize"],
+        conflicts_with_all = ["backbone", "weights", "size", "resize"]
     )]
     source: Option<PathBuf>,
     /// Checkpoint of the run; best has the highest Recall@1 [default: best]
-    #[arg(long, value_name = "best|last|EPOCH", conflicts_with = "backbone")]
+    #[arg(long, value_name = "best|last|EPOCH", value_parser = checkpoint, allow_negative_numbers = true, conflicts_with = "backbone")]
     checkpoint: Option<Checkpoint>,
     /// Compute the pooled features of this backbone, not scaled to unit length, instead
-    #[arg(long, value_name = "NAME", requires = "weights")]
+    #[arg(long, value_name = "NAME", value_parser = values::backbone(), requires = "weights")]
     backbone: Option<String>,
     /// Pretrained weights of --backbone: a file, imagenet or imagenet-v2
     #[arg(long, value_name = "FILE|imagenet", requires = "backbone")]
     weights: Option<String>,
     /// Side of the input of --backbone in pixels [default: 224; conv4: 32]
-    #[arg(long, value_name = "PIXELS", requires = "backbone")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole_number::<usize>(..), allow_negative_numbers = true, requires = "backbone")]
     size: Option<usize>,
     /// Shorter side in pixels that images are resized to before the crop [default: 8/7 of --size]
-    #[arg(long, value_name = "PIXELS", requires = "backbone")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole_number::<usize>(..), allow_negative_numbers = true, requires = "backbone")]
     resize: Option<usize>,
     /// Folder, list or single image
     #[arg(long, value_name = "DIR|LIST|IMAGE")]
@@ -83,10 +89,25 @@ pub(super) struct EmbedArgs {
     #[arg(long)]
     skip_broken: bool,
     /// Number of images embedded at once [default: that of the run]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    batch_size: Option<u16>,
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(1..=MAXIMUM_BATCH_SIZE), allow_negative_numbers = true)]
+    batch_size: Option<usize>,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
+}
+
+impl EmbedArgs {
+    /// The options that set configuration keys.
+    pub(super) fn option_names(&self) -> OptionNames {
+        match self.backbone {
+            Some(_) => OptionNames::new(&[
+                ("model.backbone", "--backbone"),
+                ("model.weights", "--weights"),
+                ("data.image_size", "--size"),
+                ("data.resize", "--resize"),
+            ]),
+            None => OptionNames::default(),
+        }
+    }
 }
 
 pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
@@ -96,7 +117,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let config = source.config_mut();
     config.evaluation.mirror |= args.mirror;
     if let Some(size) = args.batch_size {
-        config.evaluation.batch_size = size.into();
+        config.evaluation.batch_size = size;
     }
     if args.skip_broken {
         config.data.loading.broken_images = BrokenImages::Skip;

@@ -10,16 +10,20 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
+use super::large_recall::{list, warn_left_out, within};
+use super::option_names::OptionNames;
 use super::output::{print, print_json};
 use super::training_output::print_skipped;
+use super::values::{MAXIMUM_BATCH_SIZE, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::{Config, EvaluationConfig};
 use crate::data::config::BrokenImages;
-use crate::data::{self, DataError, Transform};
-use crate::evaluation::Recall;
-use crate::inference::embedding_file::Embeddings;
+use crate::data::{self, DataError, Split, Transform};
+use crate::evaluation::{Recall, searched_images};
+use crate::inference::embedding_file::{Embeddings, LabelsOption};
 use crate::inference::{self, InferenceError};
 use crate::progress::Monitor;
+use crate::setting::SettingError;
 use crate::training::{self, Checkpoint, RunFolder, SplitSummary, TrainingError};
 
 const EXAMPLES: &str = "\
@@ -30,53 +34,85 @@ Examples:
     loop-dml evaluate artifacts/quickstart-1 --checkpoint last --recall 1,10,100 --json
   Search each row of a file in the other rows:
     loop-dml evaluate --embeddings photos.safetensors
+  Evaluate an array of NumPy with a label for each row in a text file:
+    loop-dml evaluate --embeddings photos.npy --labels classes.txt
   Search queries in a gallery:
     loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
 
-Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their \
+A file is safetensors or .npz with `embeddings` [N, D] and `labels` [N], or .npy, whose labels are in --labels or in \
+NAME.labels.npy beside it. --labels is any of these, a text with a label in each line, or a CSV file with a column \
+label. Labels are integers or names. Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their \
 classes, as files of `loop-dml embed` do, classes are matched by name, otherwise by label.";
 
+const USAGE: &str = "\
+loop-dml evaluate <RUN> [OPTIONS]
+       loop-dml evaluate --embeddings <FILE> [--gallery <FILE>] [OPTIONS]";
+
+/// The options of files of embeddings, which exclude a run and its options.
+const FILES: [&str; 4] = ["embeddings", "labels", "gallery", "gallery_labels"];
+
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(super) struct EvaluateArgs {
     /// Run folder
     #[arg(
         value_name = "RUN",
-        required_unless_present = "embeddings",
-        conflicts_with = "embeddings"
+        required_unless_present_any = FILES,
+        conflicts_with_all = FILES
     )]
     run: Option<PathBuf>,
-    /// Evaluate the embeddings in this safetensors file; each row is searched in the others
+    /// Evaluate the embeddings in this safetensors, .npy or .npz file; each row is searched in the others
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
+    /// Read their labels from this .npy or text file, one for each row
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    labels: Option<PathBuf>,
     /// Search the embeddings in those of this file
     #[arg(long, value_name = "FILE", requires = "embeddings")]
     gallery: Option<PathBuf>,
+    /// Read the labels of --gallery from this .npy or text file
+    #[arg(long, value_name = "FILE", requires = "gallery")]
+    gallery_labels: Option<PathBuf>,
     /// Checkpoint to evaluate; best has the highest Recall@1
     #[arg(
         long,
         value_name = "best|last|EPOCH",
         default_value = "best",
-        conflicts_with = "embeddings"
+        value_parser = checkpoint,
+        allow_negative_numbers = true,
+        conflicts_with_all = FILES
     )]
     checkpoint: Checkpoint,
     /// Comma-separated K of Recall@K [default: those of the run]
-    #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
-    recall: Vec<u64>,
+    #[arg(long, value_name = "K,…", value_delimiter = ',', value_parser = whole_number::<usize>(1..), allow_negative_numbers = true)]
+    recall: Vec<usize>,
     /// Read the run's images from this folder, if they were moved
-    #[arg(long, value_name = "DIR", conflicts_with = "embeddings")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = FILES)]
     root: Option<PathBuf>,
     /// Number of images embedded at once; does not affect results [default: that of the run]
-    #[arg(long, value_name = "N", conflicts_with = "embeddings", value_parser = clap::value_parser!(u64).range(1..))]
-    batch_size: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(1..=MAXIMUM_BATCH_SIZE), allow_negative_numbers = true, conflicts_with_all = FILES)]
+    batch_size: Option<usize>,
     /// Average the embeddings of each image and its mirror image [default: as in the run]
-    #[arg(long, conflicts_with = "embeddings")]
+    #[arg(long, conflicts_with_all = FILES)]
     mirror: bool,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
+}
+
+impl EvaluateArgs {
+    /// The options that set configuration keys.
+    pub(super) fn option_names(&self) -> OptionNames {
+        let options = [
+            ("data.root", "--root", self.root.is_some()),
+            ("evaluation.recall", "--recall", !self.recall.is_empty()),
+        ];
+        let given = options.iter().filter(|(.., given)| *given);
+        let given: Vec<_> = given.map(|&(key, option, _)| (key, option)).collect();
+        OptionNames::new(&given)
+    }
 }
 
 pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
@@ -116,11 +152,26 @@ fn evaluate_embeddings(
     monitor: Monitor<'_>,
 ) -> Result<(), CliError> {
     let since = Instant::now();
-    let queries = Embeddings::read(path)?;
-    let gallery = args.gallery.as_deref().map(Embeddings::read).transpose()?;
+    let labels = LabelsOption {
+        name: "--labels",
+        file: args.labels.as_deref(),
+    };
+    let queries = Embeddings::read(path, labels)?;
+    let labels = LabelsOption {
+        name: "--gallery-labels",
+        file: args.gallery_labels.as_deref(),
+    };
+    let gallery = args
+        .gallery
+        .as_deref()
+        .map(|path| Embeddings::read(path, labels));
+    let gallery = gallery.transpose()?;
+    let searched = inference::searched_rows(&queries, gallery.as_ref());
+    let defaults = EvaluationConfig::default().recall;
     let recall = match args.recall.is_empty() {
-        true => EvaluationConfig::default().recall,
-        false => args.recall.iter().map(|&k| k as usize).collect(),
+        // One row alone is reported as a gallery without positives.
+        true => within(&defaults, searched.max(1)),
+        false => args.recall.clone(),
     };
     let task = RetrievalTask {
         queries,
@@ -129,6 +180,9 @@ fn evaluate_embeddings(
         monitor,
     };
     let recall = args.device.run(task)??;
+    if args.recall.is_empty() {
+        warn_left_out(&defaults, searched);
+    }
     let title = match &args.gallery {
         Some(gallery) => format!("{} in {}", path.display(), gallery.display()),
         None => path.display().to_string(),
@@ -174,10 +228,10 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
         .collect();
     let mut config = folder.config(&moved)?;
     if !args.recall.is_empty() {
-        config.evaluation.recall = args.recall.iter().map(|&k| k as usize).collect();
+        config.evaluation.recall = args.recall.clone();
     }
     if let Some(size) = args.batch_size {
-        config.evaluation.batch_size = size as usize;
+        config.evaluation.batch_size = size;
     }
     config.evaluation.mirror |= args.mirror;
     // A checkpoint that does not exist is reported before the images are read.
@@ -187,6 +241,7 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
     let task = EvaluateTask {
         folder,
         config,
+        recall_is_given: !args.recall.is_empty(),
         checkpoint: args.checkpoint,
         monitor,
     };
@@ -210,6 +265,8 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
 struct EvaluateTask<'a> {
     folder: RunFolder,
     config: Config,
+    /// Whether the K of Recall@K were given for this evaluation.
+    recall_is_given: bool,
     checkpoint: Checkpoint,
     monitor: Monitor<'a>,
 }
@@ -253,6 +310,7 @@ fn evaluate_on<B: Backend>(
         }
         _ => task.folder.check_split("test", &recorded, &found)?,
     }
+    check_recall(task, &test)?;
     let (epoch, embedder) =
         training::load_checkpoint(&task.folder, &task.config, task.checkpoint, compute)?;
     let (recall, mut skipped) = training::evaluate(
@@ -269,4 +327,25 @@ fn evaluate_on<B: Backend>(
         epoch,
         skipped,
     })
+}
+
+/// Checks that a query is searched among as many images as each K needs. Others are an error if they were given,
+/// and left out with a warning if they are those of the run.
+fn check_recall(task: &EvaluateTask<'_>, test: &Split) -> Result<(), SettingError> {
+    let ks = &task.config.evaluation.recall;
+    let searched = searched_images(test.labels().len(), test.roles());
+    match ks.iter().find(|&&k| k > searched) {
+        Some(k) if task.recall_is_given => Err(SettingError::Value {
+            key: "evaluation.recall".into(),
+            value: list(ks),
+            reason: format!(
+                "Recall@{k} needs {k} neighbours, but a query of the test split is searched among {searched} \
+                 image(s); give K up to {searched}"
+            ),
+        }),
+        _ => {
+            warn_left_out(ks, searched);
+            Ok(())
+        }
+    }
 }

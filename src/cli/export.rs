@@ -9,6 +9,7 @@ use super::CliError;
 use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
 use super::output::status;
+use super::values::checkpoint;
 use crate::backend::{BackendTask, ComputeContext};
 use crate::inference::export::ExportOutput;
 use crate::inference::{InferenceError, export_run};
@@ -31,7 +32,7 @@ pub(super) struct ExportArgs {
     #[arg(value_name = "RUN")]
     run: PathBuf,
     /// Checkpoint to export; best has the highest Recall@1
-    #[arg(long, value_name = "best|last|EPOCH", default_value = "best")]
+    #[arg(long, value_name = "best|last|EPOCH", default_value = "best", value_parser = checkpoint, allow_negative_numbers = true)]
     checkpoint: Checkpoint,
     /// Write this .safetensors file, and a .json file beside it
     #[arg(long, value_name = "FILE")]
@@ -42,9 +43,9 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: ExportArgs) -> Result<(), CliError> {
     let _command = CommandMonitor::install();
+    let output = ExportOutput::new(&args.output)?;
     let folder = RunFolder::open(&args.run)?;
     let epoch = folder.checkpoint(args.checkpoint)?;
-    let output = ExportOutput::new(&args.output)?;
     let task = ExportTask {
         folder,
         epoch,

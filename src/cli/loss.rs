@@ -8,33 +8,38 @@ use serde_json::json;
 
 use super::CliError;
 use super::interrupt::CommandMonitor;
+use super::option_names::OptionNames;
 use super::{DeviceArgs, output};
-use crate::atomic_file::check_free;
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::Config;
-use crate::inference::embedding_file::{Embeddings, write_matrix};
+use crate::inference::embedding_file::{Embeddings, LabelsOption, MatrixOutput};
 use crate::inference::{BatchLoss, InferenceError, batch_loss};
 use crate::loss::{LossKind, LossStatistics};
 use crate::negatives::NegativesConfig;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
-The file contains `embeddings` f32 [N, D] and `labels` i64 [N]. The rows of a class are adjacent, and \
-their number is even; a batch has at most 8,192 rows, whose pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
+The file contains `embeddings` [N, D] and `labels` [N]; for a .npy file, --labels or NAME.labels.npy beside it \
+has the labels. The rows of a class are adjacent, and their number is even; a batch has at most 8,192 rows, whose \
+pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
 loss but n-pair; override with --set model.normalize=…). The gradient is that of the mean loss with \
 respect to the rows in the file.
 
 Examples:
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
+  loop-dml loss --embeddings batch.npy --labels classes.txt --loss triplet --negatives none --gradients g.npy
   loop-dml loss --embeddings batch.safetensors --loss lifted-structure --negatives none \\
       --set loss.margin=1 --set loss.squared_hinge=true --gradients gradient.safetensors --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct LossArgs {
-    /// Safetensors file with embeddings and labels; its rows are one batch
+    /// Safetensors, .npy or .npz file of embeddings; its rows are one batch
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
+    /// Read the labels from this .npy or text file, one for each row, instead of from --embeddings
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Loss
     #[arg(long, value_name = "NAME", value_parser = LossKind::NAMES)]
     loss: String,
@@ -44,7 +49,7 @@ pub(super) struct LossArgs {
     /// Set a key of the sections loss and negatives, or model.normalize (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Write `gradient` f32 [N, D] to this safetensors file
+    /// Write the gradient f32 [N, D] to this .npy file, or as `gradient` to this .safetensors file
     #[arg(long, value_name = "FILE")]
     gradients: Option<PathBuf>,
     /// Print one JSON object on standard output
@@ -54,28 +59,39 @@ pub(super) struct LossArgs {
     pub(super) device: DeviceArgs,
 }
 
+/// The options that set configuration keys.
+pub(super) fn option_names() -> OptionNames {
+    OptionNames::new(&[("loss.name", "--loss"), ("negatives.name", "--negatives")])
+}
+
 pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
     let _command = CommandMonitor::install();
     let config = read_config(&args)?;
     let names = (config.loss.kind.name(), config.negatives.name());
-    if let Some(path) = &args.gradients {
-        check_free(path)?;
-    }
-    let embeddings = Embeddings::read(&args.embeddings)?;
+    let gradients = args
+        .gradients
+        .as_deref()
+        .map(MatrixOutput::new)
+        .transpose()?;
+    let labels = LabelsOption {
+        name: "--labels",
+        file: args.labels.as_deref(),
+    };
+    let embeddings = Embeddings::read(&args.embeddings, labels)?;
     let dim = embeddings.dim;
     let request = BatchLoss {
         space: config.model.space(),
         loss: config.loss.kind,
         negatives: config.negatives,
-        with_gradient: args.gradients.is_some(),
+        with_gradient: gradients.is_some(),
     };
     let task = LossTask {
         embeddings,
         request,
     };
     let (statistics, gradient) = args.device.run(task)??;
-    if let (Some(path), Some(gradient)) = (&args.gradients, gradient) {
-        write_matrix(path, "gradient", &gradient, dim)?;
+    if let (Some(output), Some(gradient)) = (gradients, gradient) {
+        output.write("gradient", &gradient, dim)?;
     }
     print(args.json, &statistics, names)
 }

@@ -18,8 +18,10 @@ mod error;
 mod evaluate;
 mod export;
 mod interrupt;
+mod large_recall;
 mod logging;
 mod loss;
+mod option_names;
 mod output;
 mod progress;
 mod signals;
@@ -31,6 +33,7 @@ mod training_speed;
 // Without a dashboard, only the figures of the lines are read.
 #[cfg_attr(not(feature = "tui"), allow(dead_code))]
 mod training_state;
+mod values;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -38,6 +41,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use device_args::DeviceArgs;
 pub use error::CliError;
+use option_names::OptionNames;
 use signals::cancel_on_interrupt;
 
 use crate::backend::BackendName;
@@ -107,14 +111,31 @@ impl Command {
         };
         matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
+
+    /// The options that set configuration keys.
+    fn option_names(&self) -> OptionNames {
+        match self {
+            Self::Train(args) => args.option_names(),
+            Self::Evaluate(args) => args.option_names(),
+            Self::Embed(args) => args.option_names(),
+            Self::Data(args) => args.option_names(),
+            Self::Loss(_) => loss::option_names(),
+            Self::Bench(args) => args.option_names(),
+            Self::Export(_) | Self::Devices(_) => OptionNames::default(),
+        }
+    }
 }
 
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
     startup::report_file_size_limit();
     logging::install();
+    let mut options = OptionNames::default();
     let result = match Cli::try_parse() {
-        Ok(cli) => run(cli),
+        Ok(cli) => {
+            options = cli.command.option_names();
+            run(cli)
+        }
         Err(error) if error.use_stderr() => {
             // clap escapes nothing, but what it quotes are the user's own arguments.
             let _ = error.print();
@@ -126,7 +147,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(error::SUCCESS),
         Err(error) => {
-            let line = bounded(format!("error: {error}"));
+            let line = bounded(format!("error: {}", options.in_message(&error.to_string())));
             match error.has_lines() {
                 true => output::status_lines(line),
                 false => output::status(line),

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::CliError;
 use super::dry_run::{self, DryRunOptions};
+use super::option_names::OptionNames;
 use super::training_output::{Display, TrainingOutput, print_summary};
 use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
@@ -68,6 +69,14 @@ pub(super) struct TrainArgs {
 }
 
 impl TrainArgs {
+    /// The options that set configuration keys.
+    pub(super) fn option_names(&self) -> OptionNames {
+        match self.root {
+            Some(_) => OptionNames::new(&[("data.root", "--root")]),
+            None => OptionNames::default(),
+        }
+    }
+
     /// The configuration of a new run.
     ///
     /// # Errors

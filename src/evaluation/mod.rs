@@ -6,4 +6,4 @@ mod role;
 
 pub use ranks::{nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
-pub use role::Role;
+pub use role::{Role, searched_images};

@@ -13,12 +13,13 @@ mod export_run;
 mod loss;
 mod retrieval;
 mod retrieval_error;
+mod safetensors_start;
 mod source;
 
 pub use embed::embed;
 pub use error::InferenceError;
 pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};
-pub use retrieval::retrieval;
+pub use retrieval::{retrieval, searched_rows};
 pub use retrieval_error::RetrievalError;
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

@@ -8,7 +8,7 @@ use super::embedding_file::Embeddings;
 use super::error::InferenceError;
 use super::retrieval_error::RetrievalError;
 use crate::data::NO_CLASS;
-use crate::evaluation::{Recall, Role, nearest_positive_ranks_monitored};
+use crate::evaluation::{Recall, Role, nearest_positive_ranks_monitored, searched_images};
 use crate::progress::Monitor;
 
 /// The class number of rows without a class, which no query has.
@@ -22,8 +22,9 @@ const UNKNOWN: usize = 0;
 /// equal, whatever their labels. Otherwise classes of the same label are equal.
 ///
 /// # Errors
-/// If both are the same file, if their embeddings have different dimensions, or if no query has a
-/// positive ([`RetrievalError`]); or if a stop was requested.
+/// If both are the same file, if their embeddings have different dimensions, if one has names as labels and the
+/// other numbers, if a K is above [`searched_rows`], or if no query has a positive ([`RetrievalError`]); or if a
+/// stop was requested.
 pub fn retrieval<B: Backend>(
     queries: &Embeddings,
     gallery: Option<&Embeddings>,
@@ -33,6 +34,11 @@ pub fn retrieval<B: Backend>(
 ) -> Result<Recall, InferenceError> {
     if let Some(gallery) = gallery {
         check_gallery(queries, gallery)?;
+    }
+    // One row alone has no positive, which is reported below.
+    let searched = searched_rows(queries, gallery).max(1);
+    if let Some(&k) = ks.iter().find(|&&k| k > searched) {
+        return Err(RetrievalError::RecallAboveGallery { k, searched }.into());
     }
     let rows = Rows::new(queries, gallery);
     let count = rows.classes.len();
@@ -51,6 +57,14 @@ pub fn retrieval<B: Backend>(
     }
 }
 
+/// Returns the number of rows among which a query is searched: those of the gallery, or the others of its file.
+pub fn searched_rows(queries: &Embeddings, gallery: Option<&Embeddings>) -> usize {
+    match gallery {
+        Some(gallery) => gallery.labels.len(),
+        None => searched_images(queries.labels.len(), None),
+    }
+}
+
 fn check_gallery(queries: &Embeddings, gallery: &Embeddings) -> Result<(), RetrievalError> {
     let [first, second] = [queries, gallery].map(|file| file.path().canonicalize().ok());
     if first.is_some() && first == second {
@@ -65,6 +79,14 @@ fn check_gallery(queries: &Embeddings, gallery: &Embeddings) -> Result<(), Retri
             gallery_path: gallery.path().into(),
             gallery: gallery.dim,
         });
+    }
+    for (names, numbers) in [(queries, gallery), (gallery, queries)] {
+        if names.has_only_names() && numbers.classes.is_none() {
+            return Err(RetrievalError::NamesAndNumbers {
+                names: names.path().into(),
+                numbers: numbers.path().into(),
+            });
+        }
     }
     Ok(())
 }
@@ -143,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::cancellation::CancellationToken;
-    use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+    use crate::inference::embedding_file::{EmbeddingOutput, LabelsOption, NamedEmbeddings};
     use crate::progress::NoProgress;
 
     type B = burn_flex::Flex;
@@ -160,7 +182,11 @@ mod tests {
         };
         let output = EmbeddingOutput::new(&path).unwrap();
         output.write(&embeddings).unwrap();
-        Embeddings::read(&path).unwrap()
+        let labels = LabelsOption {
+            name: "--labels",
+            file: None,
+        };
+        Embeddings::read(&path, labels).unwrap()
     }
 
     fn at_1(queries: &Embeddings, gallery: Option<&Embeddings>) -> (f64, usize) {
@@ -208,6 +234,27 @@ mod tests {
         let monitor = Monitor::new(&token, &NoProgress);
         let result = retrieval::<B>(&rows, None, &[1], &Default::default(), monitor);
         assert!(matches!(result, Err(InferenceError::Cancelled)));
+    }
+
+    #[test]
+    fn k_above_the_rows_that_are_searched_is_refused() {
+        let folder = TempDir::new().unwrap();
+        let rows = [(0.0, 0), (1.0, 0), (3.0, NO_CLASS)];
+        let queries = file(folder.path(), "q", &rows, &["x"]);
+        let gallery = file(folder.path(), "g", &[rows, rows].concat(), &["x"]);
+        let measure = |gallery: Option<&Embeddings>, k: usize| {
+            let (device, monitor) = (Default::default(), Monitor::none());
+            retrieval::<B>(&queries, gallery, &[1, k], &device, monitor)
+        };
+        assert_eq!(measure(None, 2).unwrap().at[&2], 1.0);
+        let message = measure(None, 3).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "Recall@3 needs 3 neighbours, but a query is searched among 2 row(s); give K up to 2 with --recall"
+        );
+        assert_eq!(measure(Some(&gallery), 6).unwrap().at[&6], 1.0);
+        let message = measure(Some(&gallery), 7).unwrap_err().to_string();
+        assert!(message.contains("searched among 6 row(s)"), "{message}");
     }
 
     #[test]

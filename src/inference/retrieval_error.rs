@@ -33,6 +33,28 @@ pub enum RetrievalError {
         /// The dimension of the gallery.
         gallery: usize,
     },
+    /// One file has names of classes, and the other only numbers.
+    #[error(
+        "the labels of {} are names, and those of {} are numbers; give names, or numbers, for both",
+        names.display(), numbers.display()
+    )]
+    NamesAndNumbers {
+        /// The file whose labels are names.
+        names: PathBuf,
+        /// The file whose labels are numbers.
+        numbers: PathBuf,
+    },
+    /// A K is larger than the number of rows among which a query is searched.
+    #[error(
+        "Recall@{k} needs {k} neighbours, but a query is searched among {searched} row(s); give K up to {searched} \
+         with --recall"
+    )]
+    RecallAboveGallery {
+        /// The K.
+        k: usize,
+        /// The most rows among which a query is searched.
+        searched: usize,
+    },
     /// Every query has a class that the gallery lacks.
     #[error(
         "the labels of {} match no other row{}, so nothing could be found; use the same label for \

@@ -14,8 +14,9 @@ use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config};
 use super::preflight::{
-    Check, CheckOutcome, Checks, DiskNeed, check_batches, check_configuration, check_data,
-    check_disk, check_objective, check_weights, checkpoint_bytes, measure_steps, names,
+    Check, CheckOutcome, Checks, DiskNeed, LargeK, check_batches, check_configuration, check_data,
+    check_disk, check_objective, check_recall, check_weights, checkpoint_bytes, measure_steps,
+    names,
 };
 use super::resumable_keys::changes;
 use super::resume::{
@@ -373,6 +374,12 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
             tracing::warn!("{warning}");
         }
         check_data(&mut self.checks, &splits);
+        let large_k = match resumed {
+            Some(_) => LargeK::LeftOut,
+            None => LargeK::Refused,
+        };
+        let recall = check_recall(&mut self.checks, config, &splits, large_k);
+        self.attempt(names::RECALL, recall)?;
         let sampler = PairSampler::new(splits.train.labels(), &config.batch, config.training.seed);
         let Some(sampler) = self.attempt(names::BATCH, sampler)? else {
             return Ok(None);

@@ -5,7 +5,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config, restore};
-use super::preflight::{Checks, DiskNeed, check_configuration, checkpoint_bytes, names};
+use super::preflight::{Checks, DiskNeed, LargeK, check_configuration, checkpoint_bytes, names};
 use super::resumable_keys::{RESUMABLE, changes, first_difference, pinned};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{
@@ -106,7 +106,7 @@ fn resume_locked<B: AutodiffBackend>(
         existing: folder.checkpoint_bytes_on_disk(),
         caches: None,
     };
-    let (splits, sampler) = open_data(&config, need, &mut checks, context)?;
+    let (splits, sampler) = open_data(&config, need, LargeK::LeftOut, &mut checks, context)?;
     let monitor = Monitor::new(context.cancellation, &*context.observer);
     let missing = check_splits(&folder, &record, &splits, &config, monitor)?;
     warn_about_differences(&record, context);

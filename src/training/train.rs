@@ -12,8 +12,8 @@ use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
 use super::preflight::{
-    Checks, DiskNeed, check_batches, check_configuration, check_data, check_disk, check_objective,
-    check_weights, checkpoint_bytes, names,
+    Checks, DiskNeed, LargeK, check_batches, check_configuration, check_data, check_disk,
+    check_objective, check_recall, check_weights, checkpoint_bytes, names,
 };
 use super::resumable_keys::pinned;
 use super::run_context::{RunContext, TrainingSummary};
@@ -67,7 +67,7 @@ pub fn train<B: AutodiffBackend>(
         keep: config.training.keep_checkpoints as u64,
         ..DiskNeed::default()
     };
-    let (splits, sampler) = open_data(config, need, &mut checks, context)?;
+    let (splits, sampler) = open_data(config, need, LargeK::Refused, &mut checks, context)?;
 
     let monitor = Monitor::new(cancellation, &*context.observer);
     let summary = |split| SplitSummary::new(split, monitor).map_err(DataError::from);
@@ -117,6 +117,7 @@ pub fn train<B: AutodiffBackend>(
 pub(super) fn open_data<B: AutodiffBackend>(
     config: &Config,
     mut need: DiskNeed,
+    large_k: LargeK,
     checks: &mut Checks,
     context: &RunContext<B>,
 ) -> Result<(Splits, PairSampler), TrainingError> {
@@ -130,6 +131,7 @@ pub(super) fn open_data<B: AutodiffBackend>(
     let opened = data::open_uncached(keys, config.hold_out(), cancellation, progress)?;
     let uncached = opened.uncached();
     check_data(checks, &uncached);
+    check_recall(checks, config, &uncached, large_k)?;
     let labels = uncached.train.labels();
     let sampler = PairSampler::new(labels, &config.batch, config.training.seed)?;
     check_batches(checks, config, &uncached.train, &sampler);

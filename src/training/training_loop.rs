@@ -135,6 +135,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             last_epoch: epochs,
         };
         let protocol = RetrievalProtocol::new(&config.evaluation, &choosing);
+        let recall = protocol.recall.clone();
         let validation = Validation::new(protocol, schedule, known).cancelled_by(cancellation);
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps =
@@ -191,7 +192,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             .with_application_logger(None)
             .with_training_strategy(TrainingStrategy::Custom(strategy))
             .num_epochs(epochs);
-        for &k in &config.evaluation.recall {
+        for k in recall {
             training = training.metric_valid_numeric(RecallMetric::new(k, validation.clone()));
         }
         if first_epoch > 1 {

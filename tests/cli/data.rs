@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{draw_folder, loop_dml, refusal};
+use crate::support::{draw_folder, loop_dml, refusal, usage_error};
 
 const FOLDER: [&str; 4] = ["--dataset", "folder", "--root", "photos"];
 
@@ -235,9 +235,40 @@ fn invalid_arguments_are_named() {
         .concat(),
     );
     assert!(message.contains("training.epochs"), "{message}");
-    let message = refusal(
+    let message = usage_error(
         directory.path(),
-        &[&check[..], &["imagenet", "--root", "photos"]].concat(),
+        &[&check[..], &["foldr", "--root", "photos"]].concat(),
     );
-    assert!(message.contains("imagenet"), "{message}");
+    assert!(
+        message.contains("'foldr' for '--dataset <NAME>'")
+            && message.contains("a similar value exists: 'folder'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn extension_of_a_contact_sheet_is_its_format() {
+    let directory = photos();
+    let stats = |sheet| [&["data", "stats"], &FOLDER[..], &["--sheet", sheet]].concat();
+    for name in ["sheet", "sheet.webp", "sheet.pdf"] {
+        let message = refusal(directory.path(), &stats(name));
+        assert!(message.contains("use .png, .jpg or .jpeg"), "{message}");
+        assert!(!directory.path().join(name).exists());
+    }
+    for (name, start) in [
+        ("a.jpg", &b"\xff\xd8\xff"[..]),
+        ("b.JPEG", b"\xff\xd8\xff"),
+        ("c.png", b"\x89PNG"),
+    ] {
+        loop_dml(directory.path())
+            .args(stats(name))
+            .assert()
+            .success();
+        assert!(
+            fs::read(directory.path().join(name))
+                .unwrap()
+                .starts_with(start),
+            "{name}"
+        );
+    }
 }

@@ -328,5 +328,8 @@ fn bench_loader_measures_decoding_and_the_cache() {
     }
     let arguments = ["bench", "loader", "--dataset", "cub200"];
     let message = refusal(directory.path(), &arguments);
-    assert!(message.contains("`--root = \"\"`"), "{message}");
+    assert!(
+        message.contains("`--root`: give the folder of the dataset cub200"),
+        "{message}"
+    );
 }

@@ -183,7 +183,7 @@ fn errors_name_the_row_and_existing_files_are_not_overwritten() {
 
     assert!(refused(&[]).contains("cannot read embeddings from"));
     fs::write(&file, "no tensors").unwrap();
-    assert!(refused(&[]).contains("is not a safetensors file of embeddings"));
+    assert!(refused(&[]).contains("is not a file of embeddings"));
     write(&file, &ROWS[..5], &LABELS[..5]);
     assert!(refused(&[]).contains("row 4"));
     write(&file, &ROWS, &[7, 7, 3, 3, 7, 7]);

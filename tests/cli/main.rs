@@ -4,6 +4,7 @@ mod data;
 mod datasets;
 mod devices;
 mod dry_run;
+mod embedding_files;
 mod escaping;
 mod export;
 #[cfg(unix)]
@@ -17,4 +18,5 @@ mod resuming;
 mod saved_runs;
 mod support;
 mod training;
+mod usage;
 mod user_errors;

@@ -119,6 +119,21 @@ pub(crate) fn refusal(directory: &Path, arguments: &[&str]) -> String {
     message
 }
 
+/// Runs `arguments`, which the parser of the command line must refuse, and returns its lines.
+pub(crate) fn usage_error(directory: &Path, arguments: &[&str]) -> String {
+    let output = loop_dml(directory)
+        .args(arguments)
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    assert!(
+        output.stdout.is_empty(),
+        "an error belongs on standard error"
+    );
+    String::from_utf8(output.stderr).unwrap()
+}
+
 /// Draws `classes` folders of `images` small pictures each under `root`: stripes whose direction
 /// and width depend on the class, in PNG and JPEG by turns, of different sizes.
 pub(crate) fn draw_folder(root: &Path, classes: usize, images: usize) {

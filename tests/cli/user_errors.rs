@@ -341,5 +341,8 @@ fn damaged_checkpoint_is_skipped_for_the_one_before() {
 fn bench_loss_with_a_partial_class_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(directory.path(), &["bench", "loss", "--batch", "7"]);
-    assert!(message.contains("--batch = 7"), "{message}");
+    assert!(
+        message.contains("`--batch 7`: give a multiple of 2"),
+        "{message}"
+    );
 }

@@ -10,42 +10,42 @@ use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{BenchError, LoaderBenchmark, LoaderTiming, draw_photos};
 use crate::cli::CliError;
 use crate::cli::interrupt::CommandMonitor;
+use crate::cli::values::{self, MAXIMUM_WORKERS, whole_number};
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 use crate::temporary_files;
 
 #[derive(Debug, Args)]
 pub(super) struct LoaderArgs {
-    /// Dataset: cars196, cub200, sop, in-shop, folder or manifest; without --root, JPEGs of 500 x 375
-    /// pixels are generated
-    #[arg(long, value_name = "NAME", default_value = "folder")]
+    /// Dataset; without --root, a folder of JPEGs of 500 x 375 pixels is generated
+    #[arg(long, value_name = "NAME", default_value = "folder", value_parser = values::dataset_of_files())]
     dataset: String,
     /// Folder of the dataset; its training images are loaded
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Number of JPEGs to generate without --root, at least 40
-    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = clap::value_parser!(u32).range(40..))]
-    images: u32,
+    /// Number of JPEGs to generate without --root, 40 to 1,000,000
+    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "root", value_parser = whole_number::<usize>(40..=1_000_000), allow_negative_numbers = true)]
+    images: usize,
     /// Number of worker threads; 0 means one per core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole_number::<usize>(..=MAXIMUM_WORKERS), allow_negative_numbers = true)]
     workers: usize,
     /// Approximate number of images in a batch, at least 4
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(4..))]
-    batch: u16,
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole_number::<usize>(4..=65_536), allow_negative_numbers = true)]
+    batch: usize,
     /// Side of the network's input in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 227)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 227, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     size: usize,
     /// Side in pixels that images are resized to before the crop
-    #[arg(long, value_name = "PIXELS", default_value_t = 255)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 255, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     resize: usize,
     /// Number of passes over all images; the median is printed
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    passes: u16,
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole_number::<usize>(1..=65_535), allow_negative_numbers = true)]
+    passes: usize,
     /// Backbone whose training steps wait for the images
-    #[arg(long, value_name = "NAME", default_value = "conv4")]
+    #[arg(long, value_name = "NAME", default_value = "conv4", value_parser = values::backbone())]
     backbone: String,
     /// Number of training steps whose waiting time is measured
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole_number::<usize>(..=1_000_000), allow_negative_numbers = true)]
     steps: usize,
     #[command(flatten)]
     output: OutputArgs,
@@ -81,18 +81,18 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
     ])?;
     if args.root.is_none() && args.dataset != "folder" {
         let reason = format!(
-            "--dataset {} needs its folder, for example --root photos",
+            "give the folder of the dataset {}, for example --root photos",
             args.dataset
         );
-        return Err(SettingError::value("--root", "", reason).into());
+        return Err(SettingError::value("data.root", "", reason).into());
     }
     if args.root.is_none() {
-        draw_photos(&drawn, args.images as usize, monitor)?;
+        draw_photos(&drawn, args.images, monitor)?;
     }
     let benchmark = LoaderBenchmark {
         config,
-        batch: usize::from(args.batch),
-        passes: usize::from(args.passes),
+        batch: args.batch,
+        passes: args.passes,
         steps: args.steps,
     };
     let device = &args.output.device;

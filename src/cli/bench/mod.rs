@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::interrupt::CommandMonitor;
+use super::option_names::OptionNames;
+use super::values::{self, whole_number};
 use super::{DeviceArgs, output};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::bench::{BenchError, LossBenchmark, LossTiming, StepBenchmark, StepTiming};
@@ -41,6 +43,36 @@ impl BenchArgs {
         };
         &output.device
     }
+
+    /// The options that set configuration keys.
+    pub(super) fn option_names(&self) -> OptionNames {
+        match &self.command {
+            BenchCommand::Loss(_) => OptionNames::new(&[
+                ("loss.name", "--loss"),
+                ("negatives.name", "--negatives"),
+                ("model.embedding_dim", "--dim"),
+                ("batch.images_per_class", "--images-per-class"),
+                ("--images-per-class", "--images-per-class"),
+                ("--batch", "--batch"),
+            ]),
+            BenchCommand::Step(args) => OptionNames::new(&[
+                ("model.backbone", "--backbone"),
+                ("model.embedding_dim", "--dim"),
+                ("data.image_size", "--size"),
+                ("data.resize", "--size"),
+                ("--batch", "--batch"),
+            ])
+            .without_set(&args.set),
+            BenchCommand::Loader(_) => OptionNames::new(&[
+                ("data.dataset", "--dataset"),
+                ("data.root", "--root"),
+                ("data.image_size", "--size"),
+                ("data.resize", "--resize"),
+                ("data.workers", "--workers"),
+                ("model.backbone", "--backbone"),
+            ]),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,41 +97,41 @@ struct LossArgs {
     #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
     all: bool,
     /// Number of embeddings in the batch, a multiple of --images-per-class, at most 8192
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     batch: usize,
     /// Number of images per class, even
-    #[arg(long, value_name = "K", default_value_t = 2)]
+    #[arg(long, value_name = "K", default_value_t = 2, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     images_per_class: usize,
     /// Length of an embedding
-    #[arg(long, value_name = "D", default_value_t = 512)]
+    #[arg(long, value_name = "D", default_value_t = 512, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     dim: usize,
     /// Number of repetitions; the median is printed
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
-    repeats: u16,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = whole_number::<usize>(1..=65_535), allow_negative_numbers = true)]
+    repeats: usize,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 struct StepArgs {
-    /// Backbone: googlenet, resnet50, efficientnet-lite0 or conv4
-    #[arg(long, value_name = "NAME", default_value = "googlenet")]
+    /// Backbone
+    #[arg(long, value_name = "NAME", default_value = "googlenet", value_parser = values::backbone())]
     backbone: String,
     /// Number of images in the batch, even, from 4 to 8192; two per class
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     batch: usize,
     /// Side of an image in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 224)]
+    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     size: usize,
     /// Length of an embedding
-    #[arg(long, value_name = "D", default_value_t = 512)]
+    #[arg(long, value_name = "D", default_value_t = 512, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     dim: usize,
     /// Set a configuration key, such as training.gradient_checkpointing=true (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Number of repetitions; the median is printed
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
-    repeats: u16,
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = whole_number::<usize>(1..=65_535), allow_negative_numbers = true)]
+    repeats: usize,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -134,7 +166,7 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
             args.batch / args.images_per_class.max(1)
         ),
     ])?;
-    let repeats = usize::from(args.repeats);
+    let repeats = args.repeats;
     let benchmarks = if args.all {
         LossBenchmark::all(args.batch, args.dim, repeats)
     } else {
@@ -218,7 +250,7 @@ fn step(args: StepArgs) -> Result<(), CliError> {
     let backbone = config.model.backbone;
     let benchmark = StepBenchmark {
         config,
-        repeats: usize::from(args.repeats),
+        repeats: args.repeats,
     };
     let monitor = command.monitor();
     let timing = args.output.device.run(StepTask { benchmark, monitor })??;

@@ -1,10 +1,11 @@
 //! A contact sheet: one row of thumbnails for each of some classes.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use rand::SeedableRng;
 use rand::seq::index::sample;
@@ -26,6 +27,8 @@ const THUMBNAIL: u32 = 112;
 const GAP: u32 = 2;
 /// The background of a row.
 const PAPER: Rgb<u8> = Rgb([255; 3]);
+/// The quality of a sheet as JPEG, 1 to 100.
+const JPEG_QUALITY: u8 = 92;
 const LINE: Rgb<u8> = Rgb([221; 3]);
 /// The colour of the placeholder of an image that cannot be read.
 const UNREADABLE: Rgb<u8> = Rgb([128; 3]);
@@ -222,16 +225,26 @@ impl ContactSheet {
         Ok(())
     }
 
-    /// Writes the sheet as a PNG file, under a temporary name that is then renamed.
+    /// Writes the sheet as a PNG or JPEG file by the extension of `path`, under a temporary name that is then
+    /// renamed.
     ///
     /// # Errors
-    /// If the folder is not writable, the disk is full, or the file exists.
+    /// If the folder is not writable, the disk is full, the file exists, or the extension is another.
     pub fn write(&self, path: &Path) -> io::Result<()> {
+        let format = sheet_format(path).ok_or_else(|| io::Error::other(OTHER_EXTENSION))?;
         let mut temporary = tempfile::NamedTempFile::new_in(parent_folder(path))?;
         let _registered = temporary_files::register(temporary.path());
-        self.picture
-            .write_to(&mut io::BufWriter::new(&mut temporary), ImageFormat::Png)
-            .map_err(io::Error::other)?;
+        let mut file = io::BufWriter::new(&mut temporary);
+        let written = match format {
+            ImageFormat::Jpeg => {
+                let encoder = JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY);
+                self.picture.write_with_encoder(encoder)
+            }
+            format => self.picture.write_to(&mut file, format),
+        };
+        written.map_err(io::Error::other)?;
+        file.flush()?;
+        drop(file);
         temporary.persist_noclobber(path)?;
         Ok(())
     }
@@ -250,9 +263,11 @@ pub struct SheetPathError {
 /// Checks, before any work, that a contact sheet can be written to `path` without overwriting a file.
 ///
 /// # Errors
-/// If the file exists, or its folder does not.
+/// If the file exists, its folder does not, or its extension is not that of a PNG or JPEG file.
 pub fn check_sheet_path(path: &Path) -> Result<(), SheetPathError> {
-    let reason = if path.symlink_metadata().is_ok() {
+    let reason = if sheet_format(path).is_none() {
+        OTHER_EXTENSION
+    } else if path.symlink_metadata().is_ok() {
         "the file exists and is not overwritten; choose another name or remove it"
     } else if path.file_name().is_none() || !parent_folder(path).is_dir() {
         "its folder does not exist; create it first"
@@ -263,6 +278,20 @@ pub fn check_sheet_path(path: &Path) -> Result<(), SheetPathError> {
         path: path.into(),
         reason,
     })
+}
+
+/// The reason for which a name is refused.
+const OTHER_EXTENSION: &str =
+    "its extension does not name a format that is written; use .png, .jpg or .jpeg";
+
+/// Returns the format that the extension of a sheet names, in either case; `None` if it is another.
+fn sheet_format(path: &Path) -> Option<ImageFormat> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    match extension.as_str() {
+        "png" => Some(ImageFormat::Png),
+        "jpg" | "jpeg" => Some(ImageFormat::Jpeg),
+        _ => None,
+    }
 }
 
 fn parent_folder(path: &Path) -> &Path {

@@ -1,21 +1,17 @@
-//! Embeddings with labels, read from a file.
+//! Embeddings with labels.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors};
-
-use super::error::EmbeddingFileError;
-use super::metadata::class_names;
+use super::error::{EmbeddingFileError, RowNames};
 use crate::data::NO_CLASS;
 use crate::loss::MAXIMUM_BATCH;
-use crate::shorten::shorten;
 
 /// Embeddings, and the class of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     /// The file, for messages.
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The embeddings \[N, D\], row by row.
     pub rows: Vec<f32>,
     /// The dimension D of an embedding, at least 1.
@@ -24,79 +20,21 @@ pub struct Embeddings {
     pub labels: Vec<i64>,
     /// The names of the classes, which the labels index; `None` if the file does not have them.
     pub classes: Option<Vec<String>>,
+    /// Whether the labels were names, so that their numbers have no meaning in another file.
+    pub(super) only_names: bool,
+    /// The names of the images, one for each row; `None` if the file does not have them.
+    pub paths: Option<Vec<String>>,
 }
 
 impl Embeddings {
-    /// Reads a safetensors file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has another format, or has a value that is not finite.
-    pub fn read(path: &Path) -> Result<Self, EmbeddingFileError> {
-        let bytes = std::fs::read(path).map_err(|source| EmbeddingFileError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        Self::parse(path, &bytes)
-    }
-
-    /// Parses the contents of the file `path`.
-    ///
-    /// # Errors
-    /// If they have another format, or a value that is not finite.
-    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingFileError> {
-        let format = |reason: String| EmbeddingFileError::Format {
-            path: path.to_path_buf(),
-            reason: shorten(&reason).into_owned(),
-        };
-        let file = SafeTensors::deserialize(bytes).map_err(|error| format(error.to_string()))?;
-        let tensor = |name: &str, dtype: Dtype, dimensions: usize| {
-            let tensor = file
-                .tensor(name)
-                .map_err(|_| format(format!("the tensor `{name}` is missing")))?;
-            if tensor.dtype() != dtype || tensor.shape().len() != dimensions {
-                let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
-                return Err(format(format!("`{name}` is {found}")));
-            }
-            Ok(tensor)
-        };
-        let embeddings = tensor("embeddings", Dtype::F32, 2)?;
-        let labels = tensor("labels", Dtype::I64, 1)?;
-        let (shape, count) = (embeddings.shape(), labels.shape()[0]);
-        if shape[0] != count || shape.contains(&0) {
-            return Err(format(format!("{shape:?} embeddings with {count} labels")));
-        }
-        let embeddings = Self {
-            path: path.to_path_buf(),
-            rows: numbers(embeddings.data(), f32::from_le_bytes),
-            dim: shape[1],
-            labels: numbers(labels.data(), i64::from_le_bytes),
-            classes: class_names(bytes).map_err(format)?,
-        };
-        if let Some(label) = embeddings.first_unnamed() {
-            return Err(format(format!(
-                "its metadata has no name for class {label}, which is among the labels"
-            )));
-        }
-        match embeddings.rows.iter().position(|x| !x.is_finite()) {
-            Some(position) => Err(EmbeddingFileError::NotFinite {
-                row: position / embeddings.dim,
-                path: embeddings.path,
-            }),
-            None => Ok(embeddings),
-        }
-    }
-
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the first label without a name; `None` if all have one, or the file has no names.
-    fn first_unnamed(&self) -> Option<i64> {
-        let count = self.classes.as_ref()?.len();
-        let named = |label: i64| usize::try_from(label).is_ok_and(|label| label < count);
-        let mut labels = self.labels.iter().copied();
-        labels.find(|&label| label != NO_CLASS && !named(label))
+    /// Returns whether the labels were given as names, so that their numbers have no meaning in another file.
+    pub fn has_only_names(&self) -> bool {
+        self.only_names
     }
 
     /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and an
@@ -153,30 +91,27 @@ impl Embeddings {
     /// Returns 1/|x| for every row x.
     ///
     /// # Errors
-    /// If a row has length 0 and therefore no direction.
+    /// If rows have length 0 and therefore no direction.
     pub fn reciprocal_lengths(&self) -> Result<Vec<f32>, EmbeddingFileError> {
-        let reciprocal = |(row, values): (usize, &[f32])| {
-            let square: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
-            if square == 0.0 {
-                return Err(EmbeddingFileError::Batch {
-                    path: self.path.clone(),
-                    row,
-                    reason: "has length 0 and cannot be scaled to unit length; remove it, or pass \
-                             --set model.normalize=false"
-                        .into(),
-                });
-            }
-            Ok((1.0 / square.sqrt()) as f32)
-        };
-        let rows = self.rows.chunks(self.dim).enumerate();
-        rows.map(reciprocal).collect()
+        let square = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+        let rows = self.rows.chunks(self.dim);
+        let squares: Vec<f64> = rows.map(square).collect();
+        let zero = squares
+            .iter()
+            .enumerate()
+            .filter(|(_, square)| **square == 0.0);
+        let zero = RowNames::new(zero.map(|(row, _)| row), self.paths.as_deref());
+        match zero.is_empty() {
+            true => Ok(squares
+                .iter()
+                .map(|square| (1.0 / square.sqrt()) as f32)
+                .collect()),
+            false => Err(EmbeddingFileError::ZeroRows {
+                path: self.path.clone(),
+                rows: zero,
+            }),
+        }
     }
-}
-
-/// Parses little-endian numbers of `SIZE` bytes.
-fn numbers<T, const SIZE: usize>(bytes: &[u8], read: fn([u8; SIZE]) -> T) -> Vec<T> {
-    let (numbers, _) = bytes.as_chunks();
-    numbers.iter().map(|&bytes| read(bytes)).collect()
 }
 
 #[cfg(test)]
@@ -190,6 +125,8 @@ mod tests {
             dim: 3,
             labels: labels.to_vec(),
             classes: None,
+            only_names: false,
+            paths: None,
         }
     }
 
@@ -217,5 +154,24 @@ mod tests {
             assert!(message.starts_with(row), "{message}");
             assert!(message.contains(reason), "{message}");
         }
+    }
+
+    #[test]
+    fn rows_of_length_zero_are_named_with_their_images() {
+        let mut rows = labelled(&[0; 6]);
+        rows.rows[4] = -2.0;
+        rows.paths = Some((0..6).map(|row| format!("{row}.png")).collect());
+        let message = rows.reciprocal_lengths().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "5 rows of batch.safetensors (row 0 (0.png), row 2 (2.png), row 3 (3.png) and 2 more) have length 0 and \
+             cannot be scaled to unit length; remove them, or pass --set model.normalize=false"
+        );
+        rows.rows.fill(1e-30);
+        rows.rows[3..].fill(3e25);
+        let found = rows.reciprocal_lengths().unwrap();
+        let expected = [1e-30, 3e25].map(|x: f64| 1.0 / (x * 3f64.sqrt()));
+        assert!((f64::from(found[0]) / expected[0] - 1.0).abs() < 1e-6);
+        assert!((f64::from(found[5]) / expected[1] - 1.0).abs() < 1e-6);
     }
 }

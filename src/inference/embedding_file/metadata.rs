@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use safetensors::tensor::SafeTensors;
+use safetensors::tensor::Metadata;
 use serde_json::json;
 
 /// The key of the classes' names.
@@ -10,6 +10,9 @@ pub(super) const CLASSES: &str = "classes";
 
 /// The key of the images' names.
 pub(super) const PATHS: &str = "paths";
+
+/// The key of an exported embedder.
+const EMBEDDER: &str = "loop-dml";
 
 /// Returns the metadata with the names of images and classes.
 pub(super) fn from_names(paths: &[String], classes: &[String]) -> HashMap<String, String> {
@@ -20,17 +23,29 @@ pub(super) fn from_names(paths: &[String], classes: &[String]) -> HashMap<String
     ])
 }
 
-/// Returns the names of the classes in the metadata of a file; `None` if it has none.
+fn value<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
+    metadata.metadata().as_ref()?.get(key).map(String::as_str)
+}
+
+/// Returns the names of the classes; `None` if the metadata does not have them.
 ///
 /// # Errors
-///
-/// If the metadata cannot be read, with the reason.
-pub(super) fn class_names(bytes: &[u8]) -> Result<Option<Vec<String>>, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-    let text = header.metadata().as_ref().and_then(|own| own.get(CLASSES));
-    text.map(|text| serde_json::from_str(text))
-        .transpose()
-        .map_err(|error| {
-            format!("`{CLASSES}` in its metadata is not a JSON list of names ({error})")
-        })
+/// If they are not a list of names, with the reason.
+pub(super) fn class_names(metadata: &Metadata) -> Result<Option<Vec<String>>, String> {
+    let names = value(metadata, CLASSES)
+        .map(serde_json::from_str)
+        .transpose();
+    names.map_err(|error| {
+        format!("`{CLASSES}` in its metadata is not a JSON list of names ({error}); remove or correct it")
+    })
+}
+
+/// Returns the names of the images; `None` if the metadata does not have a list of names.
+pub(super) fn path_names(metadata: &Metadata) -> Option<Vec<String>> {
+    serde_json::from_str(value(metadata, PATHS)?).ok()
+}
+
+/// Whether the metadata is that of an exported embedder.
+pub(super) fn is_exported_embedder(metadata: &Metadata) -> bool {
+    value(metadata, EMBEDDER).is_some()
 }

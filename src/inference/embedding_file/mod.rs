@@ -1,20 +1,37 @@
 //! Files of embeddings with labels.
 //!
-//! A safetensors file has `embeddings` f32 \[N, D\] and `labels` i64 \[N\], −1 for images without a
-//! class. Its metadata may have `paths` and `classes`, each a JSON list: the names of the images, row
-//! by row, and the names of the classes, which the labels then index.
+//! A safetensors file has `embeddings` \[N, D\] and `labels` \[N\], −1 for images without a class. Its
+//! metadata may have `paths` and `classes`, each a JSON list: the names of the images, row by row, and the
+//! names of the classes, which the labels then index. An `.npz` archive has the same two arrays. A `.npy` file
+//! is the embeddings alone; `NAME.labels.npy` beside `NAME.npy` has the labels, and `NAME.json` the names.
 //!
-//! [`Embeddings`] reads such a file. [`EmbeddingOutput`] writes one, or NumPy's arrays.
+//! [`Embeddings`] reads these files, of floating-point numbers and integers of any width and byte order, and
+//! of texts as labels. [`EmbeddingOutput`] and [`MatrixOutput`] write safetensors files of f32 and i64, or
+//! NumPy's arrays.
 
 mod array;
+mod array_names;
+mod contents;
+mod element;
 mod embeddings;
 mod error;
+mod label_text;
+mod labels;
 mod metadata;
 mod npy;
+mod npz;
 mod output;
+mod output_format;
+mod raw_array;
+mod read;
+mod read_tensors;
 mod tensor_file;
+#[cfg(test)]
+mod tests;
 
 pub use embeddings::Embeddings;
-pub use error::EmbeddingFileError;
-pub use output::{EmbeddingOutput, NamedEmbeddings};
-pub use tensor_file::write_matrix;
+pub use error::{EmbeddingFileError, RowNames};
+pub use output::{EmbeddingOutput, MatrixOutput, NamedEmbeddings};
+pub use read::LabelsOption;
+#[cfg(feature = "fuzzing")]
+pub(crate) use read::parse_labels;

@@ -9,8 +9,9 @@ use super::array::Array;
 use super::error::EmbeddingFileError;
 use super::metadata::{self, CLASSES, PATHS};
 use super::npy::write_npy;
+use super::output_format::OutputFormat;
 use super::tensor_file::write_tensors;
-use crate::atomic_file::{AtomicFiles, check_free};
+use crate::atomic_file::{AtomicFileError, AtomicFiles, check_free, write_new};
 
 /// Embeddings of named images.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,15 +45,7 @@ impl EmbeddingOutput {
     /// # Errors
     /// If a file exists, the folder does not, or the extension is unknown.
     pub fn new(path: &Path) -> Result<Self, EmbeddingFileError> {
-        let has_extension = |wanted: &str| {
-            let extension = path.extension();
-            extension.is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
-        };
-        let numpy = has_extension("npy");
-        if !numpy && !has_extension("safetensors") {
-            let path = path.to_path_buf();
-            return Err(EmbeddingFileError::Extension { path });
-        }
+        let numpy = OutputFormat::of(path)? == OutputFormat::Npy;
         let output = Self {
             path: path.to_path_buf(),
             beside: numpy.then(|| ["labels.npy", "json"].map(|end| path.with_extension(end))),
@@ -100,10 +93,54 @@ impl EmbeddingOutput {
     }
 }
 
+/// The output file of a matrix; its extension, `.safetensors` or `.npy`, is the format.
+#[derive(Debug, Clone)]
+pub struct MatrixOutput {
+    path: PathBuf,
+    format: OutputFormat,
+}
+
+impl MatrixOutput {
+    /// Creates an output to `path`, which may not exist.
+    ///
+    /// # Errors
+    /// If the file exists, its folder does not, or the extension is unknown.
+    pub fn new(path: &Path) -> Result<Self, EmbeddingFileError> {
+        let format = OutputFormat::of(path)?;
+        check_free(path)?;
+        let path = path.to_path_buf();
+        Ok(Self { path, format })
+    }
+
+    /// Writes the matrix, in a safetensors file as its only tensor `name`.
+    ///
+    /// # Shapes
+    /// - rows: \[N, dim\], row by row
+    ///
+    /// # Errors
+    /// If the file was created meanwhile, or cannot be written.
+    pub fn write(&self, name: &str, rows: &[f32], dim: usize) -> Result<(), AtomicFileError> {
+        let matrix = Array::floats(rows, vec![rows.len() / dim, dim]);
+        match self.format {
+            OutputFormat::Safetensors => write_tensors(&self.path, [(name, matrix)], None),
+            OutputFormat::Npy => write_new(&self.path, |file| write_npy(&matrix, file)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::LabelsOption;
     use super::super::embeddings::Embeddings;
     use super::*;
+
+    fn read(path: &Path) -> Result<Embeddings, EmbeddingFileError> {
+        let labels = LabelsOption {
+            name: "--labels",
+            file: None,
+        };
+        Embeddings::read(path, labels)
+    }
 
     fn two_rows() -> NamedEmbeddings {
         NamedEmbeddings {
@@ -123,10 +160,11 @@ mod tests {
             .unwrap()
             .write(&two_rows())
             .unwrap();
-        let read = Embeddings::read(&path).unwrap();
+        let read = read(&path).unwrap();
         assert_eq!((read.rows, read.dim), (two_rows().rows, 3));
         assert_eq!(read.labels, [1, -1]);
         assert_eq!(read.classes, Some(two_rows().classes));
+        assert_eq!(read.paths, Some(two_rows().paths));
     }
 
     #[test]
@@ -135,6 +173,11 @@ mod tests {
         let path = folder.path().join("rows.npy");
         let output = EmbeddingOutput::new(&path).unwrap();
         output.write(&two_rows()).unwrap();
+        let back = read(&path).unwrap();
+        assert_eq!((back.rows, back.dim), (two_rows().rows, 3));
+        assert_eq!(back.labels, [1, -1]);
+        assert_eq!(back.classes, Some(two_rows().classes));
+        assert_eq!(back.paths, Some(two_rows().paths));
         let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
         // 128 bytes of header, then the values.
         let bytes = read("rows.npy");
@@ -185,6 +228,34 @@ mod tests {
     }
 
     #[test]
+    fn matrix_has_the_format_of_its_extension() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            let output = MatrixOutput::new(&path).unwrap();
+            output.write("gradient", &rows, 3).unwrap();
+            assert!(MatrixOutput::new(&path).is_err());
+            std::fs::read(path).unwrap()
+        };
+        let values = rows.map(f32::to_le_bytes).concat();
+        let numpy = write("g.npy");
+        assert!(numpy.starts_with(b"\x93NUMPY\x01\x00"));
+        assert_eq!(numpy[128..], values);
+        let file = write("g.safetensors");
+        let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+        assert_eq!(file.tensor("gradient").unwrap().shape(), [2, 3]);
+        assert_eq!(file.tensor("gradient").unwrap().data(), values);
+        for name in ["g", "g.npz", "g.pt"] {
+            let error = MatrixOutput::new(&folder.path().join(name)).unwrap_err();
+            assert!(
+                error.to_string().contains(".safetensors or .npy"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn label_without_a_name_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.safetensors");
@@ -194,7 +265,7 @@ mod tests {
         };
         let output = EmbeddingOutput::new(&path).unwrap();
         output.write(&unnamed).unwrap();
-        let error = Embeddings::read(&path).unwrap_err().to_string();
-        assert!(error.contains("has no name for class 1"), "{error}");
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("there is no name for class 1"), "{error}");
     }
 }

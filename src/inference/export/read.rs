@@ -10,10 +10,15 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use super::error::ExportError;
 use super::header::{ExportHeader, METADATA_KEY};
 use super::tensors::exported_name;
+use crate::bounded_read::{GIB, StartedFile};
 use crate::config::Config;
+use crate::inference::safetensors_start::is_safetensors;
 use crate::model::weights::torch_layout::TorchLayout;
 use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
 use crate::shorten::shorten;
+
+/// The most bytes of a file. The largest backbone has 100 MB.
+const MAXIMUM_BYTES: u64 = 4 * GIB;
 
 /// An exported embedder, read from its file.
 #[derive(Debug)]
@@ -30,11 +35,19 @@ impl ExportedEmbedder {
     /// # Errors
     /// If it cannot be read, is truncated, is not an exported embedder, or needs another version.
     pub fn read(path: &Path) -> Result<Self, ExportError> {
-        let bytes = std::fs::read(path).map_err(|error| ExportError::Unreadable {
+        let unreadable = |reason: String| ExportError::Unreadable {
             path: path.into(),
-            reason: error.to_string(),
-        })?;
-        Self::parse(path, bytes)
+            reason,
+        };
+        let file = StartedFile::open(path).map_err(|error| unreadable(error.to_string()))?;
+        // Before the rest is read: it may be long, or never end.
+        if !is_safetensors(file.start()) {
+            return Err(unreadable(
+                "it is not a safetensors file, or is truncated".into(),
+            ));
+        }
+        let bytes = file.read_at_most(MAXIMUM_BYTES);
+        Self::parse(path, bytes.map_err(|error| unreadable(error.to_string()))?)
     }
 
     /// Parses the contents of the file `path`.

@@ -32,15 +32,20 @@ impl Backbone {
         Self::ResNet50,
         Self::EfficientNetLite0,
     ];
-}
 
-impl fmt::Display for Backbone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Returns its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Conv4 => "conv4",
             Self::GoogLeNet => "googlenet",
             Self::ResNet50 => "resnet50",
             Self::EfficientNetLite0 => "efficientnet-lite0",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Backbone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

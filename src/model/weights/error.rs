@@ -10,7 +10,7 @@ use crate::shorten::shorten;
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file does not exist.
-    #[error("weights file {0} does not exist; correct model.weights (or --weights)", path.display())]
+    #[error("weights file {0} does not exist; correct model.weights", path.display())]
     NotFound {
         /// The configured path.
         path: PathBuf,

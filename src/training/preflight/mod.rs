@@ -8,6 +8,7 @@ mod data;
 mod disk;
 mod network;
 mod objective;
+mod recall;
 mod step;
 
 pub(super) use check::Checks;
@@ -16,6 +17,7 @@ pub(super) use data::{check_batches, check_data};
 pub(super) use disk::{DiskNeed, check_disk};
 pub(super) use network::{check_configuration, check_weights, checkpoint_bytes};
 pub(super) use objective::check_objective;
+pub(super) use recall::{LargeK, check_recall};
 pub(super) use step::{MeasuredSteps, measure_steps};
 
 /// The names of the checks.
@@ -25,6 +27,7 @@ pub(super) mod names {
     pub(in crate::training) const CHECKPOINT: &str = "checkpoint";
     pub(in crate::training) const WEIGHTS: &str = "weights";
     pub(in crate::training) const DATA: &str = "data";
+    pub(in crate::training) const RECALL: &str = "recall";
     pub(in crate::training) const BATCH: &str = "batch";
     pub(in crate::training) const LOSS: &str = "loss";
     pub(in crate::training) const DISK: &str = "disk";

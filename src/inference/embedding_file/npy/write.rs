@@ -1,12 +1,11 @@
 //! Writing NumPy's `.npy`, version 1.0, as NumPy's own `numpy/lib/format.py` describes it.
-//!
-//! The crates for the format depend on a parser of Python literals, which writing does not need.
 
 use std::io::{self, BufWriter, Write};
 
-use super::array::Array;
+use crate::inference::embedding_file::array::Array;
 
-const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
+/// The magic and the version.
+const START: &[u8] = b"\x93NUMPY\x01\x00";
 
 /// The values begin at a multiple of this number of bytes.
 const ALIGNMENT: usize = 64;
@@ -15,7 +14,10 @@ const ALIGNMENT: usize = 64;
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(super) fn write_npy(array: &Array, file: impl Write) -> io::Result<()> {
+pub(in crate::inference::embedding_file) fn write_npy(
+    array: &Array,
+    file: impl Write,
+) -> io::Result<()> {
     let mut buffered = BufWriter::new(file);
     buffered.write_all(&header(array.numpy_type(), array.dimensions()))?;
     array.write_to(&mut buffered)?;
@@ -32,7 +34,7 @@ fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
     };
     let mut dictionary =
         format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
-    let before = MAGIC.len() + size_of::<u16>();
+    let before = START.len() + size_of::<u16>();
     let padded = (before + dictionary.len() + 1).next_multiple_of(ALIGNMENT);
     dictionary.extend(std::iter::repeat_n(
         ' ',
@@ -40,7 +42,7 @@ fn header(kind: &str, shape: &[usize]) -> Vec<u8> {
     ));
     dictionary.push('\n');
     let length = u16::try_from(dictionary.len()).expect("the shape has at most two numbers");
-    [MAGIC, &length.to_le_bytes(), dictionary.as_bytes()].concat()
+    [START, &length.to_le_bytes(), dictionary.as_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -1,0 +1,251 @@
+//! Reading embeddings with their labels, which may be in another file.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::contents::{Contents, Format};
+use super::embeddings::Embeddings;
+use super::error::{EmbeddingFileError, RowNames, row_name};
+use super::label_text;
+use super::labels::Labels;
+use crate::bounded_read::{GIB, StartedFile, read_at_most};
+use crate::shorten::shorten;
+
+/// The most bytes of a file of embeddings.
+const MAXIMUM_BYTES: u64 = 32 * GIB;
+
+/// The most bytes of a file of labels, and of one of names.
+const MAXIMUM_LABEL_BYTES: u64 = GIB;
+
+const EMBEDDINGS: &str = "embeddings";
+const LABELS: &str = "labels";
+const NAMES: &str = "names";
+
+/// The option of a command that gives the labels of a file of embeddings.
+#[derive(Debug, Clone, Copy)]
+pub struct LabelsOption<'a> {
+    /// The option, for messages.
+    pub name: &'static str,
+    /// The file that it gives. Labels elsewhere are then ignored.
+    pub file: Option<&'a Path>,
+}
+
+/// `NAME.json` beside `NAME.npy`, as [`EmbeddingOutput`](super::EmbeddingOutput) writes it.
+#[derive(Deserialize)]
+struct Names {
+    paths: Vec<String>,
+    classes: Vec<String>,
+}
+
+impl Embeddings {
+    /// Reads a safetensors, `.npy` or `.npz` file, recognised by its content. Numbers are converted to single
+    /// precision.
+    ///
+    /// Labels are those of the file that `labels` gives: a safetensors, `.npy` or `.npz` file, a text with a
+    /// label in each line, or a CSV file with a column `label`. Without it they are the array `labels` of the
+    /// file; for a `.npy` file, those in `NAME.labels.npy` beside it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or has another format, if there is not one label for each row, or if a value is
+    /// not finite.
+    pub fn read(path: &Path, labels: LabelsOption<'_>) -> Result<Self, EmbeddingFileError> {
+        let file = StartedFile::open(path).map_err(unreadable(EMBEDDINGS, path))?;
+        let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
+        // Before the rest is read: it may be long, or never end.
+        let format = Format::of(file.start()).ok_or_else(unknown)?;
+        let bytes = file
+            .read_at_most(MAXIMUM_BYTES)
+            .map_err(unreadable(EMBEDDINGS, path))?;
+        let with_labels = labels.file.is_none();
+        let mut contents = Contents::parse(format, &bytes, with_labels)
+            .map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
+        drop(bytes);
+        let rows = contents.matrix.rows.len() / contents.matrix.dim;
+        let names = match format {
+            Format::Npy => names_beside(path)?,
+            _ => None,
+        };
+        let mut labels_path = path.to_path_buf();
+        if let Some(file) = labels.file {
+            contents.labels = Some(read_labels(file, rows)?);
+            labels_path = file.into();
+        } else if format == Format::Npy {
+            let beside = path.with_extension("labels.npy");
+            if beside.exists() {
+                tracing::info!(
+                    "the labels of {} are those in {}",
+                    path.display(),
+                    beside.display()
+                );
+                let mut found = read_labels(&beside, rows)?;
+                found.classes = found
+                    .classes
+                    .or(names.as_ref().map(|names| names.classes.clone()));
+                contents.labels = Some(found);
+                labels_path = beside;
+            } else {
+                contents.without_labels = Some(format!(
+                    "a .npy file is one array; save theirs as {}",
+                    name_of(&beside)
+                ));
+            }
+        }
+        contents.paths = contents.paths.or(names.map(|names| names.paths));
+        Self::new(path, &labels_path, contents, labels.name)
+    }
+
+    /// Parses the contents of a whole file, whose labels are in it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingFileError> {
+        let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
+        let format = Format::of(bytes).ok_or_else(unknown)?;
+        let contents = Contents::parse(format, bytes, true);
+        let mut contents = contents.map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
+        if format == Format::Npy {
+            contents.without_labels = Some("a .npy file is one array".into());
+        }
+        Self::new(path, path, contents, "--labels")
+    }
+
+    fn new(
+        path: &Path,
+        labels_path: &Path,
+        contents: Contents,
+        option: &'static str,
+    ) -> Result<Self, EmbeddingFileError> {
+        let Contents {
+            matrix,
+            labels,
+            without_labels,
+            paths,
+        } = contents;
+        let rows = matrix.rows.len() / matrix.dim;
+        let paths = paths.filter(|paths| paths.len() == rows);
+        let Some(labels) = labels else {
+            return Err(EmbeddingFileError::NoLabels {
+                path: path.into(),
+                reason: without_labels.unwrap_or_default(),
+                option,
+            });
+        };
+        if labels.numbers.len() != rows {
+            return Err(EmbeddingFileError::LabelCount {
+                path: path.into(),
+                rows,
+                labels_path: labels_path.into(),
+                labels: labels.numbers.len(),
+            });
+        }
+        if let Some(label) = labels.first_unnamed() {
+            let reason = format!(
+                "there is no name for class {label}, which is among the labels; the labels index the names of \
+                 the classes, or are -1"
+            );
+            return Err(invalid(LABELS, labels_path, &reason));
+        }
+        if let Some((row, value)) = matrix.overflow {
+            return Err(EmbeddingFileError::TooLarge {
+                path: path.into(),
+                row: row_name(row, paths.as_deref()),
+                value,
+            });
+        }
+        let chunks = matrix.rows.chunks(matrix.dim).enumerate();
+        let broken = chunks.filter(|(_, row)| row.iter().any(|x| !x.is_finite()));
+        let broken = RowNames::new(broken.map(|(row, _)| row), paths.as_deref());
+        if !broken.is_empty() {
+            return Err(EmbeddingFileError::NotFinite {
+                path: path.into(),
+                rows: broken,
+            });
+        }
+        Ok(Self {
+            path: path.into(),
+            rows: matrix.rows,
+            dim: matrix.dim,
+            labels: labels.numbers,
+            classes: labels.classes,
+            only_names: labels.only_names,
+            paths,
+        })
+    }
+}
+
+/// Parses the contents of a whole file of labels of `count` rows.
+///
+/// # Errors
+/// The difference from the format, with what to do.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn parse_labels(bytes: &[u8], count: usize) -> Result<(), String> {
+    labels_in(bytes, count).map(drop)
+}
+
+fn labels_in(bytes: &[u8], count: usize) -> Result<Labels, String> {
+    match Format::of(bytes) {
+        Some(format) => Contents::labels_of(format, bytes),
+        None => label_text::parse(bytes, count),
+    }
+}
+
+fn read_labels(path: &Path, count: usize) -> Result<Labels, EmbeddingFileError> {
+    let file = StartedFile::open(path).map_err(unreadable(LABELS, path))?;
+    // A file of embeddings may have the labels.
+    let limit = match Format::of(file.start()) {
+        Some(Format::Safetensors | Format::Npz) => MAXIMUM_BYTES,
+        Some(Format::Npy) => MAXIMUM_LABEL_BYTES,
+        None if file.start().contains(&0) => {
+            let reason = "it is not a text, and neither .npy, .npz nor safetensors; save one label for each row as \
+                          .npy or as text";
+            return Err(invalid(LABELS, path, reason));
+        }
+        None => MAXIMUM_LABEL_BYTES,
+    };
+    let bytes = file.read_at_most(limit).map_err(unreadable(LABELS, path))?;
+    labels_in(&bytes, count).map_err(|reason| invalid(LABELS, path, &reason))
+}
+
+/// Reads `NAME.json` beside `NAME.npy`; `None` if it does not exist, or has other contents.
+fn names_beside(path: &Path) -> Result<Option<Names>, EmbeddingFileError> {
+    let beside: PathBuf = path.with_extension("json");
+    if !beside.exists() {
+        return Ok(None);
+    }
+    let bytes = read_at_most(&beside, MAXIMUM_LABEL_BYTES).map_err(unreadable(NAMES, &beside))?;
+    let names = serde_json::from_slice(&bytes);
+    if names.is_err() {
+        tracing::warn!(
+            "{} has no lists `paths` and `classes` of names; the names of images and classes are not known",
+            beside.display()
+        );
+    }
+    Ok(names.ok())
+}
+
+fn unreadable(
+    content: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> EmbeddingFileError {
+    move |source| EmbeddingFileError::Unreadable {
+        content,
+        path: path.into(),
+        source,
+    }
+}
+
+fn invalid(content: &'static str, path: &Path, reason: &str) -> EmbeddingFileError {
+    EmbeddingFileError::Format {
+        content,
+        path: path.into(),
+        reason: reason.into(),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(OsStr::new(""));
+    shorten(&name.to_string_lossy()).into_owned()
+}

@@ -1,0 +1,62 @@
+//! The check of `evaluation.recall` against the galleries.
+
+use super::Checks;
+use super::names::RECALL;
+use crate::config::{Config, EvaluationConfig};
+use crate::data::{Split, Splits};
+use crate::evaluation::searched_images;
+use crate::setting::{SettingError, counts};
+
+/// How a K above the gallery of the test split is treated. Its Recall@K would be 1 by construction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::training) enum LargeK {
+    /// It is an error, unless `evaluation.recall` has its default: then the user did not choose it.
+    Refused,
+    /// It is left out with a warning, because the run was begun with it.
+    LeftOut,
+}
+
+/// Checks that every K of `evaluation.recall` is at most the number of images among which a query is searched.
+/// Others are left out where the gallery of a split is smaller; this adds a warning then.
+///
+/// # Errors
+/// If a K is above the gallery of the test split, and `large` refuses it.
+pub(in crate::training) fn check_recall(
+    checks: &mut Checks,
+    config: &Config,
+    splits: &Splits,
+    large: LargeK,
+) -> Result<(), SettingError> {
+    let ks = &config.evaluation.recall;
+    let searched = |split: &Split| searched_images(split.labels().len(), split.roles());
+    let chosen = *ks != EvaluationConfig::default().recall;
+    let in_test = searched(&splits.test);
+    if let Some(k) = ks
+        .iter()
+        .find(|&&k| k > in_test && chosen && large == LargeK::Refused)
+    {
+        let reason = format!(
+            "Recall@{k} needs {k} neighbours, but a query of the test split is searched among {in_test} image(s); \
+             give K up to {in_test}"
+        );
+        return Err(SettingError::value("evaluation.recall", counts(ks), reason));
+    }
+    let measured = splits.validation.iter().chain([&splits.test]);
+    let left_out = measured.filter_map(|split| {
+        let searched = searched(split);
+        let left_out: Vec<String> =
+            ks.iter().filter(|&&k| k > searched).map(ToString::to_string).collect();
+        (!left_out.is_empty()).then(|| {
+            format!(
+                "Recall@{} of the {} split is left out, because a query is searched among {searched} image(s)",
+                left_out.join(", "),
+                split.name()
+            )
+        })
+    });
+    let left_out: Vec<String> = left_out.collect();
+    if !left_out.is_empty() {
+        checks.warning(RECALL, left_out.join("; "));
+    }
+    Ok(())
+}

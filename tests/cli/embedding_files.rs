@@ -1,0 +1,207 @@
+//! Files of embeddings as other programs write them, in `evaluate` and `loss`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{loop_dml, refusal};
+
+/// Three classes of two rows in the plane. The nearest neighbours of rows 0 and 2 are each other.
+const ROWS: [[f32; 2]; 6] = [
+    [0.0, 1.0],
+    [0.0, 3.0],
+    [1.5, 1.0],
+    [3.0, 1.0],
+    [9.0, 9.0],
+    [9.0, 8.0],
+];
+
+fn npy(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+    let dictionary = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = (dictionary.len() as u16).to_le_bytes();
+    [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        dictionary.as_bytes(),
+        values,
+    ]
+    .concat()
+}
+
+/// Writes `ROWS` as big-endian f64 to `rows.npy`, and the labels as i16 to `labels.npy`.
+fn prepared() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let values: Vec<u8> = ROWS
+        .iter()
+        .flatten()
+        .flat_map(|&x| f64::from(x).to_be_bytes())
+        .collect();
+    fs::write(
+        directory.path().join("rows.npy"),
+        npy(">f8", "(6, 2)", &values),
+    )
+    .unwrap();
+    let labels = [7i16, 7, 3, 3, 9, 9].map(i16::to_le_bytes).concat();
+    fs::write(
+        directory.path().join("labels.npy"),
+        npy("<i2", "(6,)", &labels),
+    )
+    .unwrap();
+    directory
+}
+
+fn json(directory: &Path, arguments: &[&str]) -> (Value, String) {
+    let output = loop_dml(directory)
+        .args(arguments)
+        .arg("--json")
+        .assert()
+        .success();
+    let output = output.get_output();
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap(), errors)
+}
+
+#[test]
+fn array_is_evaluated_with_labels_of_a_file_or_beside_it() {
+    let directory = prepared();
+    let here = directory.path();
+    let evaluate = ["evaluate", "--embeddings", "rows.npy", "--recall", "1,2,5"];
+    let message = refusal(here, &evaluate);
+    assert!(
+        message.contains(
+            "rows.npy has no labels: a .npy file is one array; save theirs as rows.labels.npy, or pass a file with the \
+             label of each row with --labels"
+        ),
+        "{message}"
+    );
+    let (found, _) = json(here, &[&evaluate[..], &["--labels", "labels.npy"]].concat());
+    // Row 0 is at 2 from row 1, and at 1.5 from row 2; row 2 is at 1.5 from rows 0 and 3, a tie that counts
+    // against it.
+    assert_eq!(
+        found["recall"],
+        serde_json::json!({"1": 4.0 / 6.0, "2": 1.0, "5": 1.0})
+    );
+    assert_eq!(found["queries"], 6);
+    let names = "path,label\n0,b\n1,b\n2,a\n3,a\n4,c\n5,c\n";
+    fs::write(here.join("names.csv"), names).unwrap();
+    let (named, _) = json(here, &[&evaluate[..], &["--labels", "names.csv"]].concat());
+    assert_eq!(named["recall"], found["recall"]);
+    fs::rename(here.join("labels.npy"), here.join("rows.labels.npy")).unwrap();
+    let (beside, printed) = json(here, &evaluate);
+    assert_eq!(beside["recall"], found["recall"]);
+    assert!(
+        printed.contains("the labels of rows.npy are those in rows.labels.npy"),
+        "{printed}"
+    );
+    let message = refusal(
+        here,
+        &[
+            "evaluate",
+            "--embeddings",
+            "rows.npy",
+            "--labels",
+            "names.csv",
+            "--recall",
+            "6",
+        ],
+    );
+    assert!(message.contains("Recall@6 needs 6 neighbours"), "{message}");
+}
+
+#[test]
+fn gallery_has_labels_of_another_option() {
+    let directory = prepared();
+    let here = directory.path();
+    fs::copy(here.join("rows.npy"), here.join("gallery.npy")).unwrap();
+    let evaluate = [
+        "evaluate",
+        "--embeddings",
+        "rows.npy",
+        "--labels",
+        "labels.npy",
+        "--gallery",
+        "gallery.npy",
+    ];
+    let message = refusal(here, &evaluate);
+    assert!(
+        message.contains("gallery.npy has no labels")
+            && message.contains("each row with --gallery-labels"),
+        "{message}"
+    );
+    let given = [&evaluate[..], &["--gallery-labels", "labels.npy"]].concat();
+    let (found, printed) = json(here, &given);
+    // Every row finds itself in the copy. Recall@8 of 6 rows is left out.
+    assert_eq!(
+        found["recall"],
+        serde_json::json!({"1": 1.0, "2": 1.0, "4": 1.0})
+    );
+    assert!(
+        printed.contains(
+            "warning: Recall@8 is left out, because a query is searched among 6 image(s)"
+        ),
+        "{printed}"
+    );
+    fs::write(here.join("names.txt"), "b\nb\na\na\nc\nc\n").unwrap();
+    let message = refusal(
+        here,
+        &[&evaluate[..], &["--gallery-labels", "names.txt"]].concat(),
+    );
+    assert!(
+        message.contains("the labels of gallery.npy are names, and those of rows.npy are numbers"),
+        "{message}"
+    );
+}
+
+#[test]
+fn loss_reads_arrays_and_writes_the_gradient_in_the_format_of_its_name() {
+    let directory = prepared();
+    let here = directory.path();
+    let loss = [
+        "loss",
+        "--embeddings",
+        "rows.npy",
+        "--labels",
+        "labels.npy",
+        "--loss",
+        "triplet",
+        "--negatives",
+        "none",
+    ];
+    let gradients = |name| [&loss[..], &["--gradients", name]].concat();
+    for name in ["g", "g.npz", "g.json"] {
+        let message = refusal(here, &gradients(name));
+        assert!(message.contains("use .safetensors or .npy"), "{message}");
+        assert!(!here.join(name).exists());
+    }
+    json(here, &gradients("g.npy"));
+    json(here, &gradients("g.safetensors"));
+    let numpy = fs::read(here.join("g.npy")).unwrap();
+    assert!(numpy.starts_with(b"\x93NUMPY\x01\x00"));
+    assert!(
+        String::from_utf8_lossy(&numpy[..128])
+            .contains("'descr': '<f4', 'fortran_order': False, 'shape': (6, 2)")
+    );
+    let tensors = fs::read(here.join("g.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&tensors).unwrap();
+    let gradient = tensors.tensor("gradient").unwrap().data();
+    assert_eq!(&numpy[128..], gradient);
+    assert!(gradient.iter().any(|&byte| byte != 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn endless_files_end_at_once() {
+    let directory = prepared();
+    let here = directory.path();
+    let message = refusal(here, &["evaluate", "--embeddings", "/dev/zero"]);
+    assert!(
+        message.contains("/dev/zero is not a file of embeddings"),
+        "{message}"
+    );
+    let message = refusal(
+        here,
+        &["embed", "/dev/zero", "--images", ".", "--output", "x.npy"],
+    );
+    assert!(message.contains("/dev/zero"), "{message}");
+}
