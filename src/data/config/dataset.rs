@@ -26,7 +26,8 @@ pub enum DatasetConfig {
     InShop(PublishedConfig),
     /// `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or `ROOT/CLASS/*`.
     Folder(FolderConfig),
-    /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`.
+    /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`, `x_1`, `y_1`,
+    /// `x_2` and `y_2`.
     Manifest(ManifestConfig),
 }
 

@@ -109,6 +109,12 @@ pub(super) struct LocatedEntry<'a> {
     pub(super) subset: Subset,
 }
 
+/// Returns every image of the dataset, subset by subset.
+pub(super) fn all_entries(index: &DatasetIndex) -> impl Iterator<Item = LocatedEntry<'_>> {
+    let subsets = Subset::ALL.into_iter();
+    subsets.flat_map(|subset| subset_entries(index, subset))
+}
+
 /// Returns every image of a subset, class by class.
 pub(super) fn subset_entries(
     index: &DatasetIndex,

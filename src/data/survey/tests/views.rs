@@ -142,12 +142,7 @@ fn images_in_memory_are_counted_and_drawn() {
     };
     let survey = DatasetSurvey {
         config: DataConfig::default(),
-        contents: Contents::Memory(Box::new(Splits {
-            train: split("train"),
-            validation: None,
-            test: split("test"),
-            warnings: Vec::new(),
-        })),
+        contents: Contents::Memory(Box::new(Splits::new(split("train"), split("test")))),
         hold_out: None,
     };
     let report = survey.check(Monitor::none()).unwrap();

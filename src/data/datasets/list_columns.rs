@@ -1,0 +1,382 @@
+//! The columns of a CSV list: `path`, `label`, `split`, `query` and `gallery`, and a bounding box, with the names
+//! that open-metric-learning gives them. Other columns are ignored, unless their name is close to that of a
+//! column that is read and missing.
+
+use csv::StringRecord;
+
+use super::csv_list::Header;
+use super::delimiter::Delimiter;
+use super::list_error::ListError;
+use super::list_file::ListFile;
+use crate::shorten::shorten;
+
+const PATH: &str = "path";
+const LABEL: &str = "label";
+const SPLIT: &str = "split";
+/// Spellings of a column, ours and that of open-metric-learning.
+const QUERY: [&str; 2] = ["query", "is_query"];
+const GALLERY: [&str; 2] = ["gallery", "is_gallery"];
+/// The edges of the box: left, top, right, bottom.
+pub(super) const EDGES: [&str; 4] = ["x_1", "y_1", "x_2", "y_2"];
+/// open-metric-learning leaves images of the query's sequence out of the gallery.
+const SEQUENCE: &str = "sequence";
+
+/// Names that other programs give to the column `path`.
+const OTHER_PATHS: [&str; 13] = [
+    "image",
+    "image_path",
+    "img",
+    "img_path",
+    "file",
+    "file_path",
+    "filepath",
+    "filename",
+    "file_name",
+    "image_file",
+    "image_name",
+    "images",
+    "photo",
+];
+/// Names that other programs give to the column `label`.
+const OTHER_LABELS: [&str; 9] = [
+    "class",
+    "class_id",
+    "class_name",
+    "label_id",
+    "target",
+    "identity",
+    "product_id",
+    "item_id",
+    "category",
+];
+/// Longer names may differ in a letter and still be meant. The edges of the box differ from each other by one.
+const FEWEST_LETTERS: usize = 4;
+
+/// The positions of the columns of a list.
+#[derive(Debug)]
+pub(super) struct ListColumns {
+    pub(super) path: usize,
+    pub(super) label: Option<usize>,
+    pub(super) split: Option<usize>,
+    /// Both columns, or neither.
+    pub(super) roles: Option<[RoleColumn; 2]>,
+    /// The edges of the box: left, top, right, bottom.
+    pub(super) edges: Option<[usize; 4]>,
+    /// Whether there is a column `sequence`.
+    pub(super) has_sequence: bool,
+    /// The positions and names of the columns that are not read.
+    pub(super) others: Vec<(usize, String)>,
+    count: usize,
+    delimiter: Delimiter,
+}
+
+/// The column `query` or `gallery`, in one spelling or in both.
+#[derive(Debug)]
+pub(super) struct RoleColumn {
+    /// Position and name of each spelling that the list has, at least one.
+    pub(super) spellings: Vec<(usize, &'static str)>,
+}
+
+impl ListColumns {
+    /// Finds the columns. `label` may be absent if it is not `required`.
+    ///
+    /// # Errors
+    /// [`ListError::Invalid`] if a column is missing or occurs twice, or if the name of another column is close to
+    /// that of a missing one.
+    pub(super) fn new(
+        header: &Header<'_>,
+        label_is_required: bool,
+        list: &ListFile,
+    ) -> Result<Self, ListError> {
+        let mut read = Vec::new();
+        let mut find = |name: &'static str| {
+            let mut found = header.find(name);
+            let column = found.next();
+            read.extend(column);
+            match found.next() {
+                Some(_) => Err(list.invalid(format!(
+                    "has two columns {name}; remove or rename one of them"
+                ))),
+                None => Ok(column),
+            }
+        };
+        let path = find(PATH)?;
+        let label = find(LABEL)?;
+        let split = find(SPLIT)?;
+        let mut spelled = |names: [&'static str; 2]| {
+            let mut spellings = Vec::new();
+            for name in names {
+                spellings.extend(find(name)?.map(|column| (column, name)));
+            }
+            Ok::<_, ListError>(spellings)
+        };
+        let (queries, galleries) = (spelled(QUERY)?, spelled(GALLERY)?);
+        let mut edges = [None; 4];
+        for (edge, name) in edges.iter_mut().zip(EDGES) {
+            *edge = find(name)?;
+        }
+        let has_sequence = find(SEQUENCE)?.is_some();
+
+        let missing = [
+            (path.is_none(), PATH),
+            (label.is_none(), LABEL),
+            (split.is_none(), SPLIT),
+            (queries.is_empty(), QUERY[0]),
+            (queries.is_empty(), QUERY[1]),
+            (galleries.is_empty(), GALLERY[0]),
+            (galleries.is_empty(), GALLERY[1]),
+        ];
+        let missing_edges = edges.iter().zip(EDGES);
+        let missing_edges = missing_edges.map(|(edge, name)| (edge.is_none(), name));
+        let missing: Vec<&str> = missing
+            .into_iter()
+            .chain(missing_edges)
+            .filter_map(|(is_missing, name)| is_missing.then_some(name))
+            .collect();
+        let others: Vec<(usize, String)> = (header.names.iter().map(str::trim).enumerate())
+            .filter(|(column, _)| !read.contains(column))
+            .map(|(column, name)| (column, name.to_string()))
+            .collect();
+        refuse_close_names(&others, &missing).map_err(|reason| list.invalid(reason))?;
+
+        let required = match label_is_required {
+            true => "path and label",
+            false => "path",
+        };
+        let absent = |name, likely: &[&str]| {
+            list.invalid(missing_column(name, likely, required, header.names))
+        };
+        let path = path.ok_or_else(|| absent(PATH, &OTHER_PATHS))?;
+        if label_is_required && label.is_none() {
+            return Err(absent(LABEL, &OTHER_LABELS));
+        }
+        Ok(Self {
+            path,
+            label,
+            split,
+            roles: roles(queries, galleries).map_err(|reason| list.invalid(reason))?,
+            edges: all_edges(edges).map_err(|reason| list.invalid(reason))?,
+            has_sequence,
+            others,
+            count: header.names.len(),
+            delimiter: header.delimiter,
+        })
+    }
+
+    /// Refuses a row with another number of columns than the header.
+    ///
+    /// # Errors
+    /// [`ListError::Row`].
+    pub(super) fn check_count(&self, record: &StringRecord) -> Result<(), ListError> {
+        match record.len() == self.count {
+            true => Ok(()),
+            false => Err(ListError::row(format!(
+                "{} column(s) instead of the {} of the first line; quote values that contain {}",
+                record.len(),
+                self.count,
+                self.delimiter.plural()
+            ))),
+        }
+    }
+}
+
+/// Returns the error of a list without the column `name`. `likely` are the names that it may have instead,
+/// `required` all columns that are required.
+fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRecord) -> String {
+    let found: Vec<&str> = header.iter().map(str::trim).collect();
+    let is_likely = |name: &str| found.iter().find(|found| found.eq_ignore_ascii_case(name));
+    let hint = match likely.iter().find_map(|name| is_likely(name)) {
+        Some(likely) => format!("rename {likely} to {name}, if that is what it contains"),
+        None => format!(
+            "its first line must name the columns, separated by commas, semicolons, tabs or |, including \
+             {required}"
+        ),
+    };
+    format!(
+        "has no column {name} among {}; {hint}",
+        shorten(&found.join(", "))
+    )
+}
+
+/// Refuses a column whose name is close to that of a missing one: it would be ignored without a word.
+fn refuse_close_names(others: &[(usize, String)], missing: &[&str]) -> Result<(), String> {
+    for (_, other) in others {
+        if let Some(known) = missing.iter().find(|known| is_close(other, known)) {
+            return Err(format!(
+                "has a column {other:?}, which is not read; rename it to {known} if that is what it contains, \
+                 else to a less similar name"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether two names differ in at most one letter or the order of two, without case, spaces and other
+/// signs. Short names must be equal.
+fn is_close(other: &str, known: &str) -> bool {
+    let letters = |name: &str| -> String {
+        let letters = name.chars().filter(|c| c.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    // Comparing takes time in proportion to the product of the lengths.
+    if other.len() > 2 * known.len() + FEWEST_LETTERS {
+        return false;
+    }
+    let (other, known) = (letters(other), letters(known));
+    let allowed = usize::from(known.len() >= FEWEST_LETTERS);
+    strsim::osa_distance(&other, &known) <= allowed
+}
+
+fn roles(
+    queries: Vec<(usize, &'static str)>,
+    galleries: Vec<(usize, &'static str)>,
+) -> Result<Option<[RoleColumn; 2]>, String> {
+    let alone = |found: &str, names: [&str; 2]| {
+        // In the spelling of the other column.
+        let missing = names[usize::from(found.starts_with("is_"))];
+        format!(
+            "has a column {found} and no column {missing}; add it, or remove {found} if all images are both"
+        )
+    };
+    match (queries.first(), galleries.first()) {
+        (None, None) => Ok(None),
+        (Some((_, found)), None) => Err(alone(found, GALLERY)),
+        (None, Some((_, found))) => Err(alone(found, QUERY)),
+        (Some(_), Some(_)) => Ok(Some(
+            [queries, galleries].map(|spellings| RoleColumn { spellings }),
+        )),
+    }
+}
+
+fn all_edges(edges: [Option<usize>; 4]) -> Result<Option<[usize; 4]>, String> {
+    if let [Some(left), Some(top), Some(right), Some(bottom)] = edges {
+        return Ok(Some([left, top, right, bottom]));
+    }
+    let names = |found: bool| -> Vec<&str> {
+        let named = edges.iter().zip(EDGES);
+        let chosen = named.filter(|(edge, _)| edge.is_some() == found);
+        chosen.map(|(_, name)| name).collect()
+    };
+    match names(true).as_slice() {
+        [] => Ok(None),
+        found => Err(format!(
+            "has a column {} and no column {}; a bounding box needs x_1, y_1, x_2 and y_2 (left, top, right, \
+             bottom); add what is missing, or remove {}",
+            found.join(", "),
+            names(false).join(", "),
+            found.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn columns(header: &str) -> Result<ListColumns, String> {
+        let list = ListFile::parse(Path::new("list.csv"), Vec::new()).unwrap();
+        let names: StringRecord = header.split(',').collect();
+        let header = Header {
+            names: &names,
+            delimiter: Delimiter::Comma,
+        };
+        ListColumns::new(&header, true, &list).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn columns_are_found_in_any_order_and_case() {
+        let found = columns(",Y_2, Label,x_1,brand,PATH,x_2,is_gallery,query,y_1").unwrap();
+        assert_eq!((found.path, found.label, found.split), (5, Some(2), None));
+        assert_eq!(found.edges, Some([3, 9, 6, 1]));
+        let [queries, galleries] = found.roles.unwrap();
+        assert_eq!(queries.spellings, [(8, "query")]);
+        assert_eq!(galleries.spellings, [(7, "is_gallery")]);
+        assert_eq!(found.others, [(0, String::new()), (4, "brand".into())]);
+    }
+
+    #[test]
+    fn names_close_to_a_missing_column_are_refused_with_it() {
+        for (close, known) in [
+            ("splits", "split"),
+            ("Spilt", "split"),
+            ("is_querry", "is_query"),
+            ("isQuery", "is_query"),
+            ("qurey", "query"),
+            ("galery", "gallery"),
+            ("is gallery", "is_gallery"),
+            ("x1", "x_1"),
+            ("Y-2", "y_2"),
+        ] {
+            let message = columns(&format!("path,label,{close}")).unwrap_err();
+            let expected = format!(
+                "list.csv has a column {close:?}, which is not read; rename it to {known} if that"
+            );
+            assert!(message.starts_with(&expected), "{message}");
+        }
+        for (header, known) in [("paths,label", "path"), ("path,lable", "label")] {
+            let message = columns(header).unwrap_err();
+            assert!(
+                message.contains(&format!("rename it to {known} ")),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_columns_are_harmless_also_beside_the_column_that_they_resemble() {
+        for others in [
+            "width,height,brand,product_id,category,category_int,sequence",
+            "split,splits,paths,labels",
+            "x,y,id,hash,title,weight,quality,x_center,unnamed: 0,gallery_id,query_text,set",
+            "is_query,is_gallery,queries",
+        ] {
+            columns(&format!("path,label,{others}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn likely_names_of_missing_columns_are_suggested() {
+        for (header, expected) in [
+            (
+                "filename,label",
+                "list.csv has no column path among filename, label; rename filename to path, if that",
+            ),
+            ("path,class_id", "rename class_id to label"),
+            ("path,Class", "rename Class to label"),
+            (
+                "url,kind",
+                "its first line must name the columns, separated by commas, semicolons, tabs or |, \
+                 including path and label",
+            ),
+        ] {
+            let message = columns(header).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn repeated_and_incomplete_columns_are_refused() {
+        for (header, expected) in [
+            ("path,label,Path", "list.csv has two columns path"),
+            ("path,label,split,split ", "list.csv has two columns split"),
+            (
+                "path,label,query",
+                "has a column query and no column gallery",
+            ),
+            (
+                "path,label,is_gallery",
+                "has a column is_gallery and no column is_query",
+            ),
+            (
+                "path,label,x_1,y_1,x_2",
+                "has a column x_1, y_1, x_2 and no column y_2; a bounding box needs",
+            ),
+        ] {
+            let message = columns(header).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+        columns("path,label,brand,brand").unwrap();
+    }
+}
