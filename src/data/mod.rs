@@ -30,6 +30,8 @@ pub(crate) mod image_file;
 mod images;
 mod list_line;
 mod loader;
+#[cfg(test)]
+mod manifest_tests;
 mod opened;
 mod parallel;
 mod prefetch;

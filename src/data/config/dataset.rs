@@ -189,7 +189,7 @@ impl Default for FolderConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManifestConfig {
-    /// The CSV file, or the folder that contains it as `manifest.csv`. Required.
+    /// The CSV file, or the folder that contains it as `manifest.csv` or `manifest.tsv`. Required.
     pub root: PathBuf,
     /// The folder that the paths in the file are relative to. If absent: the folder of the file.
     #[serde(skip_serializing_if = "Option::is_none")]

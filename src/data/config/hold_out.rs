@@ -172,6 +172,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_hold_classes_out_contradict_a_listed_validation_split() {
+        HoldOutConfig::default().check_unused().unwrap();
+        folds(None, None, None).check_unused().unwrap();
+        for (keys, key) in [
+            (
+                folds(None, None, Some(0.3)),
+                "`data.validation_share = 0.3`: ",
+            ),
+            (folds(Some(4), Some(1), None), "`data.folds = 4`: "),
+        ] {
+            let message = keys.check_unused().unwrap_err().to_string();
+            assert!(message.starts_with(key), "{message}");
+        }
+    }
+
+    #[test]
     fn share_is_between_zero_and_one() {
         for share in [0.0, 1.0, -0.5, f64::NAN, f64::INFINITY] {
             let message = folds(None, None, Some(share)).check().unwrap_err();

@@ -33,6 +33,10 @@ impl Images for ImageFiles {
         })
     }
 
+    fn size(&self, index: usize) -> Result<(u32, u32), ImageError> {
+        self.files[index].check()
+    }
+
     fn name(&self, index: usize) -> String {
         self.files[index].name.clone()
     }

@@ -65,7 +65,7 @@ impl Entry {
 
     /// Sets the part of the image that is used, and adds it to the name, so that the parts of an image have
     /// different names.
-    pub(super) fn with_bounding_box(mut self, bounding_box: Option<BoundingBox>) -> Self {
+    pub(crate) fn with_bounding_box(mut self, bounding_box: Option<BoundingBox>) -> Self {
         if let Some(bounding_box) = bounding_box {
             self.name = format!("{}#{bounding_box}", self.name);
         }

@@ -2,6 +2,8 @@
 //! that open-metric-learning gives them. Other columns are ignored, unless their name is close to that of a
 //! column that is read and missing.
 
+use std::collections::BTreeMap;
+
 use csv::StringRecord;
 
 use super::csv_list::Header;
@@ -21,6 +23,18 @@ pub(super) const EDGES: [&str; 4] = ["x_1", "y_1", "x_2", "y_2"];
 /// open-metric-learning leaves images of the query's sequence out of the gallery.
 const SEQUENCE: &str = "sequence";
 
+/// The spellings of each column that changes what is read.
+const READ: [&[&str]; 9] = [
+    &[PATH],
+    &[LABEL],
+    &[SPLIT],
+    &QUERY,
+    &GALLERY,
+    &[EDGES[0]],
+    &[EDGES[1]],
+    &[EDGES[2]],
+    &[EDGES[3]],
+];
 /// Names that other programs give to the column `path`.
 const OTHER_PATHS: [&str; 13] = [
     "image",
@@ -88,56 +102,15 @@ impl ListColumns {
         label_is_required: bool,
         list: &ListFile,
     ) -> Result<Self, ListError> {
-        let mut read = Vec::new();
-        let mut find = |name: &'static str| {
-            let mut found = header.find(name);
-            let column = found.next();
-            read.extend(column);
-            match found.next() {
-                Some(_) => Err(list.invalid(format!(
-                    "has two columns {name}; remove or rename one of them"
-                ))),
-                None => Ok(column),
-            }
-        };
-        let path = find(PATH)?;
-        let label = find(LABEL)?;
-        let split = find(SPLIT)?;
-        let mut spelled = |names: [&'static str; 2]| {
-            let mut spellings = Vec::new();
-            for name in names {
-                spellings.extend(find(name)?.map(|column| (column, name)));
-            }
-            Ok::<_, ListError>(spellings)
-        };
-        let (queries, galleries) = (spelled(QUERY)?, spelled(GALLERY)?);
-        let mut edges = [None; 4];
-        for (edge, name) in edges.iter_mut().zip(EDGES) {
-            *edge = find(name)?;
-        }
-        let has_sequence = find(SEQUENCE)?.is_some();
-
-        let missing = [
-            (path.is_none(), PATH),
-            (label.is_none(), LABEL),
-            (split.is_none(), SPLIT),
-            (queries.is_empty(), QUERY[0]),
-            (queries.is_empty(), QUERY[1]),
-            (galleries.is_empty(), GALLERY[0]),
-            (galleries.is_empty(), GALLERY[1]),
-        ];
-        let missing_edges = edges.iter().zip(EDGES);
-        let missing_edges = missing_edges.map(|(edge, name)| (edge.is_none(), name));
-        let missing: Vec<&str> = missing
-            .into_iter()
-            .chain(missing_edges)
-            .filter_map(|(is_missing, name)| is_missing.then_some(name))
-            .collect();
-        let others: Vec<(usize, String)> = (header.names.iter().map(str::trim).enumerate())
-            .filter(|(column, _)| !read.contains(column))
+        let invalid = |reason| list.invalid(reason);
+        let found = positions(header).map_err(invalid)?;
+        let at = |name: &str| found.get(name).copied();
+        let names = header.names.iter().map(str::trim).enumerate();
+        let others: Vec<(usize, String)> = names
+            .filter(|(column, _)| !found.values().any(|read| read == column))
             .map(|(column, name)| (column, name.to_string()))
             .collect();
-        refuse_close_names(&others, &missing).map_err(|reason| list.invalid(reason))?;
+        refuse_close_names(&others, &found).map_err(invalid)?;
 
         let required = match label_is_required {
             true => "path and label",
@@ -146,17 +119,24 @@ impl ListColumns {
         let absent = |name, likely: &[&str]| {
             list.invalid(missing_column(name, likely, required, header.names))
         };
-        let path = path.ok_or_else(|| absent(PATH, &OTHER_PATHS))?;
+        let path = at(PATH).ok_or_else(|| absent(PATH, &OTHER_PATHS))?;
+        let label = at(LABEL);
         if label_is_required && label.is_none() {
             return Err(absent(LABEL, &OTHER_LABELS));
         }
+        let spelled = |names: [&'static str; 2]| {
+            let spellings = names.into_iter();
+            spellings
+                .filter_map(|name| Some((at(name)?, name)))
+                .collect()
+        };
         Ok(Self {
             path,
             label,
-            split,
-            roles: roles(queries, galleries).map_err(|reason| list.invalid(reason))?,
-            edges: all_edges(edges).map_err(|reason| list.invalid(reason))?,
-            has_sequence,
+            split: at(SPLIT),
+            roles: roles(spelled(QUERY), spelled(GALLERY)).map_err(invalid)?,
+            edges: all_edges(EDGES.map(at)).map_err(invalid)?,
+            has_sequence: at(SEQUENCE).is_some(),
             others,
             count: header.names.len(),
             delimiter: header.delimiter,
@@ -180,6 +160,23 @@ impl ListColumns {
     }
 }
 
+/// Returns the position of each column that is read, by its name.
+fn positions(header: &Header<'_>) -> Result<BTreeMap<&'static str, usize>, String> {
+    let mut positions = BTreeMap::new();
+    for name in READ.into_iter().flatten().chain(&[SEQUENCE]) {
+        let mut columns = header.find(name);
+        if let Some(column) = columns.next() {
+            positions.insert(*name, column);
+        }
+        if columns.next().is_some() {
+            return Err(format!(
+                "has two columns {name}; remove or rename one of them"
+            ));
+        }
+    }
+    Ok(positions)
+}
+
 /// Returns the error of a list without the column `name`. `likely` are the names that it may have instead,
 /// `required` all columns that are required.
 fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRecord) -> String {
@@ -199,7 +196,13 @@ fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRe
 }
 
 /// Refuses a column whose name is close to that of a missing one: it would be ignored without a word.
-fn refuse_close_names(others: &[(usize, String)], missing: &[&str]) -> Result<(), String> {
+fn refuse_close_names(
+    others: &[(usize, String)],
+    found: &BTreeMap<&'static str, usize>,
+) -> Result<(), String> {
+    let is_found = |spellings: &&[&str]| spellings.iter().any(|name| found.contains_key(name));
+    let missing = READ.into_iter().filter(|spellings| !is_found(spellings));
+    let missing: Vec<&str> = missing.flatten().copied().collect();
     for (_, other) in others {
         if let Some(known) = missing.iter().find(|known| is_close(other, known)) {
             return Err(format!(

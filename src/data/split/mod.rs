@@ -240,12 +240,13 @@ impl Split {
         self.images.path(index)
     }
 
-    /// Returns the name of image `index`: for a file, its path below the dataset's root.
+    /// Returns the name of image `index`: for a file, its path below the dataset's root, with its bounding box if it
+    /// has one.
     pub fn image_name(&self, index: usize) -> String {
         self.images.name(index)
     }
 
-    /// Returns a hash, SHA-256 in hexadecimal, of the names and lengths of the images' files. `None` for
+    /// Returns a hash, SHA-256 in hexadecimal, of the names (with bounding boxes) and lengths of the images' files. `None` for
     /// images in memory, or if a file no longer exists. Millions of files take minutes on a network file
     /// system.
     ///

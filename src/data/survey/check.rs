@@ -290,5 +290,8 @@ fn examine(entry: &Entry) -> Result<(Digest, Option<Problem>), DatasetError> {
         size = bounding_box.size();
         hash.update(bounding_box.to_string());
     }
-    Ok((hash.finalize().into(), unusual_size(path, size)))
+    Ok((
+        hash.finalize().into(),
+        unusual_size(path, size, entry.bounding_box.is_some()),
+    ))
 }
