@@ -189,12 +189,9 @@ fn a_table_of_open_metric_learning_is_measured_on_its_validation_rows_and_says_s
     let row = |line: &str| {
         let (name, rest) = line.split_once(",,").unwrap_or((line, ""));
         match (line.contains("validation"), line.contains("/0.")) {
-            (true, query) => format!(
-                "{name},{},{},{rest}\n",
-                if query { "True" } else { "False" },
-                if query { "False" } else { "True" }
-            ),
-            _ => format!("{line}\n"),
+            (true, true) => format!("{name},True,False{rest}\n"),
+            (true, false) => format!("{name},False,True{rest}\n"),
+            (false, _) => format!("{line}\n"),
         }
     };
     fs::write(

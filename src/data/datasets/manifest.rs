@@ -56,13 +56,14 @@ pub(super) fn index(
     }
     let mut collector = Collector::new(listing);
     let mut rows = rows(&list, &mut collector)?;
-    let subsets = subsets(&rows, &path, config, split_seed).map_err(|error| {
-        // Errors in the rows may be the reason why there are too few classes.
-        let mut errors = std::mem::take(&mut collector.errors);
-        errors.push(error);
-        let more = errors.len() - 1;
-        errors.swap_remove(0).and_more(more)
-    })?;
+    let subsets = match subsets(&rows, &path, config, split_seed) {
+        Ok(subsets) => subsets,
+        Err(error) => {
+            // Errors in the rows, which come first, may be the reason why there are too few classes.
+            collector.errors.push(error);
+            return Ok(collector.into_index(None));
+        }
+    };
     let warning = measure_validation_without_test(&mut rows);
     let warning = warning.map(|reason| list.invalid(reason).into());
     collector.warnings.extend(warning);

@@ -62,12 +62,14 @@ fn without_a_column_split_classes_are_divided() {
         ]
     );
     assert_eq!(index.test[1].name, "d");
-    let error = read(&self::tree("path,label\na 0.jpg,a\n"))
-        .unwrap_err()
-        .to_string();
+    let errors = errors_of("path,label\na 0.jpg,a\nb0.jpg,\n");
     assert!(
-        error.contains("manifest.csv has 1 class(es) and needs at least 4"),
-        "{error}"
+        errors[0].starts_with("manifest.csv, line 3: the label is empty"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[1].contains("manifest.csv has 1 class(es) and needs at least 4"),
+        "{errors:?}"
     );
 }
 
@@ -400,7 +402,7 @@ fn boxes_that_cannot_be_used_are_named_with_their_line() {
 }
 
 #[test]
-fn a_misspelt_column_split_does_not_divide_the_classes_anew() {
+fn a_misspelt_column_split_does_not_divide_the_classes_again() {
     let misspelt = SPLIT.replace("split", "splits");
     let error = message(&read(&tree(&misspelt)).unwrap_err(), Path::new(""));
     assert!(
