@@ -56,14 +56,12 @@ pub(super) fn index(
     }
     let mut collector = Collector::new(listing);
     let mut rows = rows(&list, &mut collector)?;
-    let subsets = match subsets(&rows, &path, config, split_seed) {
-        Ok(subsets) => subsets,
-        Err(error) => {
-            // Errors in the rows, which come first, may be the reason why there are too few classes.
-            collector.errors.push(error);
-            return Ok(collector.into_index(None));
-        }
-    };
+    let subsets = subsets(&rows, &path, config, split_seed).unwrap_or_else(|error| {
+        collector.errors.push(error);
+        // `data check` examines the images of all classes although they cannot be divided.
+        let labels = rows.iter().map(|row| row.label.clone());
+        labels.map(|label| (label, Subset::Train)).collect()
+    });
     let warning = measure_validation_without_test(&mut rows);
     let warning = warning.map(|reason| list.invalid(reason).into());
     collector.warnings.extend(warning);
@@ -246,6 +244,9 @@ fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &m
     collector.add(subset, 0, &row.label, image);
 }
 
+#[cfg(test)]
+#[path = "tests/manifest_layouts.rs"]
+mod layout_tests;
 #[cfg(test)]
 #[path = "tests/manifest.rs"]
 mod tests;
