@@ -35,7 +35,7 @@ impl Delimiter {
             && prefix.eq_ignore_ascii_case(EXCEL_LINE)
             && let Some(delimiter) = Self::ALL
                 .into_iter()
-                .find(|delimiter| named[EXCEL_LINE.len()..].as_bytes() == [delimiter.byte()])
+                .find(|delimiter| named.as_bytes()[EXCEL_LINE.len()..] == [delimiter.byte()])
         {
             let bytes = text.find('\n').map_or(text.len(), |end| end + 1);
             return (delimiter, Start { bytes, lines: 1 });

@@ -67,7 +67,7 @@ impl Entry {
     }
 
     /// Checks the header and the end of the file, and that the image contains the bounding box. Returns width and
-    /// height in pixels of the box, or of the image as stored if there is none.
+    /// height in pixels of the box, or of the image as stored if it has no box.
     ///
     /// # Errors
     /// If the file cannot be read, is no image, ends before its image, or the bounding box is not inside.

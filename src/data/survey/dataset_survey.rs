@@ -23,7 +23,7 @@ pub struct DatasetSurvey {
 /// The images of a dataset: files or memory.
 #[derive(Debug)]
 pub(super) enum Contents {
-    Files(DatasetIndex),
+    Files(Box<DatasetIndex>),
     Memory(Box<Splits>),
 }
 
@@ -36,7 +36,7 @@ impl DatasetSurvey {
     /// work is cancelled. Other errors are reported by [`check`](Self::check).
     pub fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Self, DatasetError> {
         let contents = match datasets::index(config, monitor)? {
-            Some(index) => Contents::Files(index),
+            Some(index) => Contents::Files(Box::new(index)),
             None => {
                 let splits = datasets::open(config, monitor)?;
                 splits.train.check(false)?;

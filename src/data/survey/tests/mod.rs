@@ -93,7 +93,7 @@ impl Tree {
             source,
             ..DataConfig::default()
         };
-        let contents = Contents::Files(self.index);
+        let contents = Contents::Files(Box::new(self.index));
         let survey = DatasetSurvey {
             config,
             contents,
