@@ -21,12 +21,13 @@ use crate::progress::Monitor;
 use crate::training::Checkpoint;
 
 const EXAMPLES: &str = "\
---images accepts a folder, an image, a text file with one path per line, or a CSV file with the column \
-path and optionally label and split. In a folder, images are sorted by name, and the class of an image is its \
+--images accepts a folder, an image, a text file with one path per line, or a CSV file (.csv, .tsv) with the \
+column path and optionally label, split and a bounding box (x_1, y_1, x_2, y_2), to which the image is cropped. In a folder, images are sorted by name, and the class of an image is its \
 subfolder (DIR/cat/1.jpg has class cat; DIR/2.jpg has no class).
 
 FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class), \
-and the metadata `paths` and `classes` (JSON lists; labels index classes). FILE.npy contains the \
+and the metadata `paths` and `classes` (JSON lists; labels index classes). The path of an image with a bounding box \
+ends with it: a.jpg#12,4,200,180. FILE.npy contains the \
 embeddings only; FILE.labels.npy and FILE.json are written beside it. Existing files are not \
 overwritten.
 

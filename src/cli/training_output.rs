@@ -16,6 +16,7 @@ use super::progress::ProgressBars;
 use super::training_renderer::TrainingRenderer;
 use super::training_state::SharedState;
 use crate::config::Protocol;
+use crate::data::ValidationSource;
 use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
 use crate::training::{
@@ -168,7 +169,7 @@ impl TrainingObserver for TrainingOutput {
 fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<CheckpointPosition>) {
     let folder = folder.path().display();
     logging::line(format_args!("run {folder} on {}", record.backend));
-    logging::line(chosen_by(record.protocol));
+    logging::line(chosen_by(record));
     match resumed {
         None => {}
         Some(position) if position == CheckpointPosition::end_of(0) => {
@@ -179,8 +180,12 @@ fn print_start(folder: &RunFolder, record: &RunRecord, resumed: Option<Checkpoin
 }
 
 /// The split that chooses the best epoch.
-fn chosen_by(protocol: Protocol) -> &'static str {
-    match protocol {
+fn chosen_by(record: &RunRecord) -> &'static str {
+    match record.protocol {
+        Protocol::Validated if record.validation_source == Some(ValidationSource::Listed) => {
+            "protocol validated: the validation classes of the list choose the best epoch, the test split is \
+             measured once at the end"
+        }
         Protocol::Validated => {
             "protocol validated: the validation classes choose the best epoch, the test split is measured \
              once at the end"

@@ -124,12 +124,12 @@ impl Default for EvaluationConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// Validation classes, which are held out from the training classes (`data.validation_share` or
-    /// `data.folds`).
+    /// Validation classes: those that a manifest names, else classes held out from the training classes
+    /// (`data.validation_share` or `data.folds`).
     #[default]
     Validated,
     /// The test split, as published tables do. All training classes train; `data.validation_share`,
-    /// `data.folds` and `data.fold` are unused. Recall on the test split is then that of the best epoch on
+    /// `data.folds`, `data.fold` and listed validation images are unused. Recall on the test split is then that of the best epoch on
     /// the test split, which is higher than that of an epoch chosen without it.
     Published,
 }

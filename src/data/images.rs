@@ -17,8 +17,17 @@ pub trait Images: Send + Sync {
     /// If the file cannot be read or decoded.
     fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, ImageError>;
 
-    /// Returns the name of image `index`: its path below the dataset's root, or a unique name if it
-    /// has no file.
+    /// Returns width and height in pixels of image `index`, possibly exchanged, from the header of its file if it has
+    /// one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no image.
+    fn size(&self, index: usize) -> Result<(u32, u32), ImageError> {
+        Ok(self.image(index, None)?.dimensions())
+    }
+
+    /// Returns the name of image `index`: its path below the dataset's root, with its bounding box if it has one
+    /// (`a.jpg#12,4,200,180`), or a unique name if it has no file.
     fn name(&self, index: usize) -> String;
 
     /// Returns the file of image `index`, or `None` for an image in memory.

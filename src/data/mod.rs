@@ -14,11 +14,12 @@
 //! image_cache, augment
 //! prefetch, images
 //! image_file, resize, config
-//! list_line, parallel, random
+//! bounding_box, list_line, parallel, random
 //! ```
 
 mod augment;
 mod batches;
+mod bounding_box;
 pub mod config;
 mod datasets;
 mod error;
@@ -29,6 +30,8 @@ pub(crate) mod image_file;
 mod images;
 mod list_line;
 mod loader;
+#[cfg(test)]
+mod manifest_tests;
 mod opened;
 mod parallel;
 mod prefetch;
@@ -44,6 +47,7 @@ mod transform;
 use std::path::PathBuf;
 
 pub use batches::ImageBatch;
+pub use bounding_box::BoundingBox;
 pub use datasets::{DatasetError, ImageSelection, ImageSet, NO_CLASS};
 pub use error::DataError;
 pub use image_cache::CacheError;
@@ -55,7 +59,7 @@ pub use opened::{MissingCaches, OpenedDataset};
 pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits};
+pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource};
 pub use transform::Transform;
 
 use crate::cancellation::CancellationToken;
@@ -68,11 +72,12 @@ use resize::ResizeSpec;
 /// without decoding, and opens or builds the caches if they are configured. Reports its progress to
 /// `progress`, and ends within a second if `cancellation` is requested.
 ///
-/// With `hold_out`, some of the training classes become the validation split, as `config.hold_out` says.
+/// With `hold_out`, there is a validation split: the one that a list names, or some of the training classes, as
+/// `config.hold_out` says. Without it, listed validation images are not used, with a warning.
 ///
 /// # Errors
-/// If the dataset, a folder or a file is invalid, too few classes would train or validate, a cache cannot
-/// be written, or the work is cancelled.
+/// If the dataset, a folder or a file is invalid, too few classes would train or validate, `config.hold_out`
+/// contradicts a listed validation split, a cache cannot be written, or the work is cancelled.
 pub fn open(
     config: &DataConfig,
     hold_out: Option<HoldOut>,
@@ -99,17 +104,42 @@ pub fn open_uncached(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<OpenedDataset, DataError> {
-    let splits = datasets::open(config, Monitor::new(cancellation, progress))?;
+    let mut splits = datasets::open(config, Monitor::new(cancellation, progress))?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
         .train
         .check(single_images == SingleImageClasses::Repeat)?;
     splits.test.check(false)?;
     // Too few classes are reported before the images are cached, which may take minutes.
-    let division = hold_out
-        .map(|hold_out| hold_out.divide(&splits.train.class_sizes(), &config.hold_out))
-        .transpose()?;
+    let division = match (hold_out, &splits.validation) {
+        (None, None) => None,
+        (Some(hold_out), None) => {
+            Some(hold_out.divide(&splits.train.class_sizes(), &config.hold_out)?)
+        }
+        (Some(_), Some(validation)) => {
+            config.hold_out.check_unused()?;
+            validation.check(false)?;
+            None
+        }
+        (None, Some(validation)) => {
+            let warning = unused_validation(validation);
+            splits.warnings.push(warning);
+            splits.validation = None;
+            splits.validation_source = None;
+            None
+        }
+    };
     Ok(OpenedDataset::new(splits, division))
+}
+
+/// Returns the warning that a listed validation split is not used.
+fn unused_validation(validation: &Split) -> String {
+    format!(
+        "the {} listed validation images of {} classes are not used, since the test split chooses the best epoch \
+         (evaluation.protocol = \"published\")",
+        validation.labels().len(),
+        validation.class_names().len()
+    )
 }
 
 /// Opens the test split alone and returns it with warnings about the dataset. A finished run is

@@ -6,7 +6,7 @@ use super::config::DataConfig;
 use super::error::DataError;
 use super::image_cache::CacheOptions;
 use super::resize::ResizeSpec;
-use super::split::{ClassDivision, Split, Splits};
+use super::split::{ClassDivision, Split, Splits, ValidationSource};
 use super::transform::Transform;
 use super::{add_cache, cache_folder, with_cache_options};
 use crate::cancellation::CancellationToken;
@@ -14,9 +14,10 @@ use crate::progress::ProgressObserver;
 
 /// The splits of a dataset, before their images are cached.
 pub struct OpenedDataset {
-    /// `train` has all training classes.
+    /// `train` has all training classes. `validation` is the split that a list names, if it does.
     splits: Splits,
-    /// The division of the training classes, if some are held out for validation.
+    /// The division of the training classes, if some are held out for validation. Then no list names a validation
+    /// split.
     division: Option<ClassDivision>,
 }
 
@@ -36,16 +37,14 @@ impl OpenedDataset {
 
     /// Returns the splits without caches.
     pub fn uncached(&self) -> Splits {
-        let (train, validation) = match &self.division {
-            None => (self.splits.train.clone(), None),
-            Some(division) => {
-                let (train, validation) = division.apply(&self.splits.train);
-                (train, Some(validation))
-            }
+        let Some(division) = &self.division else {
+            return self.splits.clone();
         };
+        let (train, validation) = division.apply(&self.splits.train);
         Splits {
             train,
-            validation,
+            validation: Some(validation),
+            validation_source: Some(ValidationSource::HeldOut),
             ..self.splits.clone()
         }
     }
@@ -99,16 +98,18 @@ impl OpenedDataset {
         // The cache holds all training classes, so that it serves every fold and seed.
         let train = with_cache(splits.train, &transform.train_resizes())?;
         let eval_resizes = [transform.eval_resize()];
-        let (train, validation) = match division {
-            None => (train, None),
+        let (train, validation, validation_source) = match division {
+            None => (train, splits.validation, splits.validation_source),
             Some(division) => {
                 let (train, validation) = division.apply(&train);
-                (train, Some(with_cache(validation, &eval_resizes)?))
+                (train, Some(validation), Some(ValidationSource::HeldOut))
             }
         };
+        let validation = validation.map(|validation| with_cache(validation, &eval_resizes));
         Ok(Splits {
             train,
-            validation,
+            validation: validation.transpose()?,
+            validation_source,
             test: with_cache(splits.test, &eval_resizes)?,
             warnings: splits.warnings,
         })

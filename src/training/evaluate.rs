@@ -79,7 +79,7 @@ pub(super) fn no_readable_query(skipped: &[String]) -> TrainingError {
             skipped: skipped.len(),
             last: last.clone(),
         }),
-        None => DataError::Split(SplitError::NoQuery),
+        None => DataError::Split(SplitError::NoQuery { split: "evaluated" }),
     })
 }
 

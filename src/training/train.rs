@@ -81,6 +81,7 @@ pub fn train<B: AutodiffBackend>(
         protocol: config.evaluation.protocol,
         train: summary(&splits.train)?,
         validation: splits.validation.as_ref().map(summary).transpose()?,
+        validation_source: splits.validation_source,
         test: summary(&splits.test)?,
         coverage: Some(sampler.coverage(1)),
         config: Some(pinned(config)),

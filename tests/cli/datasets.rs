@@ -227,13 +227,10 @@ fn changed_image_files_of_a_resumed_run_are_reported() {
     fs::copy(photos.join("class-00/2.png"), photos.join("class-01/0.png")).unwrap();
     let stderr = resume("training.epochs=4");
     assert!(
-        stderr.contains("warning: names or lengths of the training images"),
+        stderr.contains("warning: names, bounding boxes or lengths of the training images"),
         "{stderr}"
     );
-    assert!(
-        !stderr.contains("names or lengths of the test images"),
-        "{stderr}"
-    );
+    assert!(!stderr.contains("lengths of the test images"), "{stderr}");
 }
 
 #[test]
@@ -269,6 +266,102 @@ fn a_manifest_with_queries_and_gallery_can_be_trained_and_evaluated() {
     );
     assert!(message.contains("shop.csv, line 4"), "{message}");
     assert!(message.contains("nothing.png"), "{message}");
+}
+
+/// Lists the images that `draw_folder` draws, each with a bounding box of its left half.
+fn list_halves(directory: &Path, right: u32) {
+    let mut rows = vec!["label;split;x_1;y_1;x_2;y_2;path".to_string()];
+    for (class, image) in (0..8).flat_map(|class| (0..4).map(move |image| (class, image))) {
+        let split = if class < 4 { "train" } else { "test" };
+        let suffix = ["png", "jpg"][image % 2];
+        rows.push(format!(
+            "c{class};{split};0.0;0.0;{right}.0;20.0;photos\\class-{class:02}\\{image}.{suffix}"
+        ));
+    }
+    fs::write(directory.join("halves.csv"), rows.join("\n")).unwrap();
+}
+
+#[test]
+fn bounding_boxes_are_trained_cached_evaluated_and_embedded() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    draw_folder(&here.join("photos"), 8, 4);
+    list_halves(here, 20);
+    trained(here, &arguments("manifest", "halves.csv", "plain"));
+    let cached = ["data.cache=true", "data.cache_dir=cache"];
+    let stderr = trained(
+        here,
+        &with(arguments("manifest", "halves.csv", "cached"), &cached),
+    );
+    assert!(stderr.contains("caching 16 train images"), "{stderr}");
+    assert_eq!(metrics(here, "cached"), metrics(here, "plain"));
+    // Another box is another cache and another result.
+    list_halves(here, 12);
+    let stderr = trained(
+        here,
+        &with(arguments("manifest", "halves.csv", "other"), &cached),
+    );
+    assert!(stderr.contains("caching 16 train images"), "{stderr}");
+    assert_ne!(metrics(here, "other"), metrics(here, "plain"));
+    let output = loop_dml(here)
+        .args(["evaluate", "plain"])
+        .assert()
+        .success();
+    let stderr = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(
+        stderr.contains("names, bounding boxes or lengths of the test images changed"),
+        "{stderr}"
+    );
+
+    // The rows of the list are embedded as the test split is.
+    let embed = [
+        "embed",
+        "other",
+        "--images",
+        "halves.csv",
+        "--split",
+        "test",
+        "--output",
+        "halves.safetensors",
+    ];
+    loop_dml(here).args(embed).assert().success();
+    let bytes = fs::read(here.join("halves.safetensors")).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(
+        text.contains("photos/class-04/0.png#0,0,12,20"),
+        "the name has the box"
+    );
+    let output = loop_dml(here)
+        .args(["evaluate", "--json", "--embeddings", "halves.safetensors"])
+        .assert()
+        .success();
+    let embedded: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(embedded["recall"], evaluate(here, "other", &[]));
+
+    // The pictures are 40 to 49 pixels wide.
+    list_halves(here, 60);
+    let message = refused(here, &arguments("manifest", "halves.csv", "outside"));
+    assert!(
+        message.contains("halves.csv, line 2: the bounding box"),
+        "{message}"
+    );
+    let output = loop_dml(here)
+        .args([
+            "data",
+            "check",
+            "--dataset",
+            "manifest",
+            "--root",
+            "halves.csv",
+            "--json",
+        ])
+        .assert()
+        .code(2);
+    let report: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(
+        (&report["errors"], &report["problems"][0]["kind"]),
+        (&32.into(), &"box-outside".into())
+    );
 }
 
 #[test]

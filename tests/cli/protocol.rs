@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{evaluate, metrics, train_small};
+use crate::support::{draw_folder, evaluate, loop_dml, metrics, refusal, train_small};
 
 fn json(directory: &Path, file: &str) -> Value {
     serde_json::from_slice(&fs::read(directory.join(file)).unwrap()).unwrap()
@@ -75,6 +75,147 @@ fn published_protocol_chooses_on_the_test_split_and_says_so() {
     let epochs = metrics(directory.path(), "run");
     assert_eq!(epochs[best]["recall"], result["test"]);
     assert!(printed.contains("chosen by the test split"), "{printed}");
+}
+
+/// Draws 6 classes of 4 images, and lists them as `shop.csv` in three splits of two classes each. A row is
+/// `PATH,LABEL,SPLIT` with more columns.
+fn list_splits(directory: &Path, splits: [&str; 3], more: &str) {
+    draw_folder(&directory.join("photos"), 6, 4);
+    let mut rows = format!("path,label,split{more}\n");
+    let columns = ",".repeat(more.matches(',').count());
+    for (class, image) in (0..6).flat_map(|class| (0..4).map(move |image| (class, image))) {
+        let suffix = ["png", "jpg"][image % 2];
+        let split = splits[class / 2];
+        rows += &format!("photos/class-{class:02}/{image}.{suffix},c{class},{split}{columns}\n");
+    }
+    fs::write(directory.join("shop.csv"), rows).unwrap();
+}
+
+fn manifest_arguments(run: &str) -> Vec<String> {
+    let mut arguments = vec!["train".to_string(), "--run".into(), run.into()];
+    for set in [
+        "data.dataset=manifest",
+        "data.root=shop.csv",
+        "data.image_size=16",
+        "data.resize=18",
+        "batch.classes=2",
+        "batch.images_per_class=2",
+        "model.embedding_dim=8",
+        "training.epochs=2",
+        "training.validate_every=1",
+    ] {
+        arguments.extend(["--set".to_string(), set.to_string()]);
+    }
+    arguments
+}
+
+#[test]
+fn listed_validation_classes_choose_and_the_record_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    list_splits(here, ["train", "val", "test"], "");
+    let output = loop_dml(here)
+        .args(manifest_arguments("run"))
+        .assert()
+        .success();
+    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(
+        printed.contains("the validation classes of the list choose the best epoch"),
+        "{printed}"
+    );
+    let record = json(here, "run/run.json");
+    assert_eq!(record["validation_source"], "listed");
+    assert_eq!(record["train"]["classes"], serde_json::json!(["c0", "c1"]));
+    assert_eq!(
+        record["validation"]["classes"],
+        serde_json::json!(["c2", "c3"])
+    );
+    assert_eq!(record["test"]["classes"], serde_json::json!(["c4", "c5"]));
+    let result = json(here, "run/result.json");
+    assert_eq!(
+        (&result["validation"]["queries"], &result["test"]["queries"]),
+        (&8.into(), &8.into())
+    );
+    let best = result["best_epoch"].as_u64().unwrap() as usize;
+    assert_eq!(metrics(here, "run")[best]["recall"], result["validation"]);
+    assert_eq!(evaluate(here, "run", &[]), result["test"]["at"]);
+    // The same splits are found again.
+    let resume = [
+        "train",
+        "--resume",
+        "--run",
+        "run",
+        "--set",
+        "training.epochs=3",
+    ];
+    let output = loop_dml(here).args(resume).assert().success();
+    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(!printed.contains("warning"), "{printed}");
+
+    let share = ["--set", "data.validation_share=0.5"];
+    let arguments = manifest_arguments("other");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(share).collect();
+    let message = refusal(here, &arguments);
+    assert!(
+        message
+            .contains("`data.validation_share = 0.5`: the list has rows of the split validation"),
+        "{message}"
+    );
+
+    let published = ["--set", "evaluation.protocol=published"];
+    let output = loop_dml(here)
+        .args(manifest_arguments("published"))
+        .args(published)
+        .assert()
+        .success();
+    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(
+        printed.contains("warning: the 8 listed validation images of 2 classes are not used"),
+        "{printed}"
+    );
+    assert!(json(here, "published/run.json")["validation"].is_null());
+}
+
+#[test]
+fn a_table_of_open_metric_learning_is_measured_on_its_validation_rows_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    list_splits(
+        here,
+        ["train", "train", "validation"],
+        ",is_query,is_gallery,category,x_1,x_2,y_1,y_2",
+    );
+    let list = fs::read_to_string(here.join("shop.csv")).unwrap();
+    let row = |line: &str| {
+        let (name, rest) = line.split_once(",,").unwrap_or((line, ""));
+        match (line.contains("validation"), line.contains("/0.")) {
+            (true, true) => format!("{name},True,False{rest}\n"),
+            (true, false) => format!("{name},False,True{rest}\n"),
+            (false, _) => format!("{line}\n"),
+        }
+    };
+    fs::write(
+        here.join("shop.csv"),
+        list.lines().map(row).collect::<String>(),
+    )
+    .unwrap();
+    let output = loop_dml(here)
+        .args(manifest_arguments("run"))
+        .assert()
+        .success();
+    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(
+        printed.contains("the validation rows are the test split"),
+        "{printed}"
+    );
+    let record = json(here, "run/run.json");
+    assert_eq!(record["validation_source"], "held-out");
+    assert_eq!(record["test"]["classes"], serde_json::json!(["c4", "c5"]));
+    assert_eq!(
+        (&record["test"]["queries"], &record["test"]["gallery"]),
+        (&2.into(), &6.into())
+    );
+    assert_eq!(json(here, "run/result.json")["test"]["queries"], 2);
 }
 
 #[test]

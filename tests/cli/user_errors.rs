@@ -346,3 +346,75 @@ fn bench_loss_with_a_partial_class_is_refused() {
         "{message}"
     );
 }
+
+#[test]
+fn lists_with_another_layout_are_read_or_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    draw_folder(&here.join("photos"), 1, 2);
+    let utf_16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    let text = |text: &str| text.as_bytes().to_vec();
+    for (list, expected) in [
+        (
+            text("path,label,splits\na.jpg,x,train\n"),
+            "shop.csv has a column \"splits\", which is not read; rename it to split if that is what it contains",
+        ),
+        (
+            text("path,lable\na.jpg,x\n"),
+            "shop.csv has a column \"lable\", which is not read; rename it to label",
+        ),
+        (
+            text("path,label,is_querry,is_gallery\na.jpg,x,1,1\n"),
+            "has a column \"is_querry\", which is not read; rename it to is_query",
+        ),
+        (
+            text("path,label,is_query\na.jpg,x,1\n"),
+            "has a column is_query and no column is_gallery",
+        ),
+        (
+            text("image;label\na.jpg;x\n"),
+            "has no column path among image, label; rename image to path",
+        ),
+        (
+            text("path,label,label\na.jpg,x,x\n"),
+            "has two columns label",
+        ),
+        (
+            text("path,label,usage\na.jpg,x,train\nb.jpg,y,test\n"),
+            "has no column split, but the values of \"usage\" are train, validation or test",
+        ),
+        (
+            utf_16("\u{feff}path\tlabel\r\n"),
+            "shop.csv is UTF-16 text, which Excel calls Unicode text; save it as UTF-8",
+        ),
+        (
+            text(
+                "path|label|split\nphotos/class-00/0.png|x|train\nphotos\\class-00\\1.jpg|x|dev\n",
+            ),
+            "shop.csv, line 3: the split is \"dev\" but must be train, validation or test",
+        ),
+        (
+            text(
+                "path\tlabel\tsplit\nphotos/class-00/0.png\tx\ttrain\nphotos/class-00/1.jpg\tx\tval\n\
+                  b.jpg\ty\ttest\n",
+            ),
+            "shop.csv, line 3: class x is in the validation split here and in the training split on line 2",
+        ),
+        (
+            text("path,label,split,x_1,y_1,x_2\na.jpg,x,train,1,1,1\n"),
+            "has a column x_1, y_1, x_2 and no column y_2",
+        ),
+    ] {
+        fs::write(here.join("shop.csv"), list).unwrap();
+        let sets = [
+            "--set",
+            "data.dataset=manifest",
+            "--set",
+            "data.root=shop.csv",
+        ];
+        let message = refusal(here, &[&["train", "--run", "run"], &sets[..]].concat());
+        assert!(message.contains(expected), "{message}");
+        assert!(!here.join("run").exists());
+    }
+}

@@ -26,7 +26,8 @@ pub enum DatasetConfig {
     InShop(PublishedConfig),
     /// `ROOT/train/CLASS/*` and `ROOT/test/CLASS/*`, or `ROOT/CLASS/*`.
     Folder(FolderConfig),
-    /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`.
+    /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`, `x_1`, `y_1`,
+    /// `x_2` and `y_2`.
     Manifest(ManifestConfig),
 }
 
@@ -188,7 +189,7 @@ impl Default for FolderConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManifestConfig {
-    /// The CSV file, or the folder that contains it as `manifest.csv`. Required.
+    /// The CSV file, or the folder that contains it as `manifest.csv` or `manifest.tsv`. Required.
     pub root: PathBuf,
     /// The folder that the paths in the file are relative to. If absent: the folder of the file.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::setting::{Checked, SettingError, at_least, at_most, positive};
 
 /// Keys of `[data]` that say which training classes are held out for validation: a share of them, or one
-/// of several folds. They are unused with `evaluation.protocol = "published"`.
+/// of several folds. They are unused with `evaluation.protocol = "published"`. If a manifest names validation
+/// images, giving `folds` or another share than the default is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoldOutConfig {
@@ -73,6 +74,25 @@ impl HoldOutConfig {
                 "requires data.folds, the number of folds; set it, for example to 4",
             )),
             (Some(folds), Some(fold)) => self.check_folds(folds, fold),
+        }
+    }
+
+    /// Checks that no key holds training classes out, since a list names the validation classes. The default share
+    /// counts as not given, and has no effect.
+    ///
+    /// # Errors
+    /// The first key that does.
+    pub(in crate::data) fn check_unused(&self) -> Checked {
+        let reason = "the list has rows of the split validation, and their classes choose the best epoch, so no \
+                      training classes are held out; remove this key, or write train in these rows";
+        if let Some(folds) = self.folds {
+            return Err(SettingError::value("data.folds", folds as i64, reason));
+        }
+        match self.validation_share {
+            Some(share) if share != Self::DEFAULT_SHARE => {
+                Err(SettingError::value("data.validation_share", share, reason))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -148,6 +168,22 @@ mod tests {
             ),
         ] {
             assert_eq!(keys.check().unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn keys_that_hold_classes_out_contradict_a_listed_validation_split() {
+        HoldOutConfig::default().check_unused().unwrap();
+        folds(None, None, None).check_unused().unwrap();
+        for (keys, key) in [
+            (
+                folds(None, None, Some(0.3)),
+                "`data.validation_share = 0.3`: ",
+            ),
+            (folds(Some(4), Some(1), None), "`data.folds = 4`: "),
+        ] {
+            let message = keys.check_unused().unwrap_err().to_string();
+            assert!(message.starts_with(key), "{message}");
         }
     }
 

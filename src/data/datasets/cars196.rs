@@ -16,7 +16,6 @@ use super::mat_file::{MatFile, Record};
 use super::published::{CARS196, CARS196_TWO_FOLDERS, Published};
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
-use crate::evaluation::Role;
 use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder with car_ims/ and cars_annos.mat (car_ims.tgz and \
@@ -158,10 +157,8 @@ impl<'a> Reader<'a> {
             // Only the list of the form with one folder includes the folder, `car_ims/`.
             let file = file.strip_prefix(&format!("{folder}/")).unwrap_or(&file);
             let image = Entry {
-                name: format!("{folder}/{file}"),
-                path: images.join(file),
                 line: Some(line),
-                role: Role::Both,
+                ..Entry::new(format!("{folder}/{file}"), images.join(file))
             };
             let subset = match class <= LAST_TRAINING {
                 true => Subset::Train,

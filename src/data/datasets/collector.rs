@@ -8,6 +8,7 @@ use super::files_on_disk::FilesOnDisk;
 use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use super::list_error::ListError;
 use super::published::Published;
+use crate::data::bounding_box::BoundingBox;
 use crate::data::list_line::ListLine;
 use crate::data::split::{SplitError, in_prose};
 use crate::progress::Task;
@@ -16,13 +17,17 @@ use crate::progress::Task;
 pub(super) struct Collector<'a> {
     listing: &'a Task<'a>,
     train: Classes,
+    validation: Classes,
     test: Classes,
     /// Errors, in the order in which they were found.
     pub(super) errors: Vec<DatasetError>,
+    /// Warnings, in the order in which they were found.
+    pub(super) warnings: Vec<DatasetError>,
     /// Images that do not exist, also in `errors`.
     missing: Vec<(Subset, DatasetError)>,
     files: FilesOnDisk<'a>,
-    first_lines: HashMap<PathBuf, Option<ListLine>>,
+    /// The line that lists each file, or each part of a file.
+    first_lines: HashMap<(PathBuf, Option<BoundingBox>), Option<ListLine>>,
     subsets: BTreeMap<String, (Subset, Option<ListLine>)>,
     in_both: HashSet<String>,
 }
@@ -34,8 +39,10 @@ impl<'a> Collector<'a> {
         Self {
             listing,
             train: Classes::default(),
+            validation: Classes::default(),
             test: Classes::default(),
             errors: Vec::new(),
+            warnings: Vec::new(),
             missing: Vec::new(),
             files: FilesOnDisk::new(listing),
             first_lines: HashMap::new(),
@@ -74,14 +81,15 @@ impl<'a> Collector<'a> {
         }
         match subset {
             Subset::Train => self.train.add(key, class, image),
+            Subset::Validation => self.validation.add(key, class, image),
             Subset::Test => self.test.add(key, class, image),
         }
     }
 
     fn listed_before(&mut self, image: &Entry) -> Option<DatasetError> {
-        let Some(first) = self.first_lines.get(&image.path) else {
-            let line = image.line.clone();
-            self.first_lines.insert(image.path.clone(), line);
+        let part = (image.path.clone(), image.bounding_box);
+        let Some(first) = self.first_lines.get(&part) else {
+            self.first_lines.insert(part, image.line.clone());
             return None;
         };
         let name = image.name.clone();
@@ -99,7 +107,7 @@ impl<'a> Collector<'a> {
         Some(DatasetError::from(error).with_line(line))
     }
 
-    /// Records the subset of a class. A class in both subsets is an error, which is reported once.
+    /// Records the subset of a class. A class in two subsets is an error, which is reported once.
     fn record_subset(&mut self, subset: Subset, class: &str, image: &Entry) {
         let Some((first_subset, first)) = self.subsets.get(class) else {
             let first = (subset, image.line.clone());
@@ -111,8 +119,8 @@ impl<'a> Collector<'a> {
         }
         self.errors.push(match (first, &image.line) {
             (Some(first), Some(line)) => DatasetError::from(ListError::row(format!(
-                "class {class} is in the {} split here and in the {} split on {}; the test \
-                 classes must never occur in training; remove it from one of them",
+                "class {class} is in the {} split here and in the {} split on {}; the classes of \
+                 a split must not occur in another; remove it from one of them",
                 in_prose(subset.name()),
                 in_prose(first_subset.name()),
                 line_in_words(first)
@@ -137,8 +145,10 @@ impl<'a> Collector<'a> {
         self.errors.extend(unreadable.map(DatasetError::from));
         DatasetIndex {
             train: self.train.into_vec(),
+            validation: self.validation.into_vec(),
             test: self.test.into_vec(),
             errors: self.errors,
+            warnings: self.warnings,
             missing: self.missing,
             published,
         }

@@ -70,15 +70,9 @@ pub(crate) fn digest(classes: &[ClassEntries]) -> String {
 mod tests {
     use super::super::published::Published;
     use super::*;
-    use crate::evaluation::Role;
 
     fn classes(names: [&[&str]; 2]) -> Vec<ClassEntries> {
-        let image = |name: &&str| Entry {
-            name: (*name).into(),
-            path: (*name).into(),
-            line: None,
-            role: Role::Both,
-        };
+        let image = |name: &&str| Entry::new(*name, *name);
         let class = |names: &[&str]| ClassEntries {
             name: names[0].into(),
             images: names.iter().map(image).collect(),
@@ -96,12 +90,11 @@ mod tests {
         DatasetIndex {
             train: classes([&["a/1", "a/0"], &["b/0"]]),
             test,
-            errors: Vec::new(),
-            missing: Vec::new(),
             published: Some(Published {
                 train: subset,
                 test: subset,
             }),
+            ..DatasetIndex::default()
         }
     }
 

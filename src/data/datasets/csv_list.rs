@@ -1,38 +1,25 @@
-//! CSV files that list images: rows, columns and line numbers.
+//! CSV files that list images: rows and line numbers.
 
 use csv::StringRecord;
 
+use super::delimiter::Delimiter;
 use super::error::DatasetError;
 use super::list_error::ListError;
 use super::list_file::{ListFile, MAXIMUM_LINE_BYTES};
 use crate::data::list_line::ListLine;
-use crate::shorten::shorten;
 
-/// Returns the position of the column `name`, compared without case.
-pub(super) fn find_column(header: &StringRecord, name: &str) -> Option<usize> {
-    header
-        .iter()
-        .position(|n| n.trim().eq_ignore_ascii_case(name))
+/// The names of the columns of a CSV file.
+pub(super) struct Header<'a> {
+    pub(super) names: &'a StringRecord,
+    pub(super) delimiter: Delimiter,
 }
 
-/// Returns the message of a list without the column `name`. `required` names all required columns.
-pub(super) fn missing_column(name: &str, required: &str, header: &StringRecord) -> String {
-    let found: Vec<&str> = header.iter().map(str::trim).collect();
-    format!(
-        "has no column {name} among {}; its first line must name the columns, separated by commas, \
-         including {required}",
-        shorten(&found.join(", "))
-    )
-}
-
-/// Refuses a row with another number of columns than the header.
-pub(super) fn check_count(record: &StringRecord, count: usize) -> Result<(), ListError> {
-    match record.len() == count {
-        true => Ok(()),
-        false => Err(ListError::row(format!(
-            "{} column(s) instead of the {count} of the first line; quote values that contain commas",
-            record.len(),
-        ))),
+impl Header<'_> {
+    /// Returns the positions of the columns `name`, compared without case and surrounding white space.
+    pub(super) fn find<'b>(&'b self, name: &'b str) -> impl Iterator<Item = usize> + 'b {
+        let names = self.names.iter().enumerate();
+        let same = |(_, found): &(usize, &str)| found.trim().eq_ignore_ascii_case(name);
+        names.filter(same).map(|(column, _)| column)
     }
 }
 
@@ -43,19 +30,22 @@ pub(super) fn empty(column: &str) -> ListError {
     ))
 }
 
-/// Reads the rows of a list. `columns_of` finds the columns in the header, `row_of` converts a row.
+/// Reads the rows of a list. `columns_of` finds the columns in the header, `row_of` converts a row. Returns the
+/// columns and the rows.
 ///
 /// # Errors
 /// [`ListError::Invalid`] if the list is not a CSV file or has a row of more than 64 KiB, or the error of
 /// `columns_of`.
 pub(super) fn read_rows<C, R>(
     list: &ListFile,
-    columns_of: impl FnOnce(&StringRecord) -> Result<C, ListError>,
-    mut row_of: impl FnMut(&C, &StringRecord, ListLine) -> Option<R>,
-) -> Result<Vec<R>, DatasetError> {
-    let text = list.text();
+    columns_of: impl FnOnce(&Header<'_>) -> Result<C, ListError>,
+    mut row_of: impl FnMut(&mut C, &StringRecord, ListLine) -> Option<R>,
+) -> Result<(C, Vec<R>), DatasetError> {
+    let (delimiter, before) = Delimiter::detect(list.text());
+    let text = &list.text()[before.bytes..];
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
+        .delimiter(delimiter.byte())
         .from_reader(text.as_bytes());
     let not_csv =
         |error: csv::Error| list.invalid(format!("is not a CSV file ({error}); save it as CSV"));
@@ -65,15 +55,15 @@ pub(super) fn read_rows<C, R>(
              closed?"
         ))
     };
-    let header = reader.headers().map_err(not_csv)?;
-    if header.as_slice().len() > MAXIMUM_LINE_BYTES {
-        return Err(too_long(1).into());
+    let names = reader.headers().map_err(not_csv)?;
+    if names.as_slice().len() > MAXIMUM_LINE_BYTES {
+        return Err(too_long(before.lines + 1).into());
     }
-    let columns = columns_of(header)?;
+    let mut columns = columns_of(&Header { names, delimiter })?;
     let mut lines = LineCounter {
         text,
         byte: 0,
-        line: 1,
+        line: before.lines + 1,
     };
     let (mut rows, mut record) = (Vec::new(), StringRecord::new());
     while reader.read_record(&mut record).map_err(not_csv)? {
@@ -83,9 +73,9 @@ pub(super) fn read_rows<C, R>(
             return Err(too_long(line).into());
         }
         let line = list.line(line);
-        rows.extend(row_of(&columns, &record, line));
+        rows.extend(row_of(&mut columns, &record, line));
     }
-    Ok(rows)
+    Ok((columns, rows))
 }
 
 /// Counts lines. The `csv` crate reports the position where the previous record ended, before empty

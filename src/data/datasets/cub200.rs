@@ -13,7 +13,6 @@ use super::list_file::{ListFile, number, words};
 use super::published::CUB200;
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
-use crate::evaluation::Role;
 use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder CUB_200_2011 (or its parent) of CUB-200-2011's archive, \
@@ -119,11 +118,10 @@ fn image_class<'a>(
 
 fn image(root: &Path, listed: &str, line: ListLine) -> Entry {
     let name = format!("images/{listed}");
+    let path = root.join(&name);
     Entry {
-        path: root.join(&name),
-        name,
         line: Some(line),
-        role: Role::Both,
+        ..Entry::new(name, path)
     }
 }
 

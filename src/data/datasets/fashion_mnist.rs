@@ -58,18 +58,16 @@ pub(super) fn open(
         .into());
     }
     existing_folder(&config.root, HINT)?;
-    let splits = Splits {
-        train: read_split(
+    let splits = Splits::new(
+        read_split(
             "train",
             &config.root,
             "train",
             &config.train_classes,
             monitor,
         )?,
-        validation: None,
-        test: read_split("test", &config.root, "t10k", &config.test_classes, monitor)?,
-        warnings: Vec::new(),
-    };
+        read_split("test", &config.root, "t10k", &config.test_classes, monitor)?,
+    );
     monitor.check()?;
     Ok(splits)
 }

@@ -17,7 +17,6 @@ use super::index::{ClassEntries, DatasetIndex, Entry};
 use super::list_error::ListError;
 use crate::data::config::FolderConfig;
 use crate::data::split::SplitError;
-use crate::evaluation::Role;
 use crate::progress::Task;
 
 /// Reads the index from the folders below `config.root`. `split_seed` draws the training classes if there
@@ -60,8 +59,7 @@ pub(super) fn index(
         train,
         test,
         errors,
-        missing: Vec::new(),
-        published: None,
+        ..DatasetIndex::default()
     })
 }
 
@@ -149,12 +147,7 @@ fn read_class(
 }
 
 fn image(root: &Path, path: &Path) -> Entry {
-    Entry {
-        name: name_below(root, path),
-        path: path.into(),
-        line: None,
-        role: Role::Both,
-    }
+    Entry::new(name_below(root, path), path)
 }
 
 #[cfg(test)]

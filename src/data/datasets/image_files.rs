@@ -7,9 +7,10 @@ use image::RgbImage;
 
 use super::error::DatasetError;
 use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
+use crate::data::bounding_box::BoundingBox;
 use crate::data::config::BrokenImages;
 use crate::data::image_file::{
-    ImageError, check_image_file, read_image_file, read_image_file_reduced,
+    ImageError, check_image_file, read_image_file, read_image_file_reduced, upright_size,
 };
 use crate::data::images::Images;
 use crate::data::parallel::{Cancelled, in_parallel_until};
@@ -23,11 +24,7 @@ struct ImageFiles {
 impl Images for ImageFiles {
     fn image(&self, index: usize, min_side: Option<u32>) -> Result<RgbImage, ImageError> {
         let file = &self.files[index];
-        match min_side {
-            Some(min_side) => read_image_file_reduced(&file.path, min_side),
-            None => read_image_file(&file.path),
-        }
-        .map_err(|error| match &file.line {
+        file.decode(min_side).map_err(|error| match &file.line {
             None => error,
             Some(line) => ImageError::Listed {
                 line: line.clone(),
@@ -36,12 +33,75 @@ impl Images for ImageFiles {
         })
     }
 
+    fn size(&self, index: usize) -> Result<(u32, u32), ImageError> {
+        self.files[index].check()
+    }
+
     fn name(&self, index: usize) -> String {
         self.files[index].name.clone()
     }
 
     fn path(&self, index: usize) -> Option<&Path> {
         Some(&self.files[index].path)
+    }
+}
+
+impl Entry {
+    /// Decodes the part of the image that is used, upright.
+    ///
+    /// A whole image may be reduced to a shorter side of at least `min_side` pixels. An image with a bounding box is
+    /// decoded in full, since the edges of the box are whole pixels of the full size only.
+    ///
+    /// # Errors
+    /// If the file cannot be read or decoded, or the bounding box is not inside the image.
+    pub(crate) fn decode(&self, min_side: Option<u32>) -> Result<RgbImage, ImageError> {
+        match (self.bounding_box, min_side) {
+            (Some(bounding_box), _) => {
+                let image = read_image_file(&self.path)?;
+                self.check_inside(bounding_box, image.dimensions())?;
+                Ok(bounding_box.crop(&image))
+            }
+            (None, Some(min_side)) => read_image_file_reduced(&self.path, min_side),
+            (None, None) => read_image_file(&self.path),
+        }
+    }
+
+    /// Checks the header and the end of the file, and that the image contains the bounding box. Returns width and
+    /// height in pixels of the box, or of the image as stored if it has no box.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no image, ends before its image, or the bounding box is not inside.
+    pub(crate) fn check(&self) -> Result<(u32, u32), ImageError> {
+        let stored = check_image_file(&self.path)?;
+        let Some(bounding_box) = self.bounding_box else {
+            return Ok(stored);
+        };
+        // The orientation matters only if the box fits one way and not the other.
+        let turned = (stored.1, stored.0);
+        if !(bounding_box.is_inside(stored) && bounding_box.is_inside(turned)) {
+            self.check_inside(bounding_box, upright_size(&self.path)?)?;
+        }
+        Ok(bounding_box.size())
+    }
+
+    /// Checks that an upright image of this width and height contains the bounding box.
+    ///
+    /// # Errors
+    /// [`ImageError::BoxOutside`].
+    pub(crate) fn check_inside(
+        &self,
+        bounding_box: BoundingBox,
+        (width, height): (u32, u32),
+    ) -> Result<(), ImageError> {
+        match bounding_box.is_inside((width, height)) {
+            true => Ok(()),
+            false => Err(ImageError::BoxOutside {
+                path: self.path.clone(),
+                bounding_box,
+                width,
+                height,
+            }),
+        }
     }
 }
 
@@ -56,6 +116,9 @@ pub(super) fn exclude_broken(
     monitor: Monitor<'_>,
 ) -> Result<Vec<DatasetError>, DatasetError> {
     let images: Vec<&Entry> = classes.iter().flat_map(|class| &class.images).collect();
+    if images.is_empty() {
+        return Ok(Vec::new());
+    }
     let checks = check_files(&images, workers, monitor)?;
     let readable: Vec<bool> = checks.iter().map(Result::is_ok).collect();
     let skipped: Vec<DatasetError> = checks.into_iter().filter_map(Result::err).collect();
@@ -78,7 +141,7 @@ pub(super) fn check_files(
 ) -> Result<Vec<Result<(), DatasetError>>, Cancelled> {
     let task = monitor.task("reading images", Some(images.len()), Unit::Images);
     let checks = in_parallel_until(&task, workers, images.len(), |i| {
-        let check = check_image_file(&images[i].path);
+        let check = images[i].check();
         check.map(drop).map_err(|error| images[i].locate(error))
     })?;
     task.finish();
@@ -102,6 +165,6 @@ pub(super) fn split(index: &DatasetIndex, subset: Subset) -> Split {
     let split = Split::new(subset.name(), names, labels, file_images(files));
     match subset {
         Subset::Train => split,
-        Subset::Test => split.with_roles(roles),
+        Subset::Validation | Subset::Test => split.with_roles(roles),
     }
 }

@@ -4,8 +4,8 @@
 //! the root: `DIR/cat/1.jpg` is of class `cat`, `DIR/test/cat/1.jpg` of `test/cat`. Images directly in the
 //! root have no class.
 //!
-//! A list is a text file with one path per line, without classes, or a CSV file with a column `path` and
-//! optionally `label` and `split`. Rows keep their order, and may be repeated.
+//! A list is a text file with one path per line, without classes, or a CSV file (`.csv`, `.tsv`) with a column
+//! `path` and optionally `label`, `split` and a bounding box. Rows keep their order, and may be repeated.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use super::image_files::{check_files, file_images};
 use super::index::Entry;
 use super::list_error::ListError;
 use super::list_file::ListFile;
+use super::listed_path::listed_path;
 use super::unlabelled_csv::image_rows;
 use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;
 use crate::data::split::Split;
-use crate::evaluation::Role;
 use crate::progress::{Monitor, Task, Unit};
 use crate::setting::SettingError;
 
@@ -143,10 +143,13 @@ fn contents(
     selection: &ImageSelection,
     listing: &Task<'_>,
 ) -> Result<Contents, DatasetError> {
-    let csv = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    if let (false, Some(split)) = (csv, &selection.split) {
+    let is_table = path.extension().is_some_and(|extension| {
+        let tables = ["csv", "tsv"];
+        tables
+            .iter()
+            .any(|table| extension.eq_ignore_ascii_case(table))
+    });
+    if let (false, Some(split)) = (is_table, &selection.split) {
         let reason = "only a CSV list with a column split has splits; remove it";
         return Err(SettingError::value("--split", split.as_str(), reason).into());
     }
@@ -156,7 +159,7 @@ fn contents(
         return Ok(walk.contents);
     }
     if is_image(path) {
-        let image = new_entry(name_below(path.parent().unwrap_or(path), path), path.into());
+        let image = Entry::new(name_below(path.parent().unwrap_or(path), path), path);
         return Ok(Contents {
             images: vec![(image, None)],
             ..Contents::default()
@@ -167,18 +170,9 @@ fn contents(
         Some(root) => root.clone(),
         None => path.parent().unwrap_or(Path::new("")).into(),
     };
-    match csv {
+    match is_table {
         true => manifest_contents(&list, path, &root, selection.split.as_deref(), listing),
         false => Ok(text_contents(&list, &root, listing)),
-    }
-}
-
-fn new_entry(name: String, path: PathBuf) -> Entry {
-    Entry {
-        name,
-        path,
-        line: None,
-        role: Role::Both,
     }
 }
 
@@ -222,7 +216,7 @@ impl<'a> Walk<'a> {
             match entry {
                 EntryKind::Folder => self.visit(&path),
                 EntryKind::File if is_image(&path) => {
-                    let image = new_entry(name_below(self.root, &path), path);
+                    let image = Entry::new(name_below(self.root, &path), path);
                     self.contents.images.push((image, class.clone()));
                     if self.listing.advance(1).is_err() {
                         return;
@@ -247,11 +241,18 @@ fn text_contents(list: &ListFile, root: &Path, listing: &Task<'_>) -> Contents {
         if listing.advance(1).is_err() {
             break;
         }
-        let image = Entry {
-            line: Some(line),
-            ..new_entry(text.into(), root.join(text))
-        };
-        contents.add(image, None, &mut files);
+        match listed_path(root, text) {
+            Ok(file) => {
+                let image = Entry {
+                    line: Some(line),
+                    ..Entry::new(file.name, file.path)
+                };
+                contents.add(image, None, &mut files);
+            }
+            Err(error) => contents
+                .errors
+                .push(DatasetError::from(error).with_line(&line)),
+        }
     }
     contents
 }
@@ -286,12 +287,18 @@ fn manifest_contents(
         if listing.advance(1).is_err() {
             break;
         }
-        let path = root.join(&row.path);
-        let image = Entry {
-            line: Some(row.line),
-            ..new_entry(row.path, path)
-        };
-        contents.add(image, row.label, &mut files);
+        match listed_path(root, &row.path) {
+            Ok(file) => {
+                let image = Entry {
+                    line: Some(row.line),
+                    ..Entry::new(file.name, file.path).with_bounding_box(row.bounding_box)
+                };
+                contents.add(image, row.label, &mut files);
+            }
+            Err(error) => contents
+                .errors
+                .push(DatasetError::from(error).with_line(&row.line)),
+        }
     }
     Ok(contents)
 }

@@ -108,10 +108,9 @@ fn parse_status(status: &str) -> Result<(Subset, Role), ListError> {
 
 fn image(images: &Path, name: &str, line: ListLine, role: Role) -> Entry {
     Entry {
-        path: images.join(name),
-        name: name.into(),
         line: Some(line),
         role,
+        ..Entry::new(name, images.join(name))
     }
 }
 

@@ -40,6 +40,9 @@ impl ListFile {
     /// # Errors
     /// [`ListError::Invalid`] if it is not text or has a line of more than 64 KiB.
     pub(super) fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, ListError> {
+        if let Some(reason) = other_kind(&bytes) {
+            return Err(ListError::invalid(path, reason));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let byte = error.utf8_error().valid_up_to() + 1;
             let reason =
@@ -90,6 +93,34 @@ impl ListFile {
         ListError::invalid(&self.path, reason)
     }
 }
+
+/// Returns what a file is that is no list but may contain one, and what to do about it.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    const KINDS: [(&[u8], &str); 5] = [
+        (b"\xff\xfe", UTF_16),
+        (b"\xfe\xff", UTF_16),
+        (
+            b"PK\x03\x04",
+            "is a spreadsheet or a zip archive; save the table as CSV UTF-8, or unpack the archive",
+        ),
+        (
+            b"\xd0\xcf\x11\xe0",
+            "is a spreadsheet; save the table as CSV UTF-8",
+        ),
+        (b"PAR1", "is a Parquet file; write the table as CSV"),
+    ];
+    let known = KINDS.iter().find(|(start, _)| bytes.starts_with(start));
+    match known {
+        Some((_, reason)) => Some(reason),
+        None if bytes.contains(&0) => Some(
+            "contains zero bytes, as UTF-16 text and damaged files do; save it as UTF-8 or download it again",
+        ),
+        None => None,
+    }
+}
+
+const UTF_16: &str =
+    "is UTF-16 text, which Excel calls Unicode text; save it as UTF-8, in Excel as CSV UTF-8";
 
 /// Reads a file of the dataset, which has at most `limit` bytes. `hint` says where to get it.
 ///
@@ -195,6 +226,39 @@ mod tests {
         assert!(message.ends_with("list.txt is missing; unpack the archive"));
         let message = read(b"1 a\n\xff\xfe").unwrap_err().to_string();
         assert!(message.contains("is not UTF-8 text (byte 5)"), "{message}");
+    }
+
+    #[test]
+    fn other_files_are_recognised_and_the_message_says_how_to_save_a_list() {
+        let utf_16 = |text: &str, swap: bool| -> Vec<u8> {
+            let units = text.encode_utf16();
+            let bytes = units.map(|unit| {
+                if swap {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            });
+            bytes.flatten().collect()
+        };
+        for (bytes, expected) in [
+            (utf_16("\u{feff}path", false), "is UTF-16 text"),
+            (utf_16("\u{feff}path", true), "is UTF-16 text"),
+            (utf_16("path", false), "contains zero bytes, as UTF-16"),
+            (b"PK\x03\x04...".to_vec(), "is a spreadsheet or a zip"),
+            (b"\xd0\xcf\x11\xe0\xa1".to_vec(), "is a spreadsheet"),
+            (b"PAR1\x15\x04".to_vec(), "is a Parquet file"),
+        ] {
+            let message = read(&bytes).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("list.txt {expected}")),
+                "{message}"
+            );
+            assert!(
+                message.contains("UTF-8") || message.contains("as CSV"),
+                "{message}"
+            );
+        }
     }
 
     #[test]

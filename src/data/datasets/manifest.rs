@@ -1,12 +1,13 @@
-//! A CSV file that lists the images of a dataset: columns `path` and `label`, and optionally `split`
-//! (`train` or `test`), `query` and `gallery` (`true` or `false`).
+//! A CSV file that lists the images of a dataset: columns `path` and `label`, and optionally `split` (`train`,
+//! `validation` or `test`), `query` and `gallery` (`true` or `false`), and a bounding box (`x_1`, `y_1`, `x_2`,
+//! `y_2`). The files of open-metric-learning are read as they are.
 //!
-//! Without `split`, the classes are divided as those of a folder. Values other than `train` and `test`
-//! are an error, including `val`: the configuration draws a validation set from the training classes, and
-//! using the images for training or test would silently change both.
+//! Without `split`, the classes are divided as those of a folder. The classes of the validation images choose the
+//! best epoch. If a list has validation images and no test images, as those of open-metric-learning, the
+//! validation images are the test split.
 //!
-//! `query` and `gallery` must occur together. They are read for test images only. Images that are not in
-//! the manifest are ignored.
+//! `query` and `gallery` must occur together. They are not read for training images. Images that are not in the
+//! manifest are ignored.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,22 +16,27 @@ use csv::StringRecord;
 
 use super::class_split::divide;
 use super::collector::Collector;
-use super::csv_list::{check_count, empty, find_column, missing_column, read_rows};
+use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
 use super::file_names::{is_image, unsupported};
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
+use super::list_columns::ListColumns;
 use super::list_error::ListError;
 use super::list_file::{ListFile, check_length};
+use super::list_values::{parse_box, parse_role, parse_subset};
+use super::listed_path::listed_path;
+use crate::data::bounding_box::BoundingBox;
 use crate::data::config::ManifestConfig;
 use crate::data::list_line::ListLine;
 use crate::evaluation::Role;
 use crate::progress::Task;
-use crate::shorten::shorten;
 
 const HINT: &str = "data.root must be the CSV file, or the folder that contains it as manifest.csv";
 /// The name of the manifest in a folder.
 const NAME: &str = "manifest.csv";
+/// Its other name, which is read if there is no file of the first.
+const OTHER_NAME: &str = "manifest.tsv";
 
 /// Reads the index of a manifest. `split_seed` draws the training classes if there is no column `split`.
 pub(super) fn index(
@@ -38,10 +44,7 @@ pub(super) fn index(
     split_seed: Option<u64>,
     listing: &Task<'_>,
 ) -> Result<DatasetIndex, DatasetError> {
-    let path = match config.root.is_dir() {
-        true => config.root.join(NAME),
-        false => config.root.clone(),
-    };
+    let path = manifest_path(&config.root);
     let list = ListFile::read(&path, HINT)?;
     let images = match &config.images {
         Some(images) => images.clone(),
@@ -52,32 +55,64 @@ pub(super) fn index(
         existing_folder(&images, hint)?;
     }
     let mut collector = Collector::new(listing);
-    let rows = rows(&list, &mut collector)?;
-    let subsets = subsets(&rows, &path, config, split_seed).map_err(|error| {
-        // Errors in the rows may be the reason why there are too few classes.
-        let mut errors = std::mem::take(&mut collector.errors);
-        errors.push(error);
-        let more = errors.len() - 1;
-        errors.swap_remove(0).and_more(more)
-    })?;
+    let mut rows = rows(&list, &mut collector)?;
+    let subsets = subsets(&rows, &path, config, split_seed).unwrap_or_else(|error| {
+        collector.errors.push(error);
+        // `data check` examines the images of all classes although they cannot be divided.
+        let labels = rows.iter().map(|row| row.label.clone());
+        labels.map(|label| (label, Subset::Train)).collect()
+    });
+    let warning = measure_validation_without_test(&mut rows);
+    let warning = warning.map(|reason| list.invalid(reason).into());
+    collector.warnings.extend(warning);
     for row in rows {
         add(row, &images, &subsets, &mut collector);
     }
     Ok(collector.into_index(None))
 }
 
+/// Returns the manifest of `root`, which is the file or its folder.
+fn manifest_path(root: &Path) -> PathBuf {
+    if !root.is_dir() {
+        return root.into();
+    }
+    let other = root.join(OTHER_NAME);
+    match other.is_file() && !root.join(NAME).exists() {
+        true => other,
+        false => root.join(NAME),
+    }
+}
+
 /// Reads the rows of a manifest.
+///
+/// # Errors
+/// If the file is not a CSV file, a column is missing, or a column that is not read contains the splits.
 pub(super) fn rows(
     list: &ListFile,
     collector: &mut Collector<'_>,
 ) -> Result<Vec<Row>, DatasetError> {
-    let columns_of = |header: &StringRecord| Columns::from_header(header, list);
-    read_rows(list, columns_of, |columns, record, line| {
+    let columns_of = |header: &Header<'_>| Columns::new(header, list);
+    let (columns, rows) = read_rows(list, columns_of, |columns, record, line| {
+        columns.look_for_splits(record);
         collector.keep(&line, columns.row(record, &line))
-    })
+    })?;
+    if let (false, Some((_, name))) = (rows.is_empty(), columns.with_splits.first()) {
+        let reason = format!(
+            "has no column split, but the values of {name:?} are train, validation or test; rename it to split, or \
+             remove it if the classes are to be divided by data.train_share"
+        );
+        return Err(list.invalid(reason).into());
+    }
+    if columns.found.has_sequence {
+        let reason = "has a column sequence, which is not read: images of the query's own sequence are in the \
+                      gallery, where open-metric-learning ignores them, and recall may be higher";
+        collector.warnings.push(list.invalid(reason).into());
+    }
+    Ok(rows)
 }
 
 /// A row of a manifest.
+#[derive(Debug, PartialEq)]
 pub(super) struct Row {
     line: ListLine,
     path: String,
@@ -86,47 +121,50 @@ pub(super) struct Row {
     subset: Option<Subset>,
     /// Unused for training images.
     role: Result<Role, ListError>,
+    bounding_box: Option<BoundingBox>,
 }
 
-/// The positions of the columns.
+/// The columns of a manifest.
 struct Columns {
-    path: usize,
+    found: ListColumns,
     label: usize,
-    split: Option<usize>,
-    roles: Option<(usize, usize)>,
-    count: usize,
+    /// If there is no column `split`: the columns that are not read and have contained only names of splits so
+    /// far.
+    with_splits: Vec<(usize, String)>,
 }
 
 impl Columns {
-    fn from_header(header: &StringRecord, list: &ListFile) -> Result<Self, ListError> {
-        let find = |name: &str| find_column(header, name);
-        let required = |name: &str| {
-            find(name).ok_or_else(|| list.invalid(missing_column(name, "path and label", header)))
-        };
-        let roles = match (find("query"), find("gallery")) {
-            (None, None) => None,
-            (Some(_), None) => return Err(list.invalid(missing_role("query", "gallery"))),
-            (None, Some(_)) => return Err(list.invalid(missing_role("gallery", "query"))),
-            (Some(query), Some(gallery)) => Some((query, gallery)),
-        };
+    fn new(header: &Header<'_>, list: &ListFile) -> Result<Self, ListError> {
+        let found = ListColumns::new(header, true, list)?;
         Ok(Self {
-            path: required("path")?,
-            label: required("label")?,
-            split: find("split"),
-            roles,
-            count: header.len(),
+            label: found.label.expect("the column is required"),
+            with_splits: match found.split {
+                None => found.others.clone(),
+                Some(_) => Vec::new(),
+            },
+            found,
         })
     }
 
+    fn look_for_splits(&mut self, record: &StringRecord) {
+        let is_split = |column: usize| {
+            let value = record.get(column);
+            value.is_none_or(|value| parse_subset(value.trim()).is_ok())
+        };
+        self.with_splits.retain(|(column, _)| is_split(*column));
+    }
+
     fn row(&self, record: &StringRecord, line: &ListLine) -> Result<Row, DatasetError> {
-        check_count(record, self.count)?;
-        let [path, label] = [(self.path, "path"), (self.label, "label")].map(|(column, name)| {
-            match record[column].trim() {
-                "" => Err(empty(name)),
-                value => check_length(value, name).map(|()| value.to_string()),
-            }
-        });
-        let subset = self
+        let columns = &self.found;
+        columns.check_count(record)?;
+        let [path, label] =
+            [(columns.path, "path"), (self.label, "label")].map(|(column, name)| {
+                match record[column].trim() {
+                    "" => Err(empty(name)),
+                    value => check_length(value, name).map(|()| value.to_string()),
+                }
+            });
+        let subset = columns
             .split
             .map(|column| parse_subset(record[column].trim()))
             .transpose()?;
@@ -139,59 +177,27 @@ impl Columns {
             path,
             label: label?,
             subset,
-            role: match self.roles {
-                None => Ok(Role::Both),
-                Some((query, gallery)) => parse_role(record[query].trim(), record[gallery].trim()),
-            },
+            role: parse_role(columns, record),
+            bounding_box: parse_box(columns, record)?,
         })
     }
 }
 
-fn missing_role(found: &str, missing: &str) -> String {
-    format!(
-        "has a column {found} and no column {missing}; add it, or remove {found} if all images are both"
+/// Makes the validation rows test rows if there are no others. Returns a warning about it.
+fn measure_validation_without_test(rows: &mut [Row]) -> Option<&'static str> {
+    let has = |subset| rows.iter().any(|row: &Row| row.subset == Some(subset));
+    if !has(Subset::Validation) || has(Subset::Test) {
+        return None;
+    }
+    for row in rows {
+        if row.subset == Some(Subset::Validation) {
+            row.subset = Some(Subset::Test);
+        }
+    }
+    Some(
+        "has rows of the split validation and none of test, as the lists of open-metric-learning: the validation \
+         rows are the test split, and do not choose the best epoch unless evaluation.protocol = \"published\"",
     )
-}
-
-fn parse_subset(word: &str) -> Result<Subset, ListError> {
-    match word.to_ascii_lowercase().as_str() {
-        "train" => Ok(Subset::Train),
-        "test" => Ok(Subset::Test),
-        "val" | "valid" | "validation" => Err(ListError::row(format!(
-            "the split is {word:?}, which is not read; write train, of which a validation set can be \
-             held out while training, or test, or remove the line"
-        ))),
-        "" => Err(ListError::row(
-            "the split is empty; write train or test, or remove the line",
-        )),
-        _ => Err(ListError::row(format!(
-            "the split is {:?} but must be train or test",
-            shorten(word)
-        ))),
-    }
-}
-
-fn parse_role(query: &str, gallery: &str) -> Result<Role, ListError> {
-    match (parse_bool("query", query)?, parse_bool("gallery", gallery)?) {
-        (true, true) => Ok(Role::Both),
-        (true, false) => Ok(Role::Query),
-        (false, true) => Ok(Role::Gallery),
-        (false, false) => Err(ListError::row(
-            "the test image is neither query nor gallery, so it is never used; set one of them to true, \
-             or remove the line",
-        )),
-    }
-}
-
-fn parse_bool(column: &str, word: &str) -> Result<bool, ListError> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" => Ok(true),
-        "false" | "0" | "no" | "" => Ok(false),
-        _ => Err(ListError::row(format!(
-            "{column} is {:?} but must be true or false",
-            shorten(word)
-        ))),
-    }
 }
 
 /// Divides the labels into subsets if the manifest has no column `split`. Otherwise returns an empty map.
@@ -221,21 +227,26 @@ fn add(row: Row, images: &Path, subsets: &HashMap<String, Subset>, collector: &m
         return;
     };
     let role = match subset {
-        Subset::Train => Role::Both,
-        Subset::Test => match collector.keep(&row.line, row.role) {
-            Some(role) => role,
-            None => return,
-        },
+        Subset::Train => Ok(Role::Both),
+        Subset::Validation | Subset::Test => row.role,
+    };
+    let Some(role) = collector.keep(&row.line, role) else {
+        return;
+    };
+    let Some(file) = collector.keep(&row.line, listed_path(images, &row.path)) else {
+        return;
     };
     let image = Entry {
-        path: images.join(PathBuf::from(&row.path)),
-        name: row.path,
         line: Some(row.line),
         role,
+        ..Entry::new(file.name, file.path).with_bounding_box(row.bounding_box)
     };
     collector.add(subset, 0, &row.label, image);
 }
 
+#[cfg(test)]
+#[path = "tests/manifest_layouts.rs"]
+mod layout_tests;
 #[cfg(test)]
 #[path = "tests/manifest.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! The datasets, one file each: from the lists and folders on disk to the images of both splits.
+//! The datasets, one file each: from the lists and folders on disk to the images of the splits.
 
 mod cars196;
 mod class_split;
@@ -6,6 +6,7 @@ mod collector;
 mod comparison;
 mod csv_list;
 mod cub200;
+mod delimiter;
 mod error;
 mod fashion_mnist;
 mod file_names;
@@ -19,8 +20,11 @@ mod image_files;
 mod image_set;
 mod in_shop;
 mod index;
+mod list_columns;
 mod list_error;
 mod list_file;
+mod list_values;
+mod listed_path;
 mod manifest;
 mod mat_file;
 mod published;
@@ -79,8 +83,8 @@ pub(super) fn index(
     index.map(Some)
 }
 
-/// Opens both splits of the configured dataset. It does not check whether they have enough classes,
-/// images and queries.
+/// Opens all splits of the configured dataset. It does not check whether they have enough classes,
+/// images and queries. There is a validation split if the dataset lists one.
 pub(super) fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Splits, DatasetError> {
     let workers = worker_count(config.loading.workers);
     match &config.source {
@@ -88,14 +92,15 @@ pub(super) fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Splits, 
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys, monitor),
         _ => {
             let index = index(config, monitor)?.expect("all other datasets have an index");
-            let (splits, warnings) = splits([Subset::Train, Subset::Test], index, config, monitor)?;
-            let [train, test] = splits;
-            Ok(Splits {
-                train,
-                validation: None,
-                test,
-                warnings,
-            })
+            let has_validation = index.has_validation();
+            let (splits, warnings) = splits(Subset::ALL, index, config, monitor)?;
+            let [train, validation, test] = splits;
+            let mut splits = Splits::new(train, test);
+            if has_validation {
+                splits = splits.with_listed_validation(validation);
+            }
+            splits.warnings = warnings;
+            Ok(splits)
         }
     }
 }
@@ -130,7 +135,8 @@ fn splits<const N: usize>(
         }
         _ => true,
     };
-    let warnings = compare(&index).into_iter().filter(matters).collect();
+    let mut warnings: Vec<DatasetError> = compare(&index).into_iter().filter(matters).collect();
+    warnings.extend(index.warnings.iter().cloned());
     let workers = worker_count(config.loading.workers);
     let mut skipped = Vec::with_capacity(N);
     for subset in subsets {

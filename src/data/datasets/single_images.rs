@@ -8,13 +8,13 @@ use crate::evaluation::Role;
 
 /// Applies `policy` to the classes with one image.
 ///
-/// A test class whose image the list declares as a query or gallery image is not changed.
+/// A validation or test class whose image the list declares as a query or gallery image is not changed.
 pub(super) fn apply_single_image_policy(index: &mut DatasetIndex, policy: SingleImageClasses) {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     match policy {
         Refuse => refuse(index),
         Drop => {
-            for subset in [Subset::Train, Subset::Test] {
+            for subset in Subset::ALL {
                 drop_single(index, subset);
             }
         }
@@ -22,9 +22,11 @@ pub(super) fn apply_single_image_policy(index: &mut DatasetIndex, policy: Single
             if policy == Gallery {
                 drop_single(index, Subset::Train);
             }
-            for class in &mut index.test {
-                if is_single(class, Subset::Test) {
-                    class.images[0].role = Role::Gallery;
+            for subset in [Subset::Validation, Subset::Test] {
+                for class in index.classes_mut(subset) {
+                    if is_single(class, subset) {
+                        class.images[0].role = Role::Gallery;
+                    }
                 }
             }
         }
@@ -32,7 +34,7 @@ pub(super) fn apply_single_image_policy(index: &mut DatasetIndex, policy: Single
 }
 
 fn refuse(index: &mut DatasetIndex) {
-    for subset in [Subset::Train, Subset::Test] {
+    for subset in Subset::ALL {
         let single = index.classes(subset).iter();
         let single = single.filter(|class| is_single(class, subset));
         let errors: Vec<DatasetError> = single
@@ -63,11 +65,12 @@ mod tests {
     use super::*;
 
     fn class(name: &str, roles: &[Role]) -> ClassEntries {
-        let image = |(index, role): (usize, &Role)| Entry {
-            name: format!("{name}/{index}.png"),
-            path: format!("{name}/{index}.png").into(),
-            line: None,
-            role: *role,
+        let image = |(index, role): (usize, &Role)| {
+            let name = format!("{name}/{index}.png");
+            Entry {
+                role: *role,
+                ..Entry::new(name.clone(), name)
+            }
         };
         ClassEntries {
             name: name.into(),
@@ -83,9 +86,7 @@ mod tests {
                 class("d", &[Role::Both]),
                 class("e", &[Role::Query]),
             ],
-            errors: Vec::new(),
-            missing: Vec::new(),
-            published: None,
+            ..DatasetIndex::default()
         };
         apply_single_image_policy(&mut index, policy);
         index

@@ -14,7 +14,6 @@ use super::list_file::{ListFile, number, words};
 use super::published::SOP;
 use crate::data::config::PublishedConfig;
 use crate::data::list_line::ListLine;
-use crate::evaluation::Role;
 use crate::progress::Task;
 
 const HINT: &str = "data.root must be the folder Stanford_Online_Products (or its parent) of its \
@@ -80,10 +79,8 @@ fn parse_class(text: &str, classes: &RangeInclusive<usize>) -> Result<usize, Lis
 
 fn image(root: &Path, name: &str, line: ListLine) -> Entry {
     Entry {
-        path: root.join(name),
-        name: name.into(),
         line: Some(line),
-        role: Role::Both,
+        ..Entry::new(name, root.join(name))
     }
 }
 

@@ -4,7 +4,6 @@ use super::error::CacheError;
 use super::key::key;
 use super::spec::CacheSpec;
 use super::{cache_path, format};
-use crate::data::image_file::check_image_file;
 use crate::data::resize::ResizeSpec;
 
 /// Bytes of a pixel.
@@ -39,10 +38,7 @@ fn mean_pixels(spec: &CacheSpec, resize: ResizeSpec) -> f64 {
     let step = spec.count.div_ceil(SAMPLE).max(1);
     let images = (0..spec.count).step_by(step);
     let sizes: Vec<f64> = images
-        .filter_map(|image| match spec.images.path(image) {
-            Some(path) => check_image_file(path).ok(),
-            None => Some(spec.images.image(image, None).ok()?.dimensions()),
-        })
+        .filter_map(|image| spec.images.size(image).ok())
         .map(|size| pixels(resize.size(size)))
         .collect();
     match sizes.len() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::data::bounding_box::BoundingBox;
 use crate::data::list_line::ListLine;
 
 /// An image file that cannot be used.
@@ -58,6 +59,22 @@ pub enum ImageError {
         height: u32,
         /// What to do about it.
         hint: &'static str,
+    },
+    /// The bounding box that a list gives is not inside the image.
+    #[error(
+        "the bounding box {bounding_box} (x_1, y_1, x_2, y_2: left, top, right, bottom) is not inside {}, which has \
+         {width} x {height} pixels when upright; correct it, or leave all four empty for the whole image",
+        path.display()
+    )]
+    BoxOutside {
+        /// The file.
+        path: PathBuf,
+        /// The box.
+        bounding_box: BoundingBox,
+        /// Width of the upright image in pixels.
+        width: u32,
+        /// Height of the upright image in pixels.
+        height: u32,
     },
     /// The file is named in a list.
     #[error("{line}: {source}")]

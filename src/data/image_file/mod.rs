@@ -92,6 +92,27 @@ fn stored_size(path: &Path) -> Result<(u32, u32), ImageError> {
     size.map_err(|error| ImageError::broken(path, error))
 }
 
+/// Returns width and height in pixels of the image in `path` after its EXIF orientation is applied. It does not
+/// decode.
+///
+/// # Errors
+/// As [`check_image_file`].
+pub(crate) fn upright_size(path: &Path) -> Result<(u32, u32), ImageError> {
+    let unreadable = |error| ImageError::unreadable(path, &error);
+    let file = File::open(path).map_err(unreadable)?;
+    let mut head = Vec::new();
+    file.take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .map_err(unreadable)?;
+    let format = image_format(path, &head)?;
+    if let Ok(size) = header_upright_size(format, &head) {
+        return Ok(size);
+    }
+    // Rare: a long header, for example with a preview.
+    let size = header_upright_size(format, &read(path)?);
+    size.map_err(|error| ImageError::broken(path, error))
+}
+
 /// Decodes the JPEG or PNG file `path` to 8 bit RGB, rotated by its EXIF orientation.
 ///
 /// Grey becomes three equal channels, 16 bit are scaled to 8, and transparent pixels are blended with
@@ -186,6 +207,22 @@ fn header_size(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), String> 
     reader(format, &bytes)
         .into_dimensions()
         .map_err(|error| error.to_string())
+}
+
+fn header_upright_size(format: ImageFormat, bytes: &[u8]) -> Result<(u32, u32), String> {
+    let bytes = needed_bytes(format, bytes);
+    let decoder = reader(format, &bytes).into_decoder();
+    let mut decoder = decoder.map_err(|error| error.to_string())?;
+    let (width, height) = decoder.dimensions();
+    Ok(match decoder.orientation() {
+        Ok(
+            Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH,
+        ) => (height, width),
+        _ => (width, height),
+    })
 }
 
 /// Returns the file without parts that are not used and may be large when decompressed.

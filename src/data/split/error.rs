@@ -95,12 +95,15 @@ pub enum SplitError {
         /// Classes that would train.
         train: usize,
     },
-    /// No query of the test split has a gallery image of its class.
+    /// No query of a split has a gallery image of its class.
     #[error(
-        "the test split has no query with a gallery image of its class; check its classes and the \
+        "the {split} split has no query with a gallery image of its class; check its classes and the \
          columns query and gallery"
     )]
-    NoQuery,
+    NoQuery {
+        /// `validation` or `test`, or `evaluated` if it may be either.
+        split: &'static str,
+    },
     /// A query has no gallery image of its class.
     #[error(
         "query {} has no gallery image of its class {class}, so Recall@K does not count it; add one to \

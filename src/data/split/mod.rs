@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use burn_dataset::Dataset;
 use image::RgbImage;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use error::SplitError;
@@ -47,12 +48,46 @@ pub struct Split {
 pub struct Splits {
     /// The training images.
     pub train: Split,
-    /// The images of the training classes that are held out for validation, if any are.
+    /// The images of the classes that choose the best epoch, if there are any.
     pub validation: Option<Split>,
+    /// Where the validation classes come from. `None` without a validation split.
+    pub validation_source: Option<ValidationSource>,
     /// The test images, of classes that are neither in `train` nor in `validation`.
     pub test: Split,
     /// Warnings about the dataset, for example that a benchmark differs from the published one.
     pub warnings: Vec<String>,
+}
+
+/// Where the validation classes of a dataset come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidationSource {
+    /// They are training classes that are held out.
+    HeldOut,
+    /// A list names them.
+    Listed,
+}
+
+impl Splits {
+    /// Makes splits without validation images and warnings.
+    pub(super) fn new(train: Split, test: Split) -> Self {
+        Self {
+            train,
+            validation: None,
+            validation_source: None,
+            test,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Sets the validation images, which a list names.
+    pub(super) fn with_listed_validation(self, validation: Split) -> Self {
+        Self {
+            validation: Some(validation),
+            validation_source: Some(ValidationSource::Listed),
+            ..self
+        }
+    }
 }
 
 /// An image of a [`Split`] with its label.
@@ -205,12 +240,13 @@ impl Split {
         self.images.path(index)
     }
 
-    /// Returns the name of image `index`: for a file, its path below the dataset's root.
+    /// Returns the name of image `index`: for a file, its path below the dataset's root, with its bounding box if it
+    /// has one.
     pub fn image_name(&self, index: usize) -> String {
         self.images.name(index)
     }
 
-    /// Returns a hash, SHA-256 in hexadecimal, of the names and lengths of the images' files. `None` for
+    /// Returns a hash, SHA-256 in hexadecimal, of the names (with bounding boxes) and lengths of the images' files. `None` for
     /// images in memory, or if a file no longer exists. Millions of files take minutes on a network file
     /// system.
     ///
@@ -260,7 +296,9 @@ impl Split {
             });
         }
         match self.roles() {
-            Some(roles) if !self.has_answerable_query(roles) => Err(SplitError::NoQuery),
+            Some(roles) if !self.has_answerable_query(roles) => {
+                Err(SplitError::NoQuery { split: self.name })
+            }
             _ => Ok(()),
         }
     }

@@ -23,6 +23,10 @@ impl Images for ImageSubset {
         self.images.image(self.members[index], min_side)
     }
 
+    fn size(&self, index: usize) -> Result<(u32, u32), ImageError> {
+        self.images.size(self.members[index])
+    }
+
     fn name(&self, index: usize) -> String {
         self.images.name(self.members[index])
     }

@@ -8,16 +8,16 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::class_checks::{class_problems, query_problems};
-use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, subset_entries};
+use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, all_entries, subset_entries};
 use super::duplicates::{Digest, duplicates};
 use super::problem::{Problem, Severity};
 use super::size::unusual_size;
 use crate::cancellation::Cancelled;
 use crate::data::datasets::{
-    DatasetError, DatasetIndex, ListError, Subset, compare, single_image_classes,
+    DatasetError, DatasetIndex, Entry, ListError, Subset, compare, single_image_classes,
 };
 use crate::data::image_file::{self, decode_image};
-use crate::data::split::{Split, SplitError, Splits};
+use crate::data::split::{Split, Splits};
 use crate::progress::Monitor;
 
 /// The report of `loop-dml data check`.
@@ -30,10 +30,12 @@ pub struct CheckReport {
     /// The training split.
     pub train: SubsetSummary,
     /// The classes of the training split that train and validate. `None` without a configuration that
-    /// holds classes out, or if there are too few.
+    /// holds classes out, if there are too few, or if the dataset lists a validation split.
     pub hold_out: Option<HoldOutSummary>,
+    /// The validation split that the dataset lists, or `None` if it lists none.
+    pub validation: Option<EvaluatedSummary>,
     /// The test split.
-    pub test: TestSummary,
+    pub test: EvaluatedSummary,
     /// The comparison with the published splits, or `None` if the dataset has none.
     pub published: Option<Agreement>,
     /// Whether the images are in memory. They were verified when they were read or drawn.
@@ -68,9 +70,9 @@ pub struct HoldOutSummary {
     pub validation: SubsetSummary,
 }
 
-/// The size of the test split.
+/// The size of a validation or test split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TestSummary {
+pub struct EvaluatedSummary {
     /// Images and classes.
     #[serde(flatten)]
     pub subset: SubsetSummary,
@@ -102,12 +104,18 @@ impl DatasetSurvey {
     /// If a stop was requested.
     pub fn check(&self, monitor: Monitor<'_>) -> Result<CheckReport, Cancelled> {
         let start = Instant::now();
-        let (train, test) = match &self.contents {
+        let (train, validation, test) = match &self.contents {
             Contents::Files(index) => (
                 SubsetSummary::from_class_sizes(index.train.iter().map(|class| class.images.len())),
-                test_summary(index),
+                index
+                    .has_validation()
+                    .then(|| evaluated_summary(index, Subset::Validation)),
+                evaluated_summary(index, Subset::Test),
             ),
-            Contents::Memory(splits) => summaries_in_memory(splits),
+            Contents::Memory(splits) => {
+                let (train, test) = summaries_in_memory(splits);
+                (train, None, test)
+            }
         };
         let (published, mut problems) = match &self.contents {
             Contents::Files(index) => self.problems(index, monitor)?,
@@ -124,6 +132,7 @@ impl DatasetSurvey {
             root: self.root().map(Path::to_path_buf),
             train,
             hold_out,
+            validation,
             test,
             published,
             in_memory: matches!(self.contents, Contents::Memory(_)),
@@ -135,10 +144,16 @@ impl DatasetSurvey {
     }
 
     /// Returns the sizes of the parts of the training split, if classes are held out.
-    fn held_out(&self) -> Result<Option<HoldOutSummary>, SplitError> {
+    fn held_out(&self) -> Result<Option<HoldOutSummary>, DatasetError> {
         let Some(hold_out) = self.hold_out else {
             return Ok(None);
         };
+        if let Contents::Files(index) = &self.contents
+            && index.has_validation()
+        {
+            self.config.hold_out.check_unused()?;
+            return Ok(None);
+        }
         let sizes = self.training_class_sizes();
         let division = hold_out.divide(&sizes, &self.config.hold_out)?;
         let summary = |classes: &[usize]| {
@@ -157,6 +172,10 @@ impl DatasetSurvey {
         monitor: Monitor<'_>,
     ) -> Result<(Option<Agreement>, Vec<Problem>), Cancelled> {
         let mut problems: Vec<Problem> = index.errors.iter().cloned().map(Problem::new).collect();
+        problems.extend(index.warnings.iter().cloned().map(|warning| Problem {
+            severity: Severity::Warning,
+            ..Problem::new(warning)
+        }));
         let (agreement, differences) = compare_with_published(index);
         problems.extend(differences);
         problems.extend(class_problems(
@@ -179,11 +198,9 @@ impl DatasetSurvey {
         index: &DatasetIndex,
         monitor: Monitor<'_>,
     ) -> Result<Vec<Problem>, Cancelled> {
-        let images: Vec<LocatedEntry<'_>> = subset_entries(index, Subset::Train)
-            .chain(subset_entries(index, Subset::Test))
-            .collect();
+        let images: Vec<LocatedEntry<'_>> = all_entries(index).collect();
         let examined = self.in_parallel(images.len(), "decoding", monitor, |index| {
-            examine(&images[index].image.path)
+            examine(images[index].image)
         })?;
         let mut problems = Vec::new();
         let mut intact = Vec::new();
@@ -220,20 +237,21 @@ impl SubsetSummary {
     }
 }
 
-fn test_summary(index: &DatasetIndex) -> TestSummary {
-    let roles = || subset_entries(index, Subset::Test).map(|entry| entry.image.role);
-    TestSummary {
-        subset: SubsetSummary::from_class_sizes(index.test.iter().map(|class| class.images.len())),
+fn evaluated_summary(index: &DatasetIndex, subset: Subset) -> EvaluatedSummary {
+    let roles = || subset_entries(index, subset).map(|entry| entry.image.role);
+    let classes = index.classes(subset).iter();
+    EvaluatedSummary {
+        subset: SubsetSummary::from_class_sizes(classes.map(|class| class.images.len())),
         queries: roles().filter(|role| role.is_query()).count(),
         gallery: roles().filter(|role| role.is_in_gallery()).count(),
     }
 }
 
 /// Returns the sizes of splits in memory. All test images are queries and gallery images.
-fn summaries_in_memory(splits: &Splits) -> (SubsetSummary, TestSummary) {
+fn summaries_in_memory(splits: &Splits) -> (SubsetSummary, EvaluatedSummary) {
     let summary = |split: &Split| SubsetSummary::from_class_sizes(split.class_sizes().into_iter());
     let images = splits.test.labels().len();
-    let test = TestSummary {
+    let test = EvaluatedSummary {
         subset: summary(&splits.test),
         queries: images,
         gallery: images,
@@ -257,13 +275,23 @@ fn compare_with_published(index: &DatasetIndex) -> (Option<Agreement>, Vec<Probl
     (Some(agreement), differences)
 }
 
-/// Decodes an image file. Returns its digest and a problem with its size.
-fn examine(path: &Path) -> Result<(Digest, Option<Problem>), DatasetError> {
+/// Decodes an image. Returns the digest of what is used of it, and a problem with its size.
+fn examine(entry: &Entry) -> Result<(Digest, Option<Problem>), DatasetError> {
+    let path = &entry.path;
     let bytes = image_file::read(path).map_err(|error| match path.exists() {
         true => DatasetError::from(error),
-        false => ListError::ImageMissing { path: path.into() }.into(),
+        false => ListError::ImageMissing { path: path.clone() }.into(),
     })?;
     let image = decode_image(path, &bytes, None)?;
-    let digest = Sha256::digest(&bytes).into();
-    Ok((digest, unusual_size(path, image.dimensions())))
+    let mut hash = Sha256::new_with_prefix(&bytes);
+    let mut size = image.dimensions();
+    if let Some(bounding_box) = entry.bounding_box {
+        entry.check_inside(bounding_box, size)?;
+        size = bounding_box.size();
+        hash.update(bounding_box.to_string());
+    }
+    Ok((
+        hash.finalize().into(),
+        unusual_size(path, size, entry.bounding_box.is_some()),
+    ))
 }

@@ -11,10 +11,14 @@ use crate::evaluation::Role;
 /// Classes that a split needs to compare images of different classes.
 const FEWEST_CLASSES: usize = 2;
 
-/// Finds too few classes, classes with too few images, and classes in both splits.
+/// Finds too few classes, classes with too few images, and classes in the training and the test split. Validation
+/// classes in another split are found by the reader of the list.
 pub(super) fn class_problems(index: &DatasetIndex, single: SingleImageClasses) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for subset in [Subset::Train, Subset::Test] {
+    for subset in Subset::ALL {
+        if subset == Subset::Validation && !index.has_validation() {
+            continue;
+        }
         let classes = index.classes(subset);
         if classes.len() < FEWEST_CLASSES {
             problems.push(Problem::new(SplitError::TooFewClasses {
@@ -53,7 +57,7 @@ fn too_few_images(
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
     let role = class.images.first().map(|image| image.role);
     let treatment = match (subset, role, single) {
-        (Subset::Test, Some(Role::Query | Role::Gallery), _) => return None,
+        (Subset::Validation | Subset::Test, Some(Role::Query | Role::Gallery), _) => return None,
         (_, None, _) | (_, _, Refuse) => {
             return Some(SplitError::TooFewImages {
                 class: class.name.clone(),
@@ -65,7 +69,7 @@ fn too_few_images(
         (Subset::Train, _, Repeat) => {
             "it is its own positive (data.single_image_classes = \"repeat\")"
         }
-        (Subset::Test, _, Gallery | Repeat) => {
+        (Subset::Validation | Subset::Test, _, Gallery | Repeat) => {
             "it is in the gallery only (data.single_image_classes)"
         }
     };
@@ -76,12 +80,19 @@ fn too_few_images(
     })
 }
 
-/// Finds queries without a gallery image of their class. If this is true for all queries, the split
-/// cannot be evaluated.
+/// Finds queries without a gallery image of their class. If this is true for all queries of a split, it cannot be
+/// evaluated.
 pub(super) fn query_problems(index: &DatasetIndex) -> Vec<Problem> {
+    let evaluated = [Subset::Validation, Subset::Test].into_iter();
+    evaluated
+        .flat_map(|subset| query_problems_of(index, subset))
+        .collect()
+}
+
+fn query_problems_of(index: &DatasetIndex, subset: Subset) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut queries = 0;
-    for class in &index.test {
+    for class in index.classes(subset) {
         // `class_problems` reports these classes.
         if class.images.len() == 1 && class.images[0].role == Role::Both {
             continue;
@@ -101,8 +112,10 @@ pub(super) fn query_problems(index: &DatasetIndex) -> Vec<Problem> {
             }
         }
     }
-    if queries == problems.len() && !index.test.is_empty() {
-        problems.push(Problem::new(SplitError::NoQuery));
+    if queries == problems.len() && !index.classes(subset).is_empty() {
+        problems.push(Problem::new(SplitError::NoQuery {
+            split: subset.name(),
+        }));
     }
     problems
 }

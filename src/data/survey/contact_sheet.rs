@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::dataset_survey::{Contents, DatasetSurvey};
 use crate::cancellation::Cancelled;
 use crate::data::datasets::{Entry, Subset};
-use crate::data::image_file::{ImageError, read_image_file};
+use crate::data::image_file::ImageError;
 use crate::data::split::Split;
 use crate::progress::{Monitor, Task, Unit};
 use crate::temporary_files;
@@ -56,7 +56,7 @@ pub struct ContactSheet {
 /// A class on a contact sheet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SheetRow {
-    /// `train` or `test`.
+    /// `train`, `validation` or `test`.
     pub split: &'static str,
     /// The class's name.
     pub class: String,
@@ -81,7 +81,7 @@ enum DrawnClass<'a> {
 }
 
 impl DatasetSurvey {
-    /// Draws classes of both splits and images of each at random, and arranges their thumbnails.
+    /// Draws classes of all splits and images of each at random, and arranges their thumbnails.
     ///
     /// # Errors
     /// If a stop was requested.
@@ -117,7 +117,7 @@ impl DatasetSurvey {
 
     fn drawn_classes(&self) -> Vec<DrawnClass<'_>> {
         match &self.contents {
-            Contents::Files(index) => [Subset::Train, Subset::Test]
+            Contents::Files(index) => Subset::ALL
                 .into_iter()
                 .flat_map(|subset| {
                     index
@@ -184,7 +184,7 @@ impl DrawnClass<'_> {
 
     fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         match self {
-            Self::Files { images, .. } => read_image_file(&images[index].path),
+            Self::Files { images, .. } => images[index].decode(None),
             Self::Memory { split, images, .. } => split.image(images[index]),
         }
     }

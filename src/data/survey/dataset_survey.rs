@@ -23,7 +23,7 @@ pub struct DatasetSurvey {
 /// The images of a dataset: files or memory.
 #[derive(Debug)]
 pub(super) enum Contents {
-    Files(DatasetIndex),
+    Files(Box<DatasetIndex>),
     Memory(Box<Splits>),
 }
 
@@ -36,7 +36,7 @@ impl DatasetSurvey {
     /// work is cancelled. Other errors are reported by [`check`](Self::check).
     pub fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Self, DatasetError> {
         let contents = match datasets::index(config, monitor)? {
-            Some(index) => Contents::Files(index),
+            Some(index) => Contents::Files(Box::new(index)),
             None => {
                 let splits = datasets::open(config, monitor)?;
                 splits.train.check(false)?;
@@ -107,6 +107,12 @@ pub(super) struct LocatedEntry<'a> {
     pub(super) image: &'a Entry,
     pub(super) class: &'a ClassEntries,
     pub(super) subset: Subset,
+}
+
+/// Returns every image of the dataset, subset by subset.
+pub(super) fn all_entries(index: &DatasetIndex) -> impl Iterator<Item = LocatedEntry<'_>> {
+    let subsets = Subset::ALL.into_iter();
+    subsets.flat_map(|subset| subset_entries(index, subset))
 }
 
 /// Returns every image of a subset, class by class.

@@ -18,10 +18,10 @@ struct FirstOccurrence<'a> {
 }
 
 /// Returns a problem for every image with the bytes of an earlier one. The worst relation is reported: to
-/// the other split, then to another class, then to the same class. Training images must come before test
-/// images.
+/// another split, then to another class, then to the same class. Training images must come before validation
+/// images, and these before test images.
 ///
-/// A copy in the other split is an error. If the split is `published`, it is a warning, since the copies
+/// A copy in another split is an error. If the split is `published`, it is a warning, since the copies
 /// belong to the published split.
 pub(super) fn duplicates<'a>(
     images: impl IntoIterator<Item = (LocatedEntry<'a>, Digest)>,
@@ -34,11 +34,9 @@ pub(super) fn duplicates<'a>(
     let mut first_by_subset: HashMap<(Subset, Digest), FirstOccurrence<'a>> = HashMap::new();
     let mut problems = Vec::new();
     for (image, digest) in images {
-        let other_subset = match image.subset {
-            Subset::Train => Subset::Test,
-            Subset::Test => Subset::Train,
-        };
-        let across = first_by_subset.get(&(other_subset, digest)).copied();
+        let other_subsets = Subset::ALL.into_iter().filter(|of| *of != image.subset);
+        let mut across = other_subsets.map(|of| first_by_subset.get(&(of, digest)).copied());
+        let across = across.find_map(|first| first);
         let same_subset = first_by_subset.entry((image.subset, digest));
         let earlier = match same_subset {
             std::collections::hash_map::Entry::Vacant(slot) => {
@@ -74,10 +72,16 @@ impl<'a> FirstOccurrence<'a> {
 
 fn problem(copy: LocatedEntry<'_>, original: LocatedEntry<'_>, across_splits: Severity) -> Problem {
     let (severity, relation) = if copy.subset != original.subset {
-        (
-            across_splits,
-            " of the training split, so a test image was trained on; remove one of the two",
-        )
+        let relation = match (original.subset, copy.subset) {
+            (Subset::Train, Subset::Validation) => {
+                " of the training split, so a validation image was trained on; remove one of the two"
+            }
+            (Subset::Validation, _) => {
+                " of the validation split, so a test image chooses the best epoch; remove one of the two"
+            }
+            _ => " of the training split, so a test image was trained on; remove one of the two",
+        };
+        (across_splits, relation)
     } else if copy.class.name != original.class.name {
         (
             Severity::Warning,

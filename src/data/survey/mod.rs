@@ -16,7 +16,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Agreement, CheckReport, HoldOutSummary, SubsetSummary, TestSummary};
+pub use check::{Agreement, CheckReport, EvaluatedSummary, HoldOutSummary, SubsetSummary};
 pub use contact_sheet::{ContactSheet, SheetLayout, SheetPathError, SheetRow, check_sheet_path};
 pub use dataset_survey::DatasetSurvey;
 pub use problem::{Problem, Severity};

@@ -149,6 +149,7 @@ fn image_error_path(error: &ImageError) -> Option<&Path> {
         | ImageError::Unsupported { path, .. }
         | ImageError::Truncated { path }
         | ImageError::Broken { path, .. }
+        | ImageError::BoxOutside { path, .. }
         | ImageError::ImplausibleSize { path, .. } => Some(path),
         ImageError::Listed { source, .. } => image_error_path(source),
     }
@@ -193,7 +194,7 @@ fn error_kind(error: &DatasetError) -> &'static str {
             SplitError::TooFewImages { .. } => "too-few-images",
             SplitError::SingleImageClass { .. } => "single-image-class",
             SplitError::ClassInBothSplits { .. } => "class-in-both-splits",
-            SplitError::NoQuery => "no-query",
+            SplitError::NoQuery { .. } => "no-query",
             SplitError::UnmatchedQuery { .. } => "query-without-gallery",
         },
         DatasetError::NotPublished { .. } => "not-published",
@@ -212,6 +213,7 @@ fn image_error_kind(error: &ImageError) -> &'static str {
         ImageError::Unsupported { .. } => "unsupported",
         ImageError::Truncated { .. } => "truncated",
         ImageError::Broken { .. } => "broken",
+        ImageError::BoxOutside { .. } => "box-outside",
         ImageError::ImplausibleSize { .. } => "absurd-size",
         ImageError::Listed { source, .. } => image_error_kind(source),
     }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use super::check::{Agreement, CheckReport, SubsetSummary};
+use super::check::{Agreement, CheckReport, EvaluatedSummary, SubsetSummary};
 use super::contact_sheet::SheetRow;
 use super::problem::{Problem, Severity};
 use super::stats::{Spread, Stats, SubsetStats};
@@ -22,11 +22,10 @@ impl Display for CheckReport {
             writeln!(f, "       for training:   {}", parts.train)?;
             writeln!(f, "       for validation: {}", parts.validation)?;
         }
-        writeln!(
-            f,
-            "test   {}; {} queries, gallery of {}",
-            self.test.subset, self.test.queries, self.test.gallery
-        )?;
+        if let Some(validation) = &self.validation {
+            writeln!(f, "validation  {validation}")?;
+        }
+        writeln!(f, "test   {}", self.test)?;
         if let Some(agreement) = self.published {
             writeln!(f, "{}", agreement.in_words())?;
         }
@@ -95,6 +94,16 @@ impl Display for SubsetSummary {
     }
 }
 
+impl Display for EvaluatedSummary {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}; {} queries, gallery of {}",
+            self.subset, self.queries, self.gallery
+        )
+    }
+}
+
 impl Agreement {
     fn in_words(self) -> &'static str {
         match self {
@@ -111,6 +120,9 @@ impl Display for Stats {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         title(f, self.dataset, self.root.as_deref())?;
         subset(f, "train", &self.train)?;
+        if let Some(validation) = &self.validation {
+            subset(f, "validation", validation)?;
+        }
         subset(f, "test", &self.test)
     }
 }

@@ -1,6 +1,6 @@
 //! Statistics of a dataset: classes, sizes and formats, from headers alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use image::ImageFormat;
 use serde::Serialize;
 
-use super::dataset_survey::{Contents, DatasetSurvey, subset_entries};
+use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, all_entries};
 use crate::cancellation::Cancelled;
-use crate::data::datasets::{DatasetIndex, Subset};
-use crate::data::image_file::check_image_file;
+use crate::data::datasets::{DatasetIndex, Entry, Subset};
 use crate::data::split::Split;
 use crate::progress::Monitor;
 
@@ -32,6 +31,8 @@ pub struct Stats {
     pub root: Option<PathBuf>,
     /// The training split.
     pub train: SubsetStats,
+    /// The validation split that the dataset lists, or `None` if it lists none.
+    pub validation: Option<SubsetStats>,
     /// The test split.
     pub test: SubsetStats,
 }
@@ -47,12 +48,12 @@ pub struct SubsetStats {
     pub images_per_class: Option<Spread>,
     /// Classes by their number of images, in at most ten bins of equal width.
     pub histogram: Vec<Bin>,
-    /// Width in pixels, as stored.
+    /// Width in pixels of the bounding box, or of the image as stored if it has none.
     pub width: Option<Spread>,
-    /// Height in pixels, as stored.
+    /// Height in pixels, of the same.
     pub height: Option<Spread>,
     /// Number of readable files by format (`jpeg`, `png`), from their content; empty for images in
-    /// memory.
+    /// memory. A file with several bounding boxes counts once.
     pub formats: BTreeMap<&'static str, usize>,
     /// Total bytes of the readable files; 0 for images in memory.
     pub bytes: u64,
@@ -97,48 +98,58 @@ impl DatasetSurvey {
     /// # Errors
     /// If a stop was requested.
     pub fn stats(&self, monitor: Monitor<'_>) -> Result<Stats, Cancelled> {
-        let (train, test) = match &self.contents {
-            Contents::Files(index) => self.file_stats(index, monitor)?,
+        let [train, validation, test] = match &self.contents {
+            Contents::Files(index) => {
+                let headers = self.headers(index, monitor)?;
+                divide(headers, |subset| {
+                    let classes = index.classes(subset).iter();
+                    classes.map(|class| class.images.len()).collect()
+                })
+            }
             Contents::Memory(splits) => {
-                let counts = [&splits.train, &splits.test].map(|split| split.labels().len());
-                let headers =
-                    self.in_parallel(counts[0] + counts[1], HEADERS, monitor, |index| match index
-                        .checked_sub(counts[0])
-                    {
+                let train = splits.train.labels().len();
+                let count = train + splits.test.labels().len();
+                let headers = self.in_parallel(count, HEADERS, monitor, |index| {
+                    match index.checked_sub(train) {
                         None => in_memory(&splits.train, index),
                         Some(index) => in_memory(&splits.test, index),
-                    })?;
-                subsets(
-                    headers,
-                    splits.train.class_sizes(),
-                    splits.test.class_sizes(),
-                )
+                    }
+                })?;
+                divide(headers, |subset| match subset {
+                    Subset::Train => splits.train.class_sizes(),
+                    Subset::Validation => Vec::new(),
+                    Subset::Test => splits.test.class_sizes(),
+                })
             }
+        };
+        let has_validation = match &self.contents {
+            Contents::Files(index) => index.has_validation(),
+            Contents::Memory(_) => false,
         };
         Ok(Stats {
             dataset: self.dataset(),
             root: self.root().map(Path::to_path_buf),
             train,
+            validation: has_validation.then_some(validation),
             test,
         })
     }
 
-    fn file_stats(
+    /// Reads the header of every image, subset by subset.
+    fn headers(
         &self,
         index: &DatasetIndex,
         monitor: Monitor<'_>,
-    ) -> Result<(SubsetStats, SubsetStats), Cancelled> {
-        let paths: Vec<&Path> = subset_entries(index, Subset::Train)
-            .chain(subset_entries(index, Subset::Test))
-            .map(|entry| entry.image.path.as_path())
+    ) -> Result<Vec<Option<Header>>, Cancelled> {
+        let entries: Vec<LocatedEntry<'_>> = all_entries(index).collect();
+        let mut seen = HashSet::new();
+        let is_first: Vec<bool> = entries
+            .iter()
+            .map(|entry| seen.insert((entry.subset, &entry.image.path)))
             .collect();
-        let headers =
-            self.in_parallel(paths.len(), HEADERS, monitor, |index| header(paths[index]))?;
-        let sizes = |subset| {
-            let classes = index.classes(subset).iter();
-            classes.map(|class| class.images.len()).collect()
-        };
-        Ok(subsets(headers, sizes(Subset::Train), sizes(Subset::Test)))
+        self.in_parallel(entries.len(), HEADERS, monitor, |index| {
+            header(entries[index].image, is_first[index])
+        })
     }
 }
 
@@ -150,8 +161,17 @@ fn in_memory(split: &Split, index: usize) -> Option<Header> {
     })
 }
 
-fn header(path: &Path) -> Option<Header> {
-    let size = check_image_file(path).ok()?;
+/// Returns the header of an image, with its file if that `counts`.
+fn header(image: &Entry, counts: bool) -> Option<Header> {
+    let size = image.check().ok()?;
+    let file = match counts {
+        true => Some(format_and_bytes(&image.path)?),
+        false => None,
+    };
+    Some(Header { size, file })
+}
+
+fn format_and_bytes(path: &Path) -> Option<(&'static str, u64)> {
     let mut signature = Vec::new();
     let file = File::open(path).ok()?;
     file.take(SIGNATURE_BYTES)
@@ -161,24 +181,20 @@ fn header(path: &Path) -> Option<Header> {
         ImageFormat::Png => "png",
         _ => "jpeg",
     };
-    let bytes = fs::metadata(path).ok()?.len();
-    Some(Header {
-        size,
-        file: Some((format, bytes)),
-    })
+    Some((format, fs::metadata(path).ok()?.len()))
 }
 
-/// Divides the headers of both splits; those of the training split come first.
-fn subsets(
+/// Divides the headers of all subsets, in the order of [`Subset::ALL`].
+fn divide(
     mut headers: Vec<Option<Header>>,
-    train: Vec<usize>,
-    test: Vec<usize>,
-) -> (SubsetStats, SubsetStats) {
-    let test_headers = headers.split_off(train.iter().sum());
-    (
-        SubsetStats::new(&headers, &train),
-        SubsetStats::new(&test_headers, &test),
-    )
+    class_sizes: impl Fn(Subset) -> Vec<usize>,
+) -> [SubsetStats; 3] {
+    Subset::ALL.map(|subset| {
+        let sizes = class_sizes(subset);
+        let rest = headers.split_off(sizes.iter().sum());
+        let own = std::mem::replace(&mut headers, rest);
+        SubsetStats::new(&own, &sizes)
+    })
 }
 
 impl SubsetStats {

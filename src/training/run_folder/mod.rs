@@ -242,7 +242,7 @@ impl RunFolder {
         if recorded.same_counts(found) {
             if recorded.files_differ(found) {
                 tracing::warn!(
-                    "names or lengths of the {name} images changed since the run began; results \
+                    "names, bounding boxes or lengths of the {name} images changed since the run began; results \
                      may not be comparable"
                 );
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cancellation::Cancelled;
 use crate::config::Protocol;
-use crate::data::{Coverage, Split};
+use crate::data::{Coverage, Split, ValidationSource};
 use crate::evaluation::{Recall, Role};
 use crate::progress::Monitor;
 
@@ -36,6 +36,9 @@ pub struct RunRecord {
     /// The images of the validation classes; `None` with the published protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<SplitSummary>,
+    /// Where the validation classes come from. Absent in runs that began before lists could name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_source: Option<ValidationSource>,
     /// The test images.
     pub test: SplitSummary,
     /// The share of the training images that the first epoch covers.

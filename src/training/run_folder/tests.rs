@@ -23,6 +23,7 @@ fn record() -> RunRecord {
         protocol: Protocol::Validated,
         train: split.clone(),
         validation: Some(split.clone()),
+        validation_source: None,
         test: split,
         coverage: None,
         config: None,

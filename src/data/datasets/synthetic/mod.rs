@@ -37,12 +37,10 @@ pub(super) fn open(
     let half = config.classes / 2;
     let count = 2 * half * config.images_per_class;
     let task = monitor.task("drawing images", Some(count), Unit::Images);
-    let splits = Splits {
-        train: draw_split("train", config, 0, half, workers, &task)?,
-        validation: None,
-        test: draw_split("test", config, half, half, workers, &task)?,
-        warnings: Vec::new(),
-    };
+    let splits = Splits::new(
+        draw_split("train", config, 0, half, workers, &task)?,
+        draw_split("test", config, half, half, workers, &task)?,
+    );
     task.finish();
     Ok(splits)
 }

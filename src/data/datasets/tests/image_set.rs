@@ -125,6 +125,64 @@ fn csv_list_has_labels_and_can_be_restricted_to_a_split() {
 }
 
 #[test]
+fn csv_list_crops_and_names_the_part_of_each_image() {
+    let tree = Tree::new();
+    let picture = image::RgbImage::from_fn(9, 8, |x, y| image::Rgb([x as u8, y as u8, 7]));
+    tree.images(&["a/0.png"]);
+    picture.save(tree.root().join("a/0.png")).unwrap();
+    let list = "x_1\ty_1\tx_2\ty_2\tpath\n1\t2\t6\t8\ta\\0.png\n\t\t\t\ta/0.png\n0.0\t0.0\t9.0\t1.0\ta/0.png\n";
+    tree.write("list.tsv", list);
+    let set = open(&tree, "list.tsv").unwrap();
+    let names = ["a/0.png#1,2,6,8", "a/0.png", "a/0.png#0,0,9,1"];
+    assert_eq!(rows(&set), names.map(|name| row(name, NO_CLASS)));
+    let sizes = [0, 1, 2].map(|i| set.split.image(i).unwrap().dimensions());
+    assert_eq!(sizes, [(5, 6), (9, 8), (9, 1)]);
+    assert_eq!(set.split.image(0).unwrap().get_pixel(0, 0).0, [1, 2, 7]);
+    // A box that is not inside is an error before anything is embedded.
+    tree.write("list.tsv", list.replace("9.0\t1.0", "10\t1"));
+    let message = refusal(&tree, "list.tsv");
+    assert!(
+        message.starts_with("list.tsv, line 4: the bounding box 0,0,10,1 (x_1, y_1, x_2, y_2"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_misspelt_column_of_a_csv_list_is_named() {
+    let tree = tree(&["0.png"]);
+    for (header, known) in [
+        ("path,lable", "label"),
+        ("path,splits", "split"),
+        ("paths,x", "path"),
+    ] {
+        tree.write("list.csv", format!("{header}\n0.png,a\n"));
+        let message = refusal(&tree, "list.csv");
+        assert!(
+            message.contains(&format!("rename it to {known} if")),
+            "{message}"
+        );
+    }
+    tree.write("list.csv", "filename,label\n0.png,a\n");
+    assert!(refusal(&tree, "list.csv").contains("rename filename to path"));
+}
+
+#[test]
+fn back_slashes_and_addresses_of_a_text_list_are_understood() {
+    let tree = tree(&["a/0.png"]);
+    tree.write("list.txt", "a\\0.png\n");
+    assert_eq!(
+        rows(&open(&tree, "list.txt").unwrap()),
+        [row("a/0.png", NO_CLASS)]
+    );
+    tree.write("list.txt", "a/0.png\n~/0.png\n");
+    let message = refusal(&tree, "list.txt");
+    assert!(
+        message.starts_with("list.txt, line 2: the path ~/0.png starts with ~"),
+        "{message}"
+    );
+}
+
+#[test]
 fn single_image_is_a_set_of_one_image() {
     let tree = tree(&["a/0.png"]);
     assert_eq!(

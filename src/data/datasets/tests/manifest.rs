@@ -5,14 +5,14 @@ const IMAGES: [&str; 8] = [
     "a 0.jpg", "a1.jpg", "b0.jpg", "b1.jpg", "c0.jpg", "c1.png", "d0.jpg", "d1.jpg",
 ];
 
-fn tree(csv: &str) -> Tree {
+pub(super) fn tree(csv: &str) -> Tree {
     let tree = Tree::new();
     tree.write(NAME, csv);
     tree.images(&IMAGES);
     tree
 }
 
-fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
+pub(super) fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
     let keys = ManifestConfig {
         root: tree.root().into(),
         ..ManifestConfig::default()
@@ -20,12 +20,12 @@ fn read(tree: &Tree) -> Result<DatasetIndex, DatasetError> {
     index(&keys, None, &unmonitored())
 }
 
-fn errors_of(csv: &str) -> Vec<String> {
+pub(super) fn errors_of(csv: &str) -> Vec<String> {
     let tree = tree(csv);
     error_messages(&read(&tree).unwrap(), tree.root())
 }
 
-const SPLIT: &str = "path,label,split\n\
+pub(super) const SPLIT: &str = "path,label,split\n\
 a 0.jpg,a,train\n\
 a1.jpg,a,train\n\
 b0.jpg,b,test\n\
@@ -62,12 +62,14 @@ fn without_a_column_split_classes_are_divided() {
         ]
     );
     assert_eq!(index.test[1].name, "d");
-    let error = read(&self::tree("path,label\na 0.jpg,a\n"))
-        .unwrap_err()
-        .to_string();
+    let errors = errors_of("path,label\na 0.jpg,a\nb0.jpg,\n");
     assert!(
-        error.contains("manifest.csv has 1 class(es) and needs at least 4"),
-        "{error}"
+        errors[0].starts_with("manifest.csv, line 3: the label is empty"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[1].contains("manifest.csv has 1 class(es) and needs at least 4"),
+        "{errors:?}"
     );
 }
 
@@ -89,7 +91,7 @@ fn query_and_gallery_are_read_for_test_images_only() {
     assert_eq!(roles(1), [Role::Both]);
     let found = error_messages(&index, tree.root());
     assert!(
-        found[0].starts_with("manifest.csv, line 7: the test image is neither"),
+        found[0].starts_with("manifest.csv, line 7: the image is neither"),
         "{found:?}"
     );
     assert!(
@@ -101,19 +103,18 @@ fn query_and_gallery_are_read_for_test_images_only() {
 
 #[test]
 fn every_invalid_line_is_named() {
-    let lines = "b0.jpg,,test\n,b,test\nc0.jpg,c,val\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.gif,d,test\n\
+    let lines = "b0.jpg,,test\n,b,test\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.gif,d,test\n\
                  gone.jpg,b,test\na1.jpg,a,train\n";
     let found = errors_of(&format!("{SPLIT}{lines}"));
     let expected = [
         "line 6: the label is empty",
         "line 7: the path is empty",
-        "line 8: the split is \"val\", which is not read; write train",
-        "line 9: the split is empty",
-        "line 10: the split is \"dev\" but must be train or test",
-        "line 11: 2 column(s) instead of the 3 of the first line",
-        "line 12: d1.gif is a .gif image, which is not supported",
-        "line 13: image gone.jpg is missing",
-        "line 14: a1.jpg is listed twice, first on line 3",
+        "line 8: the split is empty",
+        "line 9: the split is \"dev\" but must be train, validation or test",
+        "line 10: 2 column(s) instead of the 3 of the first line",
+        "line 11: d1.gif is a .gif image, which is not supported",
+        "line 12: image gone.jpg is missing",
+        "line 13: a1.jpg is listed twice, first on line 3",
     ];
     assert_eq!(found.len(), expected.len(), "{found:?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -142,11 +143,11 @@ fn missing_columns_are_named_with_those_found() {
     for (header, expected) in [
         (
             "file;label",
-            "manifest.csv has no column path among file;label",
+            "manifest.csv has no column path among file, label; rename file to path",
         ),
         (
             "path,class",
-            "manifest.csv has no column label among path, class",
+            "manifest.csv has no column label among path, class; rename class to label",
         ),
         (
             "path,label,query",
@@ -222,10 +223,133 @@ fn long_rows_and_values_are_refused_with_short_messages() {
     for (error, expected) in errors.iter().zip([
         "the path has 5004 bytes, but at most 4096 are read",
         "the label has 5000 bytes, but at most 4096 are read",
-        "(5000 bytes)\" but must be train or test",
+        "(5000 bytes)\" but must be train, validation or test",
     ]) {
         assert!(error.contains(expected), "{error}");
         assert!(error.len() < 600, "{error}");
     }
     assert_eq!(errors.len(), 3);
+}
+
+#[test]
+fn validation_rows_are_the_validation_split() {
+    let tree = tree(
+        "path,label,split,query,gallery\na 0.jpg,a,train,,\na1.jpg,a,train,,\nb0.jpg,b,val,1,0\n\
+         b1.jpg,b,Validation,0,1\nc0.jpg,c,valid,,yes\nc1.png,c,val,1,\nd0.jpg,d,test,1,1\nd1.jpg,d,test,1,1\n",
+    );
+    let index = read(&tree).unwrap();
+    assert_eq!(error_messages(&index, tree.root()), [""; 0]);
+    assert_eq!(index.warnings, []);
+    assert_eq!(contents(&index.train), [("a", vec!["a 0.jpg", "a1.jpg"])]);
+    assert_eq!(
+        contents(&index.validation),
+        [
+            ("b", vec!["b0.jpg", "b1.jpg"]),
+            ("c", vec!["c0.jpg", "c1.png"])
+        ]
+    );
+    assert_eq!(contents(&index.test), [("d", vec!["d0.jpg", "d1.jpg"])]);
+    let roles: Vec<Role> = (index.validation.iter())
+        .flat_map(|class| class.images.iter().map(|image| image.role))
+        .collect();
+    use Role::{Gallery, Query};
+    assert_eq!(roles, [Query, Gallery, Gallery, Query]);
+}
+
+#[test]
+fn validation_classes_in_another_split_are_named_with_both_lines() {
+    let found = errors_of(&format!(
+        "{SPLIT}c0.jpg,a,val\nc1.png,c,val\nd0.jpg,b,val\nd1.jpg,c,test\n"
+    ));
+    let expected = [
+        "line 6: class a is in the validation split here and in the training split on line 2 of manifest.csv",
+        "line 8: class b is in the validation split here and in the test split on line 4 of manifest.csv",
+        "line 9: class c is in the test split here and in the validation split on line 7 of manifest.csv",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("manifest.csv, {expected}")),
+            "{found}"
+        );
+    }
+}
+
+/// A table as pandas writes it, with its index and floats beside empty values.
+const OPEN_METRIC_LEARNING: &str = ",label,path,split,is_query,is_gallery,category,x_1,x_2,y_1,y_2\n\
+0,7,a 0.jpg,train,,,dresses,12.0,200.0,4.0,180.0\n\
+1,7,a1.jpg,train,,,dresses,,,,\n\
+2,9,b0.jpg,validation,True,False,shoes,,,,\n\
+3,9,b1.jpg,validation,False,True,shoes,0.0,30.0,1.0,31.0\n\
+4,11,c0.jpg,validation,1.0,1.0,shoes,,,,\n\
+5,11,c1.png,validation,0.0,1.0,shoes,nan,NaN,,<NA>\n";
+
+#[test]
+fn tables_of_open_metric_learning_are_read_as_they_are() {
+    let tree = tree(OPEN_METRIC_LEARNING);
+    let index = read(&tree).unwrap();
+    assert_eq!(error_messages(&index, tree.root()), [""; 0]);
+    assert_eq!(
+        contents(&index.train),
+        [("7", vec!["a 0.jpg#12,4,200,180", "a1.jpg"])]
+    );
+    assert_eq!(
+        contents(&index.test),
+        [
+            ("11", vec!["c0.jpg", "c1.png"]),
+            ("9", vec!["b0.jpg", "b1.jpg#0,1,30,31"])
+        ]
+    );
+    let roles: Vec<Role> = (index.test.iter())
+        .flat_map(|class| class.images.iter().map(|image| image.role))
+        .collect();
+    assert_eq!(
+        roles,
+        [Role::Both, Role::Gallery, Role::Query, Role::Gallery]
+    );
+    assert_eq!(index.train[0].images[0].path, tree.root().join("a 0.jpg"));
+    assert!(index.validation.is_empty());
+    let warning = message(&index.warnings[0], tree.root());
+    assert!(
+        warning.starts_with(
+            "manifest.csv has rows of the split validation and none of test, as the lists of \
+             open-metric-learning: the validation rows are the test split"
+        ),
+        "{warning}"
+    );
+    assert_eq!(index.warnings.len(), 1);
+}
+
+#[test]
+fn a_column_sequence_is_warned_of() {
+    let tree = tree(
+        &SPLIT
+            .replace("split\n", "split,sequence\n")
+            .replace("train\n", "train,1\n")
+            .replace("test\n", "test,2\n"),
+    );
+    let index = read(&tree).unwrap();
+    assert_eq!(index.errors, []);
+    let warning = message(&index.warnings[0], tree.root());
+    assert!(
+        warning.starts_with("manifest.csv has a column sequence, which is not read"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn both_spellings_of_query_must_agree() {
+    let csv = "path,label,split,query,is_query,is_gallery\na 0.jpg,a,train,x,1,\nb0.jpg,b,test,1,True,0\n\
+               b1.jpg,b,test,,false,1\nc0.jpg,c,test,1,0,1\n";
+    let index = read(&tree(csv)).unwrap();
+    assert_eq!(index.test[0].images[0].role, Role::Query);
+    assert_eq!(index.test[0].images[1].role, Role::Gallery);
+    let found = errors_of(csv);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(
+            "manifest.csv, line 5: query is true and is_query is false, which are two names"
+        ),
+        "{found:?}"
+    );
 }

@@ -29,13 +29,7 @@ impl Tree {
     /// Makes two classes for each subset, with two different images each.
     fn valid() -> Self {
         let folder = TempDir::new().unwrap();
-        let index = DatasetIndex {
-            train: Vec::new(),
-            test: Vec::new(),
-            errors: Vec::new(),
-            missing: Vec::new(),
-            published: None,
-        };
+        let index = DatasetIndex::default();
         let mut tree = Self {
             folder,
             index,
@@ -68,16 +62,16 @@ impl Tree {
         let name = format!("{}.png", self.lines);
         let path = self.folder.path().join(&name);
         let image = Entry {
-            name,
-            path: path.clone(),
             line: Some(ListLine {
                 list: Arc::from(self.folder.path().join("list.txt")),
                 number: self.lines,
             }),
             role,
+            ..Entry::new(name, path.clone())
         };
         let classes = match subset {
             Subset::Train => &mut self.index.train,
+            Subset::Validation => &mut self.index.validation,
             Subset::Test => &mut self.index.test,
         };
         match classes.iter_mut().find(|known| known.name == class) {
@@ -99,7 +93,7 @@ impl Tree {
             source,
             ..DataConfig::default()
         };
-        let contents = Contents::Files(self.index);
+        let contents = Contents::Files(Box::new(self.index));
         let survey = DatasetSurvey {
             config,
             contents,

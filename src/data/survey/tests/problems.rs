@@ -3,6 +3,7 @@
 use super::*;
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::data::HoldOut;
+use crate::data::bounding_box::BoundingBox;
 use crate::data::config::{FolderConfig, SingleImageClasses};
 use crate::data::datasets::{ListError, Published, PublishedSubset};
 use crate::progress::test_observer::RecordingObserver;
@@ -188,6 +189,103 @@ fn severity_of_a_copy_is_that_of_its_worst_relation() {
     assert!(
         message.contains("9.png"),
         "the original is named: {message}"
+    );
+}
+
+#[test]
+fn copies_of_validation_images_are_errors_in_both_directions() {
+    let copied = png(50, 50, 1);
+    for (original, copy, expected) in [
+        (
+            (Subset::Train, "a"),
+            (Subset::Validation, "v"),
+            "of the training split, so a validation image was trained on",
+        ),
+        (
+            (Subset::Validation, "v"),
+            (Subset::Test, "c"),
+            "of the validation split, so a test image chooses the best epoch",
+        ),
+    ] {
+        let mut tree = Tree::valid();
+        for class in ["v", "v", "w", "w"] {
+            let shade = (16 * tree.lines) as u8;
+            tree.add(Subset::Validation, class, &png(40, 30, shade));
+        }
+        tree.add(original.0, original.1, &copied);
+        tree.add(copy.0, copy.1, &copied);
+        let problem = tree.problem();
+        assert_eq!(
+            (problem.severity, problem.kind()),
+            (Severity::Error, "duplicate")
+        );
+        let message = problem.error.to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn other_parts_of_a_copy_are_other_images_and_boxes_must_be_inside() {
+    let copied = png(50, 50, 1);
+    let with_boxes = |boxes: [Option<[f64; 4]>; 2]| {
+        let mut tree = Tree::valid();
+        for edges in boxes {
+            tree.add(Subset::Train, "a", &copied);
+            let image = tree.index.train[0].images.pop().unwrap();
+            let bounding_box = edges.map(|edges| BoundingBox::new(edges).unwrap());
+            let part = image.with_bounding_box(bounding_box);
+            tree.index.train[0].images.push(part);
+        }
+        let (_folder, survey) = tree.survey();
+        survey.check(Monitor::none()).unwrap().problems
+    };
+    let (left, right) = (Some([0.0, 0.0, 20.0, 50.0]), Some([20.0, 0.0, 50.0, 50.0]));
+    assert_eq!(with_boxes([left, right]), []);
+    assert_eq!(with_boxes([None, right]), []);
+    assert_eq!(names(&with_boxes([left, left])), [("warning", "duplicate")]);
+    let outside = Some([20.0, 0.0, 51.0, 50.0]);
+    let problems = with_boxes([left, outside]);
+    assert_eq!(names(&problems), [("error", "box-outside")]);
+    let (list, line) = problems[0].line().unwrap();
+    assert!(list.ends_with("list.txt") && line == 10);
+    let narrow = Some([20.0, 0.0, 22.0, 50.0]);
+    let problems = with_boxes([left, narrow]);
+    assert_eq!(names(&problems), [("warning", "absurd-size")]);
+    let message = problems[0].error.to_string();
+    assert!(
+        message.contains("has 2 x 50 pixels; this is its bounding box"),
+        "{message}"
+    );
+}
+
+#[test]
+fn warnings_of_the_reader_and_contradictions_of_listed_validation_classes_are_problems() {
+    let mut tree = Tree::valid();
+    tree.index.warnings = vec![
+        ListError::Row {
+            reason: "odd".into(),
+        }
+        .into(),
+    ];
+    for class in ["v", "v", "w", "w"] {
+        let shade = (16 * tree.lines) as u8;
+        tree.add(Subset::Validation, class, &png(40, 30, shade));
+    }
+    let (_folder, mut survey) = tree.survey();
+    survey.hold_out = Some(HoldOut { batch_classes: 2 });
+    let report = survey.check(Monitor::none()).unwrap();
+    assert_eq!(names(&report.problems), [("warning", "list-line")]);
+    assert_eq!(report.hold_out, None);
+    survey.config.hold_out.validation_share = Some(0.4);
+    let report = survey.check(Monitor::none()).unwrap();
+    assert_eq!(
+        names(&report.problems),
+        [("error", "setting"), ("warning", "list-line")]
+    );
+    let message = report.problems[0].error.to_string();
+    assert!(
+        message.starts_with("`data.validation_share = 0.4`: the list has rows"),
+        "{message}"
     );
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
+use crate::data::bounding_box::BoundingBox;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
 use crate::data::split::{Split, Splits};
@@ -31,6 +32,59 @@ fn stats_are_read_from_headers() {
     let sizes = train.images_per_class.unwrap();
     assert_eq!((sizes.min, sizes.median, sizes.max), (2, 3.0, 4));
     assert_eq!(stats.test.unreadable, 0);
+}
+
+#[test]
+fn listed_validation_images_and_bounding_boxes_are_in_the_statistics_and_on_the_sheet() {
+    let mut tree = Tree::valid();
+    for (class, edges) in [("v", [0, 0, 20, 16]), ("w", [5, 5, 21, 29])] {
+        let shade = 200 + tree.lines as u8;
+        tree.add(Subset::Validation, class, &png(40, 30, shade));
+        let classes = &mut tree.index.validation;
+        let images = &mut classes.last_mut().unwrap().images;
+        let bounding_box = BoundingBox::new(edges.map(f64::from)).unwrap();
+        let part = images[0].clone().with_bounding_box(Some(bounding_box));
+        images.push(part);
+    }
+    let (_folder, survey) = tree.survey();
+    let stats = survey.stats(Monitor::none()).unwrap();
+    let validation = stats.validation.as_ref().unwrap();
+    assert_eq!(
+        (validation.images, validation.classes, validation.unreadable),
+        (4, 2, 0)
+    );
+    let (width, height) = (validation.width.unwrap(), validation.height.unwrap());
+    assert_eq!((width.min, width.max, width.mean), (16, 40, 29.0));
+    assert_eq!((height.min, height.max), (16, 30));
+    // Two files, each with a part.
+    assert_eq!(validation.formats.get("png"), Some(&2));
+    assert_eq!(stats.test.images, 4);
+    assert!(
+        stats
+            .to_string()
+            .contains("\nvalidation: 4 images of 2 classes")
+    );
+
+    let report = survey.check(Monitor::none()).unwrap();
+    let validation = report.validation.as_ref().unwrap();
+    assert_eq!((validation.subset.images, validation.queries), (4, 4));
+    assert_eq!(report.problems, []);
+    let text = report.to_string();
+    assert!(
+        text.contains("validation  4 images of 2 classes, 2 to 2 per class; 4 queries"),
+        "{text}"
+    );
+
+    let layout = SheetLayout {
+        classes: 64,
+        ..LAYOUT
+    };
+    let sheet = survey.contact_sheet(layout, Monitor::none()).unwrap();
+    let row = sheet.rows.iter().find(|row| row.class == "v").unwrap();
+    assert_eq!((row.split, row.unreadable), ("validation", 0));
+    let mut names = row.images.clone();
+    names.sort();
+    assert_eq!(names, ["9.png", "9.png#0,0,20,16"]);
 }
 
 const LAYOUT: SheetLayout = SheetLayout {
@@ -142,12 +196,7 @@ fn images_in_memory_are_counted_and_drawn() {
     };
     let survey = DatasetSurvey {
         config: DataConfig::default(),
-        contents: Contents::Memory(Box::new(Splits {
-            train: split("train"),
-            validation: None,
-            test: split("test"),
-            warnings: Vec::new(),
-        })),
+        contents: Contents::Memory(Box::new(Splits::new(split("train"), split("test")))),
         hold_out: None,
     };
     let report = survey.check(Monitor::none()).unwrap();
