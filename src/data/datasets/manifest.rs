@@ -17,7 +17,6 @@ use super::class_split::divide;
 use super::collector::Collector;
 use super::csv_list::{check_count, empty, find_column, missing_column, read_rows};
 use super::error::DatasetError;
-use super::file_names::{is_image, unsupported};
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
 use super::list_error::ListError;
@@ -53,13 +52,12 @@ pub(super) fn index(
     }
     let mut collector = Collector::new(listing);
     let rows = rows(&list, &mut collector)?;
-    let subsets = subsets(&rows, &path, config, split_seed).map_err(|error| {
-        // Errors in the rows may be the reason why there are too few classes.
-        let mut errors = std::mem::take(&mut collector.errors);
-        errors.push(error);
-        let more = errors.len() - 1;
-        errors.swap_remove(0).and_more(more)
-    })?;
+    let subsets = subsets(&rows, &path, config, split_seed).unwrap_or_else(|error| {
+        collector.errors.push(error);
+        // `data check` examines the images of all classes although they cannot be divided.
+        let labels = rows.iter().map(|row| row.label.clone());
+        labels.map(|label| (label, Subset::Train)).collect()
+    });
     for row in rows {
         add(row, &images, &subsets, &mut collector);
     }
@@ -130,13 +128,9 @@ impl Columns {
             .split
             .map(|column| parse_subset(record[column].trim()))
             .transpose()?;
-        let path = path?;
-        if !is_image(Path::new(&path)) {
-            return Err(unsupported(Path::new(&path)).into());
-        }
         Ok(Row {
             line: line.clone(),
-            path,
+            path: path?,
             label: label?,
             subset,
             role: match self.roles {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::dataset_survey::{Contents, DatasetSurvey, subset_entries};
 use crate::cancellation::Cancelled;
 use crate::data::datasets::{DatasetIndex, Subset};
-use crate::data::image_file::check_image_file;
+use crate::data::image_file::{FileKind, MAGIC_BYTES, check_image_file};
 use crate::data::split::Split;
 use crate::progress::Monitor;
 
@@ -20,8 +20,6 @@ const HEADERS: &str = "reading headers";
 
 /// Largest number of bins of a histogram.
 const BINS: usize = 10;
-/// Bytes that are enough to distinguish JPEG and PNG.
-const SIGNATURE_BYTES: u64 = 16;
 
 /// The report of `loop-dml data stats`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,7 +49,7 @@ pub struct SubsetStats {
     pub width: Option<Spread>,
     /// Height in pixels, as stored.
     pub height: Option<Spread>,
-    /// Number of readable files by format (`jpeg`, `png`), from their content; empty for images in
+    /// Number of readable files by format (`jpeg`, `png`, `webp` and so on), from their content; empty for images in
     /// memory.
     pub formats: BTreeMap<&'static str, usize>,
     /// Total bytes of the readable files; 0 for images in memory.
@@ -152,20 +150,26 @@ fn in_memory(split: &Split, index: usize) -> Option<Header> {
 
 fn header(path: &Path) -> Option<Header> {
     let size = check_image_file(path).ok()?;
-    let mut signature = Vec::new();
+    let mut head = Vec::with_capacity(MAGIC_BYTES);
     let file = File::open(path).ok()?;
-    file.take(SIGNATURE_BYTES)
-        .read_to_end(&mut signature)
-        .ok()?;
-    let format = match image::guess_format(&signature).ok()? {
-        ImageFormat::Png => "png",
-        _ => "jpeg",
+    file.take(MAGIC_BYTES as u64).read_to_end(&mut head).ok()?;
+    let FileKind::Image(format) = FileKind::of(&head) else {
+        return None;
     };
     let bytes = fs::metadata(path).ok()?.len();
     Some(Header {
         size,
-        file: Some((format, bytes)),
+        file: Some((format_name(format), bytes)),
     })
+}
+
+/// Returns the name of a format, the suffix of most of its files.
+fn format_name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "jpeg",
+        ImageFormat::Tiff => "tiff",
+        format => format.extensions_str().first().copied().unwrap_or("other"),
+    }
 }
 
 /// Divides the headers of both splits; those of the training split come first.

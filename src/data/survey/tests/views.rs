@@ -150,7 +150,7 @@ fn images_in_memory_are_counted_and_drawn() {
         })),
         hold_out: None,
     };
-    let report = survey.check(Monitor::none()).unwrap();
+    let report = survey.check(Monitor::none());
     assert!(report.in_memory && report.problems.is_empty());
     assert_eq!(report.test.subset.images_per_class, Some([2, 3]));
     assert_eq!((report.test.queries, report.test.gallery), (5, 5));
