@@ -396,7 +396,7 @@ fn a_root_at_another_level_is_recognised() {
         ],
     );
     assert!(
-        message.contains("did you mean --root zip/photos?"),
+        message.contains("did you mean --root ") && message.contains("zip/photos?"),
         "{message}"
     );
 }

@@ -357,7 +357,7 @@ fn class_folders_that_are_not_utf8_are_refused_and_not_merged() {
     }
     let message = refused_folder(directory.path(), "photos");
     assert!(
-        message.contains(r"the name photos/caf\xe8 is not UTF-8"),
+        message.contains(r"photos/caf\xe8 is not UTF-8"),
         "{message}"
     );
     assert!(

@@ -114,21 +114,21 @@ impl DatasetError {
 
     /// Returns whether the dataset can be used in spite of it.
     pub(in crate::data) fn is_warning(&self) -> bool {
-        match self.without_line() {
+        matches!(
+            self.without_line(),
             Self::List(ListError::Unlisted { .. })
-            | Self::Folder(
-                FolderError::RootIsSplit { .. }
-                | FolderError::UnusedFolder { .. }
-                | FolderError::UnusedImage { .. },
-            )
-            | Self::Split(
-                SplitError::SimilarClasses { .. }
-                | SplitError::SingleImageClass { .. }
-                | SplitError::UnmatchedQuery { .. },
-            )
-            | Self::Cache(CacheError::Damaged { .. } | CacheError::NotCompared) => true,
-            _ => false,
-        }
+                | Self::Folder(
+                    FolderError::RootIsSplit { .. }
+                        | FolderError::UnusedFolder { .. }
+                        | FolderError::UnusedImage { .. },
+                )
+                | Self::Split(
+                    SplitError::SimilarClasses { .. }
+                        | SplitError::SingleImageClass { .. }
+                        | SplitError::UnmatchedQuery { .. },
+                )
+                | Self::Cache(CacheError::Damaged { .. } | CacheError::NotCompared)
+        )
     }
 
     /// Returns whether the images cannot be divided into splits, so that the numbers of classes and images
