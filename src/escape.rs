@@ -1,6 +1,8 @@
 //! Text from files, folders and arguments, made harmless for a terminal.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
+use std::path::Path;
 
 /// Displays `text` with every character that a terminal would act on as `\u{…}`: control characters,
 /// line breaks among them, and characters that change the direction of the text.
@@ -34,6 +36,22 @@ pub(crate) fn escaped_json(json: &str) -> String {
         }
     }
     escaped
+}
+
+/// Returns a path as text. Bytes that are not UTF-8 are shown as `\xe9`, so that two paths are never shown
+/// as the same.
+pub(crate) fn path_with_bytes(path: &Path) -> Cow<'_, str> {
+    if let Some(text) = path.to_str() {
+        return text.into();
+    }
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("a string can be written");
+        }
+    }
+    text.into()
 }
 
 /// Whether a terminal acts on `c` instead of showing it. All such characters are below U+10000.
@@ -91,6 +109,18 @@ mod tests {
         let text = "größer 漢字 👩‍🔬 \"C:\\photos\" 5 %";
         assert_eq!(escaped(text).to_string(), text);
         assert_eq!(escaped_json(text), text);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_of_a_path_that_are_not_utf8_are_shown() {
+        use std::os::unix::ffi::OsStrExt;
+        let text = |bytes| {
+            let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
+            path_with_bytes(path).into_owned()
+        };
+        assert_eq!(text(b"a/caf\xe9/1.jpg"), r"a/caf\xe9/1.jpg");
+        assert_eq!(text("a/café".as_bytes()), "a/café");
     }
 
     #[test]

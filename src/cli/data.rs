@@ -1,10 +1,10 @@
 //! `loop-dml data`.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::CliError;
 use super::interrupt::CommandMonitor;
@@ -13,10 +13,16 @@ use super::output::{print, print_json, print_lines};
 use super::values::{MAXIMUM_WORKERS, dataset, whole_number};
 use crate::config::Config;
 use crate::data::config::DataConfig;
-use crate::data::survey::{ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path};
-use crate::data::{DataError, HoldOut};
+use crate::data::survey::{
+    CheckReport, ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path,
+};
+use crate::data::{self, DataError, DatasetError, HoldOut, Transform};
+use crate::escape::path_with_bytes;
 use crate::progress::Monitor;
 use crate::setting::SettingError;
+
+/// Time after Ctrl-C in which the images that are being decoded are finished and the report is printed.
+const REPORT_GRACE: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,11 +34,12 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Decodes every image once. Errors are what training refuses or what makes results wrong; warnings may be \
 intended. The exit status is 2 if there are errors, otherwise 0. Bytes changed in the middle of a JPEG \
-are often not detected, because the file still decodes.
+are often not detected, because the file still decodes. Ctrl-C prints what was found until then.
 
 Examples:
   loop-dml data check --dataset cars196 --root cars
-  loop-dml data check --dataset manifest --root images.csv --set data.images=photos --json";
+  loop-dml data check --dataset manifest --root images.csv --set data.images=photos --json
+  loop-dml data check --config configs/folder.toml --root photos --cache";
 
 const STATS_EXAMPLES: &str = "\
 Examples:
@@ -59,6 +66,9 @@ enum DataCommand {
 struct CheckArgs {
     #[command(flatten)]
     source: SourceArgs,
+    /// Compare the image caches of this configuration with the images
+    #[arg(long)]
+    cache: bool,
 }
 
 #[derive(Debug, Args)]
@@ -124,30 +134,69 @@ impl DataArgs {
 }
 
 pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
-    let command = CommandMonitor::install();
-    let monitor = command.monitor();
     match args.command {
-        DataCommand::Check(args) => check(&args.source, monitor),
-        DataCommand::Stats(args) => stats(&args, monitor),
+        DataCommand::Check(args) => {
+            check(&args, CommandMonitor::with_grace(REPORT_GRACE).monitor())
+        }
+        DataCommand::Stats(args) => stats(&args, CommandMonitor::install().monitor()),
     }
 }
 
-fn check(source: &SourceArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
-    let (config, hold_out) = read_config(source)?;
-    let survey = DatasetSurvey::open(&config, monitor)?.with_hold_out(hold_out);
-    let report = survey.check(monitor).map_err(DataError::from)?;
+fn check(args: &CheckArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
+    let source = &args.source;
+    let (config, hold_out) = match read_config(source) {
+        Ok(read) => read,
+        Err(error) if source.json => {
+            print_json(refusal(source, &error))?;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
+    let transform = match args.cache {
+        true => Some(Transform::new(&config.transform)?),
+        false => None,
+    };
+    let report = data::check(&config, hold_out, transform.as_ref(), monitor);
     if source.json {
         print_json(json!(report))?;
     } else {
         print_lines(report.to_string().trim_end())?;
     }
-    match report.errors {
-        0 => Ok(()),
-        errors => Err(CliError::DatasetErrors {
+    match (report.interrupted, report.errors) {
+        (true, _) => Err(DataError::Cancelled.into()),
+        (false, 0) => Ok(()),
+        (false, errors) => Err(CliError::DatasetErrors {
             dataset: report.dataset.to_string(),
             errors,
         }),
     }
+}
+
+/// Returns the report of a configuration that cannot be read.
+fn refusal(source: &SourceArgs, error: &CliError) -> Value {
+    let problem = json!({
+        "severity": "error",
+        "kind": "configuration",
+        "file": source.config.as_deref().map(path_with_bytes),
+        "list": null,
+        "line": null,
+        "message": error.to_string(),
+    });
+    let mut report = json!(CheckReport::unopened(
+        &DataConfig::default(),
+        DatasetError::Cancelled
+    ));
+    let known = json!({
+        "interrupted": false,
+        "dataset": source.dataset,
+        "root": source.root.as_deref().map(path_with_bytes),
+        "errors": 1,
+        "problems": [problem],
+    });
+    if let (Some(report), Value::Object(known)) = (report.as_object_mut(), known) {
+        report.extend(known);
+    }
+    report
 }
 
 fn stats(args: &StatsArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
@@ -156,6 +205,7 @@ fn stats(args: &StatsArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
         check_sheet_path(path)?;
     }
     let survey = DatasetSurvey::open(&read_config(&args.source)?.0, monitor)?;
+    survey.check_splits()?;
     let stats = survey.stats(monitor).map_err(DataError::from)?;
     let sheet = match &args.sheet {
         Some(path) => Some((path, write_sheet(&survey, args, path, monitor)?)),
@@ -183,7 +233,7 @@ fn stats(args: &StatsArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
 fn write_sheet(
     survey: &DatasetSurvey,
     args: &StatsArgs,
-    path: &std::path::Path,
+    path: &Path,
     monitor: Monitor<'_>,
 ) -> Result<ContactSheet, CliError> {
     let layout = SheetLayout {
@@ -199,6 +249,14 @@ fn write_sheet(
         source,
     })?;
     Ok(sheet)
+}
+
+/// Returns the root as text, which a configuration is.
+fn as_text(root: &Path) -> Result<&str, SettingError> {
+    root.to_str().ok_or_else(|| {
+        let reason = "the name is not UTF-8; rename the folder, for example with convmv";
+        SettingError::value("data.root", path_with_bytes(root).into_owned(), reason)
+    })
 }
 
 /// The section `[data]` of the file with the arguments' overrides, and how the file holds classes out for
@@ -219,8 +277,9 @@ fn read_config(args: &SourceArgs) -> Result<(DataConfig, Option<HoldOut>), CliEr
             .iter()
             .map(|name| format!("data.dataset={name}")),
     );
-    let root = args.root.iter();
-    overrides.extend(root.map(|root| format!("data.root={}", root.display())));
+    if let Some(root) = &args.root {
+        overrides.push(format!("data.root={}", as_text(root)?));
+    }
     overrides.extend(args.workers.map(|count| format!("data.workers={count}")));
     overrides.extend_from_slice(&args.set);
     let config = match &args.config {

@@ -7,7 +7,7 @@ use burn::tensor::backend::AutodiffBackend;
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
-use super::interrupt::end_promptly;
+use super::interrupt::end_soon;
 use super::output::{print, print_json, print_lines};
 use super::training_output::{Display, TrainingOutput};
 use super::{CliError, DeviceArgs, cancel_on_interrupt, check_table};
@@ -72,7 +72,7 @@ fn check(options: DryRunOptions<'_>) -> Result<(DryRun, bool), CliError> {
         }
     };
     let cancellation = cancel_on_interrupt();
-    let _end = end_promptly(&cancellation);
+    let _end = end_soon(&cancellation);
     let task = DryRunTask {
         config,
         overrides,

@@ -31,9 +31,14 @@ pub(super) struct CommandMonitor {
 impl CommandMonitor {
     /// Installs the handler of Ctrl-C. Call it once, before anything takes long.
     pub(super) fn install() -> Self {
+        Self::with_grace(GRACE)
+    }
+
+    /// As [`install`](Self::install), with another time for work to end in order.
+    pub(super) fn with_grace(grace: Duration) -> Self {
         let cancellation = cancel_on_interrupt();
         Self {
-            _end: end_promptly(&cancellation),
+            _end: end_promptly(&cancellation, grace),
             progress: ProgressBars::default(),
             cancellation,
         }
@@ -50,11 +55,16 @@ pub(super) struct PromptEnd {
     _alive: Sender<()>,
 }
 
-/// Ends the process [`GRACE`] after `cancellation` is requested, unless the result was dropped before.
-pub(super) fn end_promptly(cancellation: &CancellationToken) -> PromptEnd {
-    end_with(cancellation, GRACE, exit)
+/// Ends the process in [`GRACE`] after `cancellation` is requested, unless the result is dropped before.
+pub(super) fn end_soon(cancellation: &CancellationToken) -> PromptEnd {
+    end_promptly(cancellation, GRACE)
 }
 
+fn end_promptly(cancellation: &CancellationToken, grace: Duration) -> PromptEnd {
+    end_with(cancellation, grace, exit)
+}
+
+/// Calls `end` a time of `grace` after `cancellation` is requested, unless the result is dropped before.
 fn end_with(
     cancellation: &CancellationToken,
     grace: Duration,

@@ -45,12 +45,13 @@ mod tests;
 mod transform;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 pub use batches::ImageBatch;
 pub use bounding_box::BoundingBox;
 pub use datasets::{DatasetError, ImageSelection, ImageSet, NO_CLASS};
 pub use error::DataError;
-pub use image_cache::CacheError;
+pub use image_cache::{CacheComparison, CacheError, CacheState};
 pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};
 pub use images::Images;
 pub use list_line::ListLine;
@@ -67,6 +68,7 @@ use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
 use crate::progress::{Monitor, ProgressObserver};
 use image_cache::CacheOptions;
 use resize::ResizeSpec;
+use survey::{CheckReport, DatasetSurvey};
 
 /// Opens the configured dataset: finds the images of both splits, checks them as far as possible
 /// without decoding, and opens or builds the caches if they are configured. Reports its progress to
@@ -160,6 +162,36 @@ pub fn open_test(
         add_cache(test, &resizes, config, transform, cancellation, progress)?,
         warnings,
     ))
+}
+
+/// Checks everything about the configured dataset and returns the problems in one report, also if it cannot
+/// be opened. Classes are held out as `hold_out` says. With `caches`, the image caches for that transform are
+/// compared with the images.
+pub fn check(
+    config: &DataConfig,
+    hold_out: Option<HoldOut>,
+    caches: Option<&Transform>,
+    monitor: Monitor<'_>,
+) -> CheckReport {
+    let start = Instant::now();
+    let mut report = match DatasetSurvey::open(config, monitor) {
+        Ok(survey) => survey.with_hold_out(hold_out).check(monitor),
+        Err(error) => CheckReport::unopened(config, error),
+    };
+    if let Some(transform) = caches
+        && !report.interrupted
+    {
+        let (cancellation, progress) = (monitor.cancellation(), monitor.observer());
+        let compared = open_uncached(config, hold_out, &cancellation, progress)
+            .and_then(|opened| opened.compare_caches(config, transform, &cancellation, progress));
+        report.add_caches(compared.map_err(|error| match error {
+            DataError::Cache(error) => error,
+            DataError::Cancelled => CacheError::Cancelled,
+            _ => CacheError::NotCompared,
+        }));
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    report
 }
 
 /// Returns the split with its cache, if one is configured.

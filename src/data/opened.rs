@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::config::DataConfig;
 use super::error::DataError;
-use super::image_cache::CacheOptions;
+use super::image_cache::{CacheComparison, CacheOptions};
 use super::resize::ResizeSpec;
 use super::split::{ClassDivision, Split, Splits, ValidationSource};
 use super::transform::Transform;
@@ -64,20 +64,45 @@ impl OpenedDataset {
         if !config.loading.cache {
             return Ok(None);
         }
-        let Splits {
-            validation, test, ..
-        } = self.uncached();
-        let train = (&self.splits.train, transform.train_resizes());
-        let others = validation.iter().chain([&test]);
-        let others = others.map(|split| (split, vec![transform.eval_resize()]));
         let mut bytes = 0;
-        for (split, resizes) in std::iter::once(train).chain(others) {
+        for (split, resizes) in self.cached_splits(transform) {
             let missing = |options: CacheOptions<'_>| split.missing_cache_bytes(options);
             bytes +=
                 with_cache_options(&resizes, config, transform, cancellation, progress, missing)?;
         }
         let folder = cache_folder(config)?;
         Ok((bytes > 0).then_some(MissingCaches { folder, bytes }))
+    }
+
+    /// Compares the image caches of this configuration with the images, whether or not caches are
+    /// configured. No cache is built.
+    ///
+    /// # Errors
+    /// If a cache or a file cannot be read, or the work is cancelled.
+    pub fn compare_caches(
+        &self,
+        config: &DataConfig,
+        transform: &Transform,
+        cancellation: &CancellationToken,
+        progress: &dyn ProgressObserver,
+    ) -> Result<Vec<CacheComparison>, DataError> {
+        let splits = self.cached_splits(transform).into_iter();
+        let compared = splits.map(|(split, resizes)| {
+            let compare = |options: CacheOptions<'_>| split.compare_cache(options);
+            with_cache_options(&resizes, config, transform, cancellation, progress, compare)
+        });
+        compared.collect()
+    }
+
+    /// Returns the splits that have a cache, with the resizes in it. That of `train` has all training classes.
+    fn cached_splits(&self, transform: &Transform) -> Vec<(Split, Vec<ResizeSpec>)> {
+        let Splits {
+            validation, test, ..
+        } = self.uncached();
+        let train = (self.splits.train.clone(), transform.train_resizes());
+        let others = validation.into_iter().chain([test]);
+        let others = others.map(|split| (split, vec![transform.eval_resize()]));
+        std::iter::once(train).chain(others).collect()
     }
 
     /// Opens or builds the configured caches and returns the splits with them.

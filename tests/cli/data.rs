@@ -222,11 +222,6 @@ fn invalid_arguments_are_named() {
     let check = ["data", "check", "--dataset"];
     let message = refusal(
         directory.path(),
-        &[&check[..], &["folder", "--root", "nowhere"]].concat(),
-    );
-    assert!(message.contains("nowhere"), "{message}");
-    let message = refusal(
-        directory.path(),
         &[
             &["data", "check"],
             &FOLDER[..],
@@ -244,6 +239,9 @@ fn invalid_arguments_are_named() {
             && message.contains("a similar value exists: 'folder'"),
         "{message}"
     );
+    let stats = ["data", "stats", "--dataset", "folder", "--root", "nowhere"];
+    let message = refusal(directory.path(), &stats);
+    assert!(message.contains("nowhere is not a folder"), "{message}");
 }
 
 #[test]
@@ -271,4 +269,320 @@ fn extension_of_a_contact_sheet_is_its_format() {
             "{name}"
         );
     }
+}
+
+/// Returns the report on the folder `root`, which has errors, as JSON and as text. It must not refer to
+/// itself.
+fn refused(directory: &Path, root: &str) -> (Value, String) {
+    let source = ["--dataset", "folder", "--root", root];
+    let text = data(directory, &[&["check"], &source[..]].concat(), 2);
+    assert!(!text.contains("data check"), "{text}");
+    let json = data(directory, &[&["check", "--json"], &source[..]].concat(), 2);
+    let report: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["ok"], false);
+    (report, text)
+}
+
+fn messages(report: &Value) -> Vec<&str> {
+    let problems = report["problems"].as_array().unwrap().iter();
+    let message = |problem: &Value| problem["message"].as_str().map(str::len).unwrap();
+    assert!(problems.clone().all(|problem| message(problem) > 0));
+    problems
+        .map(|problem| problem["message"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_dataset_that_cannot_be_opened_is_reported_in_the_usual_format() {
+    let directory = photos();
+    let (report, text) = refused(directory.path(), "nowhere");
+    assert_eq!(kinds(&report), [("error", "missing-root")]);
+    assert_eq!(report["opened"], false);
+    assert_eq!(report["root"], "nowhere");
+    assert_eq!(
+        text,
+        "folder in nowhere\n\nerror missing-root: 1\n  data.root nowhere is not a folder; it must contain \
+         train/CLASS/* and test/CLASS/*, or CLASS/*\n\n1 error(s): fix the errors before training\n"
+    );
+    let usual = check(directory.path(), &[], 0);
+    let keys =
+        |report: &Value| -> Vec<String> { report.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(keys(&report), keys(&usual));
+    assert_eq!(usual["ok"], true);
+
+    // A list that is no list, and a configuration that is wrong.
+    fs::write(directory.path().join("list.csv"), "file,class\n").unwrap();
+    let manifest = [
+        "check",
+        "--json",
+        "--dataset",
+        "manifest",
+        "--root",
+        "list.csv",
+    ];
+    let report: Value = serde_json::from_str(&data(directory.path(), &manifest, 2)).unwrap();
+    assert_eq!(kinds(&report), [("error", "list")]);
+    let unknown = [
+        "check",
+        "--json",
+        "--dataset",
+        "imagenet",
+        "--root",
+        "photos",
+    ];
+    let report: Value = serde_json::from_str(&data(directory.path(), &unknown, 2)).unwrap();
+    assert_eq!(kinds(&report), [("error", "configuration")]);
+    assert_eq!(
+        (&report["ok"], &report["errors"]),
+        (&false.into(), &1.into())
+    );
+    assert_eq!(
+        (&report["dataset"], &report["root"]),
+        (&"imagenet".into(), &"photos".into())
+    );
+    assert_eq!(keys(&report), keys(&usual));
+    assert!(messages(&report)[0].contains("imagenet"));
+}
+
+#[test]
+fn too_few_classes_do_not_hide_other_problems() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos, 2, 3);
+    fs::write(photos.join("class-00/0.png"), "<html>").unwrap();
+    fs::create_dir(photos.join("empty")).unwrap();
+    fs::write(photos.join("stray.jpg"), "").unwrap();
+    let (report, _) = refused(directory.path(), "photos");
+    assert_eq!(
+        kinds(&report),
+        [
+            ("error", "empty-class"),
+            ("error", "stray-image"),
+            ("error", "too-few-classes"),
+            ("error", "unsupported"),
+        ]
+    );
+    assert_eq!(report["train"]["classes"], 2);
+    assert_eq!(report["checked"], 6);
+
+    let list =
+        "path,label\nphotos/class-00/0.png,a\nphotos/class-00/1.jpg,a\n,b\nphotos/none.png,b\n";
+    fs::write(directory.path().join("list.csv"), list).unwrap();
+    let manifest = [
+        "check",
+        "--json",
+        "--dataset",
+        "manifest",
+        "--root",
+        "list.csv",
+    ];
+    let report: Value = serde_json::from_str(&data(directory.path(), &manifest, 2)).unwrap();
+    assert_eq!(
+        kinds(&report),
+        [
+            ("error", "list-line"),
+            ("error", "too-few-classes"),
+            ("error", "missing"),
+            ("error", "unsupported"),
+        ]
+    );
+    assert!(
+        messages(&report)
+            .iter()
+            .all(|text| !text.contains("data check"))
+    );
+}
+
+#[test]
+fn a_root_at_another_level_is_recognised() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    draw_folder(&here.join("zip/photos"), 4, 2);
+    fs::create_dir_all(here.join("zip/__MACOSX/photos")).unwrap();
+    fs::write(here.join("zip/README"), "photos").unwrap();
+    let (report, text) = refused(here, "zip");
+    assert_eq!(kinds(&report), [("error", "wrong-root")]);
+    assert!(text.contains("did you mean --root zip/photos?"), "{text}");
+    let (report, text) = refused(here, "zip/photos/class-00");
+    assert_eq!(kinds(&report), [("error", "wrong-root")]);
+    assert!(text.contains("did you mean --root zip/photos?"), "{text}");
+
+    draw_folder(&here.join("split/train"), 2, 2);
+    draw_folder(&here.join("split/test"), 2, 2);
+    let (report, text) = refused(here, "split/train");
+    assert_eq!(
+        kinds(&report),
+        [("error", "wrong-root"), ("error", "too-few-classes")]
+    );
+    assert!(text.contains("did you mean --root split?"), "{text}");
+    // Training gives the same advice.
+    let message = refusal(
+        here,
+        &[
+            "train",
+            "--set",
+            "data.dataset=folder",
+            "--set",
+            "data.root=zip",
+        ],
+    );
+    assert!(
+        message.contains("did you mean --root ") && message.contains("zip/photos?"),
+        "{message}"
+    );
+}
+
+#[test]
+fn folders_beside_train_and_test_and_files_without_suffix_are_seen() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    for (split, first) in [("train", 0), ("test", 2), ("val", 4)] {
+        draw_folder(&photos.join(split), 2, 3);
+        for class in 0..2 {
+            let folder = photos.join(split);
+            let name = format!("class-0{}", class + first);
+            if first > 0 {
+                fs::rename(folder.join(format!("class-0{class}")), folder.join(name)).unwrap();
+            }
+        }
+    }
+    let class = photos.join("train/class-00");
+    fs::rename(class.join("1.jpg"), class.join("1.jpg_large")).unwrap();
+    fs::rename(class.join("0.png"), class.join("0")).unwrap();
+    // The same pictures are in all three folders.
+    let report = check(directory.path(), &[], 2);
+    let mut found = kinds(&report);
+    found.retain(|(_, kind)| *kind != "duplicate");
+    assert_eq!(found, [("warning", "unused-folder")]);
+    let text = messages(&report).concat();
+    assert!(
+        text.contains("photos/val is beside train/ and test/, so its 6 image(s) are never used"),
+        "{text}"
+    );
+    assert_eq!(report["train"]["images"], 6);
+    let arguments = [&["stats", "--json"], &FOLDER[..]].concat();
+    let stats: Value = serde_json::from_str(&data(directory.path(), &arguments, 0)).unwrap();
+    assert_eq!(stats["train"]["formats"]["jpeg"], 2);
+    assert_eq!(stats["train"]["formats"]["png"], 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_shown_with_their_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let directory = photos();
+    let photos = directory.path().join("photos");
+    for (class, name) in [("class-00", &b"caf\xe9"[..]), ("class-01", b"caf\xe8")] {
+        let renamed = photos.join(OsStr::from_bytes(name));
+        fs::rename(photos.join(class), renamed).unwrap();
+    }
+    let (report, text) = refused(directory.path(), "photos");
+    assert_eq!(report["problems"][0]["file"], r"photos/caf\xe8");
+    assert_eq!(report["problems"][1]["file"], r"photos/caf\xe9");
+    for name in [r"photos/caf\xe8", r"photos/caf\xe9"] {
+        assert!(
+            text.contains(&format!("the name {name} is not UTF-8")),
+            "{text}"
+        );
+    }
+    let root = OsStr::from_bytes(b"caf\xe9");
+    let output = loop_dml(directory.path())
+        .args(["data", "check", "--dataset", "folder", "--root"])
+        .arg(root)
+        .assert()
+        .code(2)
+        .get_output()
+        .clone();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        message.contains("the name is not UTF-8; rename the folder"),
+        "{message}"
+    );
+}
+
+#[test]
+fn similar_classes_and_near_matches_are_named() {
+    let directory = photos();
+    let photos = directory.path().join("photos");
+    fs::rename(photos.join("class-03"), photos.join("Class-02")).unwrap();
+    let report = check(directory.path(), &[], 0);
+    assert_eq!(kinds(&report), [("warning", "similar-classes")]);
+    assert_eq!(
+        messages(&report),
+        [
+            "classes \"Class-02\" (training) and \"class-02\" (test) differ only in letter case; if they are one \
+          class, give them the same name"
+        ]
+    );
+    let list = "path,label\nphotos/class-00/0.PNG,a\n";
+    fs::write(directory.path().join("list.csv"), list).unwrap();
+    let manifest = ["check", "--dataset", "manifest", "--root", "list.csv"];
+    let text = data(directory.path(), &manifest, 2);
+    assert!(
+        text.contains("did you mean photos/class-00/0.png, with other letter case?"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_image_of_the_same_size_and_time_is_found_in_the_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    draw_folder(&here.join("photos"), 8, 4);
+    let recipe = "[data]\ndataset = \"folder\"\nroot = \"photos\"\nimage_size = 16\nresize = 18\ncache = true\n\
+                  cache_dir = \"cache\"\n[batch]\nclasses = 2\nimages_per_class = 2\n[model]\n\
+                  embedding_dim = 8\n[training]\nepochs = 1\n";
+    fs::write(here.join("recipe.toml"), recipe).unwrap();
+    let compare = ["check", "--config", "recipe.toml", "--cache"];
+    let json = |status| -> Value {
+        let arguments = [&compare[..], &["--json"]].concat();
+        serde_json::from_str(&data(here, &arguments, status)).unwrap()
+    };
+    let states = |report: &Value| -> Vec<(String, String)> {
+        let caches = report["caches"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_string();
+        caches
+            .map(|cache| (text(&cache["split"]), text(&cache["state"])))
+            .collect()
+    };
+    let all = |state: &str| ["train", "validation", "test"].map(|s| (s.to_string(), state.into()));
+    assert_eq!(states(&json(0)), all("missing"));
+    assert!(!here.join("cache").exists(), "comparing builds nothing");
+    loop_dml(here)
+        .args(["train", "--config", "recipe.toml", "--run", "run"])
+        .assert()
+        .success();
+    let report = json(0);
+    assert_eq!(states(&report), all("compared"));
+    assert_eq!(report["caches"][0]["images"], 16);
+    assert_eq!(report["caches"][0]["stale"], Value::Array(Vec::new()));
+
+    let path = here.join("photos/class-01/0.png");
+    let (before, modified) = {
+        let file = fs::metadata(&path).unwrap();
+        (file.len(), file.modified().unwrap())
+    };
+    image::RgbImage::new(40, 50).save(&path).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    assert!(file.metadata().unwrap().len() < before);
+    file.set_len(before).unwrap();
+    file.set_modified(modified).unwrap();
+    let report = json(2);
+    assert_eq!(kinds(&report)[0], ("error", "stale-cache"));
+    let stale = report["problems"][0]["file"].as_str().unwrap();
+    assert!(stale.ends_with("class-01/0.png"), "{stale}");
+    let text = data(here, &compare, 2);
+    assert!(
+        text.contains("cache of train: 15 of 16 images are the same in "),
+        "{text}"
+    );
+    assert!(
+        text.contains("delete the cache, and the next training builds it again"),
+        "{text}"
+    );
+    // Without the flag, the caches are not read.
+    let plain = ["check", "--config", "recipe.toml", "--json"];
+    let report: Value = serde_json::from_str(&data(here, &plain, 0)).unwrap();
+    assert_eq!(report["caches"], Value::Null);
 }

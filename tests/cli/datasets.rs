@@ -426,3 +426,23 @@ fn bench_loader_measures_decoding_and_the_cache() {
         "{message}"
     );
 }
+
+#[test]
+fn images_that_are_never_used_are_reported_by_training() {
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos.join("train"), 4, 4);
+    draw_folder(&photos.join("val"), 2, 3);
+    draw_folder(&photos.join("test"), 2, 4);
+    for class in 0..2 {
+        let name = |prefix: &str| photos.join(format!("test/{prefix}-0{class}"));
+        fs::rename(name("class"), name("other")).unwrap();
+    }
+    fs::create_dir(photos.join("train/@eaDir")).unwrap();
+    fs::write(photos.join("train/@eaDir/0.jpg"), "").unwrap();
+    let stderr = trained(directory.path(), &arguments("folder", "photos", "run"));
+    assert!(
+        stderr.contains("photos/val is beside train/ and test/, so its 6 image(s) are never used"),
+        "{stderr}"
+    );
+}

@@ -318,7 +318,7 @@ fn errors_of_export_and_embed_are_one_line() {
     fs::create_dir(here.join("empty")).unwrap();
     refused(
         "embed model.safetensors --images empty --output e.npy",
-        "empty contains no .jpg, .jpeg or .png image",
+        "empty contains no image",
     );
     fs::write(here.join("list.txt"), "photos/class-00/0.png\nnone.png\n").unwrap();
     refused(

@@ -84,3 +84,69 @@ fn computation_that_checks_nothing_is_ended() {
     let messages = interrupt(child, messages);
     assert!(messages.ends_with("error: interrupted\n"), "{messages}");
 }
+
+#[test]
+fn interrupted_check_of_a_dataset_prints_what_it_found() {
+    let temporary = tempfile::tempdir().unwrap();
+    let photos = temporary.path().join("photos");
+    for class in 0..4 {
+        let folder = photos.join(class.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        for number in 0..200 {
+            let path = folder.join(format!("{number}.png"));
+            // Links, since decoding must take long and drawing must not.
+            if (class, number) == (0, 0) {
+                image::RgbImage::from_fn(1200, 1200, |x, y| {
+                    let noise = x.wrapping_mul(x ^ 0x9e37).wrapping_mul(y ^ 0x79b9);
+                    image::Rgb([(noise >> 3) as u8, (noise >> 7) as u8, (noise >> 11) as u8])
+                })
+                .save(&path)
+                .unwrap();
+            } else {
+                std::fs::hard_link(photos.join("0/0.png"), &path).unwrap();
+            }
+        }
+    }
+    std::fs::write(photos.join("0/broken.png"), "<html>").unwrap();
+    for json in [true, false] {
+        let mut check = Command::new(assert_cmd::cargo::cargo_bin("loop-dml"));
+        check
+            .current_dir(&temporary)
+            .args(["data", "check", "--dataset", "folder", "--root", "photos"])
+            .args(["--workers", "2"])
+            .args(json.then_some("--json"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = check.spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut messages = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("decoding: ") {
+            line.clear();
+            assert!(messages.read_line(&mut line).unwrap() > 0, "no progress");
+        }
+        assert!(interrupt(child, messages).ends_with("error: interrupted\n"));
+        let mut report = String::new();
+        stdout.read_to_string(&mut report).unwrap();
+        if !json {
+            let verdict = report.trim_end().lines().last().unwrap();
+            assert!(verdict.starts_with("interrupted after "), "{report}");
+            assert!(verdict.contains(" of 801 image(s): "), "{report}");
+            continue;
+        }
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(
+            (&report["interrupted"], &report["ok"]),
+            (&true.into(), &false.into())
+        );
+        assert_eq!(report["train"]["images"], 401);
+        let checked = report["checked"].as_u64().unwrap();
+        assert!((2..801).contains(&checked), "{checked}");
+        // The copies among the images that were decoded, which are all but one of them.
+        let problems = report["problems"].as_array().unwrap().len() as u64;
+        assert!(
+            (checked - 2..checked).contains(&problems),
+            "{problems} of {checked}"
+        );
+    }
+}

@@ -418,3 +418,25 @@ fn lists_with_another_layout_are_read_or_explained() {
         assert!(!here.join("run").exists());
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn class_folders_that_are_not_utf8_are_refused_and_not_merged() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let directory = tempfile::tempdir().unwrap();
+    let photos = directory.path().join("photos");
+    draw_folder(&photos, 4, 4);
+    for (class, name) in [("class-00", &b"caf\xe9"[..]), ("class-01", b"caf\xe8")] {
+        fs::rename(photos.join(class), photos.join(OsStr::from_bytes(name))).unwrap();
+    }
+    let message = refused_folder(directory.path(), "photos");
+    assert!(
+        message.contains(r"photos/caf\xe8 is not UTF-8"),
+        "{message}"
+    );
+    assert!(
+        message.contains("rename it, for example with convmv"),
+        "{message}"
+    );
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::DatasetError;
 use super::files_on_disk::FilesOnDisk;
+use super::image_detection::refuse_raw_image;
 use super::index::{ClassEntries, DatasetIndex, Entry, Subset};
 use super::list_error::ListError;
 use super::published::Published;
@@ -73,9 +74,11 @@ impl<'a> Collector<'a> {
             return self.errors.push(error);
         }
         self.record_subset(subset, class, &image);
+        if let Err(error) = refuse_raw_image(&image.path) {
+            return self.errors.push(image.locate(error));
+        }
         if !self.files.find_listed(&image.path) {
-            let path = image.path.clone();
-            let error = image.locate(ListError::ImageMissing { path });
+            let error = image.locate(self.files.missing(&image.path));
             self.missing.push((subset, error.clone()));
             return self.errors.push(error);
         }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::folder_error::FolderError;
 use super::idx::IdxError;
 use super::list_error::ListError;
+use crate::data::image_cache::CacheError;
 use crate::data::image_file::ImageError;
 use crate::data::list_line::ListLine;
 use crate::data::parallel::Cancelled;
@@ -41,6 +42,9 @@ pub enum DatasetError {
     /// An image file cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// An image cache differs from its images.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// The classes or queries of a split cannot be used.
     #[error(transparent)]
     Split(#[from] SplitError),
@@ -61,7 +65,7 @@ pub enum DatasetError {
     },
     /// A folder or list without an image to embed.
     #[error(
-        "{} contains no .jpg, .jpeg or .png image{}; give a folder with images in it or below, or a \
+        "{} contains no image{}; give a folder with images in it or below, or a \
          list of images", path.display(), readable(*skipped)
     )]
     NoImages {
@@ -106,6 +110,39 @@ impl DatasetError {
             Self::Listed { source, .. } => source.without_line(),
             other => other,
         }
+    }
+
+    /// Returns whether the dataset can be used in spite of it.
+    pub(in crate::data) fn is_warning(&self) -> bool {
+        matches!(
+            self.without_line(),
+            Self::List(ListError::Unlisted { .. })
+                | Self::Folder(
+                    FolderError::RootIsSplit { .. }
+                        | FolderError::UnusedFolder { .. }
+                        | FolderError::UnusedImage { .. },
+                )
+                | Self::Split(
+                    SplitError::SimilarClasses { .. }
+                        | SplitError::SingleImageClass { .. }
+                        | SplitError::UnmatchedQuery { .. },
+                )
+                | Self::Cache(CacheError::Damaged { .. } | CacheError::NotCompared)
+        )
+    }
+
+    /// Returns whether the images cannot be divided into splits, so that the numbers of classes and images
+    /// in a split mean nothing.
+    pub(in crate::data) fn prevents_splits(&self) -> bool {
+        matches!(
+            self.without_line(),
+            Self::Folder(
+                FolderError::MissingSplit { .. }
+                    | FolderError::SplitNames { .. }
+                    | FolderError::WrongRoot { .. }
+                    | FolderError::NoClassFolders { .. }
+            ) | Self::Split(SplitError::TooFewClasses { .. })
+        )
     }
 
     /// Returns the error as the first of `1 + more`.

@@ -1,54 +1,106 @@
-//! Names of image files.
+//! Names of files and folders: those that are passed over, and names as text.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use crate::data::image_file::ImageError;
+use super::folder_error::FolderError;
 
-/// Extensions of the images that are read, in any case.
-const SUPPORTED: [&str; 3] = ["jpg", "jpeg", "png"];
-/// Extensions of image files that are an error and not ignored.
-const UNSUPPORTED: [&str; 19] = [
-    "avif", "bmp", "dng", "exr", "gif", "heic", "heif", "jfif", "jp2", "jxl", "pbm", "pgm", "pnm",
-    "ppm", "svg", "tga", "tif", "tiff", "webp",
+/// Files and folders that systems, archivers and file servers add, in any letter case. Hidden entries are
+/// passed over too, `.DS_Store` and `.ipynb_checkpoints` among them.
+const PASSED_OVER: [&str; 11] = [
+    "#recycle",
+    "$RECYCLE.BIN",
+    "@eaDir",
+    "@Recycle",
+    "@__thumb",
+    "__MACOSX",
+    "desktop.ini",
+    "ehthumbs.db",
+    "lost+found",
+    "System Volume Information",
+    "Thumbs.db",
 ];
 
-fn extension(path: &Path) -> String {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    extension.to_ascii_lowercase()
-}
-
-/// Returns whether the extension is that of a JPEG or PNG file.
-pub(super) fn is_image(path: &Path) -> bool {
-    SUPPORTED.contains(&extension(path).as_str())
-}
-
-/// Refuses an extension of other image formats.
-///
-/// # Errors
-/// [`ImageError::Unsupported`].
-pub(super) fn refuse_other_images(path: &Path) -> Result<(), ImageError> {
-    let extension = extension(path);
-    match UNSUPPORTED.contains(&extension.as_str()) {
-        true => Err(unsupported(path)),
-        false => Ok(()),
-    }
-}
-
-/// Returns the error of a file whose extension is not that of a JPEG or PNG file.
-pub(super) fn unsupported(path: &Path) -> ImageError {
-    let found = match extension(path).as_str() {
-        "" => "a file without extension".to_string(),
-        extension => format!("a .{extension} image"),
-    };
-    ImageError::Unsupported {
-        path: path.into(),
-        found,
-    }
+/// Returns whether an entry of a folder belongs to a system and not to the dataset.
+pub(super) fn is_passed_over(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+        || PASSED_OVER
+            .iter()
+            .any(|passed_over| name.eq_ignore_ascii_case(passed_over))
 }
 
 /// Returns the path below `root` with `/` as separator, so that names are the same on every machine.
-pub(super) fn name_below(root: &Path, path: &Path) -> String {
+///
+/// # Errors
+/// [`FolderError::NotUtf8`] with the first folder or file whose name is not UTF-8. Replaced by other
+/// characters, two names would become the same.
+pub(super) fn name_below(root: &Path, path: &Path) -> Result<String, FolderError> {
     let below = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-    parts.join("/")
+    let mut name = String::new();
+    let mut parent = match below == path {
+        true => PathBuf::new(),
+        false => root.to_path_buf(),
+    };
+    for part in below {
+        parent.push(part);
+        let Some(part) = part.to_str() else {
+            return Err(FolderError::NotUtf8 { path: parent });
+        };
+        if !name.is_empty() {
+            name.push('/');
+        }
+        name.push_str(part);
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_systems_are_passed_over_and_others_are_not() {
+        for name in [
+            "@eaDir",
+            "__MACOSX",
+            ".ipynb_checkpoints",
+            "Thumbs.db",
+            "thumbs.db",
+            ".DS_Store",
+            "Desktop.ini",
+            "lost+found",
+            "$Recycle.Bin",
+            "System Volume Information",
+            "._0.jpg",
+        ] {
+            assert!(is_passed_over(OsStr::new(name)), "{name}");
+        }
+        for name in ["MACOSX", "eaDir", "thumbs", "a.jpg", "@home", "recycle"] {
+            assert!(!is_passed_over(OsStr::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_relative_to_the_root() {
+        let name = |path| name_below(Path::new("photos"), Path::new(path)).unwrap();
+        assert_eq!(name("photos/café/1.jpg"), "café/1.jpg");
+        assert_eq!(name("photos"), "");
+        assert_eq!(name("elsewhere/1.jpg"), "elsewhere/1.jpg");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_utf8_is_refused_where_it_starts() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = Path::new(OsStr::from_bytes(b"photos/caf\xe9"));
+        let error = name_below(Path::new("photos"), &folder.join("1.jpg")).unwrap_err();
+        assert_eq!(
+            error,
+            FolderError::NotUtf8 {
+                path: folder.into()
+            }
+        );
+        // The root is not part of the name.
+        assert_eq!(name_below(folder, &folder.join("1.jpg")).unwrap(), "1.jpg");
+    }
 }

@@ -1,107 +1,31 @@
 //! The files on disk. Every folder is read once, so that looking up a hundred thousand listed images is
 //! fast, also over a network.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::DatasetError;
-use super::file_names::is_image;
+use super::file_names::is_passed_over;
+use super::folder_entries::{Entries, all_entries};
+pub(super) use super::folder_entries::{EntryKind, at_or_below, entries, existing_folder};
+use super::image_detection::{Detection, detect};
 use super::list_error::ListError;
+use super::near_match::NearMatches;
 use crate::progress::Task;
 
-/// A folder that macOS' archiver adds.
-const RESOURCE_FORKS: &str = "__MACOSX";
-
-/// Entries of a folder from one check of the cancellation to the next.
-const CHECK_INTERVAL: usize = 256;
-
-/// The kind of a folder entry. Links are followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EntryKind {
-    /// A folder.
-    Folder,
-    /// A file.
-    File,
-    /// A broken link, a pipe or a device.
-    Other,
-}
-
-/// Returns the entries of a folder that are not hidden, sorted by name. If `listing` is cancelled, some
-/// are missing.
-pub(super) fn entries(
-    folder: &Path,
-    listing: &Task<'_>,
-) -> io::Result<BTreeMap<OsString, EntryKind>> {
-    let mut entries = BTreeMap::new();
-    for (number, entry) in fs::read_dir(folder)?.enumerate() {
-        if number.is_multiple_of(CHECK_INTERVAL) && listing.check().is_err() {
-            break;
-        }
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") || name == RESOURCE_FORKS {
-            continue;
-        }
-        let mut kind = entry.file_type()?;
-        if kind.is_symlink()
-            && let Ok(target) = fs::metadata(entry.path())
-        {
-            kind = target.file_type();
-        }
-        let kind = if kind.is_dir() {
-            EntryKind::Folder
-        } else if kind.is_file() {
-            EntryKind::File
-        } else {
-            EntryKind::Other
-        };
-        entries.insert(name, kind);
-    }
-    Ok(entries)
-}
-
-/// Returns `root`, or the first folder in it, for which `matches` is true.
-pub(super) fn at_or_below(
-    root: &Path,
-    listing: &Task<'_>,
-    matches: impl Fn(&Path) -> bool,
-) -> Option<PathBuf> {
-    if matches(root) {
-        return Some(root.into());
-    }
-    let below = entries(root, listing).ok()?;
-    below
-        .into_iter()
-        .filter(|(_, entry)| *entry == EntryKind::Folder)
-        .map(|(name, _)| root.join(name))
-        .find(|folder| matches(folder))
-}
-
-/// Returns `root` if it is a folder.
-///
-/// # Errors
-/// [`DatasetError::RootMissing`] with `hint` if it is not.
-pub(super) fn existing_folder<'a>(
-    root: &'a Path,
-    hint: &'static str,
-) -> Result<&'a Path, DatasetError> {
-    match root.is_dir() {
-        true => Ok(root),
-        false => Err(DatasetError::RootMissing {
-            root: root.into(),
-            hint,
-        }),
-    }
+/// Returns the number of images in a folder and below.
+pub(super) fn count_images_below(folder: &Path, listing: &Task<'_>) -> usize {
+    let mut files = FilesOnDisk::new(listing);
+    files.unlisted_below(folder).len()
 }
 
 /// The folders read so far, and the files in them that a list has named.
 pub(super) struct FilesOnDisk<'a> {
     listing: &'a Task<'a>,
-    folders: HashMap<PathBuf, BTreeMap<OsString, EntryKind>>,
+    folders: HashMap<PathBuf, Entries>,
     named: HashMap<PathBuf, HashSet<OsString>>,
+    near_matches: NearMatches<'a>,
     /// Folders that could not be read.
     pub(super) errors: Vec<ListError>,
 }
@@ -113,6 +37,7 @@ impl<'a> FilesOnDisk<'a> {
             listing,
             folders: HashMap::new(),
             named: HashMap::new(),
+            near_matches: NearMatches::new(listing),
             errors: Vec::new(),
         }
     }
@@ -138,6 +63,14 @@ impl<'a> FilesOnDisk<'a> {
         exists
     }
 
+    /// Returns the error of a listed image that does not exist. It names a file of nearly the same name.
+    pub(super) fn missing(&mut self, path: &Path) -> ListError {
+        ListError::ImageMissing {
+            path: path.into(),
+            near: self.near_matches.find(path),
+        }
+    }
+
     /// Returns the image files below `folder` that no list has named, sorted by path.
     pub(super) fn unlisted_below(&mut self, folder: &Path) -> Vec<PathBuf> {
         let mut unlisted = Vec::new();
@@ -157,12 +90,15 @@ impl<'a> FilesOnDisk<'a> {
             if self.listing.check().is_err() {
                 return;
             }
+            if is_passed_over(&name) {
+                continue;
+            }
             let path = folder.join(&name);
             if entry == EntryKind::Folder {
                 self.visit(&path, seen, unlisted);
             } else if entry == EntryKind::File
-                && is_image(&path)
                 && !self.named.get(folder).is_some_and(|n| n.contains(&name))
+                && detect(&path) != Detection::NoImage
             {
                 unlisted.push(path);
             }
@@ -175,77 +111,17 @@ impl<'a> FilesOnDisk<'a> {
 
     /// Reads a folder. A folder that does not exist is empty.
     fn read(&mut self, folder: &Path) {
-        let here = match folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => folder,
-        };
-        let found = entries(here, self.listing).unwrap_or_else(|error| {
+        let found = all_entries(folder, self.listing).unwrap_or_else(|error| {
             use io::ErrorKind::{NotADirectory, NotFound};
             if !matches!(error.kind(), NotFound | NotADirectory) {
                 self.errors.push(ListError::unreadable(folder, &error));
             }
-            BTreeMap::new()
+            Entries::new()
         });
         self.folders.insert(folder.into(), found);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tempfile::TempDir;
-
-    use super::super::test_tree::unmonitored;
-    use super::*;
-
-    fn tree(names: &[&str]) -> TempDir {
-        let folder = TempDir::new().unwrap();
-        for name in names {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
-
-    #[test]
-    fn files_are_found_by_exact_name_and_others_are_unlisted() {
-        let folder = tree(&[
-            "a/0.jpg",
-            "a/1.JPG",
-            "a/b/2.png",
-            "a/._0.jpg",
-            "a/x.txt",
-            "__MACOSX/0.jpg",
-        ]);
-        let listing = unmonitored();
-        let (root, mut files) = (folder.path(), FilesOnDisk::new(&listing));
-        assert!(files.find_listed(&root.join("a/0.jpg")));
-        assert!(!files.find_listed(&root.join("a/1.jpg")), "different case");
-        assert!(!files.find_listed(&root.join("a/b")), "a folder");
-        assert!(!files.find_listed(&root.join("c/0.jpg")), "no such folder");
-        assert!(
-            !files.find_listed(&root.join("a/0.jpg/0.jpg")),
-            "a file as parent"
-        );
-        assert_eq!(
-            files.unlisted_below(root),
-            [root.join("a/1.JPG"), root.join("a/b/2.png")]
-        );
-        assert_eq!(files.errors, []);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_followed_and_cycles_end() {
-        let folder = tree(&["a/0.jpg"]);
-        let root = folder.path();
-        std::os::unix::fs::symlink(root, root.join("a/up")).unwrap();
-        std::os::unix::fs::symlink(root.join("a/0.jpg"), root.join("a/1.jpg")).unwrap();
-        std::os::unix::fs::symlink("nowhere", root.join("a/2.jpg")).unwrap();
-        let listing = unmonitored();
-        let mut files = FilesOnDisk::new(&listing);
-        assert!(files.find_listed(&root.join("a/1.jpg")));
-        assert!(!files.find_listed(&root.join("a/2.jpg")), "a broken link");
-        assert_eq!(files.unlisted_below(root), [root.join("a/0.jpg")]);
-    }
-}
+#[path = "tests/files_on_disk.rs"]
+mod tests;

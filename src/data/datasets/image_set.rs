@@ -4,19 +4,22 @@
 //! the root: `DIR/cat/1.jpg` is of class `cat`, `DIR/test/cat/1.jpg` of `test/cat`. Images directly in the
 //! root have no class.
 //!
+//! Images are known by their suffix, or by their content if the suffix is of no known kind; this also tells
+//! an image from a list.
+//!
 //! A list is a text file with one path per line, without classes, or a CSV file (`.csv`, `.tsv`) with a column
 //! `path` and optionally `label`, `split` and a bounding box. Rows keep their order, and may be repeated.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::error::DatasetError;
-use super::file_names::{is_image, name_below, refuse_other_images, unsupported};
-use super::files_on_disk::{EntryKind, FilesOnDisk, entries};
-use super::folder_error::FolderError;
+use super::file_names::name_below;
+use super::files_on_disk::FilesOnDisk;
+use super::image_detection::{Detection, detect, refuse_raw_image};
 use super::image_files::{check_files, file_images};
+use super::image_walk::{Contents, Found, images_below};
 use super::index::Entry;
-use super::list_error::ListError;
 use super::list_file::ListFile;
 use super::listed_path::listed_path;
 use super::unlabelled_csv::image_rows;
@@ -57,16 +60,6 @@ pub struct ImageSelection {
     pub root: Option<PathBuf>,
     /// If given, only the rows with this value in the column `split`.
     pub split: Option<String>,
-}
-
-/// An image with the name of its class.
-type Found = (Entry, Option<String>);
-
-/// The images of a folder or list, and its errors.
-#[derive(Default)]
-struct Contents {
-    images: Vec<Found>,
-    errors: Vec<DatasetError>,
 }
 
 impl ImageSet {
@@ -154,16 +147,21 @@ fn contents(
         return Err(SettingError::value("--split", split.as_str(), reason).into());
     }
     if path.is_dir() {
-        let mut walk = Walk::new(path, listing);
-        walk.visit(path);
-        return Ok(walk.contents);
+        return Ok(images_below(path, listing));
     }
-    if is_image(path) {
-        let image = Entry::new(name_below(path.parent().unwrap_or(path), path), path);
-        return Ok(Contents {
-            images: vec![(image, None)],
-            ..Contents::default()
-        });
+    // A list may be a pipe, of which nothing must be read twice.
+    if !is_table && path.is_file() {
+        match detect(path) {
+            Detection::Image => {
+                let name = name_below(path.parent().unwrap_or(path), path)?;
+                return Ok(Contents {
+                    images: vec![(Entry::new(name, path), None)],
+                    ..Contents::default()
+                });
+            }
+            Detection::Refused(error) => return Err(error.into()),
+            Detection::NoImage => {}
+        }
     }
     let list = ListFile::read(path, HINT)?;
     let root = match &selection.root {
@@ -173,64 +171,6 @@ fn contents(
     match is_table {
         true => manifest_contents(&list, path, &root, selection.split.as_deref(), listing),
         false => Ok(text_contents(&list, &root, listing)),
-    }
-}
-
-/// A recursive walk of a folder.
-struct Walk<'a> {
-    root: &'a Path,
-    /// The canonical paths of visited folders, since a link to a parent folder would recurse without end.
-    seen: HashSet<PathBuf>,
-    contents: Contents,
-    listing: &'a Task<'a>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(root: &'a Path, listing: &'a Task<'a>) -> Self {
-        Self {
-            root,
-            seen: HashSet::new(),
-            contents: Contents::default(),
-            listing,
-        }
-    }
-
-    fn visit(&mut self, folder: &Path) {
-        let canonical = folder.canonicalize().unwrap_or_else(|_| folder.into());
-        if self.listing.check().is_err() || !self.seen.insert(canonical) {
-            return;
-        }
-        let found = match entries(folder, self.listing) {
-            Ok(found) => found,
-            Err(error) => {
-                return self
-                    .contents
-                    .errors
-                    .push(ListError::unreadable(folder, &error).into());
-            }
-        };
-        let class = Some(name_below(self.root, folder)).filter(|class| !class.is_empty());
-        for (name, entry) in found {
-            let path = folder.join(name);
-            let errors = &mut self.contents.errors;
-            match entry {
-                EntryKind::Folder => self.visit(&path),
-                EntryKind::File if is_image(&path) => {
-                    let image = Entry::new(name_below(self.root, &path), path);
-                    self.contents.images.push((image, class.clone()));
-                    if self.listing.advance(1).is_err() {
-                        return;
-                    }
-                }
-                EntryKind::File => {
-                    errors.extend(refuse_other_images(&path).err().map(DatasetError::from))
-                }
-                EntryKind::Other if is_image(&path) => {
-                    errors.push(FolderError::NotAFile { path }.into())
-                }
-                EntryKind::Other => {}
-            }
-        }
     }
 }
 
@@ -307,12 +247,10 @@ impl Contents {
     /// Adds a listed image, or its error.
     fn add(&mut self, image: Entry, class: Option<String>, files: &mut FilesOnDisk<'_>) {
         let path = &image.path;
-        let error = if !is_image(path) {
-            DatasetError::from(unsupported(path))
-        } else if !files.find_listed(path) {
-            ListError::ImageMissing { path: path.clone() }.into()
-        } else {
-            return self.images.push((image, class));
+        let error = match refuse_raw_image(path) {
+            Err(error) => DatasetError::from(error),
+            Ok(()) if files.find_listed(path) => return self.images.push((image, class)),
+            Ok(()) => files.missing(path).into(),
         };
         self.errors.push(image.locate(error));
     }

@@ -47,10 +47,12 @@ pub enum ListError {
         first: usize,
     },
     /// A listed image does not exist.
-    #[error("image {} is missing; restore it from the archive, or remove it from the list", path.display())]
+    #[error("image {} is missing; {}", path.display(), missing_hint(near.as_deref()))]
     ImageMissing {
         /// The image.
         path: PathBuf,
+        /// A file with nearly the same name, how its name differs, and what to do about it.
+        near: Option<String>,
     },
     /// An image exists but is not listed.
     #[error("image {} is not in any list, so it is never used; check whether it was renamed", path.display())]
@@ -92,5 +94,12 @@ impl ListError {
         Self::Row {
             reason: reason.into(),
         }
+    }
+}
+
+fn missing_hint(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("did you mean {near}"),
+        None => "restore it from the archive, or remove it from the list".into(),
     }
 }

@@ -18,7 +18,6 @@ use super::class_split::divide;
 use super::collector::Collector;
 use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
-use super::file_names::{is_image, unsupported};
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
 use super::list_columns::ListColumns;
@@ -168,13 +167,9 @@ impl Columns {
             .split
             .map(|column| parse_subset(record[column].trim()))
             .transpose()?;
-        let path = path?;
-        if !is_image(Path::new(&path)) {
-            return Err(unsupported(Path::new(&path)).into());
-        }
         Ok(Row {
             line: line.clone(),
-            path,
+            path: path?,
             label: label?,
             subset,
             role: parse_role(columns, record),

@@ -12,12 +12,16 @@ mod fashion_mnist;
 mod file_names;
 mod files_on_disk;
 mod folder;
+mod folder_entries;
 mod folder_error;
+mod folder_layout;
 #[cfg(feature = "fuzzing")]
 pub(super) mod fuzzing;
 mod idx;
+mod image_detection;
 mod image_files;
 mod image_set;
+mod image_walk;
 mod in_shop;
 mod index;
 mod list_columns;
@@ -27,7 +31,9 @@ mod list_values;
 mod listed_path;
 mod manifest;
 mod mat_file;
+mod near_match;
 mod published;
+mod similar_names;
 mod single_images;
 mod sop;
 mod synthetic;
@@ -45,10 +51,11 @@ pub(super) use index::{ClassEntries, DatasetIndex, Entry, Subset};
 pub(super) use list_error::ListError;
 #[cfg(test)]
 pub(super) use published::{Published, PublishedSubset};
+pub(super) use similar_names::similar_classes;
 
 use std::collections::HashSet;
 
-use file_names::is_image;
+use image_detection::may_be_image;
 
 use super::parallel::worker_count;
 use super::split::{Split, Splits};
@@ -56,6 +63,9 @@ use crate::data::config::{BrokenImages, DataConfig, DatasetConfig, SingleImageCl
 use crate::progress::{Monitor, Unit};
 use image_files::{exclude_broken, split};
 use single_images::apply_single_image_policy;
+
+/// The most warnings about a dataset that a training reports.
+const MAXIMUM_WARNINGS: usize = 10;
 
 /// Reads the index of a dataset, or returns `None` if its images are in memory.
 ///
@@ -137,6 +147,7 @@ fn splits<const N: usize>(
     };
     let mut warnings: Vec<DatasetError> = compare(&index).into_iter().filter(matters).collect();
     warnings.extend(index.warnings.iter().cloned());
+    warnings.extend(layout_warnings(&index));
     let workers = worker_count(config.loading.workers);
     let mut skipped = Vec::with_capacity(N);
     for subset in subsets {
@@ -155,13 +166,36 @@ fn splits<const N: usize>(
         let skipped = skipped.next().unwrap_or_default();
         split(&index, subset).with_skipped(messages(skipped))
     });
-    Ok((splits, messages(warnings)))
+    let more = warnings.len().saturating_sub(MAXIMUM_WARNINGS);
+    warnings.truncate(MAXIMUM_WARNINGS);
+    let mut warnings = messages(warnings);
+    if more > 0 {
+        warnings.push(format!(
+            "{more} more warning(s) about the dataset, which `loop-dml data check` lists"
+        ));
+    }
+    Ok((splits, warnings))
+}
+
+/// Returns the warnings about images that are never used and about classes of nearly the same name. Images
+/// that no list names are left out, since published datasets have thousands.
+fn layout_warnings(index: &DatasetIndex) -> Vec<DatasetError> {
+    let is_layout = |error: &&DatasetError| {
+        error.is_warning()
+            && !matches!(
+                error.without_line(),
+                DatasetError::List(ListError::Unlisted { .. })
+            )
+    };
+    let mut warnings: Vec<DatasetError> = index.errors.iter().filter(is_layout).cloned().collect();
+    warnings.extend(similar_classes(index));
+    warnings
 }
 
 /// Returns the errors of images that are broken links in the class folders of a subset.
 fn broken_links(index: &DatasetIndex, subset: Subset) -> Vec<DatasetError> {
     let links = index.errors.iter().filter_map(|error| match error {
-        DatasetError::Folder(FolderError::NotAFile { path }) if is_image(path) => {
+        DatasetError::Folder(FolderError::NotAFile { path }) if may_be_image(path) => {
             Some((path.parent(), error))
         }
         _ => None,
@@ -182,16 +216,15 @@ fn messages(errors: Vec<DatasetError>) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
-/// Refuses an index with errors, except for unlisted files, which are never used, and for missing images if
-/// broken images are skipped.
+/// Refuses an index with errors, except for warnings, and for missing images if broken images are skipped.
 fn accept(index: &DatasetIndex, broken: BrokenImages) -> Result<(), DatasetError> {
     let refused: Vec<&DatasetError> = index
         .errors
         .iter()
         .filter(|error| match error.without_line() {
-            DatasetError::List(ListError::Unlisted { .. }) => false,
+            warning if warning.is_warning() => false,
             DatasetError::List(ListError::ImageMissing { .. }) => broken == BrokenImages::Fail,
-            DatasetError::Folder(FolderError::NotAFile { path }) if is_image(path) => {
+            DatasetError::Folder(FolderError::NotAFile { path }) if may_be_image(path) => {
                 broken == BrokenImages::Fail
             }
             _ => true,

@@ -34,6 +34,34 @@ pub enum CacheError {
         /// The operating system's message.
         reason: String,
     },
+    /// The pixels of an image are not those that were cached.
+    #[error(
+        "{} is not the image in the cache {}, although its size and time are the same; delete the cache, and \
+         the next training builds it again",
+        image.display(), cache.display()
+    )]
+    Stale {
+        /// The image.
+        image: PathBuf,
+        /// The file of the cache.
+        cache: PathBuf,
+    },
+    /// The file of a cache was cut or changed.
+    #[error(
+        "the image cache {} is damaged ({reason}); the next training builds it again",
+        path.display()
+    )]
+    Damaged {
+        /// The file of the cache.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Caches cannot be compared with images that cannot be opened.
+    #[error(
+        "the image caches were not compared, because training refuses the dataset; fix its errors"
+    )]
+    NotCompared,
     /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,

@@ -14,6 +14,7 @@
 
 mod build;
 mod cache_file;
+mod comparison;
 mod error;
 mod format;
 mod key;
@@ -26,6 +27,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(super) use comparison::compare;
+pub use comparison::{CacheComparison, CacheState};
 pub use error::CacheError;
 pub(super) use size::missing_bytes;
 pub(super) use spec::{CacheOptions, CacheSpec};

@@ -309,3 +309,70 @@ fn size_is_known_before_a_cache_is_built_and_0_afterwards() {
     assert_eq!(bytes, setup.file().metadata().unwrap().len());
     assert_eq!(setup.missing_bytes(), 0);
 }
+
+#[test]
+fn an_image_replaced_by_one_of_the_same_length_and_time_is_found_by_its_pixels() {
+    let setup = Setup::new();
+    let compared = || setup.with_spec(false, compare).unwrap();
+    assert_eq!(compared().state, CacheState::Missing);
+    assert_eq!(setup.decoded(), 0);
+    setup.open(false).unwrap();
+    let file = setup.file();
+    let state = |stale: &[usize]| CacheState::Compared {
+        images: 12,
+        stale: stale
+            .iter()
+            .map(|&i| setup.files.paths[i].clone())
+            .collect(),
+    };
+    let current = compared();
+    assert_eq!((current.split.as_str(), &current.file), ("train", &file));
+    assert_eq!(current.state, state(&[]));
+
+    // Another image whose file has the same length and time, so that the key of the cache is the same.
+    let path = &setup.files.paths[5];
+    let (bytes, modified) = (
+        fs::read(path).unwrap(),
+        fs::metadata(path).unwrap().modified().unwrap(),
+    );
+    RgbImage::from_pixel(14, 12, Rgb([7; 3]))
+        .save(path)
+        .unwrap();
+    let mut other = fs::read(path).unwrap();
+    assert!(other.len() < bytes.len());
+    other.resize(bytes.len(), 0);
+    fs::write(path, &other).unwrap();
+    File::options()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    assert_eq!(compared().state, state(&[5]));
+    assert_eq!(setup.file(), file, "nothing was built");
+
+    // It cannot even be decoded.
+    fs::write(path, vec![0; bytes.len()]).unwrap();
+    let opened = File::options().write(true).open(path).unwrap();
+    opened.set_modified(modified).unwrap();
+    assert_eq!(compared().state, state(&[5]));
+
+    let mut cached = fs::read(&file).unwrap();
+    *cached.last_mut().unwrap() ^= 1;
+    fs::write(&file, cached).unwrap();
+    let reason = "wrong checksum of an image".into();
+    assert_eq!(compared().state, CacheState::Damaged { reason });
+}
+
+#[test]
+fn images_that_could_not_be_cached_are_compared_too() {
+    let setup = Setup::new();
+    fs::write(&setup.files.paths[3], "no image").unwrap();
+    setup.open(true).unwrap();
+    let compared = setup.with_spec(true, compare).unwrap();
+    let expected = CacheState::Compared {
+        images: 12,
+        stale: Vec::new(),
+    };
+    assert_eq!(compared.state, expected);
+}

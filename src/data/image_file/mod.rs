@@ -25,7 +25,7 @@ use crate::bounded_read::{GIB, MIB, read_at_most};
 use crate::panic_capture::catch_quietly;
 
 pub use error::ImageError;
-pub(crate) use format::FileKind;
+pub(crate) use format::{FileKind, MAGIC_BYTES};
 
 use end::{end_marker, is_complete};
 use png_chunks::{png_size, without_text_and_profiles};

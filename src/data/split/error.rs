@@ -57,6 +57,19 @@ pub enum SplitError {
         /// The class's name.
         class: String,
     },
+    /// The names of two classes are nearly the same.
+    #[error(
+        "classes {first} and {second} differ only in {difference}; if they are one class, give them the same \
+         name"
+    )]
+    SimilarClasses {
+        /// The name of the first and its split.
+        first: String,
+        /// The name of the second and its split.
+        second: String,
+        /// How they differ.
+        difference: String,
+    },
     /// The training classes are too few to hold some out for validation, or too many are held out.
     #[error(
         "`{choice}` leaves {train} of the {classes} training classes for training and {validation} for \

@@ -18,7 +18,9 @@ pub(super) use hold_out::ClassDivision;
 pub use hold_out::HoldOut;
 use subset::CachedImages;
 
-use super::image_cache::{CacheError, CacheOptions, CacheSpec, ImageCache, missing_bytes};
+use super::image_cache::{
+    self, CacheComparison, CacheError, CacheOptions, CacheSpec, ImageCache, missing_bytes,
+};
 use super::image_file::ImageError;
 use super::images::Images;
 use super::resize::{Pixels, ResizeSpec};
@@ -161,6 +163,17 @@ impl Split {
     /// If a file cannot be read, or the work is cancelled.
     pub(super) fn missing_cache_bytes(&self, options: CacheOptions<'_>) -> Result<u64, CacheError> {
         missing_bytes(&self.cache_spec(options))
+    }
+
+    /// Compares the cache with the images, if there is one. No cache is built.
+    ///
+    /// # Errors
+    /// If the cache or a file cannot be read, or the work is cancelled.
+    pub(super) fn compare_cache(
+        &self,
+        options: CacheOptions<'_>,
+    ) -> Result<CacheComparison, CacheError> {
+        image_cache::compare(&self.cache_spec(options))
     }
 
     fn cache_spec<'a>(&'a self, options: CacheOptions<'a>) -> CacheSpec<'a> {

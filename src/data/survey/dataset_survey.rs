@@ -7,7 +7,7 @@ use crate::data::config::{DataConfig, SingleImageClasses};
 use crate::data::datasets::{
     self, ClassEntries, DatasetError, DatasetIndex, Entry, Subset, single_image_classes,
 };
-use crate::data::parallel::{in_parallel_until, worker_count};
+use crate::data::parallel::{in_parallel, in_parallel_until, worker_count};
 use crate::data::split::{HoldOut, Splits};
 use crate::progress::{Monitor, Unit};
 
@@ -37,12 +37,7 @@ impl DatasetSurvey {
     pub fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Self, DatasetError> {
         let contents = match datasets::index(config, monitor)? {
             Some(index) => Contents::Files(Box::new(index)),
-            None => {
-                let splits = datasets::open(config, monitor)?;
-                splits.train.check(false)?;
-                splits.test.check(false)?;
-                Contents::Memory(Box::new(splits))
-            }
+            None => Contents::Memory(Box::new(datasets::open(config, monitor)?)),
         };
         Ok(Self {
             config: config.clone(),
@@ -55,6 +50,25 @@ impl DatasetSurvey {
     pub fn with_hold_out(mut self, hold_out: Option<HoldOut>) -> Self {
         self.hold_out = hold_out;
         self
+    }
+
+    /// Refuses a dataset whose images cannot be divided into splits.
+    ///
+    /// # Errors
+    /// Why they cannot be divided.
+    pub fn check_splits(&self) -> Result<(), DatasetError> {
+        match self.undivided() {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns why the images cannot be divided into splits. All are then in the training split.
+    pub(super) fn undivided(&self) -> Option<&DatasetError> {
+        match &self.contents {
+            Contents::Files(index) => index.errors.iter().find(|error| error.prevents_splits()),
+            Contents::Memory(_) => None,
+        }
     }
 
     /// Returns the number of images of each training class, without classes that are left out because
@@ -98,6 +112,30 @@ impl DatasetSurvey {
         let outputs = in_parallel_until(&task, workers, count, work)?;
         task.finish();
         Ok(outputs)
+    }
+
+    /// As [`in_parallel`](Self::in_parallel), but returns `None` for the items that were not computed because
+    /// a stop was requested.
+    pub(super) fn in_parallel_so_far<T: Send>(
+        &self,
+        count: usize,
+        task: &str,
+        monitor: Monitor<'_>,
+        work: impl Fn(usize) -> T + Sync,
+    ) -> Vec<Option<T>> {
+        let task = monitor.task(task, Some(count), Unit::Images);
+        let workers = worker_count(self.config.loading.workers);
+        let outputs = in_parallel(workers, count, |item| {
+            task.check().ok()?;
+            let output = work(item);
+            // What was computed when the stop was requested counts.
+            let _ = task.advance(1);
+            Some(output)
+        });
+        if outputs.iter().all(Option::is_some) {
+            task.finish();
+        }
+        outputs
     }
 }
 

@@ -5,6 +5,7 @@
 //! of some classes.
 
 mod check;
+mod check_report;
 mod class_checks;
 mod contact_sheet;
 mod dataset_survey;
@@ -16,7 +17,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Agreement, CheckReport, EvaluatedSummary, HoldOutSummary, SubsetSummary};
+pub use check_report::{Agreement, CheckReport, EvaluatedSummary, HoldOutSummary, SubsetSummary};
 pub use contact_sheet::{ContactSheet, SheetLayout, SheetPathError, SheetRow, check_sheet_path};
 pub use dataset_survey::DatasetSurvey;
 pub use problem::{Problem, Severity};

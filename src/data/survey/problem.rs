@@ -5,8 +5,10 @@ use std::path::Path;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::data::datasets::{DatasetError, FolderError, IdxError, ListError};
+use crate::data::image_cache::CacheError;
 use crate::data::image_file::ImageError;
 use crate::data::split::SplitError;
+use crate::escape::path_with_bytes;
 
 /// The severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -46,12 +48,9 @@ impl Problem {
     /// Makes a problem with the default severity of the error.
     pub(super) fn new(error: impl Into<DatasetError>) -> Self {
         let error = error.into();
-        let severity = match error.without_line() {
-            DatasetError::List(ListError::Unlisted { .. })
-            | DatasetError::Split(
-                SplitError::SingleImageClass { .. } | SplitError::UnmatchedQuery { .. },
-            ) => Severity::Warning,
-            _ => Severity::Error,
+        let severity = match error.is_warning() {
+            true => Severity::Warning,
+            false => Severity::Error,
         };
         let class = match error.without_line() {
             DatasetError::Split(
@@ -93,9 +92,9 @@ impl Serialize for Problem {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("severity", &self.severity)?;
         map.serialize_entry("kind", self.kind())?;
-        map.serialize_entry("file", &self.file().map(Path::to_string_lossy))?;
+        map.serialize_entry("file", &self.file().map(path_with_bytes))?;
         let (list, line) = self.line().unzip();
-        map.serialize_entry("list", &list.map(Path::to_string_lossy))?;
+        map.serialize_entry("list", &list.map(path_with_bytes))?;
         map.serialize_entry("line", &line)?;
         if let Some(class) = &self.class {
             map.serialize_entry("class", class)?;
@@ -111,6 +110,13 @@ fn error_path(error: &DatasetError) -> Option<&Path> {
         DatasetError::RootMissing { root: path, .. } => Some(path),
         DatasetError::Folder(
             FolderError::MissingSplit { root: path, .. }
+            | FolderError::SplitNames { root: path, .. }
+            | FolderError::WrongRoot { root: path, .. }
+            | FolderError::NoClassFolders { root: path, .. }
+            | FolderError::RootIsSplit { root: path, .. }
+            | FolderError::UnusedFolder { path, .. }
+            | FolderError::UnusedImage { path }
+            | FolderError::NotUtf8 { path }
             | FolderError::EmptyClass { path }
             | FolderError::NestedFolder { path }
             | FolderError::StrayImage { path }
@@ -121,11 +127,18 @@ fn error_path(error: &DatasetError) -> Option<&Path> {
             ListError::Missing { path, .. }
             | ListError::Unreadable { path, .. }
             | ListError::Invalid { path, .. }
-            | ListError::ImageMissing { path }
+            | ListError::ImageMissing { path, .. }
             | ListError::Unlisted { path }
             | ListError::Duplicate { path, .. },
         ) => Some(path),
-        DatasetError::Split(SplitError::UnmatchedQuery { path, .. }) => Some(path),
+        DatasetError::Split(SplitError::UnmatchedQuery { path, .. })
+        | DatasetError::Cache(
+            CacheError::Stale { image: path, .. }
+            | CacheError::Damaged { path, .. }
+            | CacheError::Unreadable { path, .. }
+            | CacheError::Unwritable { path, .. },
+        ) => Some(path),
+        DatasetError::Cache(CacheError::Image(error)) => image_error_path(error),
         DatasetError::Idx(
             IdxError::Missing { path, .. }
             | IdxError::Unreadable { path, .. }
@@ -162,6 +175,13 @@ fn error_kind(error: &DatasetError) -> &'static str {
         DatasetError::RootMissing { .. } => "missing-root",
         DatasetError::Folder(error) => match error {
             FolderError::MissingSplit { .. } => "missing-split",
+            FolderError::SplitNames { .. } => "split-names",
+            FolderError::WrongRoot { .. } => "wrong-root",
+            FolderError::NoClassFolders { .. } => "no-class-folders",
+            FolderError::RootIsSplit { .. } => "root-is-split",
+            FolderError::UnusedFolder { .. } => "unused-folder",
+            FolderError::UnusedImage { .. } => "unused-image",
+            FolderError::NotUtf8 { .. } => "not-utf8",
             FolderError::EmptyClass { .. } => "empty-class",
             FolderError::NestedFolder { .. } => "nested-folder",
             FolderError::StrayImage { .. } => "stray-image",
@@ -195,7 +215,17 @@ fn error_kind(error: &DatasetError) -> &'static str {
             SplitError::SingleImageClass { .. } => "single-image-class",
             SplitError::ClassInBothSplits { .. } => "class-in-both-splits",
             SplitError::NoQuery { .. } => "no-query",
+            SplitError::SimilarClasses { .. } => "similar-classes",
             SplitError::UnmatchedQuery { .. } => "query-without-gallery",
+        },
+        DatasetError::Cache(error) => match error {
+            CacheError::Image(error) => image_error_kind(error),
+            CacheError::Unreadable { .. } => "unreadable",
+            CacheError::Unwritable { .. } => "unwritable",
+            CacheError::Stale { .. } => "stale-cache",
+            CacheError::Damaged { .. } => "damaged-cache",
+            CacheError::NotCompared => "cache-not-compared",
+            CacheError::Cancelled => "interrupted",
         },
         DatasetError::NotPublished { .. } => "not-published",
         DatasetError::NoImages { .. } => "no-images",

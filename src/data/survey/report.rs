@@ -3,11 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use super::check::{Agreement, CheckReport, EvaluatedSummary, SubsetSummary};
+use super::check_report::{Agreement, CheckReport, EvaluatedSummary, SubsetSummary};
 use super::contact_sheet::SheetRow;
 use super::problem::{Problem, Severity};
 use super::stats::{Spread, Stats, SubsetStats};
-use crate::escape::escaped;
+use crate::data::image_cache::CacheState;
+use crate::escape::{escaped, path_with_bytes};
 
 /// Problems of one kind that the text names. Further problems are only counted.
 const NAMED: usize = 20;
@@ -17,6 +18,24 @@ const BAR: usize = 40;
 impl Display for CheckReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         title(f, self.dataset, self.root.as_deref())?;
+        if self.opened {
+            self.counts(f)?;
+        }
+        let mut rest: Vec<&Problem> = self.problems.iter().collect();
+        while let Some(first) = rest.first() {
+            let group = (first.severity, first.kind());
+            let (same, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|problem| (problem.severity, problem.kind()) == group);
+            list(f, group, &same)?;
+            rest = others;
+        }
+        writeln!(f, "\n{}", self.verdict())
+    }
+}
+
+impl CheckReport {
+    fn counts(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "train  {}", self.train)?;
         if let Some(parts) = &self.hold_out {
             writeln!(f, "       for training:   {}", parts.train)?;
@@ -35,29 +54,50 @@ impl Display for CheckReport {
                 "the images are in memory; they were verified when they were read or drawn"
             )?;
         }
-        let mut rest: Vec<&Problem> = self.problems.iter().collect();
-        while let Some(first) = rest.first() {
-            let group = (first.severity, first.kind());
-            let (same, others): (Vec<_>, Vec<_>) = rest
-                .into_iter()
-                .partition(|problem| (problem.severity, problem.kind()) == group);
-            list(f, group, &same)?;
-            rest = others;
+        for cache in self.caches.iter().flatten() {
+            writeln!(
+                f,
+                "cache of {}: {}",
+                cache.split,
+                cache.state.in_words(&cache.file)
+            )?;
         }
-        writeln!(f, "\n{}", self.verdict())
+        Ok(())
     }
-}
 
-impl CheckReport {
     /// Returns one line that says whether the dataset can be trained on.
     pub fn verdict(&self) -> String {
         let warnings = match self.warnings {
             0 => String::new(),
             count => format!(", {count} warning(s)"),
         };
-        match self.errors {
-            0 => format!("no errors{warnings}: ready for training"),
-            count => format!("{count} error(s){warnings}: fix the errors before training"),
+        let errors = match self.errors {
+            0 => "no errors".to_string(),
+            count => format!("{count} error(s)"),
+        };
+        match (self.interrupted, self.errors) {
+            (true, _) => format!(
+                "interrupted after {} of {} image(s): {errors}{warnings} so far",
+                self.checked,
+                self.total()
+            ),
+            (false, 0) => format!("{errors}{warnings}: ready for training"),
+            (false, _) => format!("{errors}{warnings}: fix the errors before training"),
+        }
+    }
+}
+
+impl CacheState {
+    fn in_words(&self, file: &Path) -> String {
+        let file = path_with_bytes(file);
+        let file = escaped(&file);
+        match self {
+            Self::Missing => format!("{file} was not built yet"),
+            Self::Damaged { reason } => format!("{file} is damaged ({reason})"),
+            Self::Compared { images, stale } => {
+                let equal = images - stale.len();
+                format!("{equal} of {images} images are the same in {file}")
+            }
         }
     }
 }

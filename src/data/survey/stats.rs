@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::dataset_survey::{Contents, DatasetSurvey, LocatedEntry, all_entries};
 use crate::cancellation::Cancelled;
 use crate::data::datasets::{DatasetIndex, Entry, Subset};
+use crate::data::image_file::{FileKind, MAGIC_BYTES};
 use crate::data::split::Split;
 use crate::progress::Monitor;
 
@@ -19,8 +20,6 @@ const HEADERS: &str = "reading headers";
 
 /// Largest number of bins of a histogram.
 const BINS: usize = 10;
-/// Bytes that are enough to distinguish JPEG and PNG.
-const SIGNATURE_BYTES: u64 = 16;
 
 /// The report of `loop-dml data stats`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,8 +51,8 @@ pub struct SubsetStats {
     pub width: Option<Spread>,
     /// Height in pixels, of the same.
     pub height: Option<Spread>,
-    /// Number of readable files by format (`jpeg`, `png`), from their content; empty for images in
-    /// memory. A file with several bounding boxes counts once.
+    /// Number of readable files by format (`jpeg`, `png`, `webp` and so on), from their content; empty for images
+    /// in memory. A file with several bounding boxes counts once.
     pub formats: BTreeMap<&'static str, usize>,
     /// Total bytes of the readable files; 0 for images in memory.
     pub bytes: u64,
@@ -172,16 +171,22 @@ fn header(image: &Entry, counts: bool) -> Option<Header> {
 }
 
 fn format_and_bytes(path: &Path) -> Option<(&'static str, u64)> {
-    let mut signature = Vec::new();
+    let mut head = Vec::with_capacity(MAGIC_BYTES);
     let file = File::open(path).ok()?;
-    file.take(SIGNATURE_BYTES)
-        .read_to_end(&mut signature)
-        .ok()?;
-    let format = match image::guess_format(&signature).ok()? {
-        ImageFormat::Png => "png",
-        _ => "jpeg",
+    file.take(MAGIC_BYTES as u64).read_to_end(&mut head).ok()?;
+    let FileKind::Image(format) = FileKind::of(&head) else {
+        return None;
     };
-    Some((format, fs::metadata(path).ok()?.len()))
+    Some((format_name(format), fs::metadata(path).ok()?.len()))
+}
+
+/// Returns the name of a format, the suffix of most of its files.
+fn format_name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "jpeg",
+        ImageFormat::Tiff => "tiff",
+        format => format.extensions_str().first().copied().unwrap_or("other"),
+    }
 }
 
 /// Divides the headers of all subsets, in the order of [`Subset::ALL`].

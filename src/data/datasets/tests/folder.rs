@@ -39,12 +39,6 @@ fn read(tree: &Tree) -> DatasetIndex {
     index(&config(tree), None, &unmonitored()).unwrap()
 }
 
-fn refusal(tree: &Tree) -> String {
-    index(&config(tree), None, &unmonitored())
-        .unwrap_err()
-        .to_string()
-}
-
 fn errors_of(tree: &Tree) -> Vec<String> {
     error_messages(&read(tree), tree.root())
 }
@@ -128,15 +122,112 @@ fn hidden_files_and_other_files_are_ignored() {
 }
 
 #[test]
-fn images_of_other_formats_are_refused_by_name() {
+fn images_of_formats_that_are_not_read_are_entries_whose_check_fails() {
     let tree = tree(&FOUR);
-    tree.images(&["a/x.WebP"]);
+    tree.images(&["a/x.HEIC", "a/y.NEF"]);
+    let index = read(&tree);
+    let message = error_messages(&index, tree.root()).concat();
+    assert!(
+        message.starts_with("a/y.NEF is a camera's raw image (.nef), which is not supported"),
+        "{message}"
+    );
+    assert_eq!(index.train[0].images[2].name, "a/x.HEIC");
+}
+
+#[test]
+fn images_are_known_by_their_content() {
+    let tree = tree(&FOUR);
+    tree.images(&["a/2.jpe", "a/3.jif", "a/4.JFIF"]);
+    for name in ["a/5.jpg_large", "a/6", "a/7.jpg:orig"] {
+        tree.write(name, b"\xff\xd8\xff\xe0\0\x10JFIF");
+    }
+    tree.write("a/LICENSE", "all rights");
+    let index = read(&tree);
+    assert_eq!(index.errors, []);
     assert_eq!(
-        errors_of(&tree),
+        contents(&index.train)[0].1,
         [
-            "a/x.WebP is a .webp image, which is not supported; convert it to JPEG or PNG, or remove it"
+            "a/0.png",
+            "a/1.jpeg",
+            "a/2.jpe",
+            "a/3.jif",
+            "a/4.JFIF",
+            "a/5.jpg_large",
+            "a/6",
+            "a/7.jpg:orig",
         ]
     );
+    // Beside the class folders, it is found too.
+    tree.write("stray", b"\xff\xd8\xff\xe0\0\x10JFIF");
+    let found = errors_of(&tree);
+    assert_eq!(
+        found,
+        ["image stray is beside the class folders; move it into the folder of its class"]
+    );
+}
+
+#[test]
+fn folders_of_systems_are_no_classes() {
+    let tree = tree(&FOUR);
+    tree.images(&[
+        "@eaDir/0.jpg",
+        "a/@eaDir/0.jpg",
+        "__MACOSX/a/0.jpg",
+        "a/.ipynb_checkpoints/0.jpg",
+        "a/Thumbs.db",
+        "a/.DS_Store",
+        "lost+found/0.jpg",
+        "$RECYCLE.BIN/0.jpg",
+        "System Volume Information/0.jpg",
+        "desktop.ini",
+    ]);
+    let index = read(&tree);
+    assert_eq!(index.errors, []);
+    assert_eq!(
+        names(&index, Subset::Train) + &names(&index, Subset::Test),
+        "abcd"
+    );
+    assert_eq!(index.train[0].images.len(), 2);
+}
+
+#[test]
+fn images_beside_train_and_test_are_warnings() {
+    let tree = tree(&SPLIT);
+    tree.images(&[
+        "val/x/0.png",
+        "val/x/1.png",
+        "extra/0.jpg",
+        "stray.jpg",
+        "labels/0.txt",
+        "@eaDir/0.jpg",
+        "README.md",
+    ]);
+    let index = read(&tree);
+    assert!(index.errors.iter().all(DatasetError::is_warning));
+    assert_eq!(
+        error_messages(&index, tree.root()),
+        [
+            "extra is beside train/ and test/, so its 1 image(s) are never used; move its class folders into \
+             train/ or test/ to use them",
+            "image stray.jpg is beside train/ and test/, so it is never used; move it into the folder of its \
+             class",
+            "val is beside train/ and test/, so its 2 image(s) are never used; validation classes are held \
+             out of those in train/, so move its class folders there to use them",
+        ]
+    );
+    // Training warns of them too.
+    let source = DataConfig {
+        source: DatasetConfig::Folder(config(&tree)),
+        ..DataConfig::default()
+    };
+    for name in SPLIT {
+        image::RgbImage::new(2, 2)
+            .save(tree.root().join(name))
+            .unwrap();
+    }
+    let splits = datasets::open(&source, Monitor::none()).unwrap();
+    assert_eq!(splits.warnings.len(), 3, "{:?}", splits.warnings);
+    assert!(splits.warnings[2].contains("val is beside train/"));
 }
 
 #[test]
@@ -150,23 +241,201 @@ fn missing_root_and_missing_split_are_reported_with_a_hint() {
         message.contains("/nowhere/at/all is not a folder"),
         "{message}"
     );
-    let message = refusal(&tree(&SPLIT[..4]));
-    assert!(message.contains("has train/ but no test/"), "{message}");
-    let message = refusal(&tree(&SPLIT[4..]));
-    assert!(message.contains("has test/ but no train/"), "{message}");
+    let found = errors_of(&tree(&SPLIT[..4]));
+    assert!(
+        found[0].contains("has train/ but no test/; add test/ with"),
+        "{found:?}"
+    );
+    let found = errors_of(&tree(&SPLIT[4..]));
+    assert!(
+        found[0].contains("has test/ but no train/; add train/ with"),
+        "{found:?}"
+    );
+    let tree = tree(&SPLIT[..4]);
+    tree.images(&["Test/a/0.png", "val/b/0.png"]);
+    let found = errors_of(&tree);
+    assert!(found[0].contains("rename Test/ to test/ if"), "{found:?}");
+    let index = read(&tree);
+    assert_eq!(names(&index, Subset::Train), "xy", "its images are checked");
+    assert!(index.errors[0].prevents_splits());
 }
 
 #[test]
-fn too_few_classes_are_refused_after_other_errors() {
-    let message = refusal(&tree(&["only/0.png", "only/1.png"]));
+fn splits_of_other_names_are_named() {
+    let tree = tree(&["Training/x/0.png", "Training/y/0.png", "valid/a/0.png"]);
+    assert_eq!(
+        errors_of(&tree),
+        [format!(
+            "{} has Training/ and valid/ instead of train/ and test/; rename the folders",
+            tree.root().display()
+        )]
+    );
+}
+
+/// The errors with another folder of the tree as root, without the path of the tree.
+fn errors_of_root(tree: &Tree, root: &str) -> Vec<String> {
+    let keys = FolderConfig {
+        root: tree.root().join(root),
+        ..FolderConfig::default()
+    };
+    let index = index(&keys, None, &unmonitored()).unwrap();
+    let canonical = tree.root().canonicalize().unwrap();
+    let found = error_messages(&index, tree.root());
+    found
+        .iter()
+        .map(|message| message.replace(&format!("{}/", canonical.display()), ""))
+        .collect()
+}
+
+#[test]
+fn a_root_one_folder_too_high_is_recognised() {
+    let below = |names: &[&str], folder: &str| {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("{folder}/{name}"))
+            .collect();
+        tree(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let expected =
+        "zip has no class folders, but a folder in it has; did you mean --root zip/photos?";
+    for names in [&FOUR, &SPLIT] {
+        let tree = below(names, "zip/photos");
+        tree.images(&["zip/LICENSE", "zip/__MACOSX/photos/0.jpg"]);
+        assert_eq!(errors_of_root(&tree, "zip"), [expected]);
+    }
+    let deep = below(&FOUR, "zip/a/b");
+    assert!(errors_of_root(&deep, "zip")[0].ends_with("did you mean --root zip/a/b?"));
+    // Two folders with classes are a level too much, and none of them is the root.
+    let tree = below(&FOUR, "zip/one");
+    tree.images(&["zip/two/a/0.jpg", "zip/two/b/0.jpg"]);
+    let found = errors_of_root(&tree, "zip");
     assert!(
-        message.contains("has 1 class(es) and needs at least 4"),
+        found[0].contains("is a folder inside a class folder"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_root_one_folder_too_low_is_recognised() {
+    let tree = tree(&SPLIT);
+    let reason = "train is one of two splits, and has too few classes to be divided again";
+    let found = errors_of_root(&tree, "train");
+    let suggestion = tree.root().canonicalize().unwrap();
+    let expected = format!("{reason}; did you mean --root {}?", suggestion.display());
+    assert!(found[0].ends_with(&expected), "{found:?}");
+    assert!(
+        found[1].contains("has 2 class(es) and needs at least 4"),
+        "{found:?}"
+    );
+
+    // With enough classes, it may be intended.
+    tree.images(&[
+        "train/z/0.png",
+        "train/z/1.png",
+        "train/w/0.png",
+        "train/w/1.png",
+    ]);
+    let index = index(
+        &FolderConfig {
+            root: tree.root().join("train"),
+            ..FolderConfig::default()
+        },
+        None,
+        &unmonitored(),
+    )
+    .unwrap();
+    assert_eq!(index.train.len() + index.test.len(), 4);
+    assert_eq!(index.errors.len(), 1);
+    assert!(index.errors[0].is_warning());
+    let message = index.errors[0].to_string();
+    assert!(
+        message.contains("train is one of the two splits of"),
         "{message}"
     );
-    assert!(refusal(&Tree::new()).contains("0 class(es)"));
-    let message = refusal(&tree(&["0.png", "1.png"]));
+}
+
+#[test]
+fn a_root_that_is_the_folder_of_a_class_is_recognised() {
+    let tree = tree(&["photos/a/0.png", "photos/a/1.png", "photos/b/0.png"]);
+    assert_eq!(
+        errors_of_root(&tree, "photos/a"),
+        ["photos/a is the folder of one class; did you mean --root photos?"]
+    );
+    tree.images(&["d/train/x/0.png", "d/test/y/0.png"]);
+    assert_eq!(
+        errors_of_root(&tree, "d/train/x"),
+        ["d/train/x is the folder of one class; did you mean --root d?"]
+    );
+    tree.images(&["alone/in/here/0.png", "alone/in/here/1.png"]);
+    assert_eq!(
+        errors_of_root(&tree, "alone/in/here"),
+        [
+            "alone/in/here contains 2 image(s) and no class folders; put the images of each class into a folder \
+          in it, or give the folder above"
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_refused_with_their_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let tree = tree(&FOUR);
+    for class in [&b"caf\xe9"[..], b"caf\xe8"] {
+        let folder = tree.root().join(OsStr::from_bytes(class));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("0.jpg"), "").unwrap();
+    }
+    for image in [&b"a\xe9.jpg"[..], b"a\xe8.jpg"] {
+        std::fs::write(tree.root().join("d").join(OsStr::from_bytes(image)), "").unwrap();
+    }
+    let message = |name: &str| {
+        format!(
+            "the name {name} is not UTF-8 (other bytes are shown as \\x…); rename it, for example with convmv"
+        )
+    };
+    assert_eq!(
+        errors_of(&tree),
+        [
+            message(r"caf\xe8"),
+            message(r"caf\xe9"),
+            message(r"d/a\xe8.jpg"),
+            message(r"d/a\xe9.jpg"),
+        ]
+    );
+    let index = read(&tree);
+    assert_eq!(
+        names(&index, Subset::Train) + &names(&index, Subset::Test),
+        "abcd"
+    );
+    assert_eq!(index.test[1].images.len(), 2);
+}
+
+#[test]
+fn too_few_classes_are_an_error_after_others_and_their_images_are_checked() {
+    let few = tree(&["only/0.png", "only/1.png", "only/inner/0.png"]);
+    let found = errors_of(&few);
     assert!(
-        message.contains("0.png is beside the class folders"),
+        found[0].contains("inner is a folder inside a class folder"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].contains("has 1 class(es) and needs at least 4"),
+        "{found:?}"
+    );
+    let index = read(&few);
+    assert_eq!((index.train.len(), index.test.len()), (1, 0));
+    assert!(errors_of(&Tree::new())[0].contains("0 class(es)"));
+    let source = DataConfig {
+        source: DatasetConfig::Folder(config(&few)),
+        ..DataConfig::default()
+    };
+    let message = datasets::open(&source, Monitor::none())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.ends_with("; and 1 more problem(s), which `loop-dml data check` lists"),
         "{message}"
     );
 }
@@ -176,7 +445,7 @@ fn empty_classes_are_named() {
     let tree = tree(&FOUR);
     std::fs::create_dir(tree.root().join("empty")).unwrap();
     let found = errors_of(&tree);
-    assert!(found[0].contains("empty contains no .jpg"), "{found:?}");
+    assert!(found[0].contains("empty contains no image"), "{found:?}");
     assert_eq!(found.len(), 1);
 }
 

@@ -197,9 +197,12 @@ fn invalid_images_are_named_or_left_out_if_configured() {
     tree.write("a/cut.png", "no image");
     let message = refusal(&tree, "");
     assert!(message.contains("a/cut.png"), "{message}");
-    tree.write("a/new.webp", "");
+    tree.write("a/0.nef", "");
     let message = refusal(&tree, "");
-    assert!(message.contains("a/new.webp is a .webp image"), "{message}");
+    assert!(
+        message.contains("a/0.nef is a camera's raw image"),
+        "{message}"
+    );
 
     let skip = |name| open_with(&tree, name, &ImageSelection::default(), BrokenImages::Skip);
     let set = skip("").unwrap();
@@ -219,8 +222,8 @@ fn invalid_images_are_named_or_left_out_if_configured() {
 fn a_path_without_images_is_refused() {
     let tree = Tree::new();
     tree.write("notes.txt", "");
-    assert!(refusal(&tree, "").contains("contains no .jpg"));
-    assert!(refusal(&tree, "notes.txt").contains("contains no .jpg"));
+    assert!(refusal(&tree, "").contains("contains no image"));
+    assert!(refusal(&tree, "notes.txt").contains("contains no image"));
     assert!(refusal(&tree, "nowhere").contains("nowhere is missing; give a folder of images"));
 }
 
@@ -243,4 +246,98 @@ fn listed_and_checked_images_are_counted() {
         let error = open(&RecordingObserver::cancelling(task, &token));
         assert_eq!(error.unwrap_err(), DatasetError::Cancelled);
     }
+}
+
+#[test]
+fn images_are_known_by_their_content() {
+    let tree = tree(&["a/0.png"]);
+    let png = std::fs::read(tree.root().join("a/0.png")).unwrap();
+    for name in ["a/1.jpg_large", "a/2", "3.jpe"] {
+        tree.write(name, &png);
+    }
+    tree.write("a/LICENSE", "all rights");
+    let set = open(&tree, "").unwrap();
+    assert_eq!(
+        rows(&set),
+        [
+            row("3.jpe", NO_CLASS),
+            row("a/0.png", 0),
+            row("a/1.jpg_large", 0),
+            row("a/2", 0),
+        ]
+    );
+    // One image, and lists without and with images of any suffix.
+    assert_eq!(rows(&open(&tree, "a/2").unwrap()), [row("2", NO_CLASS)]);
+    tree.write("list", "a/2\na/1.jpg_large\n");
+    let listed = [row("a/2", NO_CLASS), row("a/1.jpg_large", NO_CLASS)];
+    assert_eq!(rows(&open(&tree, "list").unwrap()), listed);
+    tree.write("list.csv", "path\na/2\na/1.jpg_large\n");
+    assert_eq!(rows(&open(&tree, "list.csv").unwrap()), listed);
+    tree.write("raw.txt", "a/0.CR2\n");
+    let message = refusal(&tree, "raw.txt");
+    assert!(
+        message.contains("line 1: a/0.CR2 is a camera's raw image"),
+        "{message}"
+    );
+}
+
+#[test]
+fn folders_of_systems_are_no_classes() {
+    let tree = tree(&[
+        "a/0.png",
+        "@eaDir/0.png",
+        "a/@eaDir/0.png",
+        "__MACOSX/a/0.png",
+        ".git/0.png",
+    ]);
+    tree.write("a/Thumbs.db", "");
+    assert_eq!(rows(&open(&tree, "").unwrap()), [row("a/0.png", 0)]);
+}
+
+#[test]
+fn a_missing_image_of_a_list_is_named_with_its_near_match() {
+    let tree = tree(&["Photos/0.PNG"]);
+    tree.write("list.txt", "photos/0.png\n");
+    let message = refusal(&tree, "list.txt");
+    assert!(
+        message.contains(
+            "image photos/0.png is missing; did you mean Photos/0.PNG, with other letter case? rename the file, \
+             or change the list"
+        ),
+        "{message}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_refused_with_their_bytes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let tree = tree(&["a/0.png"]);
+    let folder = tree.root().join(OsStr::from_bytes(b"caf\xe9"));
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["0.png", "1.png"] {
+        std::fs::copy(tree.root().join("a/0.png"), folder.join(name)).unwrap();
+    }
+    let message = refusal(&tree, "");
+    assert!(
+        message.starts_with(r"the name caf\xe9 is not UTF-8"),
+        "{message}"
+    );
+    let skip = |name| open_with(&tree, name, &ImageSelection::default(), BrokenImages::Skip);
+    let set = skip("").unwrap();
+    assert_eq!(rows(&set), [row("a/0.png", 0)]);
+    assert_eq!(set.skipped.len(), 1, "the folder is named once");
+    // The folder that is embedded is not part of the names.
+    let loading = LoadingConfig::default();
+    let set = ImageSet::open(
+        &folder,
+        &ImageSelection::default(),
+        &loading,
+        Monitor::none(),
+    );
+    assert_eq!(
+        rows(&set.unwrap()),
+        [row("0.png", NO_CLASS), row("1.png", NO_CLASS)]
+    );
 }

@@ -71,6 +71,13 @@ fn without_a_column_split_classes_are_divided() {
         errors[1].contains("manifest.csv has 1 class(es) and needs at least 4"),
         "{errors:?}"
     );
+    let few = read(&self::tree("path,label\na 0.jpg,a\n")).unwrap();
+    assert!(few.errors[0].prevents_splits());
+    assert_eq!(
+        contents(&few.train),
+        [("a", vec!["a 0.jpg"])],
+        "its image is checked"
+    );
 }
 
 #[test]
@@ -103,7 +110,7 @@ fn query_and_gallery_are_read_for_test_images_only() {
 
 #[test]
 fn every_invalid_line_is_named() {
-    let lines = "b0.jpg,,test\n,b,test\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.gif,d,test\n\
+    let lines = "b0.jpg,,test\n,b,test\nc1.png,c,\nd0.jpg,d,dev\nd1.jpg,d\nd1.nef,d,test\n\
                  gone.jpg,b,test\na1.jpg,a,train\n";
     let found = errors_of(&format!("{SPLIT}{lines}"));
     let expected = [
@@ -112,7 +119,7 @@ fn every_invalid_line_is_named() {
         "line 8: the split is empty",
         "line 9: the split is \"dev\" but must be train, validation or test",
         "line 10: 2 column(s) instead of the 3 of the first line",
-        "line 11: d1.gif is a .gif image, which is not supported",
+        "line 11: d1.nef is a camera's raw image (.nef), which is not supported",
         "line 12: image gone.jpg is missing",
         "line 13: a1.jpg is listed twice, first on line 3",
     ];

@@ -103,7 +103,7 @@ impl Tree {
     }
 
     fn check(self) -> CheckReport {
-        self.survey().1.check(Monitor::none()).unwrap()
+        self.survey().1.check(Monitor::none())
     }
 
     /// Returns the only problem of the dataset.

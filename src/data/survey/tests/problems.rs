@@ -5,7 +5,9 @@ use crate::cancellation::{CancellationToken, Cancelled};
 use crate::data::HoldOut;
 use crate::data::bounding_box::BoundingBox;
 use crate::data::config::{FolderConfig, SingleImageClasses};
-use crate::data::datasets::{ListError, Published, PublishedSubset};
+use crate::data::datasets::{DatasetError, FolderError, ListError, Published, PublishedSubset};
+use crate::data::image_cache::{CacheComparison, CacheError, CacheState};
+use crate::data::split::SplitError;
 use crate::progress::test_observer::RecordingObserver;
 
 fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
@@ -17,8 +19,10 @@ fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
 fn a_valid_dataset_has_no_problems() {
     let (token, observer) = (CancellationToken::new(), RecordingObserver::default());
     let (_folder, survey) = Tree::valid().survey();
-    let report = survey.check(Monitor::new(&token, &observer)).unwrap();
+    let report = survey.check(Monitor::new(&token, &observer));
     assert_eq!(report.problems, []);
+    assert!(report.ok && report.opened && !report.interrupted);
+    assert_eq!(report.checked, 8);
     assert_eq!((report.train.images, report.train.classes), (4, 2));
     assert_eq!(report.train.images_per_class, Some([2, 2]));
     assert_eq!((report.test.queries, report.test.gallery), (4, 4));
@@ -37,7 +41,9 @@ fn cancellation_ends_every_view() {
     token.cancel();
     let observer = RecordingObserver::default();
     let monitor = Monitor::new(&token, &observer);
-    assert_eq!(survey.check(monitor).unwrap_err(), Cancelled);
+    let report = survey.check(monitor);
+    assert!(report.interrupted && !report.ok, "{report}");
+    assert_eq!((report.checked, report.train.images), (0, 4));
     assert_eq!(survey.stats(monitor).unwrap_err(), Cancelled);
     let layout = SheetLayout {
         classes: 2,
@@ -49,6 +55,50 @@ fn cancellation_ends_every_view() {
         Cancelled
     );
     assert_eq!(observer.task("decoding"), Some((0, Some(8), false)));
+}
+
+#[test]
+fn what_was_found_before_a_cancellation_is_reported() {
+    let mut tree = Tree::valid();
+    tree.add(Subset::Train, "a", b"no image");
+    tree.index.errors.push(
+        FolderError::UnusedImage {
+            path: "stray.png".into(),
+        }
+        .into(),
+    );
+    let mut config = DataConfig {
+        source: DatasetConfig::Folder(FolderConfig::default()),
+        ..DataConfig::default()
+    };
+    config.loading.workers = 1;
+    let survey = DatasetSurvey {
+        config,
+        contents: Contents::Files(Box::new(tree.index)),
+        hold_out: None,
+    };
+    let token = CancellationToken::new();
+    let observer = RecordingObserver::default();
+    let outputs = survey.in_parallel_so_far(9, "decoding", Monitor::new(&token, &observer), |i| {
+        if i == 3 {
+            token.cancel();
+        }
+        i
+    });
+    let done: Vec<usize> = outputs.iter().flatten().copied().collect();
+    assert_eq!(done, [0, 1, 2, 3]);
+    assert_eq!(outputs.len(), 9);
+
+    token.cancel();
+    let report = survey.check(Monitor::new(&token, &observer));
+    assert_eq!(names(&report.problems), [("warning", "unused-image")]);
+    let verdict = "interrupted after 0 of 9 image(s): no errors, 1 warning(s) so far";
+    assert_eq!(report.verdict(), verdict);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        (&json["interrupted"], &json["ok"]),
+        (&true.into(), &false.into())
+    );
 }
 
 #[test]
@@ -82,7 +132,7 @@ fn a_problem_of_the_reader_is_reported_once() {
     let mut tree = Tree::valid();
     let path = tree.list(Subset::Test, "c", Role::Both);
     let image = tree.index.test[0].images.last().unwrap();
-    let error = image.locate(ListError::ImageMissing { path });
+    let error = image.locate(ListError::ImageMissing { path, near: None });
     tree.index.errors.push(error);
     let path = "stray.png".into();
     tree.index.errors.push(ListError::Unlisted { path }.into());
@@ -237,7 +287,7 @@ fn other_parts_of_a_copy_are_other_images_and_boxes_must_be_inside() {
             tree.index.train[0].images.push(part);
         }
         let (_folder, survey) = tree.survey();
-        survey.check(Monitor::none()).unwrap().problems
+        survey.check(Monitor::none()).problems
     };
     let (left, right) = (Some([0.0, 0.0, 20.0, 50.0]), Some([20.0, 0.0, 50.0, 50.0]));
     assert_eq!(with_boxes([left, right]), []);
@@ -273,11 +323,11 @@ fn warnings_of_the_reader_and_contradictions_of_listed_validation_classes_are_pr
     }
     let (_folder, mut survey) = tree.survey();
     survey.hold_out = Some(HoldOut { batch_classes: 2 });
-    let report = survey.check(Monitor::none()).unwrap();
+    let report = survey.check(Monitor::none());
     assert_eq!(names(&report.problems), [("warning", "list-line")]);
     assert_eq!(report.hold_out, None);
     survey.config.hold_out.validation_share = Some(0.4);
-    let report = survey.check(Monitor::none()).unwrap();
+    let report = survey.check(Monitor::none());
     assert_eq!(
         names(&report.problems),
         [("error", "setting"), ("warning", "list-line")]
@@ -296,7 +346,7 @@ fn every_copy_is_reported_except_the_first() {
         tree.add(Subset::Train, class, &png(50, 50, 1));
     }
     let (_folder, survey) = tree.survey();
-    let problems = survey.check(Monitor::none()).unwrap().problems;
+    let problems = survey.check(Monitor::none()).problems;
     let relations: Vec<bool> = problems
         .iter()
         .map(|problem| problem.error.to_string().contains("of another class"))
@@ -347,7 +397,7 @@ fn a_class_of_one_image_follows_the_configuration_or_the_list() {
             ..FolderConfig::default()
         };
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(folder));
-        let problems = survey.check(Monitor::none()).unwrap().problems;
+        let problems = survey.check(Monitor::none()).problems;
         let expected: Vec<_> = expected.into_iter().collect();
         assert_eq!(names(&problems), expected, "{policy:?} {subset:?} {role:?}");
     }
@@ -449,12 +499,9 @@ fn classes_held_out_are_counted() {
         }
     }
     let (_folder, survey) = tree.survey();
-    assert_eq!(survey.check(Monitor::none()).unwrap().hold_out, None);
+    assert_eq!(survey.check(Monitor::none()).hold_out, None);
     let held_out = |batch_classes| Some(HoldOut { batch_classes });
-    let report = survey
-        .with_hold_out(held_out(3))
-        .check(Monitor::none())
-        .unwrap();
+    let report = survey.with_hold_out(held_out(3)).check(Monitor::none());
     let parts = report.hold_out.as_ref().unwrap();
     assert_eq!((parts.train.classes, parts.validation.classes), (3, 2));
     assert_eq!(parts.train.images + parts.validation.images, 16);
@@ -468,10 +515,7 @@ fn classes_held_out_are_counted() {
 fn too_few_classes_to_hold_out_are_an_error() {
     let (_folder, survey) = Tree::valid().survey();
     let hold_out = Some(HoldOut { batch_classes: 2 });
-    let report = survey
-        .with_hold_out(hold_out)
-        .check(Monitor::none())
-        .unwrap();
+    let report = survey.with_hold_out(hold_out).check(Monitor::none());
     assert_eq!(report.hold_out, None);
     assert_eq!(names(&report.problems), [("error", "too-few-classes")]);
 }
@@ -494,12 +538,153 @@ fn classes_that_are_left_out_are_not_held_out() {
         tree.add(Subset::Train, "g", &png(40, 50, 210));
         let (_folder, survey) = tree.survey_as(DatasetConfig::Folder(keys(policy)));
         let hold_out = Some(HoldOut { batch_classes: 2 });
-        let report = survey
-            .with_hold_out(hold_out)
-            .check(Monitor::none())
-            .unwrap();
+        let report = survey.with_hold_out(hold_out).check(Monitor::none());
         let parts = report.hold_out.unwrap();
         assert_eq!(parts.validation.classes, 2);
         assert_eq!(parts.train.classes + 2, training, "{policy:?}");
     }
+}
+
+#[test]
+fn a_dataset_that_cannot_be_opened_has_the_usual_report() {
+    let config = DataConfig {
+        source: DatasetConfig::Folder(FolderConfig {
+            root: "/nowhere".into(),
+            ..FolderConfig::default()
+        }),
+        ..DataConfig::default()
+    };
+    let report = crate::data::check(&config, None, None, Monitor::none());
+    assert_eq!(names(&report.problems), [("error", "missing-root")]);
+    assert!(!report.opened && !report.ok && !report.interrupted);
+    assert_eq!(
+        report.to_string(),
+        "folder in /nowhere\n\nerror missing-root: 1\n  data.root /nowhere is not a folder; it must contain \
+         train/CLASS/* and test/CLASS/*, or CLASS/*\n\n1 error(s): fix the errors before training\n"
+    );
+    let json = serde_json::to_value(&report).unwrap();
+    let usual = serde_json::to_value(Tree::valid().check()).unwrap();
+    let keys = |value: &serde_json::Value| -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(keys(&json), keys(&usual));
+
+    let token = CancellationToken::new();
+    token.cancel();
+    let observer = RecordingObserver::default();
+    let monitor = Monitor::new(&token, &observer);
+    let source = DatasetConfig::Folder(FolderConfig {
+        root: std::env::temp_dir(),
+        ..FolderConfig::default()
+    });
+    let config = DataConfig {
+        source,
+        ..DataConfig::default()
+    };
+    let report = crate::data::check(&config, None, None, monitor);
+    assert!(report.interrupted && !report.opened);
+    assert_eq!(report.problems, []);
+}
+
+#[test]
+fn images_are_checked_although_they_cannot_be_divided_into_splits() {
+    let mut tree = Tree::valid();
+    let classes = std::mem::take(&mut tree.index.test);
+    tree.index.train.truncate(1);
+    tree.index.train.extend(classes.into_iter().take(1));
+    tree.add(Subset::Train, "a", b"no image");
+    tree.index.errors.push(
+        SplitError::TooFewClasses {
+            what: "photos".into(),
+            found: 2,
+            needed: 4,
+        }
+        .into(),
+    );
+    let (_folder, survey) = tree.survey();
+    survey.check_splits().unwrap_err();
+    let hold_out = Some(HoldOut { batch_classes: 2 });
+    let report = survey.with_hold_out(hold_out).check(Monitor::none());
+    let expected = [("error", "too-few-classes"), ("error", "unsupported")];
+    assert_eq!(names(&report.problems), expected);
+}
+
+#[test]
+fn classes_of_nearly_the_same_name_are_a_warning() {
+    let mut tree = Tree::valid();
+    for shade in [200, 201] {
+        tree.add(Subset::Test, "A", &png(30, 30, shade));
+    }
+    let problem = tree.problem();
+    assert_eq!(
+        (problem.severity, problem.kind()),
+        (Severity::Warning, "similar-classes")
+    );
+}
+
+#[test]
+fn stale_and_damaged_caches_are_problems() {
+    let (_folder, survey) = Tree::valid().survey();
+    let mut report = survey.check(Monitor::none());
+    let cache = |split: &str, state| CacheComparison {
+        split: split.into(),
+        file: format!("cache/{split}.images").into(),
+        state,
+    };
+    report.add_caches(Ok(vec![
+        cache(
+            "train",
+            CacheState::Compared {
+                images: 4,
+                stale: vec!["photos/a/1.png".into()],
+            },
+        ),
+        cache(
+            "validation",
+            CacheState::Damaged {
+                reason: "wrong length".into(),
+            },
+        ),
+        cache("test", CacheState::Missing),
+    ]));
+    assert_eq!(
+        names(&report.problems),
+        [("error", "stale-cache"), ("warning", "damaged-cache")]
+    );
+    assert!(!report.ok);
+    let file = report.problems[0].file().unwrap();
+    assert_eq!(file, std::path::Path::new("photos/a/1.png"));
+    let text = report.to_string();
+    for part in [
+        "cache of train: 3 of 4 images are the same in cache/train.images\n",
+        "cache of validation: cache/validation.images is damaged (wrong length)\n",
+        "cache of test: cache/test.images was not built yet\n",
+        "photos/a/1.png is not the image in the cache cache/train.images, although its size and time are the \
+         same; delete the cache",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["caches"][0]["stale"][0], "photos/a/1.png");
+    assert_eq!(json["caches"][2]["state"], "missing");
+
+    let mut report = survey.check(Monitor::none());
+    report.add_caches(Err(CacheError::NotCompared));
+    assert_eq!(names(&report.problems), [("warning", "cache-not-compared")]);
+    assert_eq!(report.caches, None);
+    report.add_caches(Err(CacheError::Cancelled));
+    assert!(report.interrupted);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf8_is_shown_with_its_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut tree = Tree::valid();
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"photos/caf\xe9"));
+    let error = DatasetError::from(FolderError::NotUtf8 { path });
+    tree.index.errors.push(error);
+    let json = serde_json::to_value(tree.problem()).unwrap();
+    assert_eq!(json["file"], r"photos/caf\xe9");
+    assert_eq!(json["kind"], "not-utf8");
 }
