@@ -144,17 +144,17 @@ pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
 
 fn check(args: &CheckArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     let source = &args.source;
-    let (config, hold_out) = match read_config(source) {
+    let read = read_config(source).and_then(|(config, hold_out)| {
+        let transform = args.cache.then(|| Transform::new(&config.transform));
+        Ok((config, hold_out, transform.transpose()?))
+    });
+    let (config, hold_out, transform) = match read {
         Ok(read) => read,
         Err(error) if source.json => {
             print_json(refusal(source, &error))?;
             return Err(error);
         }
         Err(error) => return Err(error),
-    };
-    let transform = match args.cache {
-        true => Some(Transform::new(&config.transform)?),
-        false => None,
     };
     let report = data::check(&config, hold_out, transform.as_ref(), monitor);
     if source.json {
@@ -182,6 +182,7 @@ fn refusal(source: &SourceArgs, error: &CliError) -> Value {
         "line": null,
         "message": error.to_string(),
     });
+    // A report without images, so that it has all keys.
     let mut report = json!(CheckReport::unopened(
         &DataConfig::default(),
         DatasetError::Cancelled

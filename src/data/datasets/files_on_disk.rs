@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::file_names::is_passed_over;
 use super::folder_entries::{Entries, all_entries};
 pub(super) use super::folder_entries::{EntryKind, at_or_below, entries, existing_folder};
-use super::image_detection::{Detection, detect};
+use super::image_detection::detect;
 use super::list_error::ListError;
 use super::near_match::NearMatches;
 use crate::progress::Task;
@@ -98,7 +98,7 @@ impl<'a> FilesOnDisk<'a> {
                 self.visit(&path, seen, unlisted);
             } else if entry == EntryKind::File
                 && !self.named.get(folder).is_some_and(|n| n.contains(&name))
-                && detect(&path) != Detection::NoImage
+                && detect(&path).is_image()
             {
                 unlisted.push(path);
             }

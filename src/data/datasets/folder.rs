@@ -56,18 +56,22 @@ pub(super) fn index(
         }
         (false, false) => {
             let classes = reader.classes(root)?;
-            match divide(
-                classes.clone(),
-                &root.display().to_string(),
-                config.train_share,
-                split_seed,
-            ) {
-                Ok(subsets) => {
+            let name = root.display().to_string();
+            let numbers = (0..classes.len()).collect();
+            match divide(numbers, &name, config.train_share, split_seed) {
+                Ok((training, _)) => {
                     reader.errors.extend(root_is_split(root));
-                    subsets
+                    let training: HashSet<usize> = training.into_iter().collect();
+                    let numbered = classes.into_iter().enumerate();
+                    let (train, test): (Vec<_>, Vec<_>) =
+                        numbered.partition(|(number, _)| training.contains(number));
+                    let without_number = |classes: Vec<(usize, ClassEntries)>| {
+                        classes.into_iter().map(|(_, class)| class).collect()
+                    };
+                    (without_number(train), without_number(test))
                 }
                 Err(error) => {
-                    reader.explain(&classes, error);
+                    reader.explain(classes.len(), error);
                     (classes, Vec::new())
                 }
             }
@@ -204,7 +208,7 @@ impl Reader<'_> {
                         self.errors.push(error.into());
                     }
                 }
-                EntryKind::File if detect(&path) == Detection::Image => {
+                EntryKind::File if detect(&path).is_image() => {
                     self.errors.push(FolderError::UnusedImage { path }.into());
                 }
                 _ => {}
@@ -242,14 +246,14 @@ impl Reader<'_> {
 
     /// Reports why the classes in the root cannot be divided: another folder is the root, or the `error`
     /// of dividing them, after those of the folders.
-    fn explain(&mut self, classes: &[ClassEntries], error: DatasetError) {
+    fn explain(&mut self, classes: usize, error: DatasetError) {
         let is_stray = |error: &&DatasetError| {
             matches!(error, DatasetError::Folder(FolderError::StrayImage { .. }))
         };
         let stray = self.errors.iter().filter(is_stray).count();
-        match wrong_layout(self.root, classes.len(), stray, self.listing) {
+        match wrong_layout(self.root, classes, stray, self.listing) {
             // The other errors result from it.
-            Some(layout) if classes.is_empty() => self.errors = vec![layout.into()],
+            Some(layout) if classes == 0 => self.errors = vec![layout.into()],
             Some(layout) => {
                 self.errors.insert(0, layout.into());
                 self.errors.push(error);

@@ -99,6 +99,16 @@ pub(super) enum Detection {
     NoImage,
 }
 
+impl Detection {
+    /// Returns whether the file is an image, also one that cannot be used.
+    pub(super) fn is_image(&self) -> bool {
+        matches!(
+            self,
+            Self::Image | Self::Refused(ImageError::Unsupported { .. })
+        )
+    }
+}
+
 /// What the suffix of a file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Suffix {
