@@ -378,7 +378,7 @@ fn hang_up_that_was_ignored_before_stays_ignored() {
 #[test]
 fn log_filter_is_read_from_the_environment() {
     let directory = tempfile::tempdir().unwrap();
-    let config = "[optimizer]\nbackbone_factor = 0.5\n[data]\nclasses = 8\nimages_per_class = 4\n\
+    let config = "[optimizer]\nbackbone_factor = 0.5\n[data]\nclasses = 8\nimages_per_class = 8\n\
                   [batch]\nclasses = 2\n[training]\nepochs = 1\n";
     std::fs::write(directory.path().join("old.toml"), config).unwrap();
     let output = loop_dml(directory.path())

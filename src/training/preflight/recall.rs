@@ -60,3 +60,54 @@ pub(in crate::training) fn check_recall(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancellation::CancellationToken;
+    use crate::data;
+    use crate::progress::NoProgress;
+
+    /// The messages of the check for 2 validation classes and 4 test classes of 4 images.
+    fn messages(recall: &str, large: LargeK) -> Result<Vec<String>, String> {
+        let sets = [
+            "data.classes=8",
+            "data.images_per_class=4",
+            "data.validation_share=0.5",
+            "batch.classes=2",
+            recall,
+        ];
+        let config = Config::parse("", "test", &sets.map(String::from)).unwrap();
+        let (token, hold_out) = (CancellationToken::new(), config.hold_out());
+        let opened = data::open_uncached(&config.data, hold_out, &token, &NoProgress).unwrap();
+        let mut checks = Checks::default();
+        check_recall(&mut checks, &config, &opened.uncached(), large)
+            .map_err(|error| error.to_string())?;
+        let checks = checks.into_vec().into_iter();
+        Ok(checks.map(|check| check.message).collect())
+    }
+
+    #[test]
+    fn chosen_k_is_refused_above_the_test_gallery_of_a_new_run_only() {
+        use LargeK::{LeftOut, Refused};
+        let of_validation = |ks: &str| {
+            format!(
+                "Recall@{ks} of the validation split is left out, because a query is searched among 7 image(s)"
+            )
+        };
+        let none: [String; 0] = [];
+        assert_eq!(messages("evaluation.recall=[1, 7]", Refused).unwrap(), none);
+        let defaults = messages("evaluation.recall=[1, 2, 4, 8]", Refused);
+        assert_eq!(defaults.unwrap(), [of_validation("8")]);
+        let chosen = messages("evaluation.recall=[1, 8, 15]", Refused);
+        assert_eq!(chosen.unwrap(), [of_validation("8, 15")]);
+        assert_eq!(
+            messages("evaluation.recall=[1, 16]", Refused).unwrap_err(),
+            "`evaluation.recall = [1, 16]`: Recall@16 needs 16 neighbours, but a query of the test split is searched \
+             among 15 image(s); give K up to 15"
+        );
+        let resumed = messages("evaluation.recall=[1, 16]", LeftOut).unwrap();
+        let of_test = "Recall@16 of the test split is left out, because a query is searched among 15 image(s)";
+        assert_eq!(resumed, [format!("{}; {of_test}", of_validation("16"))]);
+    }
+}
