@@ -10,6 +10,7 @@
 //! - a value test and a gradient test.
 
 use burn::tensor::{Tensor, backend::Backend};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contrastive::{ContrastiveLoss, ContrastiveLossConfig};
@@ -27,7 +28,7 @@ use crate::setting::Checked;
 macro_rules! losses {
     ($($(#[$doc:meta])* $kind:ident($config:ident => $loss:ident),)+) => {
         /// `loss.name` and the keys of that loss.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "name", rename_all = "kebab-case")]
         pub enum LossKind {
             $($(#[$doc])* $kind($config),)+
