@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 use super::CliError;
 use super::output::{print_json, print_lines};
@@ -115,23 +115,44 @@ fn described(key: &ConfigKey, width: usize) -> String {
         None => "absent by default".into(),
     });
     if !key.applies_to.is_empty() {
-        facts.push(format!("with {}", key.applies_to.join(" or ")));
+        facts.push(format!("with {}", choices(&key.applies_to)));
     }
     let header = format!("{}: {}", key.key, facts.join("; "));
-    let mut lines = textwrap::wrap(&header, Options::new(width).subsequent_indent("  "));
-    let indented = Options::new(width)
+    // Names with hyphens, such as `n-pair`, are not divided.
+    let options = Options::new(width).word_splitter(WordSplitter::NoHyphenation);
+    let header_options = options.clone().subsequent_indent("  ");
+    let mut lines = textwrap::wrap(&header, header_options);
+    let indented = options
+        .clone()
         .initial_indent("    ")
         .subsequent_indent("    ");
     lines.extend(textwrap::wrap(&key.meaning, indented));
     for value in key.kind.names() {
         let first = format!("      {}: ", value.name);
-        let options = Options::new(width)
+        let indented = options
+            .clone()
             .initial_indent(&first)
             .subsequent_indent("          ");
-        let wrapped = textwrap::wrap(&value.meaning, options);
+        let wrapped = textwrap::wrap(&value.meaning, indented);
         lines.extend(wrapped.into_iter().map(|line| line.into_owned().into()));
     }
     lines.join("\n")
+}
+
+/// Returns choices, naming a key once: `loss.name = "triplet" or "n-pair"`.
+fn choices(applies_to: &[String]) -> String {
+    let mut text = String::new();
+    let mut named = "";
+    for choice in applies_to {
+        let (key, value) = choice.split_once(" = ").unwrap_or((choice, ""));
+        match (text.is_empty(), key == named) {
+            (true, _) => text = choice.clone(),
+            (false, true) => text += &format!(" or {value}"),
+            (false, false) => text += &format!(" or {choice}"),
+        }
+        named = key;
+    }
+    text
 }
 
 /// Returns a key as an object. Absent facts are `null`.
@@ -169,6 +190,12 @@ mod tests {
                  n, the inner points between two images of a class, 1 to\n    \
                  64."
         );
+    }
+
+    #[test]
+    fn choices_name_their_key_once() {
+        let applies_to = ["a = 1", "a = 2", "b = 1"].map(String::from);
+        assert_eq!(choices(&applies_to), "a = 1 or 2 or b = 1");
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub(super) fn declared_keys() -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
     for config in every_config() {
         let mut section = "";
+        let mut next = 0;
         let text = config.to_toml();
         for line in text.lines() {
             if let Some(name) = line
@@ -94,9 +95,14 @@ pub(super) fn declared_keys() -> Vec<String> {
                 section = name;
             } else if let Some((key, _)) = line.split_once(" = ") {
                 let path = format!("{section}.{key}");
-                if !keys.contains(&path) {
-                    keys.push(path);
-                }
+                // A key that only this configuration has follows the key that it follows here.
+                next = match keys.iter().position(|known| *known == path) {
+                    Some(position) => position + 1,
+                    None => {
+                        keys.insert(next, path);
+                        next + 1
+                    }
+                };
             }
         }
     }

@@ -46,7 +46,7 @@ use crate::setting::{Checked, not_negative};
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct HphnTripletLossConfig {
-    /// m in max(0, d⁺ − d⁻ + m), at least 0 (1e-5 in the published command). Default 0.2.
+    /// The margin m in max(0, d⁺ − d⁻ + m), at least 0 (1e-5 in the published command). Default 0.2.
     #[schemars(range(min = 0))]
     pub margin: f64,
     /// Whether the loss is log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used.

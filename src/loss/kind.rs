@@ -117,17 +117,18 @@ macro_rules! losses {
 }
 
 losses! {
-    /// Triplet.
+    /// Triplet: each positive of an anchor against one or all of its negatives.
     Triplet(TripletLossConfig => TripletLoss),
-    /// Hard positive, hard negative triplet.
+    /// Hard positive, hard negative triplet: the hardest positive of each anchor against its hardest negative
+    /// ("batch hard").
     HphnTriplet(HphnTripletLossConfig => HphnTripletLoss),
-    /// Lifted structure.
+    /// Lifted structure: each positive against a smooth minimum of all negative distances.
     LiftedStructure(LiftedStructureLossConfig => LiftedStructureLoss),
-    /// N-pair.
+    /// N-pair: each positive against all negatives, by a softmax of inner products.
     NPair(NPairLossConfig => NPairLoss),
-    /// Multi-similarity.
+    /// Multi-similarity: mined positives and negatives, weighted by their inner products.
     MultiSimilarity(MultiSimilarityLossConfig => MultiSimilarityLoss),
-    /// Contrastive.
+    /// Contrastive: positives nearer than one margin, negatives farther than another.
     Contrastive(ContrastiveLossConfig => ContrastiveLoss),
 }
 

@@ -22,7 +22,7 @@ use crate::setting::{Checked, finite};
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct LiftedStructureLossConfig {
-    /// m, which is added to the positive distance; any finite number. Default 0.2.
+    /// The margin m, which is added to the positive distance; any finite number. Default 0.2.
     pub margin: f64,
     /// Whether the loss is ½ max(0, J)² instead of max(0, J). Default false.
     pub squared_hinge: bool,

@@ -20,7 +20,7 @@ use crate::setting::{Checked, SettingError, not_negative};
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct TripletLossConfig {
-    /// m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, as in LoOp's code.
+    /// The margin m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, as in LoOp's code.
     #[schemars(range(min = 0))]
     pub margin: f64,
     /// Whether the loss is log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used.

@@ -104,13 +104,7 @@ fn config_keys() -> Vec<ConfigKey> {
     }
     let order = declared_keys();
     let position = |key: &str| order.iter().position(|declared| declared == key);
-    let section = |entry: &ConfigKey| {
-        let same = order
-            .iter()
-            .position(|key| key.starts_with(&format!("{}.", entry.section())));
-        same.unwrap_or(order.len())
-    };
-    keys.sort_by_key(|entry| (section(entry), position(&entry.key)));
+    keys.sort_by_key(|entry| position(&entry.key));
     keys
 }
 

@@ -33,12 +33,12 @@ pub struct ModelConfig {
     /// with a separate dense layer for an equal part of the embedding (CGD).
     pub pooling: Pooling,
     /// GeM's p, at least 1; the initial value if it is learned. If absent with `gem`: 3.
-    #[schemars(range(min = 1), extend("x-applies-to" = "model.pooling with `gem`"))]
+    #[schemars(range(min = 1), extend("x-applies-to" = "model.pooling = \"gem\", or a list with it"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gem_power: Option<f64>,
     /// Whether GeM's p is learned. It stays at least 1. If absent with `gem`: false.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-applies-to" = "model.pooling with `gem`"))]
+    #[schemars(extend("x-applies-to" = "model.pooling = \"gem\", or a list with it"))]
     pub gem_learned: Option<bool>,
     /// Length D of an embedding: at least 2 per descriptor of `pooling`, and a multiple of their number
     /// (512 in the published tables).
