@@ -11,6 +11,7 @@
 //! `extends`.
 
 mod limits;
+mod lines;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,6 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::keys::check_sections;
@@ -30,6 +30,7 @@ use super::renamed::{ConfigOrigin, present_key, replace_former_names};
 use super::{ConfigError, EXTENDS};
 use crate::data::config::{DataConfig, FOLD_KEYS, SHARE_KEYS, SIZE_KEYS};
 use limits::{ConfigFiles, check_lengths};
+use lines::key_lines;
 use syntax::syntax_message;
 
 /// A configuration file merged with the files that it extends.
@@ -226,28 +227,6 @@ impl ConfigLayers {
             }
         }
     }
-}
-
-/// Returns the sections and the dotted keys of a TOML text with their lines, from 1.
-fn key_lines(text: &str) -> Vec<(String, usize)> {
-    let Ok(table) = DeTable::parse(text) else {
-        return Vec::new();
-    };
-    let line = |start: usize| {
-        1 + text
-            .get(..start)
-            .map_or(0, |before| before.matches('\n').count())
-    };
-    let mut lines = Vec::new();
-    for (section, value) in table.get_ref() {
-        let name = section.get_ref();
-        lines.push((name.to_string(), line(section.span().start)));
-        let keys = value.get_ref().as_table();
-        for key in keys.into_iter().flat_map(DeTable::keys) {
-            lines.push((format!("{name}.{}", key.get_ref()), line(key.span().start)));
-        }
-    }
-    lines
 }
 
 /// The keys of a choice's section that do not depend on the choice.

@@ -5,8 +5,6 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Number, Value, json};
 
-use super::schema::text;
-
 /// The values that a key takes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueKind {
@@ -269,7 +267,7 @@ fn joined(names: &[String]) -> String {
     }
 }
 
-/// Returns the type of a value. `null` stands for an absent key, which TOML writes by leaving it out.
+/// Returns the type of a value. `null` is an absent key.
 fn type_name(schema: &Value) -> &str {
     match &schema["type"] {
         Value::Array(types) => types
@@ -279,4 +277,10 @@ fn type_name(schema: &Value) -> &str {
             .unwrap_or_default(),
         one => one.as_str().unwrap_or_default(),
     }
+}
+
+/// Returns a text of a schema, with its lines joined.
+pub(super) fn text(schema: &Value, name: &str) -> String {
+    let text = schema.get(name).and_then(Value::as_str).unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

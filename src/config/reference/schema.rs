@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use super::kind::{NamedValue, ValueKind};
+use super::kind::{NamedValue, ValueKind, text};
 use crate::config::Config;
 
 /// A key as the schema describes it.
@@ -108,12 +108,6 @@ fn described(key: String, property: &Value, choice: Option<(String, String)>) ->
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.into_iter().flat_map(Map::iter)
-}
-
-/// Returns a text of a schema, with its lines joined.
-pub(super) fn text(schema: &Value, name: &str) -> String {
-    let text = schema.get(name).and_then(Value::as_str).unwrap_or_default();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Splits off the last sentence of a doc comment if it states what is known otherwise: the default, which is
