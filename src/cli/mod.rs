@@ -6,6 +6,7 @@
 
 mod bench;
 mod check_table;
+mod config;
 mod cuda_restart;
 #[cfg(feature = "tui")]
 mod dashboard;
@@ -70,6 +71,8 @@ Examples:
     loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
   List devices:
     loop-dml devices
+  List the configuration keys of a section:
+    loop-dml config loss
 
 Environment:
   LOOP_DML_LOG             Log filter, such as debug or loop_dml=debug [default: loop_dml=info]
@@ -94,6 +97,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// List and test backends and devices
     Devices(devices::DevicesArgs),
+    /// List the configuration keys, or print a configuration
+    Config(config::ConfigArgs),
 }
 
 impl Command {
@@ -107,7 +112,7 @@ impl Command {
             Self::Loss(args) => &args.device,
             Self::Bench(args) => args.device(),
             Self::Devices(_) => return true,
-            Self::Data(_) => return false,
+            Self::Data(_) | Self::Config(_) => return false,
         };
         matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
@@ -176,6 +181,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
+        Command::Config(args) => config::run(args),
     }
 }
 

@@ -21,7 +21,7 @@ Without --config, trains the quickstart. In a terminal, shows a dashboard; elsew
 --plain or with TERM=dumb, prints a line per epoch on standard error.
 
 A configuration has the sections model, data, batch, loss, negatives, optimizer, training and \
-evaluation. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the \
+evaluation; `loop-dml config` lists their keys. `extends = \"base.toml\"`, or a list of files, extends other files; paths are relative to the \
 file. The run folder contains the resolved configuration with every key that has a value, config.toml.
 
 Examples:

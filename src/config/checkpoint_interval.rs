@@ -1,7 +1,9 @@
 //! `training.checkpoint_every`.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,6 +47,21 @@ impl Serialize for CheckpointInterval {
             Self::Epochs(epochs) => epochs.serialize(serializer),
             Self::Minutes(_) => serializer.collect_str(self),
         }
+    }
+}
+
+impl JsonSchema for CheckpointInterval {
+    fn schema_name() -> Cow<'static, str> {
+        "CheckpointInterval".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 1, "title": "a number of epochs" },
+                { "type": "string", "title": "a time such as \"30 minutes\"" },
+            ],
+        })
     }
 }
 

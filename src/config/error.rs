@@ -26,10 +26,12 @@ pub enum ConfigError {
         message: String,
     },
     /// An override is not of the form `section.key=value`.
-    #[error("--set {text}: expected SECTION.KEY=VALUE, for example --set training.epochs=3")]
+    #[error("--set {text}: {reason}")]
     Override {
         /// The override as given.
         text: String,
+        /// What to write instead.
+        reason: String,
     },
     /// No section or key has this name.
     #[error("unknown key `{key}`{}", hint(nearest))]
@@ -63,10 +65,12 @@ pub enum ConfigError {
         reason: String,
     },
     /// An error in a key that a file sets.
-    #[error("{}: {source}", path.display())]
+    #[error("{}, line {line}: {source}", path.display())]
     InFile {
         /// The file, which may be one that another extends.
         path: PathBuf,
+        /// The line of the key, from 1.
+        line: usize,
         /// The error.
         source: Box<ConfigError>,
     },
@@ -86,6 +90,6 @@ impl ConfigError {
 fn hint(nearest: &Option<String>) -> String {
     match nearest {
         Some(key) => format!("; did you mean `{key}`?"),
-        None => "; `loop-dml train --help` lists the sections".to_string(),
+        None => "; `loop-dml config` lists every key".to_string(),
     }
 }

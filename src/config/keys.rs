@@ -1,64 +1,16 @@
-//! Configuration keys by their dotted names, and errors that name the key at fault.
-
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+//! Checks of every key of a table, with errors that name the key at fault.
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{CheckpointInterval, Config, ConfigError};
-use crate::data::config::DataConfig;
-use crate::loss::LossKind;
-use crate::model::config::{Descriptor, Pooling};
+use super::known_keys::{
+    CHOICES, DEFAULT_CONFIG, EVERY_CONFIG, insert, known_keys, lookup, section_name, unknown,
+};
+use super::reference::ConfigKey;
+use super::wrong_value::advice;
+use super::{Config, ConfigError};
 use crate::negatives::NegativesConfig;
-use crate::setting::SettingError;
-
-/// Keys that select which other keys their section has.
-pub(super) const CHOICES: [&str; 4] = [
-    "data.dataset",
-    "loss.name",
-    "model.pooling",
-    "negatives.name",
-];
-
-/// A known key with a similarity (Jaro-Winkler) above this is suggested for an unknown one.
-const SIMILAR: f64 = 0.7;
-
-/// Configurations that together have every key: one for each dataset, loss and negatives.
-static EVERY_CONFIG: LazyLock<Vec<Table>> = LazyLock::new(|| {
-    let mut full = Config::default();
-    full.model.weights = Some("weights.pth".into());
-    full.model.pooling = Pooling(vec![Descriptor::Gem]);
-    full.model.fill_gem_defaults();
-    full.training.early_stopping = Some(1);
-    full.training.checkpoint_every = Some(CheckpointInterval::Minutes(30.0));
-    let mut configs = Vec::new();
-    for data in DataConfig::with_every_key() {
-        configs.push(Config {
-            data,
-            ..full.clone()
-        });
-    }
-    for kind in LossKind::all() {
-        let mut config = full.clone();
-        config.loss.kind = kind;
-        configs.push(config);
-    }
-    for negatives in NegativesConfig::all() {
-        configs.push(Config {
-            negatives,
-            ..full.clone()
-        });
-    }
-    let tables = configs.iter().map(Table::try_from);
-    tables
-        .map(|table| table.expect("a configuration is a table"))
-        .collect()
-});
-
-/// The default configuration, without the keys that are absent by default.
-pub(super) static DEFAULT_CONFIG: LazyLock<Table> =
-    LazyLock::new(|| Table::try_from(Config::default()).expect("a configuration is a table"));
+use crate::setting::{SettingError, shown};
 
 /// Checks that `table` has known sections only.
 ///
@@ -158,39 +110,15 @@ fn check_value(beside: &Table, path: &str, value: &Value) -> Result<(), ConfigEr
     insert(&mut table, path, value.clone());
     match Config::deserialize(table) {
         Ok(_) => Ok(()),
-        Err(error) => Err(SettingError::Value {
-            key: path.to_string(),
-            value: value.to_string(),
-            reason: wrong_type(path, value)
-                .unwrap_or_else(|| error.message().trim_end().to_string()),
+        Err(_) => {
+            let entry = ConfigKey::find(path, beside).expect("every key is described");
+            Err(SettingError::Value {
+                key: path.to_string(),
+                value: shown(value),
+                reason: advice(&entry.kind, value),
+            }
+            .into())
         }
-        .into()),
-    }
-}
-
-/// The reason for which `value` is of the wrong type, as TOML names types; `None` if the type is right, or
-/// if the key takes names, some of which may also be lists of names.
-fn wrong_type(path: &str, value: &Value) -> Option<String> {
-    let known = EVERY_CONFIG
-        .iter()
-        .find_map(|config| lookup(config, path))?;
-    match (known, value) {
-        // Every integer is a count, a size or a seed.
-        (Value::Integer(_), Value::Integer(given)) if *given < 0 => Some("give 0 or more".into()),
-        (Value::String(_), _) => None,
-        _ if known.type_str() == value.type_str() => None,
-        _ => Some(format!(
-            "expected {}, got {}",
-            with_article(known.type_str()),
-            with_article(value.type_str())
-        )),
-    }
-}
-
-fn with_article(noun: &str) -> String {
-    match noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        true => format!("an {noun}"),
-        false => format!("a {noun}"),
     }
 }
 
@@ -204,70 +132,10 @@ fn choice_only(table: &Table, choice: &str) -> Table {
     beside
 }
 
-/// The value of the dotted key `path`.
-pub(super) fn lookup<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
-    let (section, key) = path.split_once('.')?;
-    table.get(section)?.get(key)
-}
-
-fn insert(table: &mut Table, path: &str, value: Value) {
-    let (section, key) = path.split_once('.').expect("a dotted key");
-    let section = table
-        .entry(section)
-        .or_insert_with(|| Value::Table(Table::new()));
-    if let Value::Table(keys) = section {
-        keys.insert(key.to_string(), value);
-    }
-}
-
-fn section_name(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(section, _)| section)
-}
-
-/// The error of an unknown key, with the most similar known key or section.
-fn unknown(key: &str) -> ConfigError {
-    let similarity = |known: &str| {
-        let whole = strsim::jaro_winkler(key, known);
-        // A bare key is also compared with the last part of known ones: `epochs` → `training.epochs`.
-        let last = known.rsplit('.').next().unwrap_or(known);
-        match key.contains('.') {
-            true => whole,
-            false => whole.max(strsim::jaro_winkler(key, last)),
-        }
-    };
-    let known = known_keys();
-    let sections = known.iter().map(|key| section_name(key).to_string());
-    let nearest = known
-        .iter()
-        .cloned()
-        .chain(sections)
-        .map(|known| (similarity(&known), known))
-        .filter(|(similarity, _)| *similarity > SIMILAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known);
-    ConfigError::UnknownKey {
-        key: key.to_string(),
-        nearest,
-    }
-}
-
-/// Every dotted key that some configuration has.
-pub(super) fn known_keys() -> &'static BTreeSet<String> {
-    static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let mut keys = BTreeSet::new();
-        for (section, values) in EVERY_CONFIG.iter().flatten() {
-            for key in values.as_table().into_iter().flat_map(Table::keys) {
-                keys.insert(format!("{section}.{key}"));
-            }
-        }
-        keys
-    });
-    &KNOWN
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::LossKind;
 
     fn message(text: &str, overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -332,7 +200,7 @@ mod tests {
         let message = message("[training]\nepochs = \"many\"\n", &[]);
         assert_eq!(
             message,
-            "`training.epochs = \"many\"`: expected an integer, got a string"
+            "`training.epochs = \"many\"`: give a whole number of 1 or more"
         );
     }
 

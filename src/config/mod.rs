@@ -9,16 +9,21 @@ mod check;
 mod checkpoint_interval;
 mod error;
 mod keys;
+mod known_keys;
 mod layers;
 mod overrides;
+mod paths;
 #[cfg(test)]
 mod recipe_tests;
+pub mod reference;
 mod renamed;
 mod saved;
 mod sections;
+mod wrong_value;
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::HoldOut;
@@ -34,7 +39,7 @@ use renamed::ConfigOrigin;
 pub use sections::{EvaluationConfig, OptimizerConfig, Protocol, TrainingConfig};
 
 /// A configuration, one field per TOML section. An absent key has its default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The network.
@@ -54,6 +59,9 @@ pub struct Config {
     /// Retrieval metrics.
     pub evaluation: EvaluationConfig,
 }
+
+/// The top-level key of a file that names the files to build on.
+const EXTENDS: &str = "extends";
 
 /// The configuration of `train` without `--config`.
 pub const QUICKSTART: &str = include_str!("../../configs/quickstart.toml");
@@ -146,7 +154,8 @@ impl Config {
         let mut table = merged.table;
         keys::name_negatives(&mut table);
         keys::check_each(&table)?;
-        let normalize_is_given = keys::lookup(&table, "model.normalize").is_some();
+        paths::expand_paths(&mut table)?;
+        let normalize_is_given = known_keys::lookup(&table, "model.normalize").is_some();
         let mut config = Self::deserialize(table).map_err(|error| ConfigError::Syntax {
             origin: origin.to_string(),
             message: error.message().to_string(),

@@ -3,38 +3,34 @@
 use toml::{Table, Value};
 
 use super::ConfigError;
-
-/// Keys whose value is a path, so that a folder may be called `2024`.
-const PATHS: [&str; 4] = [
-    "data.root",
-    "data.images",
-    "data.cache_dir",
-    "model.weights",
-];
+use super::known_keys::{known_keys, unknown};
+use super::reference::{ConfigKey, path_keys};
+use super::wrong_value::toml_value;
 
 /// Sets one key of `table` from `section.key=value`. The value is read as TOML, or as a string if it
-/// is not TOML, so that paths and names need no quotes.
+/// is not TOML, so that paths and names need no quotes. A path is a string, even if it is called `2024`.
 ///
 /// # Errors
 ///
 /// If the text has no `=`, no section or no key.
 pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), ConfigError> {
-    let malformed = || ConfigError::Override {
+    let malformed = |reason: String| ConfigError::Override {
         text: text.to_string(),
+        reason,
     };
-    let (path, value) = text.split_once('=').ok_or_else(malformed)?;
-    let (section, key) = path.trim().split_once('.').ok_or_else(malformed)?;
-    if section.is_empty() || key.is_empty() {
-        return Err(malformed());
+    let Some((path, value)) = text.split_once('=') else {
+        return Err(malformed(form_with_key(text.trim())));
+    };
+    let (path, value) = (path.trim(), value.trim());
+    let Some((section, key)) = path.split_once('.') else {
+        return Err(malformed(form_with_section(path, value)));
+    };
+    let (section, key) = (section.trim(), key.trim());
+    if section.is_empty() || key.is_empty() || value.contains(['\n', '\r']) {
+        return Err(malformed(FORM.into()));
     }
-    let value = value.trim();
-    if value.contains(['\n', '\r']) {
-        return Err(malformed());
-    }
-    let parsed = toml::from_str::<Table>(&format!("value = {value}"))
-        .ok()
-        .and_then(|mut parsed| parsed.remove("value"))
-        .filter(|parsed| parsed.is_str() || !PATHS.contains(&path.trim()));
+    let is_path = path_keys().any(|known| known == format!("{section}.{key}"));
+    let parsed = toml_value(value).filter(|parsed| parsed.is_str() || !is_path);
     let value = parsed.unwrap_or_else(|| Value::String(value.to_string()));
     let section = table
         .entry(section)
@@ -44,7 +40,44 @@ pub(super) fn apply_override(table: &mut Table, text: &str) -> Result<(), Config
             keys.insert(key.to_string(), value);
             Ok(())
         }
-        _ => Err(malformed()),
+        _ => Err(malformed(FORM.into())),
+    }
+}
+
+const FORM: &str = "write SECTION.KEY=VALUE, for example --set training.epochs=3";
+
+/// What to write instead of `key` without a value.
+fn form_with_key(key: &str) -> String {
+    match known_keys().contains(key) {
+        true => format!("write {key}=VALUE; `loop-dml config {key}` shows its values"),
+        false => FORM.into(),
+    }
+}
+
+/// What to write instead of `key=value`, where `key` has no section.
+fn form_with_section(key: &str, value: &str) -> String {
+    let whole: Vec<String> = known_keys()
+        .iter()
+        .filter(|known| known.rsplit('.').next() == Some(key))
+        .map(|known| format!("{known}={value}"))
+        .collect();
+    if !whole.is_empty() {
+        return format!("write {}", whole.join(" or "));
+    }
+    let mut keys = ConfigKey::all().iter();
+    if let Some(first) = keys.find(|entry| entry.section() == key) {
+        return format!(
+            "`{key}` is a section; write one of its keys, such as {}=VALUE (`loop-dml config {key}` lists \
+             them)",
+            first.key
+        );
+    }
+    match unknown(key) {
+        ConfigError::UnknownKey {
+            nearest: Some(nearest),
+            ..
+        } => format!("unknown key `{key}`; did you mean `{nearest}`?"),
+        _ => FORM.into(),
     }
 }
 
@@ -102,8 +135,42 @@ mod tests {
 
     #[test]
     fn override_without_section_or_value_shows_the_form() {
-        for text in ["epochs", "epochs=3", ".epochs=3", "training.=3"] {
-            assert!(message(&[text]).contains("SECTION.KEY=VALUE"), "{text}");
+        for text in ["epochs", "", "=", "bogus=3", ".epochs=3", "training.=3"] {
+            let expected = format!(
+                "--set {text}: write SECTION.KEY=VALUE, for example --set training.epochs=3"
+            );
+            assert_eq!(message(&[text]), expected);
+        }
+        for (text, expected) in [
+            ("epochs=3", "write training.epochs=3"),
+            (
+                "epoch=3",
+                "unknown key `epoch`; did you mean `training.epochs`?",
+            ),
+            ("name=loop", "write loss.name=loop or negatives.name=loop"),
+            (
+                "loss=triplet",
+                "`loss` is a section; write one of its keys, such as loss.name=VALUE (`loop-dml config loss` \
+                 lists them)",
+            ),
+            (
+                "training.epochs",
+                "write training.epochs=VALUE; `loop-dml config training.epochs` shows its values",
+            ),
+        ] {
+            assert_eq!(message(&[text]), format!("--set {text}: {expected}"));
+        }
+    }
+
+    #[test]
+    fn spaces_around_the_equals_sign_are_ignored() {
+        for text in [
+            "training.epochs =3",
+            " training.epochs = 3 ",
+            "training . epochs=3",
+        ] {
+            let config = Config::parse("", "test.toml", &[text.into()]).unwrap();
+            assert_eq!(config.training.epochs, 3, "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::keys::lookup;
+use super::known_keys::lookup;
 use super::layers::ConfigLayers;
 use super::*;
 use crate::data::config::DatasetConfig;
@@ -68,15 +68,54 @@ fn loaded(path: &Path) -> Config {
 
 #[test]
 fn shipped_configurations_are_valid() {
-    let shipped: Vec<_> = files(Path::new("configs"))
-        .into_iter()
-        .filter(|path| !path.starts_with("configs/base"))
-        .collect();
+    let shipped = recipes();
     assert!(shipped.len() >= 48, "{shipped:?}");
     for path in shipped {
         loaded(&path);
     }
     Config::quickstart(&[]).unwrap().check().unwrap();
+}
+
+/// The recipes: every file but the bases, and the quickstart's text.
+fn recipes() -> Vec<PathBuf> {
+    let mut recipes = files(Path::new("configs"));
+    recipes.retain(|path| !path.starts_with("configs/base"));
+    recipes
+}
+
+#[test]
+fn image_size_alone_can_be_set_with_every_recipe() {
+    for path in recipes() {
+        let config = Config::load(&path, &["data.image_size=48".into()])
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let transform = config.data.transform;
+        assert_eq!(
+            (transform.image_size, transform.resize),
+            (48, 54),
+            "{path:?}"
+        );
+    }
+    let config = Config::quickstart(&["data.image_size=48".into()]).unwrap();
+    assert_eq!(config.data.transform.resize, 54);
+}
+
+#[test]
+fn sizes_of_every_recipe_are_these() {
+    for path in recipes() {
+        let expected = match path.to_str().unwrap() {
+            "configs/quickstart.toml" => (32, 36),
+            "configs/folder.toml" | "configs/fashion-mnist-finetune.toml" => (64, 72),
+            // Not in proportion to the published sizes.
+            "configs/fashion-mnist.toml" => (28, 32),
+            _ => (227, 255),
+        };
+        let transform = loaded(&path).data.transform;
+        assert_eq!(
+            (transform.image_size, transform.resize),
+            expected,
+            "{path:?}"
+        );
+    }
 }
 
 #[test]
@@ -226,10 +265,7 @@ fn other_recipes_hold_validation_classes_out() {
 
 #[test]
 fn every_recipe_can_be_used_with_either_protocol() {
-    for path in files(Path::new("configs")) {
-        if path.starts_with("configs/base") {
-            continue;
-        }
+    for path in recipes() {
         for protocol in ["validated", "published"] {
             let set = format!("evaluation.protocol={protocol}");
             let config = Config::load(&path, &[set]).unwrap();

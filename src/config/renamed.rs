@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::ConfigError;
-use super::keys::lookup;
+use super::known_keys::lookup;
 
 /// A key by its former and its present name.
 const KEYS: [(&str, &str); 4] = [
@@ -101,7 +101,7 @@ fn insert(table: &mut Table, path: &str, value: Value) {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::config::keys::known_keys;
+    use crate::config::known_keys::known_keys;
     use crate::data::config::EvalResize;
     use crate::loss::{LossKind, Triplets};
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::keys::lookup;
+use super::known_keys::lookup;
 use super::sections::Protocol;
 
 /// The key that runs before version 0.2.0 do not have.

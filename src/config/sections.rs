@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CheckpointInterval;
@@ -11,25 +12,33 @@ use crate::setting::{
 };
 
 /// `[optimizer]`: Adam with L2 weight decay and step decay of the learning rate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerConfig {
     /// Learning rate before any decay, above 0 (published: 1e-4). That of the backbone is
     /// `backbone_lr_scale` times this.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// L2 penalty added to the gradient (not decoupled), at least 0 (published: 5e-4).
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
     /// Adam's β₁, 0 ≤ β₁ < 1.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta_1: f64,
     /// Adam's β₂, 0 ≤ β₂ < 1.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta_2: f64,
     /// Adam's ε, above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub epsilon: f64,
     /// Epochs after which the learning rate is multiplied by `decay_factor`, increasing.
+    #[schemars(inner(range(min = 1)))]
     pub decay_epochs: Vec<usize>,
     /// Factor of each decay, above 0 and at most 1.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 1))]
     pub decay_factor: f64,
     /// The backbone's learning rate as a multiple of the head's, above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub backbone_lr_scale: f64,
 }
 
@@ -49,11 +58,12 @@ impl Default for OptimizerConfig {
 }
 
 /// `[training]`: epochs, seed, and how often the network is evaluated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
     /// Epochs. An epoch has (training classes × K) images; the last partial batch is dropped, as
     /// published.
+    #[schemars(range(min = 1))]
     pub epochs: usize,
     /// Number of epochs, from the first, that train only the head. The backbone runs as in evaluation and
     /// does not change. With `epochs` or more this is linear probing.
@@ -63,19 +73,23 @@ pub struct TrainingConfig {
     /// time; results are bit-identical.
     pub gradient_checkpointing: bool,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
+    #[schemars(range(max = i64::MAX))]
     pub seed: u64,
     /// Number of epochs between evaluations of the split that `evaluation.protocol` names. The last epoch
     /// is always evaluated.
+    #[schemars(range(min = 1))]
     pub validate_every: usize,
-    /// Number of epochs without a higher R@1 after which training stops. Absent: never.
+    /// Number of epochs without a higher R@1 after which training stops. If absent: never.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<usize>,
-    /// Interval between checkpoints: a number of epochs, or a string such as `"30 minutes"`. Absent: at
+    /// Interval between checkpoints: a number of epochs, or a string such as `"30 minutes"`. If absent: at
     /// each evaluated epoch, and at least every 10 minutes. The best and the last epoch are always
     /// saved, and an interrupted run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<CheckpointInterval>,
     /// Number of latest checkpoints that are kept, besides the best.
+    #[schemars(range(min = 1))]
     pub keep_checkpoints: usize,
 }
 
@@ -95,14 +109,16 @@ impl Default for TrainingConfig {
 }
 
 /// `[evaluation]`: the metrics, and the split that chooses the best checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
     /// The split that chooses the best checkpoint.
     pub protocol: Protocol,
     /// The K of Recall@K, increasing, beginning with 1.
+    #[schemars(length(min = 1), inner(range(min = 1)))]
     pub recall: Vec<usize>,
     /// Images embedded at once. It affects speed and memory only.
+    #[schemars(range(min = 1, max = 65_536))]
     pub batch_size: usize,
     /// Whether the embedding of an image is the mean of the embeddings of the image and its mirror
     /// image, scaled to unit length again if embeddings are. The published tables do not use it.
@@ -121,7 +137,7 @@ impl Default for EvaluationConfig {
 }
 
 /// The split that chooses the best checkpoint and decides early stopping.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// Validation classes: those that a manifest names, else classes held out from the training classes

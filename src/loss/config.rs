@@ -1,5 +1,6 @@
 //! `[loss]`: the loss with its keys, and the reduction over anchors.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hphn_triplet::HphnTripletLossConfig;
@@ -7,13 +8,14 @@ use super::kind::LossKind;
 use crate::setting::Checked;
 
 /// `[loss]`: the loss with its keys, and the reduction over anchors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "toml::Table")]
+#[schemars(!try_from, default)]
 pub struct LossConfig {
     /// The loss and its keys. Default [`HphnTriplet`](LossKind::HphnTriplet).
     #[serde(flatten)]
     pub kind: LossKind,
-    /// The reduction of the anchors' losses. Default [`Reduction::Sum`].
+    /// How the losses of the anchors are reduced to one number. Default `sum`.
     pub reduction: Reduction,
 }
 
@@ -27,7 +29,7 @@ impl Default for LossConfig {
 }
 
 /// The reduction of the anchors' losses to the number that is minimised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// The sum over anchors, as published. Relative to the mean, it changes the effect of weight

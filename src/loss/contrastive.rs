@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -16,16 +17,19 @@ use crate::setting::{Checked, not_negative};
 ///
 /// The defaults are the formula of Hadsell et al. with the margins of pytorch-metric-learning, which
 /// uses the hinges without the square.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct ContrastiveLossConfig {
     /// m⁺, the distance up to which positives have no loss, at least 0. Default 0.
+    #[schemars(range(min = 0))]
     pub positive_margin: f64,
     /// m⁻, the distance from which negatives have no loss, at least 0. Distances between embeddings
     /// of unit length are at most 2. Default 1.
+    #[schemars(range(min = 0))]
     pub negative_margin: f64,
-    /// ½ max(0, x)² instead of max(0, x). Default true.
+    /// Whether the loss is ½ max(0, x)² instead of max(0, x), with x the distance beyond the margin.
+    /// Default true.
     pub squared_hinge: bool,
 }
 

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -41,13 +42,15 @@ use crate::setting::{Checked, not_negative};
 /// let gradient = embeddings.grad(&mean.backward());
 /// assert_eq!(gradient.unwrap().dims(), [4, 2]);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct HphnTripletLossConfig {
-    /// m in max(0, d⁺ − d⁻ + m), at least 0 (1e-5 in the published command). Default 0.2.
+    /// The margin m in max(0, d⁺ − d⁻ + m), at least 0 (1e-5 in the published command). Default 0.2.
+    #[schemars(range(min = 0))]
     pub margin: f64,
-    /// log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used. Default false.
+    /// Whether the loss is log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used.
+    /// Default false.
     pub soft_margin: bool,
 }
 

@@ -10,6 +10,7 @@
 //! - a value test and a gradient test.
 
 use burn::tensor::{Tensor, backend::Backend};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contrastive::{ContrastiveLoss, ContrastiveLossConfig};
@@ -27,7 +28,7 @@ use crate::setting::Checked;
 macro_rules! losses {
     ($($(#[$doc:meta])* $kind:ident($config:ident => $loss:ident),)+) => {
         /// `loss.name` and the keys of that loss.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "name", rename_all = "kebab-case")]
         pub enum LossKind {
             $($(#[$doc])* $kind($config),)+
@@ -116,17 +117,18 @@ macro_rules! losses {
 }
 
 losses! {
-    /// Triplet.
+    /// Triplet: each positive of an anchor against one or all of its negatives.
     Triplet(TripletLossConfig => TripletLoss),
-    /// Hard positive, hard negative triplet.
+    /// Hard positive, hard negative triplet: the hardest positive of each anchor against its hardest negative
+    /// ("batch hard").
     HphnTriplet(HphnTripletLossConfig => HphnTripletLoss),
-    /// Lifted structure.
+    /// Lifted structure: each positive against a smooth minimum of all negative distances.
     LiftedStructure(LiftedStructureLossConfig => LiftedStructureLoss),
-    /// N-pair.
+    /// N-pair: each positive against all negatives, by a softmax of inner products.
     NPair(NPairLossConfig => NPairLoss),
-    /// Multi-similarity.
+    /// Multi-similarity: mined positives and negatives, weighted by their inner products.
     MultiSimilarity(MultiSimilarityLossConfig => MultiSimilarityLoss),
-    /// Contrastive.
+    /// Contrastive: positives nearer than one margin, negatives farther than another.
     Contrastive(ContrastiveLossConfig => ContrastiveLoss),
 }
 

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, activation::relu, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -17,13 +18,13 @@ use crate::setting::{Checked, finite};
 ///
 /// The defaults are those of LoOp's public code. The original loss (arXiv 1511.06452) is
 /// `squared_hinge` and `both_sides` with a margin of 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct LiftedStructureLossConfig {
-    /// m, any finite number. Default 0.2.
+    /// The margin m, which is added to the positive distance; any finite number. Default 0.2.
     pub margin: f64,
-    /// ½ max(0, J)² instead of max(0, J). Default false.
+    /// Whether the loss is ½ max(0, J)² instead of max(0, J). Default false.
     pub squared_hinge: bool,
     /// Whether the sum is over the positive's negatives too, beside the anchor's. It has no effect
     /// if anchors are pairs (LoOp), whose negatives are those of both members. Default false.

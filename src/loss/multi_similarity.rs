@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -16,16 +17,19 @@ use crate::setting::{Checked, finite, positive};
 /// Configuration of a [multi-similarity loss](MultiSimilarityLoss).
 ///
 /// In a configuration file, `defaults` selects the values of the other keys that are absent.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(from = "Keys")]
+#[schemars(!from, default)]
 #[setters(prefix = "with_")]
 pub struct MultiSimilarityLossConfig {
-    /// The published values that absent keys take. Default [`MultiSimilarityDefaults::Loop`].
+    /// The published values that absent keys take. Default `loop`.
     #[setters(skip)]
     pub defaults: MultiSimilarityDefaults,
     /// α, the sharpness of the weights of positives, above 0. Default 2.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub alpha: f64,
     /// β, the sharpness of the weights of negatives, above 0. Default 50.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub beta: f64,
     /// λ, the inner product that positives should exceed and negatives fall below. Default 0.4.
     pub base: f64,
@@ -34,7 +38,7 @@ pub struct MultiSimilarityLossConfig {
 }
 
 /// Published values of the multi-similarity loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MultiSimilarityDefaults {
     /// LoOp's public code: α 2, β 50, λ 0.4, ε −0.02.

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -14,12 +15,13 @@ use crate::negatives::{Comparisons, Space};
 use crate::setting::{Checked, not_negative};
 
 /// Configuration of an [N-pair loss](NPairLoss).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct NPairLossConfig {
     /// λ of the penalty λ|x|² on the squared length of an embedding, at least 0 (section 3.2.3 of the
     /// paper). It has no effect on embeddings of unit length. Default 0.
+    #[schemars(range(min = 0))]
     pub l2_penalty: f64,
 }
 

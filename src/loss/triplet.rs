@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Int, Tensor, backend::Backend};
 use derive_setters::Setters;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hardest::Hardest;
@@ -15,20 +16,22 @@ use crate::negatives::{Comparisons, Space};
 use crate::setting::{Checked, SettingError, not_negative};
 
 /// Configuration of a [triplet loss](TripletLoss).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Setters)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, Setters)]
 #[serde(deny_unknown_fields, default)]
 #[setters(prefix = "with_")]
 pub struct TripletLossConfig {
-    /// m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, as in LoOp's code.
+    /// The margin m in max(0, d⁺ − d⁻ + m), at least 0. Default 0.1, as in LoOp's code.
+    #[schemars(range(min = 0))]
     pub margin: f64,
-    /// log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used. Default false.
+    /// Whether the loss is log(1 + exp(d⁺ − d⁻)) instead of the hinge; the margin is then not used.
+    /// Default false.
     pub soft_margin: bool,
-    /// The negatives that a positive is compared with. Default [`Triplets::Hardest`].
+    /// The negatives that a positive is compared with. Default `hardest`.
     pub triplets: Triplets,
 }
 
 /// The negatives that each positive of an anchor is compared with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Triplets {
     /// The nearest negative of the anchor.

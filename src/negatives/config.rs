@@ -1,12 +1,13 @@
 //! `[negatives]`: the negatives strategy.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::strategy::Negatives;
 use crate::setting::{Checked, at_least, at_most};
 
 /// `[negatives]`: the negatives strategy. Default [`Loop`](Self::Loop).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NegativesConfig {
     // With braces: serde accepts unknown keys for unit variants.
@@ -60,10 +61,11 @@ impl NegativesConfig {
 }
 
 /// Keys of `name = "embedding-expansion"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EmbeddingExpansionConfig {
     /// n, the inner points between two images of a class, 1 to 64. Default 2, as published.
+    #[schemars(range(min = 1, max = 64))]
     pub points: usize,
 }
 

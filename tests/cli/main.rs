@@ -1,5 +1,6 @@
 //! Black-box tests of the command line.
 
+mod config;
 mod data;
 mod datasets;
 mod devices;

@@ -23,7 +23,10 @@ fn command(directory: &Path) -> Command {
 type Subcommand = (&'static [&'static str], bool);
 
 /// Every subcommand with a small task, in an order in which they can run. OUT is a new file.
-const SUBCOMMANDS: [Subcommand; 19] = [
+const SUBCOMMANDS: [Subcommand; 22] = [
+    (&["config"], true),
+    (&["config", "loss", "--json"], true),
+    (&["config", "--set", "training.epochs=3"], true),
     (&["evaluate", "run"], true),
     (&["evaluate", "run", "--json"], true),
     (&["evaluate", "--embeddings", "rows.safetensors"], true),

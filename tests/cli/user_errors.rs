@@ -44,6 +44,102 @@ fn misspelt_key_names_the_nearest_one() {
 }
 
 #[test]
+fn values_in_another_form_are_answered_with_what_to_write() {
+    let directory = tempfile::tempdir().unwrap();
+    for (set, reason) in [
+        (
+            "optimizer.learning_rate=.001",
+            "`optimizer.learning_rate = \".001\"`: write 0.001",
+        ),
+        ("data.cache=True", "`data.cache = \"True\"`: write true"),
+        ("training.epochs=3.0", "`training.epochs = 3.0`: write 3"),
+        (
+            "training.epochs=1e3",
+            "`training.epochs = 1000.0`: write 1000",
+        ),
+        (
+            "data.image_size=227px",
+            "`data.image_size = \"227px\"`: write 227",
+        ),
+        (
+            "evaluation.recall=1,2",
+            "`evaluation.recall = \"1,2\"`: write [1, 2]",
+        ),
+        (
+            "training.epochs=",
+            "has no value; give a whole number of 1 or more",
+        ),
+        (
+            "training.epochs=-1",
+            "`training.epochs = -1`: give 1 or more",
+        ),
+        (
+            "loss.name=tripelt",
+            "did you mean `triplet`? Give `triplet`, `hphn-triplet`",
+        ),
+        ("data.root=~ada/photos", "only `~/` is expanded"),
+        ("data.root=$HOME/photos", "variables are not expanded"),
+        ("epochs=3", "--set epochs=3: write training.epochs=3"),
+    ] {
+        let dataset = match set.starts_with("data.root") {
+            true => "data.dataset=folder",
+            false => "data.dataset=synthetic",
+        };
+        let message = refusal(directory.path(), &["train", "--set", dataset, "--set", set]);
+        assert!(message.contains(reason), "{message}");
+    }
+    assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn wrong_values_in_a_file_are_named_with_file_line_and_key() {
+    let directory = tempfile::tempdir().unwrap();
+    for (text, expected) in [
+        (
+            "[data]\ncache = True\n",
+            "mine.toml is not a valid configuration: line 2: `data.cache = True`: write true",
+        ),
+        (
+            "[training]\n\nepochs = 3.0\n",
+            "mine.toml, line 3: `training.epochs = 3.0`: write 3",
+        ),
+        (
+            "[loss]\nmargin = -1\n",
+            "mine.toml, line 2: `loss.margin = -1.0`: give a number of 0 or more",
+        ),
+    ] {
+        fs::write(directory.path().join("mine.toml"), text).unwrap();
+        let message = refusal(directory.path(), &["train", "--config", "mine.toml"]);
+        assert_eq!(message, format!("error: {expected}\n"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn tilde_is_the_home_folder() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("mine.toml"),
+        "[data]\ndataset = \"folder\"\nroot = \"~/photos\"\n",
+    )
+    .unwrap();
+    let output = loop_dml(directory.path())
+        .env("HOME", "/home/ada")
+        .args([
+            "config",
+            "--config",
+            "mine.toml",
+            "--set",
+            "model.weights=~/w.pth",
+        ])
+        .assert()
+        .success();
+    let text = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+    assert!(text.contains("root = \"/home/ada/photos\""), "{text}");
+    assert!(text.contains("weights = \"/home/ada/w.pth\""), "{text}");
+}
+
+#[test]
 fn odd_images_per_class_names_key_and_value() {
     let directory = tempfile::tempdir().unwrap();
     let message = refusal(
@@ -90,7 +186,7 @@ fn keys_that_choose_the_validation_classes_are_checked_together() {
             &["data.folds=4", "data.fold=1", "data.validation_share=0.2"],
             "`data.validation_share = 0.2`: contradicts data.folds",
         ),
-        (&["data.validation_share=1"], "give less than 1"),
+        (&["data.validation_share=1"], "above 0 and below 1"),
         (&["evaluation.protocol=test"], "`published`"),
     ] {
         let mut arguments = vec!["train"];

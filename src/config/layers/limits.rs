@@ -19,8 +19,6 @@ const MAXIMUM_EXTENDS: usize = 64;
 const MAXIMUM_KEY_BYTES: usize = 256;
 /// The most bytes of a value, written as TOML.
 const MAXIMUM_VALUE_BYTES: usize = 8192;
-/// The most bytes of the parser's message, which quotes the line.
-const MAXIMUM_MESSAGE_BYTES: usize = 2048;
 
 /// The files of a configuration as they are read.
 #[derive(Debug)]
@@ -125,21 +123,4 @@ fn value_length(value: &Value) -> usize {
         Value::String(text) => text.len(),
         value => value.to_string().len(),
     }
-}
-
-/// Returns the message of a parser's error in `text`, without the line if that is long.
-pub(super) fn syntax_message(text: &str, error: &toml::de::Error) -> String {
-    let message = error.to_string();
-    if message.len() <= MAXIMUM_MESSAGE_BYTES {
-        return message.trim_end().to_string();
-    }
-    let start = error.span().map_or(0, |span| span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default();
-    format!(
-        "TOML parse error at line {line}, column {}: {}",
-        column.chars().count() + 1,
-        shorten(error.message())
-    )
 }

@@ -4,12 +4,15 @@
 //! ones, and the file itself overrides them all, key by key. Bases may extend others. A file that makes
 //! another *choice* than its bases (`data.dataset`, `loss.name`, `model.pooling`, `negatives.name`)
 //! drops the keys of the choice that it replaces. `data.validation_share` replaces `data.folds` and
-//! `data.fold`, and vice versa.
+//! `data.fold`, and vice versa. A file that changes `data.image_size` and does not give `data.resize` drops
+//! that of its bases, which was given for another size.
 //!
 //! Each file is read once, even if several extend it. All files together have at most 1 MiB and 64 entries of
 //! `extends`.
 
 mod limits;
+mod lines;
+mod syntax;
 #[cfg(test)]
 mod tests;
 
@@ -19,23 +22,32 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::ConfigError;
-use super::keys::{CHOICES, DEFAULT_CONFIG, check_sections, known_keys, lookup};
+use super::keys::check_sections;
+use super::known_keys::{CHOICES, DEFAULT_CONFIG, known_keys, lookup};
 use super::overrides::extend;
-use super::renamed::{ConfigOrigin, replace_former_names};
-use crate::data::config::{DataConfig, FOLD_KEYS, SHARE_KEYS};
-use limits::{ConfigFiles, check_lengths, syntax_message};
-
-/// The top-level key that names the files to build on.
-pub(super) const EXTENDS: &str = "extends";
+use super::paths::expanded;
+use super::renamed::{ConfigOrigin, present_key, replace_former_names};
+use super::{ConfigError, EXTENDS};
+use crate::data::config::{DataConfig, FOLD_KEYS, SHARE_KEYS, SIZE_KEYS};
+use limits::{ConfigFiles, check_lengths};
+use lines::key_lines;
+use syntax::syntax_message;
 
 /// A configuration file merged with the files that it extends.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ConfigLayers {
     /// The keys, merged, without `extends`.
     pub(super) table: Table,
-    /// The file that sets each section and each dotted key.
-    origins: BTreeMap<String, PathBuf>,
+    /// Where each section and each dotted key is set.
+    origins: BTreeMap<String, Origin>,
+}
+
+/// A line of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin {
+    path: PathBuf,
+    /// The line, from 1.
+    line: usize,
 }
 
 impl ConfigLayers {
@@ -62,11 +74,12 @@ impl ConfigLayers {
         Self::build(path, &text, &mut files)
     }
 
-    /// Adds the file that sets the key of `error`, if a file sets it.
+    /// Adds the file and the line that set the key of `error`, if a file sets it.
     pub(super) fn locate(&self, error: ConfigError) -> ConfigError {
         match error.key().and_then(|key| self.origins.get(key)) {
-            Some(path) => ConfigError::InFile {
-                path: path.clone(),
+            Some(origin) => ConfigError::InFile {
+                path: origin.path.clone(),
+                line: origin.line,
                 source: Box::new(error),
             },
             None => error,
@@ -90,7 +103,7 @@ impl ConfigLayers {
     fn build(path: &Path, text: &str, files: &mut ConfigFiles) -> Result<Self, ConfigError> {
         let mut table = parse(text, &path.display().to_string(), ConfigOrigin::User)?;
         let extends = table.remove(EXTENDS);
-        let own = Self::from_file(path, table);
+        let own = Self::from_file(path, text, table);
         check_sections(&own.table).map_err(|error| own.locate(error))?;
         files.trail.push(identity(path));
         let mut layers = Self::default();
@@ -103,8 +116,13 @@ impl ConfigLayers {
     }
 
     fn read_base(path: &Path, base: &str, files: &mut ConfigFiles) -> Result<Self, ConfigError> {
-        let file = path.parent().unwrap_or(Path::new("")).join(base);
         let refused = |reason| Err(extends_error(&path.display().to_string(), base, reason));
+        let expanded = match expanded(base, std::env::home_dir().as_deref()) {
+            Ok(expanded) => expanded,
+            Err(reason) => return refused(reason),
+        };
+        let base_path = expanded.as_deref().unwrap_or(base);
+        let file = path.parent().unwrap_or(Path::new("")).join(base_path);
         let identity = identity(&file);
         if files.trail.contains(&identity) {
             return refused(
@@ -135,23 +153,23 @@ impl ConfigLayers {
         }
     }
 
-    /// The keys of one file.
-    fn from_file(path: &Path, table: Table) -> Self {
-        let mut origins = BTreeMap::new();
-        for (section, value) in &table {
-            origins.insert(section.clone(), path.to_path_buf());
-            for key in value.as_table().into_iter().flat_map(Table::keys) {
-                origins.insert(format!("{section}.{key}"), path.to_path_buf());
-            }
+    /// The keys of one file with this text.
+    fn from_file(path: &Path, text: &str, table: Table) -> Self {
+        let origins = key_lines(text).into_iter().map(|(key, line)| {
+            let path = path.to_path_buf();
+            (present_key(&key).to_string(), Origin { path, line })
+        });
+        Self {
+            table,
+            origins: origins.collect(),
         }
-        Self { table, origins }
     }
 
     /// Overrides these keys with those of `over`.
     pub(super) fn merge(&mut self, over: Self) {
         for choice in CHOICES {
             if let Some(chosen) = lookup(&over.table, choice)
-                && *chosen != self.choice(choice)
+                && *chosen != self.value_or_default(choice)
             {
                 self.drop_choice(choice);
             }
@@ -162,15 +180,22 @@ impl ConfigLayers {
             (false, true) => self.remove(&SHARE_KEYS),
             _ => {}
         }
+        let (size, resize) = SIZE_KEYS;
+        if let Some(given) = lookup(&over.table, size)
+            && lookup(&over.table, resize).is_none()
+            && *given != self.value_or_default(size)
+        {
+            self.remove(&[resize]);
+        }
         extend(&mut self.table, over.table);
         self.origins.extend(over.origins);
     }
 
-    /// The value of `choice` so far, or its default.
-    fn choice(&self, choice: &str) -> Value {
-        lookup(&self.table, choice)
-            .or_else(|| lookup(&DEFAULT_CONFIG, choice))
-            .expect("every choice has a default")
+    /// The value of `key` so far, or its default, which it must have.
+    fn value_or_default(&self, key: &str) -> Value {
+        lookup(&self.table, key)
+            .or_else(|| lookup(&DEFAULT_CONFIG, key))
+            .expect("the key has a default")
             .clone()
     }
 

@@ -219,14 +219,10 @@ fn same_choice_again_keeps_the_keys_of_the_base() {
 
 #[test]
 fn another_loss_drops_the_section_but_the_reduction() {
-    let mut layers = ConfigLayers::from_file(
-        Path::new("base.toml"),
-        toml::from_str("[loss]\nname = \"first\"\nmargin = 0.5\nreduction = \"mean\"\n").unwrap(),
-    );
-    let over = toml::from_str("[loss]\nname = \"second\"\n[negatives]\nname = \"none\"\n");
-    layers.merge(ConfigLayers::from_file(
-        Path::new("run.toml"),
-        over.unwrap(),
+    let layer = |text: &str| ConfigLayers::from_table(toml::from_str(text).unwrap());
+    let mut layers = layer("[loss]\nname = \"first\"\nmargin = 0.5\nreduction = \"mean\"\n");
+    layers.merge(layer(
+        "[loss]\nname = \"second\"\n[negatives]\nname = \"none\"\n",
     ));
     let expected: Table = toml::from_str(
         "[loss]\nname = \"second\"\nreduction = \"mean\"\n[negatives]\nname = \"none\"\n",
@@ -254,19 +250,19 @@ fn mistake_is_reported_with_the_file_that_sets_the_key() {
     for (base, mistake) in [
         (
             "[training]\nepoch = 3\n",
-            "base.toml: unknown key `training.epoch`; did you mean `training.epochs`?",
+            "base.toml, line 2: unknown key `training.epoch`; did you mean `training.epochs`?",
         ),
         (
             "[optimiser]\nlearning_rate = 1.0\n",
-            "base.toml: unknown key `optimiser`; did you mean `optimizer`?",
+            "base.toml, line 1: unknown key `optimiser`; did you mean `optimizer`?",
         ),
         (
             "[data]\ndataset = \"folder\"\nrot = 3\n",
-            "base.toml: unknown key `data.rot`; did you mean `data.root`?",
+            "base.toml, line 3: unknown key `data.rot`; did you mean `data.root`?",
         ),
         (
             "[training]\nepochs = 0\n",
-            "base.toml: `training.epochs = 0`: give 1 or more",
+            "base.toml, line 2: `training.epochs = 0`: give 1 or more",
         ),
     ] {
         let run = "extends = \"base.toml\"\n[data]\ndataset = \"synthetic\"\n";
@@ -402,4 +398,26 @@ fn messages_do_not_quote_long_lines_keys_and_values() {
         assert!(message.contains(expected), "{message}");
         assert!(message.len() < 600, "{message}");
     }
+}
+
+#[test]
+fn resize_is_kept_with_its_image_size_and_follows_another_one() {
+    let sizes = |files: &[(&str, &str)], overrides: &[&str]| {
+        let transform = loaded(files, overrides).unwrap().data.transform;
+        (transform.image_size, transform.resize)
+    };
+    let base = ("base.toml", "[data]\nimage_size = 224\nresize = 256\n");
+    let run = |keys: &'static str| [("run.toml", keys), base];
+    let extends = "extends = \"base.toml\"\n";
+    assert_eq!(sizes(&run(extends), &[]), (224, 256));
+    assert_eq!(sizes(&run(extends), &["data.image_size=48"]), (48, 54));
+    // The size of the base again.
+    assert_eq!(sizes(&run(extends), &["data.image_size=224"]), (224, 256));
+    let both = ["data.resize=60", "data.image_size=48"];
+    assert_eq!(sizes(&run(extends), &both), (48, 60));
+    let larger = "extends = \"base.toml\"\n[data]\nimage_size = 454\n";
+    assert_eq!(sizes(&run(larger), &[]), (454, 510));
+    assert_eq!(sizes(&run(larger), &["data.resize=500"]), (454, 500));
+    let only_resize = "[data]\nresize = 40\n";
+    assert_eq!(sizes(&run(only_resize), &[]), (32, 40));
 }

@@ -1,16 +1,19 @@
 //! `[batch]`: the classes and images of a batch.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::setting::{Checked, at_least, at_most, even};
 
 /// `[batch]`: P classes with K images each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchConfig {
     /// P, the distinct classes of a batch, at least 2.
+    #[schemars(range(min = 2, max = 65_536))]
     pub classes: usize,
     /// K, the images of each class, even and at least 2. The images of a class are adjacent.
+    #[schemars(range(min = 2, max = 65_536), extend("multipleOf" = 2))]
     pub images_per_class: usize,
     /// Which classes and images an epoch covers.
     pub sampler: Sampler,
@@ -27,7 +30,7 @@ impl Default for BatchConfig {
 }
 
 /// Which classes and images an epoch covers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampler {
     /// Classes in proportion to their number of images; (number of classes × K) images per epoch, as

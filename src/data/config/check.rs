@@ -1,19 +1,13 @@
 //! Range checks of `[data]`.
 
-use super::{DataConfig, DatasetConfig, LoadingConfig, SyntheticConfig, TransformConfig};
-use crate::setting::{
-    Checked, SettingError, at_least, at_most, even, finite, not_negative, positive, share,
+use super::transform::{MAXIMUM_IMAGE_SIZE, MAXIMUM_JITTER, MAXIMUM_RATIO, MAXIMUM_SIGMA};
+use super::{
+    DataConfig, DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig, SyntheticConfig,
+    TransformConfig,
 };
-
-/// Beyond this side, a single image takes gigabytes in a backbone.
-const MAXIMUM_IMAGE_SIZE: usize = 2048;
-/// Beyond this factor of brightness, contrast or saturation, an image is no longer recognisable.
-const MAXIMUM_JITTER: f64 = 10.0;
-/// The largest ratio of width to height of a crop.
-const MAXIMUM_RATIO: f64 = 10.0;
-/// The largest standard deviation of a blur, in pixels. Larger ones make an image unrecognisable and
-/// are slow.
-const MAXIMUM_SIGMA: f64 = 50.0;
+use crate::setting::{
+    Checked, SettingError, at_least, at_most, even, finite, positive, proper_share, share, up_to,
+};
 
 impl DataConfig {
     /// Checks every value, alone and against the others.
@@ -71,8 +65,7 @@ impl TransformConfig {
             ("data.saturation", self.saturation, MAXIMUM_JITTER),
             ("data.hue", self.hue, 0.5),
         ] {
-            not_negative(key, jitter)?;
-            check_maximum(key, jitter, jitter, maximum)?;
+            up_to(key, jitter, maximum)?;
         }
         share("data.grey_probability", self.grey_probability)?;
         share("data.blur_probability", self.blur_probability)?;
@@ -104,13 +97,22 @@ impl DatasetConfig {
     pub(super) fn check(&self) -> Checked {
         match self {
             Self::Synthetic(keys) => keys.check()?,
-            Self::Folder(keys) => class_share(keys.train_share)?,
-            Self::Manifest(keys) => class_share(keys.train_share)?,
-            Self::FashionMnist(_)
-            | Self::Cars196(_)
-            | Self::Cub200(_)
-            | Self::Sop(_)
-            | Self::InShop(_) => {}
+            Self::Folder(FolderConfig { train_share, .. })
+            | Self::Manifest(ManifestConfig { train_share, .. }) => {
+                proper_share("data.train_share", *train_share)?;
+            }
+            Self::FashionMnist(keys) => {
+                for (key, classes) in [
+                    ("data.train_classes", &keys.train_classes),
+                    ("data.test_classes", &keys.test_classes),
+                ] {
+                    if classes.iter().any(|&class| class > 9) {
+                        let value: Vec<i64> = classes.iter().copied().map(i64::from).collect();
+                        return Err(SettingError::value(key, value, "give classes from 0 to 9"));
+                    }
+                }
+            }
+            Self::Cars196(_) | Self::Cub200(_) | Self::Sop(_) | Self::InShop(_) => {}
         }
         if self.root().is_none_or(|root| !root.as_os_str().is_empty()) {
             return Ok(());
@@ -134,15 +136,6 @@ impl SyntheticConfig {
     }
 }
 
-fn class_share(share: f64) -> Checked {
-    positive("data.train_share", share)?;
-    if share < 1.0 {
-        return Ok(());
-    }
-    let reason = "the test split needs classes too; give less than 1";
-    Err(SettingError::value("data.train_share", share, reason))
-}
-
 /// Checks two numbers above 0, the second at least the first and at most `maximum`.
 fn range(key: &str, [low, high]: [f64; 2], maximum: f64) -> Checked {
     let value = || toml::Value::from(vec![low, high]);
@@ -151,7 +144,7 @@ fn range(key: &str, [low, high]: [f64; 2], maximum: f64) -> Checked {
             return Err(SettingError::value(
                 key,
                 value(),
-                "give two numbers above 0",
+                format!("give two numbers above 0 and up to {maximum}"),
             ));
         }
     }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `data.dataset` and the keys of this dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "dataset", rename_all = "kebab-case")]
 pub enum DatasetConfig {
     /// A fine-grained dataset drawn from a seed. It needs no file.
@@ -108,15 +109,18 @@ impl DatasetConfig {
 }
 
 /// Keys of `dataset = "synthetic"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Number of classes, even, at least 4. The first half is the training split, the second the test
     /// split.
+    #[schemars(range(min = 4, max = 100_000), extend("multipleOf" = 2))]
     pub classes: usize,
     /// Images drawn for each class, at least 2.
+    #[schemars(range(min = 2, max = 10_000))]
     pub images_per_class: usize,
     /// Seed of the drawings, independent of `training.seed`.
+    #[schemars(range(max = i64::MAX))]
     pub drawing_seed: u64,
 }
 
@@ -131,15 +135,18 @@ impl Default for SyntheticConfig {
 }
 
 /// Keys of `dataset = "fashion-mnist"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FashionMnistConfig {
     /// Folder with `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
     /// `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` (with or without `.gz`).
+    #[schemars(extend("format" = "path"))]
     pub root: PathBuf,
     /// Training classes (0 to 9).
+    #[schemars(inner(range(max = 9)), length(min = 2))]
     pub train_classes: Vec<u8>,
     /// Test classes (0 to 9). None may be a training class.
+    #[schemars(inner(range(max = 9)), length(min = 2))]
     pub test_classes: Vec<u8>,
 }
 
@@ -154,22 +161,25 @@ impl Default for FashionMnistConfig {
 }
 
 /// Keys of the benchmark datasets `cars196`, `cub200`, `sop` and `in-shop`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishedConfig {
     /// The folder that the archive unpacks to, or its parent. Required.
+    #[schemars(extend("format" = "path"))]
     pub root: PathBuf,
 }
 
 /// Keys of `dataset = "folder"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FolderConfig {
     /// The folder with `train/` and `test/`, or with one folder per class. Without `train/` and `test/`,
     /// the classes are divided by `train_share`. Required.
+    #[schemars(extend("format" = "path"))]
     pub root: PathBuf,
     /// Share of the classes in the training split, used if there is no `train/` and `test/`, above 0 and
     /// below 1. `split_seed` draws them.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub train_share: f64,
     /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
@@ -186,16 +196,19 @@ impl Default for FolderConfig {
 }
 
 /// Keys of `dataset = "manifest"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManifestConfig {
     /// The CSV file, or the folder that contains it as `manifest.csv` or `manifest.tsv`. Required.
+    #[schemars(extend("format" = "path"))]
     pub root: PathBuf,
     /// The folder that the paths in the file are relative to. If absent: the folder of the file.
+    #[schemars(extend("format" = "path"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
     /// Share of the classes in the training split, used if there is no column `split`, above 0 and below
     /// 1. `split_seed` draws them.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub train_share: f64,
     /// How classes with one image are treated.
     pub single_image_classes: SingleImageClasses,
@@ -218,7 +231,7 @@ impl Default for ManifestConfig {
 }
 
 /// How a class with one image is treated, since it has no positive pair.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SingleImageClasses {
     /// It is an error.

@@ -1,28 +1,33 @@
 //! Which training classes are held out for validation.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{Checked, SettingError, at_least, at_most, positive};
+use crate::setting::{Checked, SettingError, at_least, at_most, proper_share};
 
 /// Keys of `[data]` that say which training classes are held out for validation: a share of them, or one
 /// of several folds. They are unused with `evaluation.protocol = "published"`. If a manifest names validation
 /// images, giving `folds` or another share than the default is an error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldOutConfig {
-    /// Share of the training classes that validate, above 0 and below 1. At least two do. If absent: 0.2,
-    /// or `fold`.
+    /// Share of the training classes that validate, above 0 and below 1. At least two do. With `folds`
+    /// and `fold` it is absent.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_share: Option<f64>,
     /// Seed that draws the validation classes; if absent, 0. For a `folder` or a `manifest` without a
     /// split it also draws the training classes; if absent, these are the first classes by name.
+    #[schemars(range(max = i64::MAX))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// Number of groups of the training classes for class-disjoint cross-validation, at least 2. Requires
-    /// `fold`.
+    /// Number of groups of the training classes for class-disjoint cross-validation, at least 2, instead of
+    /// `validation_share`. Requires `fold`.
+    #[schemars(range(min = 2, max = 65_536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
     /// The group that validates, 1 to `folds`.
+    #[schemars(range(min = 1, max = 65_536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
 }
@@ -55,11 +60,7 @@ impl HoldOutConfig {
     /// error names the first.
     pub(super) fn check(&self) -> Checked {
         if let Some(share) = self.validation_share {
-            positive("data.validation_share", share)?;
-            if share >= 1.0 {
-                let reason = "training needs classes too; give less than 1";
-                return Err(SettingError::value("data.validation_share", share, reason));
-            }
+            proper_share("data.validation_share", share)?;
         }
         match (self.folds, self.fold) {
             (None, None) => Ok(()),

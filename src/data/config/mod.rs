@@ -9,6 +9,7 @@ mod transform;
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use batch::*;
@@ -20,8 +21,9 @@ pub use transform::*;
 /// `[data]`: which images, and how they are prepared.
 ///
 /// Keys that belong to one dataset only (`root`, `classes`, …) are errors with another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "toml::Table")]
+#[schemars(!try_from, default)]
 pub struct DataConfig {
     /// The dataset and its keys.
     #[serde(flatten)]
@@ -135,7 +137,11 @@ impl TryFrom<toml::Table> for DataConfig {
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
         let mut hold_out: HoldOutConfig = take(&mut table)?;
         hold_out.fill_default();
-        let transform = take(&mut table)?;
+        let resize_is_given = table.contains_key("resize");
+        let mut transform: TransformConfig = take(&mut table)?;
+        if !resize_is_given {
+            transform.resize = transform::proportional_resize(transform.image_size);
+        }
         let loading = take(&mut table)?;
         if !table.contains_key("dataset") {
             table.insert("dataset".into(), "synthetic".into());

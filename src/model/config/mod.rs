@@ -5,6 +5,7 @@ mod pooling;
 mod published_weights;
 mod weights_source;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::negatives::Space;
@@ -17,10 +18,10 @@ pub(in crate::model) use published_weights::PublishedWeights;
 pub use weights_source::WeightsSource;
 
 /// The `[model]` section: the network that maps an image to an embedding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The convolutional network below the embedding head.
+    /// The convolutional network that maps an image to a feature map.
     pub backbone: Backbone,
     /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors` file
     /// with torchvision's names; `imagenet`, the published file, downloaded once to the user's cache
@@ -31,20 +32,24 @@ pub struct ModelConfig {
     /// How a feature map is pooled: `average` (as published), `max`, `gem`, or a list of several, each
     /// with a separate dense layer for an equal part of the embedding (CGD).
     pub pooling: Pooling,
-    /// GeM's p, at least 1; the initial value if it is learned. Only with `gem`. Default: 3.
+    /// GeM's p, at least 1; the initial value if it is learned. If absent with `gem`: 3.
+    #[schemars(range(min = 1), extend("x-applies-to" = "model.pooling = \"gem\", or a list with it"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gem_power: Option<f64>,
-    /// Whether p is learned. It stays at least 1. Only with `gem`. Default: false.
+    /// Whether GeM's p is learned. It stays at least 1. If absent with `gem`: false.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-applies-to" = "model.pooling = \"gem\", or a list with it"))]
     pub gem_learned: Option<bool>,
     /// Length D of an embedding: at least 2 per descriptor of `pooling`, and a multiple of their number
     /// (512 in the published tables).
+    #[schemars(range(min = 2, max = 65_536))]
     pub embedding_dim: usize,
-    /// Whether embeddings are scaled to unit length, so that distances are measured on the sphere. If a
-    /// file does not set it, the loss decides ([`LossKind::space`](crate::loss::LossKind::space)).
+    /// Whether embeddings are scaled to unit length, so that distances are measured on the sphere. If
+    /// absent, the loss decides: `false` for `n-pair`, `true` for all others.
     pub normalize: bool,
     /// Share of the pooled features that dropout sets to 0 before the dense layer in training, at least
     /// 0 and below 1.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub dropout: f64,
     /// Whether batch norms use their running statistics in training: the usual way to fine-tune
     /// ImageNet weights with batches of few classes. Their γ and β are trained. For pretrained weights

@@ -1,7 +1,9 @@
 //! `model.pooling`: how a feature map is reduced to the input of the dense layer.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
@@ -15,7 +17,7 @@ use toml::Value;
 pub struct Pooling(pub Vec<Descriptor>);
 
 /// A global descriptor: one number per channel of a feature map.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Descriptor {
     /// The mean over positions.
@@ -63,6 +65,19 @@ impl Pooling {
         let mut seen = self.0.iter().enumerate();
         seen.find(|(i, descriptor)| self.0[..*i].contains(descriptor))
             .map(|(_, descriptor)| *descriptor)
+    }
+}
+
+impl JsonSchema for Pooling {
+    fn schema_name() -> Cow<'static, str> {
+        "Pooling".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let descriptor = generator.subschema_for::<Descriptor>();
+        json_schema!({
+            "anyOf": [descriptor, { "type": "array", "items": descriptor, "minItems": 1 }],
+        })
     }
 }
 

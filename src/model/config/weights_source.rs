@@ -1,8 +1,10 @@
 //! The value of `model.weights`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The names of published files. A user's file with such a name needs its folder: `./imagenet`.
@@ -33,6 +35,16 @@ impl WeightsSource {
             Self::File(path) => Ok(Self::File(std::path::absolute(path)?)),
             published => Ok(published),
         }
+    }
+}
+
+impl JsonSchema for WeightsSource {
+    fn schema_name() -> Cow<'static, str> {
+        "WeightsSource".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "path" })
     }
 }
 

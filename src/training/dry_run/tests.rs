@@ -180,7 +180,8 @@ fn classes_with_fewer_images_than_a_batch_needs_are_warned_of() {
     let batch = check(&dry, "batch");
     assert_eq!(batch.outcome, CheckOutcome::Warning);
     assert!(
-        batch.message.contains("have fewer than 8 images"),
+        batch.message.contains("have fewer than 8 images")
+            && batch.message.contains("batch.images_per_class = 6 or less"),
         "{batch:?}"
     );
 }

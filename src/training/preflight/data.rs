@@ -65,16 +65,47 @@ pub(in crate::training) fn check_batches(
         100.0 * coverage.classes
     );
     let sizes = train.class_sizes();
+    match repetition(&sizes, per_class) {
+        None => checks.passed(BATCH, message),
+        Some(repetition) => checks.warning(BATCH, format!("{message}; {repetition}")),
+    }
+}
+
+/// Returns how many classes have too few images for a batch, and the largest number that all have. `None` if
+/// all have enough.
+fn repetition(sizes: &[usize], per_class: usize) -> Option<String> {
     let small = sizes.iter().filter(|&&size| size < per_class).count();
-    match small {
-        0 => checks.passed(BATCH, message),
-        _ => checks.warning(
-            BATCH,
-            format!(
-                "{message}; {small} of {} classes have fewer than {per_class} images, which are repeated within a \
-                 batch",
-                sizes.len()
-            ),
-        ),
+    let smallest = *sizes.iter().min()?;
+    // Images are paired.
+    let advice = match smallest - smallest % 2 {
+        0 => "no value avoids it, since the smallest class has 1 image".to_string(),
+        largest => {
+            format!("no class repeats images with batch.images_per_class = {largest} or less")
+        }
+    };
+    (small > 0).then(|| {
+        format!(
+            "{small} of {} classes have fewer than {per_class} images, which are repeated within a batch; {advice}",
+            sizes.len()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_images_are_reported_with_the_largest_value_without_repeats() {
+        assert_eq!(repetition(&[5, 4, 9], 4), None);
+        assert_eq!(repetition(&[], 4), None);
+        let message = repetition(&[5, 3, 9], 6).unwrap();
+        assert_eq!(
+            message,
+            "2 of 3 classes have fewer than 6 images, which are repeated within a batch; no class repeats \
+             images with batch.images_per_class = 2 or less"
+        );
+        let message = repetition(&[1, 3], 2).unwrap();
+        assert!(message.starts_with("1 of 2 classes have") && message.ends_with("has 1 image"));
     }
 }
