@@ -155,7 +155,10 @@ fn config(weights: &Path, side: u32) -> Config {
 
 fn embedder<Back: Backend>(config: &Config) -> Embedder<Back> {
     let embedder = EmbedderConfig::from(&config.model);
-    embedder.init_pretrained(&Default::default()).unwrap()
+    embedder
+        .init_pretrained(&Default::default())
+        .unwrap()
+        .module
 }
 
 fn photograph(name: &str) -> RgbImage {

@@ -161,7 +161,7 @@ impl EmbeddingSource {
                 let config = EmbedderConfig::from(&self.config.model)
                     .with_algorithm(compute.conv)
                     .with_located_weights(&monitor.cancellation(), monitor.observer())?;
-                EmbeddingNetwork::Backbone(config.init_pretrained(&compute.device)?)
+                EmbeddingNetwork::Backbone(config.init_pretrained(&compute.device)?.module)
             }
         })
     }

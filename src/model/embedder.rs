@@ -14,7 +14,7 @@ use super::{
         initial_weights::{draw, with_seed},
     },
     pooling::{GemPool, average, maximum},
-    weights::{WeightsError, load_weights, locate},
+    weights::{Loaded, WeightsError, load_weights, locate},
 };
 use crate::cancellation::CancellationToken;
 use crate::model::config::{Backbone, Descriptor, GemConfig, ModelConfig, Pooling, WeightsSource};
@@ -126,16 +126,20 @@ impl EmbedderConfig {
         }
     }
 
-    /// The embedder with pretrained weights in its backbone, if the configuration has any.
+    /// The embedder with pretrained weights in its backbone, if the configuration has any, and how their file
+    /// was read.
     ///
     /// # Errors
     /// Those of [`locate`] and [`load_weights`].
     pub fn init_pretrained<B: Backend>(
         &self,
         device: &B::Device,
-    ) -> Result<Embedder<B>, WeightsError> {
+    ) -> Result<Loaded<Embedder<B>>, WeightsError> {
         let Some(source) = &self.weights else {
-            return Ok(self.init(device));
+            return Ok(Loaded {
+                module: self.init(device),
+                notes: Vec::new(),
+            });
         };
         let path = &locate(
             self.backbone,
@@ -144,10 +148,12 @@ impl EmbedderConfig {
             &NoProgress,
         )?;
         let embedder = self.init(device);
-        Ok(Embedder {
-            backbone: load_weights(embedder.backbone, path)?,
+        let Loaded { module, notes } = load_weights(embedder.backbone, path)?;
+        let module = Embedder {
+            backbone: module,
             ..embedder
-        })
+        };
+        Ok(Loaded { module, notes })
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```text
 //! backward_pass                    a training step's forward and backward pass
 //!   embedder, embedding_parts      images → embeddings
-//!     weights                      .pth and .safetensors files, PyTorch's names, downloads
+//!     weights                      .pth and .safetensors files, names and prefixes, downloads
 //!       backbones                  networks, written with layers and an Executor
 //!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
 //!     pooling, image_scale, dropout

@@ -26,6 +26,7 @@ use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use super::{GroupedAdam, RunContext, TrainingError};
 use crate::config::Config;
 use crate::data::{self, PairSampler, Splits, Transform};
+use crate::model::weights::Loaded;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::panic_capture;
 use crate::progress::Monitor;
@@ -245,20 +246,20 @@ fn new_state<B: AutodiffBackend>(
     } = *dry.context;
     let device = &compute.device;
     let network = embedder_config(config, compute);
-    let loaded = || -> Result<(EmbedderConfig, Embedder<B>), TrainingError> {
+    let loaded = || -> Result<(EmbedderConfig, Loaded<Embedder<B>>), TrainingError> {
         let network = network
             .clone()
             .with_located_weights(cancellation, &**observer)?;
-        let embedder = network.init_pretrained(device)?;
-        Ok((network, embedder))
+        let loaded = network.init_pretrained(device)?;
+        Ok((network, loaded))
     };
     Ok(match dry.attempt(names::WEIGHTS, loaded())? {
         None => Err(network.init(device)),
-        Some((network, embedder)) => {
-            check_weights(&mut dry.checks, &network, &embedder);
+        Some((network, loaded)) => {
+            check_weights(&mut dry.checks, &network, &loaded);
             Ok(RestoredState {
                 position: CheckpointPosition::end_of(0),
-                embedder,
+                embedder: loaded.module,
                 optimizer: GroupedAdam::new(&config.optimizer, device),
                 statistics: EpochStatistics::default(),
                 history: None,

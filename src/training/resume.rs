@@ -93,7 +93,7 @@ fn resume_locked<B: AutodiffBackend>(
         Some(state) => state,
         None => RestoredState {
             position,
-            embedder: network.init_pretrained(device)?,
+            embedder: network.init_pretrained(device)?.module,
             optimizer: GroupedAdam::new(&config.optimizer, device),
             statistics: EpochStatistics::default(),
             history: None,

@@ -23,6 +23,7 @@ use crate::backend::ComputeContext;
 use crate::config::Config;
 use crate::data::{self, DataError, PairSampler, Splits, Transform};
 use crate::model::Embedder;
+use crate::model::weights::Loaded;
 use crate::progress::Monitor;
 
 /// Trains a new run in the folder `run`, or in the first free folder `artifacts/NAME-N`.
@@ -59,8 +60,9 @@ pub fn train<B: AutodiffBackend>(
     // Missing weights are reported before the images are read, which may take minutes.
     let network =
         embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;
-    let embedder: Embedder<B> = network.init_pretrained(device)?;
-    check_weights(&mut checks, &network, &embedder);
+    let loaded: Loaded<Embedder<B>> = network.init_pretrained(device)?;
+    check_weights(&mut checks, &network, &loaded);
+    let embedder = loaded.module;
     let need = DiskNeed {
         folder: new.path().to_path_buf(),
         checkpoint: checkpoint_bytes(&embedder, config),
@@ -78,6 +80,7 @@ pub fn train<B: AutodiffBackend>(
         threads: threads(compute),
         seed: config.training.seed,
         parameters: embedder.num_params(),
+        weights: loaded.notes.iter().map(ToString::to_string).collect(),
         protocol: config.evaluation.protocol,
         train: summary(&splits.train)?,
         validation: splits.validation.as_ref().map(summary).transpose()?,

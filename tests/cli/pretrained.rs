@@ -202,3 +202,107 @@ fn interrupted_download_keeps_what_arrived() {
     assert_eq!(fs::read(&part).unwrap(), b"the first bytes");
     assert!(!directory.path().join("run").exists());
 }
+
+/// Writes weights of `conv4` as safetensors. A name is what `name` makes of the network's.
+fn write_conv4(path: &Path, name: impl Fn(&str) -> String) {
+    use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+
+    /// Channels before and after each block.
+    const CHANNELS: [usize; 5] = [3, 16, 32, 64, 128];
+
+    let mut tensors = Vec::new();
+    for (block, sides) in CHANNELS.windows(2).enumerate() {
+        tensors.push((
+            format!("blocks.{block}.conv.weight"),
+            vec![sides[1], sides[0], 3, 3],
+        ));
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            tensors.push((format!("blocks.{block}.bn.{part}"), vec![sides[1]]));
+        }
+    }
+    tensors.push(("head.weight".to_string(), vec![10, 128]));
+    let number = |i: usize| 0.1 + (i % 7) as f32 / 50.0;
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, shape)| (0..shape.iter().product()).flat_map(|i| number(i).to_le_bytes()))
+        .map(Iterator::collect)
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((key, shape), bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (name(key), view)
+    });
+    serialize_to_file(views.collect::<Vec<_>>(), None, path).unwrap();
+}
+
+#[test]
+fn adapted_names_are_printed_and_recorded() {
+    use crate::support::train_small;
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("checkpoint.pth.tar");
+    write_conv4(&file, |name| format!("module.backbone.{name}"));
+    let set = [
+        "--set",
+        "model.weights=checkpoint.pth.tar",
+        "--set",
+        "training.epochs=1",
+    ];
+    let notes = [
+        "the backbone's tensors are those named module.backbone.*",
+        "2 other tensors are not used: module.backbone.head.weight",
+    ];
+    let printed = train_small(directory.path(), "run", &set);
+    assert!(
+        printed.contains(&format!("checkpoint.pth.tar: {}", notes[0])),
+        "{printed}"
+    );
+    let record = fs::read(directory.path().join("run/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["weights"][0], notes[0], "{record}");
+
+    // The run's checkpoint has other names, and kernels in another order.
+    let checkpoint = "model.weights=run/checkpoint/epoch-1.safetensors";
+    let message = refusal(directory.path(), &["train", "--set", checkpoint]);
+    assert!(
+        message.contains("epoch-1.safetensors is a checkpoint of a run; export the run with"),
+        "{message}"
+    );
+
+    // A dry run has them in its check of the weights.
+    let dry = loop_dml(directory.path())
+        .args(["train", "--dry-run"])
+        .args(crate::support::SMALL)
+        .args(set)
+        .assert()
+        .success();
+    let dry = String::from_utf8(dry.get_output().stdout.clone()).unwrap();
+    assert!(dry.contains(notes[0]), "{dry}");
+}
+
+#[test]
+fn files_that_are_not_weights_are_the_users_mistake() {
+    let directory = tempfile::tempdir().unwrap();
+    for (content, expected) in [
+        ("<!DOCTYPE html><html>", "is a web page, not weights"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "is a Git LFS pointer, not the weights; fetch them with `git lfs pull`",
+        ),
+        ("", "is empty; download or copy it again"),
+    ] {
+        fs::write(directory.path().join("weights.pth"), content).unwrap();
+        let train = [
+            "train",
+            "--run",
+            "run",
+            "--set",
+            "model.weights=weights.pth",
+        ];
+        let message = refusal(directory.path(), &train);
+        assert!(
+            message.contains("weights.pth") && message.contains(expected),
+            "{message}"
+        );
+        assert!(!directory.path().join("run").exists());
+    }
+}

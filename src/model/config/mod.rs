@@ -23,8 +23,8 @@ pub use weights_source::WeightsSource;
 pub struct ModelConfig {
     /// The convolutional network that maps an image to a feature map.
     pub backbone: Backbone,
-    /// Pretrained backbone weights: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors` file
-    /// with torchvision's names; `imagenet`, the published file, downloaded once to the user's cache
+    /// Pretrained backbone weights: a file (a state dictionary or a checkpoint of PyTorch, or
+    /// `.safetensors`); `imagenet`, the published file, downloaded once to the user's cache
     /// folder; or `imagenet-v2`, the second published file, if it exists. If absent, weights are
     /// initialised randomly.
     #[serde(skip_serializing_if = "Option::is_none")]

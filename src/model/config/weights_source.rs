@@ -16,7 +16,7 @@ const IMAGENET_V2: &str = "imagenet-v2";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "PathBuf", into = "PathBuf")]
 pub enum WeightsSource {
-    /// A file: a PyTorch state dictionary (`.pth`, `.pt`) or `.safetensors`.
+    /// A file: a state dictionary or a checkpoint of PyTorch (`.pth`, `.pt`, `.ckpt`), or `.safetensors`.
     File(PathBuf),
     /// The backbone's published ImageNet weights; the first of several files.
     ImageNet,

@@ -3,9 +3,13 @@
 //! `assets/fixtures/backbones.py`, which has the same formula, wrote the expected numbers: those of
 //! torchvision 0.26 and efficientnet_lite_pytorch 0.1.0 in double precision.
 
+mod checkpoint_file;
+mod checkpoints;
 mod efficientnet_lite0;
 mod googlenet;
 mod observer;
+mod other_libraries;
+mod refused_checkpoints;
 mod resnet50;
 mod weights_files;
 
@@ -236,7 +240,10 @@ impl Original {
             .map(move |algorithm| {
                 // The closure keeps the folder until the last algorithm is loaded.
                 let file = folder.path().join("weights.safetensors");
-                (algorithm, load_weights(network(algorithm), &file).unwrap())
+                (
+                    algorithm,
+                    load_weights(network(algorithm), &file).unwrap().module,
+                )
             })
     }
 

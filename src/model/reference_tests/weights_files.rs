@@ -8,10 +8,10 @@ use burn_store::ModuleSnapshot;
 use super::{B, Design, fixture, state, torch_shapes, write_weights};
 use crate::model::{
     layers::{ConvolutionBlock, ConvolutionBlockConfig, ConvolutionConfig, Padding},
-    weights::{WeightsError, load_weights},
+    weights::{WeightsError, load_weights, pth::writer::write_archive},
 };
 
-fn block() -> ConvolutionBlock<B> {
+pub(super) fn block() -> ConvolutionBlock<B> {
     let convolution = ConvolutionConfig::new(2, 3, 3).with_padding(Padding::Symmetric(1));
     ConvolutionBlockConfig::new(convolution).init(&Default::default())
 }
@@ -23,12 +23,12 @@ fn state_dictionaries_written_by_pytorch_are_loaded_with_any_strides() {
         "convolution_block_channels_last.pth",
         "convolution_block_channels_last_old_format.pth",
     ] {
-        let block = load_weights(block(), &fixture(file)).unwrap();
+        let block = load_weights(block(), &fixture(file)).unwrap().module;
         assert_formula_state(&block, file);
     }
 }
 
-fn assert_formula_state(block: &ConvolutionBlock<B>, file: &str) {
+pub(super) fn assert_formula_state(block: &ConvolutionBlock<B>, file: &str) {
     for tensor in block.collect(None, None, false) {
         let key = tensor.full_path();
         let found = tensor.to_data().unwrap().into_vec::<f32>().unwrap();
@@ -85,18 +85,17 @@ fn unknown_weights_are_named() {
 }
 
 #[test]
-fn names_with_a_prefix_are_shown_with_the_missing_names() {
+fn names_of_another_network_are_shown_with_the_missing_names() {
     let error = refusal(|shapes| {
         let whole = std::mem::take(shapes).into_iter();
-        shapes.extend(whole.map(|(name, shape)| (format!("module.{name}"), shape)));
+        shapes.extend(whole.map(|(name, shape)| (name.replace('n', "_"), shape)));
     });
     let text = error.to_string();
     assert!(
-        text.contains(
-            "block.safetensors lacks 5 of the backbone's tensors: bn.bias, bn.running_mean, \
-             bn.running_var, bn.weight and 1 more, and has 5 that the backbone does not have: \
-             module.bn.bias, module.bn.running_mean, module.bn.running_var, module.bn.weight and 1 \
-             more; is it"
+        text.ends_with(
+            "block.safetensors lacks 5 of the backbone's tensors: conv.weight, bn.weight, bn.bias, \
+             bn.running_mean and 1 more, and has 5 that the backbone does not have: b_.bias, \
+             b_.ru__i_g_mea_, b_.ru__i_g_var, b_.weight and 1 more; is it a file for another backbone?"
         ),
         "{text}"
     );
@@ -129,27 +128,138 @@ fn all_weights_of_other_shapes_are_named_with_both_shapes() {
     );
 }
 
-#[test]
-fn files_without_weights_are_refused() {
+/// The message about a file with this content. Its format is known by it, whatever the name.
+fn refused_content(content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["text.pth", "text.pt", "text.safetensors", "empty.pth"] {
+    let messages = ["file.pth", "file.safetensors", "file"].map(|name| {
         let file = folder.path().join(name);
-        let content = if name.starts_with("text") {
-            "text instead of weights"
-        } else {
-            ""
-        };
         std::fs::write(&file, content).unwrap();
-        let error = load_weights(block(), &file).unwrap_err();
-        assert!(
-            !matches!(error, WeightsError::NotFound { .. }),
-            "{name}: {error}"
-        );
+        let message = load_weights(block(), &file).unwrap_err().to_string();
+        message.replace(&file.display().to_string(), "FILE")
+    });
+    assert_eq!(messages[0], messages[1]);
+    assert_eq!(messages[0], messages[2]);
+    messages[0].clone()
+}
+
+#[test]
+fn files_without_weights_are_refused_each_with_its_sentence() {
+    for (content, expected) in [
+        (&b""[..], "FILE is empty; download or copy it again"),
+        (
+            b"<!DOCTYPE html>\n<html><title>Sign in",
+            "FILE is a web page, not weights; download the file itself",
+        ),
+        (
+            b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+            "FILE is an XML document, such as the error of a file server",
+        ),
+        (
+            b"{\"error\": \"Repository not found\"}",
+            "FILE is a JSON document",
+        ),
+        (
+            b"{\"weight_map\": {\"fc.weight\": \"model-00001-of-00002.safetensors\"}}",
+            "FILE is the index of weights in several files",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 102502400\n",
+            "FILE is a Git LFS pointer, not the weights; fetch them with `git lfs pull`",
+        ),
+        (
+            b"\x1f\x8b\x08\0",
+            "FILE is compressed; decompress it with `gunzip`",
+        ),
+        (b"text instead of weights", "FILE is text, not weights;"),
+        (
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+            "FILE is not a weights file of PyTorch",
+        ),
+        // {'a': 1}, and the same as a pickle that NumPy arrays would be in.
+        (
+            b"\x80\x04}\x8c\x01aK\x01s.",
+            "cannot read weights from FILE: it is a Python pickle that torch.save did not write; convert",
+        ),
+        (
+            b"PK\x03\x04\x14\0\0\0",
+            "cannot read weights from FILE: it is truncated: the directory at the end of the archive",
+        ),
+    ] {
+        let message = refused_content(content);
+        assert!(message.starts_with(expected), "{message}");
     }
     let absent = load_weights(block(), Path::new("absent.pth")).unwrap_err();
     assert!(matches!(absent, WeightsError::NotFound { .. }));
-    let picture = load_weights(block(), Path::new("picture.png")).unwrap_err();
-    assert!(matches!(picture, WeightsError::UnknownFormat { .. }));
+    let folder = load_weights(block(), Path::new("assets")).unwrap_err();
+    let expected = "assets is a folder; name the weights file in it";
+    assert_eq!(folder.to_string(), expected);
+}
+
+#[test]
+fn archives_of_other_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file.pth");
+    for (names, expected) in [
+        (
+            &["data.pkl", "constants.pkl", "code/model.py"][..],
+            "a TorchScript program;",
+        ),
+        (&["weight.npy"], "an archive of NumPy arrays; convert"),
+        (
+            &["resnet50.pth"],
+            "a zip archive without tensors of PyTorch (its first file is `archive/resnet50.pth`)",
+        ),
+    ] {
+        let files: Vec<_> = names
+            .iter()
+            .map(|name| (name.to_string(), b"N.".to_vec()))
+            .collect();
+        write_archive(&file, &files);
+        let message = load_weights(block(), &file).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn formats_are_known_by_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let pth = folder.path().join("weights.safetensors");
+    std::fs::copy(fixture("convolution_block.pth"), &pth).unwrap();
+    let safetensors = folder.path().join("weights.pth");
+    let shapes = torch_shapes(block().collect(None, None, false));
+    write_weights(&safetensors, &shapes, Design::Usual);
+    for file in [pth, safetensors] {
+        let loaded = load_weights(block(), &file).unwrap();
+        assert_formula_state(&loaded.module, &file.display().to_string());
+    }
+}
+
+#[test]
+fn damaged_safetensors_are_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("block.safetensors");
+    let shapes = torch_shapes(block().collect(None, None, false));
+    write_weights(&file, &shapes, Design::Usual);
+    let whole = std::fs::read(&file).unwrap();
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        load_weights(block(), &file).unwrap_err().to_string()
+    };
+    let message = refused(&whole[..whole.len() - 10]);
+    let (needed, found) = (whole.len(), whole.len() - 10);
+    let expected = format!("it is truncated: its tensors need {needed} bytes, and it has {found};");
+    assert!(message.contains(&expected), "{message}");
+    let message = refused(&whole[..40]);
+    assert!(message.contains("it is truncated: "), "{message}");
+    // A type that is not read, in a header of the same length.
+    let text = String::from_utf8_lossy(&whole[8..]).into_owned();
+    let place = 8 + text.find("\"F32\"").unwrap();
+    let typed = [&whole[..place], b"\"F4\" ", &whole[place + 5..]].concat();
+    let message = refused(&typed);
+    assert!(
+        message.contains("its tensor bn.bias has the type F4, which is not read;"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -4,30 +4,73 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::download::DownloadError;
+use super::other_file::OtherFile;
+use super::unsupported::UnsupportedTensor;
 use crate::shorten::shorten;
 
 /// Why weights could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The file does not exist.
-    #[error("weights file {0} does not exist; correct model.weights", path.display())]
+    #[error(
+        "weights file {} does not exist; correct model.weights, which takes a file, imagenet or imagenet-v2",
+        path.display()
+    )]
     NotFound {
         /// The configured path.
         path: PathBuf,
     },
-    /// The name does not end in `.pth`, `.pt` or `.safetensors`.
-    #[error("{0} has an unknown extension; model.weights takes a .pth, .pt or .safetensors file, or imagenet", path.display())]
-    UnknownFormat {
+    /// The file is not a weights file.
+    #[error("{} {file}", path.display())]
+    OtherFile {
         /// The configured path.
         path: PathBuf,
+        /// What it is.
+        file: OtherFile,
     },
-    /// The file does not have the format of its name, or is damaged.
-    #[error("cannot read weights from {0}: {reason}; save a state dictionary with torch.save(model.state_dict(), …), or use .safetensors", path.display())]
+    /// The file is damaged, or has something that is not read.
+    #[error("cannot read weights from {}: {reason}", path.display())]
     Unreadable {
         /// The configured path.
         path: PathBuf,
-        /// The reader's message.
+        /// The reader's message, with what to do.
         reason: String,
+    },
+    /// The network in the file is a pickled object.
+    #[error(
+        "the entry `{name}` of {} is a pickled object of the class {}, which only its Python code can \
+         read; save its tensors with torch.save(checkpoint[\"{name}\"].state_dict(), \"weights.pth\")",
+        path.display(), shorten(class)
+    )]
+    Object {
+        /// The configured path.
+        path: PathBuf,
+        /// The name of the entry.
+        name: String,
+        /// The object's class.
+        class: String,
+    },
+    /// The file has several networks that are the backbone.
+    #[error(
+        "{} has the backbone's tensors {} times, named {}; save those to use in a separate file, such as \
+         torch.save(model{}.state_dict(), \"weights.pth\")",
+        path.display(), prefixes.len(), list_prefixes(prefixes), attribute(prefixes)
+    )]
+    Ambiguous {
+        /// The configured path.
+        path: PathBuf,
+        /// The prefixes of their names.
+        prefixes: Vec<String>,
+    },
+    /// A tensor of the backbone is not one of floating-point numbers.
+    #[error("{} of {} is {kind}", shorten(tensor), path.display())]
+    Unsupported {
+        /// The configured path.
+        path: PathBuf,
+        /// The name in the file.
+        tensor: String,
+        /// What it is.
+        kind: UnsupportedTensor,
     },
     /// The file lacks weights of the backbone, or has others, or both.
     #[error("{0} {1}", path.display(), wrong_names(missing, unknown))]
@@ -50,6 +93,18 @@ pub enum WeightsError {
     /// A tensor has an infinite value or NaN.
     #[error("the tensor {} of {} has an infinite value or NaN; download the file again, or save it from an epoch before its training diverged", shorten(tensor), path.display())]
     NotFinite {
+        /// The configured path.
+        path: PathBuf,
+        /// The name in the file.
+        tensor: String,
+    },
+    /// A variance is negative.
+    #[error(
+        "the variances {} of {} have a value below 0; download the file again, or save it again: it is \
+         damaged, or was changed after training",
+        shorten(tensor), path.display()
+    )]
+    NegativeVariance {
         /// The configured path.
         path: PathBuf,
         /// The name in the file.
@@ -99,12 +154,25 @@ fn wrong_names(missing: &[String], unknown: &[String]) -> String {
         (_, []) => lacks() + "; is it a file for another backbone?",
         ([], _) => has("tensors ") + "; is it a file for another backbone?",
         _ => format!(
-            "{}, and {}; is it a file for another backbone, or do its names have a prefix, such as \
-             `module.`, that must be removed?",
+            "{}, and {}; is it a file for another backbone?",
             lacks(),
             has("")
         ),
     }
+}
+
+/// Describes prefixes of names.
+fn list_prefixes(prefixes: &[String]) -> String {
+    let prefixes: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+    format_list(&prefixes)
+}
+
+/// The attribute of a model that is saved with the first of these prefixes.
+fn attribute(prefixes: &[String]) -> String {
+    let first = prefixes.iter().find(|prefix| !prefix.is_empty());
+    let name = first.map(|prefix| prefix.trim_end_matches('.'));
+    name.map(|name| format!(".{}", shorten(name)))
+        .unwrap_or_default()
 }
 
 /// The first items of a list, long ones shortened, and the number of further items.

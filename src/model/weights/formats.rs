@@ -1,62 +1,83 @@
-//! The formats of weights files.
+//! The formats of weights files, which are known by their content, not by their names.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
-use burn_store::{ModuleStore, SafetensorsStore, TensorSnapshot};
+use burn_store::TensorSnapshot;
 
+use super::contents::{Contents, Entry};
 use super::error::{WeightsError, unreadable};
-use super::pth::read_pth;
-use crate::shorten::shorten;
+use super::other_file::OtherFile;
+use super::pth::{is_pth, read_pth};
+use super::safetensors::{is_run_checkpoint, is_safetensors, read_safetensors};
 
 /// The format of a weights file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WeightsFormat {
-    /// A PyTorch state dictionary.
+    /// A file written by `torch.save`.
     Pth,
     Safetensors,
 }
 
-/// Returns the format of the file at `path` by its name, if the file exists.
+/// Returns the format of the file at `path`.
 ///
 /// # Errors
-/// [`WeightsError::UnknownFormat`] and [`WeightsError::NotFound`].
+/// If it does not exist, cannot be read, or is not a weights file.
 pub(super) fn check_file(path: &Path) -> Result<WeightsFormat, WeightsError> {
-    let extension = path
-        .extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase());
-    let format = match extension.as_deref() {
-        Some("pth" | "pt") => WeightsFormat::Pth,
-        Some("safetensors") => WeightsFormat::Safetensors,
-        _ => return Err(WeightsError::UnknownFormat { path: path.into() }),
+    /// The number of first bytes that are compared.
+    const START: u64 = 4096;
+
+    let other = |file| WeightsError::OtherFile {
+        path: path.into(),
+        file,
     };
-    match path.is_file() {
-        true => Ok(format),
-        false => Err(WeightsError::NotFound { path: path.into() }),
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Err(other(OtherFile::Folder)),
+        // Devices and pipes have no end.
+        Ok(metadata) if metadata.is_file() => {}
+        _ => return Err(WeightsError::NotFound { path: path.into() }),
+    }
+    let mut start = Vec::new();
+    let file = File::open(path);
+    file.and_then(|file| file.take(START).read_to_end(&mut start))
+        .map_err(|error| unreadable(path, error))?;
+    match start {
+        start if is_pth(&start) => Ok(WeightsFormat::Pth),
+        start if is_safetensors(&start) && is_run_checkpoint(&start) => {
+            Err(other(OtherFile::RunCheckpoint))
+        }
+        start if is_safetensors(&start) => Ok(WeightsFormat::Safetensors),
+        start => Err(other(OtherFile::recognise(&start))),
     }
 }
 
-/// Returns every tensor of a PyTorch state dictionary (`.pth`, `.pt`) or of a `.safetensors` file by its
-/// name, with PyTorch's shape. A tensor's values are read when its data is requested.
+/// Returns what the weights file at `path` has by name.
 ///
 /// # Errors
-/// If the file does not exist, or is not a weights file.
-pub fn read_state_dict(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, WeightsError> {
+/// If it does not exist, or is not a weights file.
+pub(super) fn read_contents(path: &Path) -> Result<Contents, WeightsError> {
     match check_file(path)? {
         WeightsFormat::Pth => read_pth(path).map_err(|error| unreadable(path, error)),
         WeightsFormat::Safetensors => {
-            let tensors = read_safetensors(SafetensorsStore::from_file(path));
-            tensors.map_err(|error| unreadable(path, shorten(&error)))
+            read_safetensors(path).map_err(|error| unreadable(path, error))
         }
     }
 }
 
-/// Returns every tensor of a safetensors file by its name. The error is the reader's message.
-pub(super) fn read_safetensors(
-    store: SafetensorsStore,
-) -> Result<BTreeMap<String, TensorSnapshot>, String> {
-    // By default the store would rename `branch4.1` to `branch4.0`.
-    let mut store = store.map_indices_contiguous(false);
-    let tensors = store.get_all_snapshots();
-    Ok(tensors.map_err(|error| error.to_string())?.clone())
+/// Returns every tensor of a file written by `torch.save` (`.pth`, `.pt`, `.ckpt`, `.bin`) or of a
+/// `.safetensors` file by its name, with PyTorch's shape. Names in nested dictionaries are joined by dots. A
+/// tensor's values are read when its data is requested.
+///
+/// # Errors
+/// If the file does not exist, or is not a weights file.
+pub fn read_state_dict(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, WeightsError> {
+    let tensors = read_contents(path)?.into_iter();
+    Ok(tensors
+        .filter_map(|(name, entry)| match entry {
+            Entry::Tensor(tensor) => Some((name, tensor.snapshot)),
+            Entry::Unsupported(_) => None,
+        })
+        .collect())
 }

@@ -17,7 +17,7 @@ use crate::progress::ProgressObserver;
 /// the published files, for machines without access to the internet.
 ///
 /// # Errors
-/// If the file does not exist or does not have the name of a weights file; if the weights are not
+/// If the file does not exist or is not a weights file; if the weights are not
 /// published; if the download fails, returns another file, or is cancelled; if the cached file is
 /// damaged or the cache cannot be written.
 pub fn locate(
@@ -53,7 +53,11 @@ mod tests {
         let absent = locate("absent.pth");
         assert!(matches!(absent, WeightsError::NotFound { .. }));
         let misspelt = locate("imagenet_v2");
-        assert!(matches!(misspelt, WeightsError::UnknownFormat { .. }));
-        assert!(misspelt.to_string().contains("or imagenet"), "{misspelt}");
+        assert!(
+            misspelt.to_string().contains("imagenet or imagenet-v2"),
+            "{misspelt}"
+        );
+        let folder = locate("src");
+        assert!(folder.to_string().contains("is a folder"), "{folder}");
     }
 }

@@ -1,6 +1,8 @@
-//! Pretrained backbone weights: files of PyTorch state dictionaries (`.pth`, `.pt`) and `.safetensors`,
-//! and downloads of published files.
+//! Pretrained backbone weights: files written by `torch.save` (state dictionaries and checkpoints of a
+//! training) and `.safetensors`, and downloads of published files.
 
+mod candidates;
+mod contents;
 pub(crate) mod download;
 mod error;
 mod formats;
@@ -8,10 +10,15 @@ mod formats;
 pub(crate) mod fuzzing;
 mod locate;
 pub(crate) mod names;
-mod pth;
+mod naming;
+mod note;
+mod other_file;
+pub(in crate::model) mod pth;
+mod safetensors;
+mod selection;
 pub(crate) mod torch_layout;
+mod unsupported;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::ParamId;
@@ -23,96 +30,96 @@ pub(crate) use error::format_list;
 pub use error::{ShapeMismatch, WeightsError};
 pub use formats::read_state_dict;
 pub use locate::locate;
+pub use naming::NamingScheme;
+pub use note::WeightsNote;
+pub use other_file::OtherFile;
+pub use unsupported::UnsupportedTensor;
 
+use contents::Contents;
 use error::unreadable;
-use names::{is_unused, torch_name};
+use formats::read_contents;
+use names::torch_name;
+use selection::{check_supported, select};
 use torch_layout::TorchLayout;
 
-/// Returns the module with every parameter and running statistic taken from the file at `path`.
+/// A module with weights from a file.
+#[derive(Debug)]
+pub struct Loaded<M> {
+    /// The module.
+    pub module: M,
+    /// How the file was read, if its names are not the original network's, or if it has other tensors too.
+    pub notes: Vec<WeightsNote>,
+}
+
+/// Returns the module with every parameter and running statistic taken from the file at `path`. Logs the
+/// notes.
 ///
 /// Names are the original network's: torchvision's for GoogLeNet (`conv1.conv.weight`,
 /// `inception3a.branch4.1.bn.running_var`) and ResNet-50 (`layer1.0.downsample.0.weight`), those of
 /// the package `efficientnet_lite_pytorch` for EfficientNet-Lite0
 /// (`_blocks.0._depthwise_conv.weight`), and for Conv4 `blocks.0.conv.weight` to
-/// `blocks.3.bn.running_var`. Kernels have PyTorch's order `[C_out, C_in, k, k]`, with any strides in a
-/// `.pth`. Numbers of any type are converted to single precision. `fc.*`, `_fc.*`, `aux1.*`, `aux2.*`
-/// and `*.num_batches_tracked` are ignored.
+/// `blocks.3.bn.running_var`; or those of another [`NamingScheme`]. They may have a prefix. Other tensors,
+/// such as classifiers and the state of an optimizer, are ignored.
+///
+/// Kernels have PyTorch's order `[C_out, C_in, k, k]`, with any strides in a `.pth`. Floating-point numbers
+/// of any type are converted to single precision.
 ///
 /// # Errors
-/// If the file does not exist, is not a weights file, does not have exactly the module's tensors, or has an
-/// infinite value or NaN in one of them.
-pub fn load_weights<B, M>(mut module: M, path: &Path) -> Result<M, WeightsError>
+/// If the file does not exist or is not a weights file; if it lacks tensors of the module, has others in the
+/// module's layers, has the module several times, or has other shapes; if a tensor has an infinite value or
+/// NaN, or a negative variance.
+pub fn load_weights<B, M>(mut module: M, path: &Path) -> Result<Loaded<M>, WeightsError>
 where
     B: Backend,
     M: ModuleSnapshot<B>,
 {
-    let mut found = read_state_dict(path)?;
+    let mut contents = read_contents(path)?;
     // Without the name of a backbone's variant in `BackboneNetwork`.
-    let wanted = module.collect(None, None, true);
-    check_names(path, &found, &wanted)?;
-    check_shapes(path, &found, &wanted)?;
-    let mut snapshots = Vec::with_capacity(wanted.len());
-    for target in wanted {
-        let key = torch_name(&target.full_path());
-        if let Some(source) = found.remove(&key) {
-            let values = values(&source).map_err(|reason| unreadable(path, reason))?;
-            // The next ReLU would turn NaN into 0 and so hide it.
-            if !values.iter().all(|value| value.is_finite()) {
-                return Err(WeightsError::NotFinite {
-                    path: path.into(),
-                    tensor: key,
-                });
-            }
-            snapshots.push(snapshot(values, &target));
-        }
+    let targets = module.collect(None, None, true);
+    let wanted = targets.iter().map(|target| torch_name(&target.full_path()));
+    let wanted: Vec<String> = wanted.collect();
+    let selection = select(path, &mut contents, &wanted)?;
+    let keys: Vec<String> = wanted
+        .iter()
+        .map(|name| selection.names[name].clone())
+        .collect();
+    check_supported(path, &contents, &keys)?;
+    check_shapes(path, &contents, &keys, &targets)?;
+    let mut snapshots = Vec::with_capacity(targets.len());
+    for (target, key) in targets.iter().zip(keys) {
+        let Some(source) = contents.get(&key).and_then(contents::Entry::tensor) else {
+            continue;
+        };
+        let values = values(&source.snapshot).map_err(|reason| unreadable(path, reason))?;
+        check_values(path, key, &values)?;
+        snapshots.push(snapshot(values, target));
     }
     let result = module.apply(snapshots, None, None, true);
-    match result.errors.first() {
-        None => Ok(module),
-        Some(error) => Err(unreadable(path, error)),
+    if let Some(error) = result.errors.first() {
+        return Err(unreadable(path, error));
     }
+    let notes = selection.notes;
+    notes.iter().for_each(|note| note.log(path));
+    Ok(Loaded { module, notes })
 }
 
-/// Checks that the file at `path` has the `wanted` tensors and no others, by their names.
-fn check_names(
-    path: &Path,
-    found: &BTreeMap<String, TensorSnapshot>,
-    wanted: &[TensorSnapshot],
-) -> Result<(), WeightsError> {
-    let wanted = wanted.iter().map(|target| torch_name(&target.full_path()));
-    let wanted: BTreeSet<String> = wanted.collect();
-    let missing = wanted.iter().filter(|key| !found.contains_key(*key));
-    let missing: Vec<String> = missing.cloned().collect();
-    let unknown = found.keys();
-    let unknown = unknown.filter(|key| !wanted.contains(*key) && !is_unused(key));
-    let unknown: Vec<String> = unknown.cloned().collect();
-    match missing.is_empty() && unknown.is_empty() {
-        true => Ok(()),
-        false => Err(WeightsError::Names {
-            path: path.into(),
-            missing,
-            unknown,
-        }),
-    }
-}
-
-/// Checks that the tensors of the file at `path` have the shapes of those `wanted`.
+/// Checks that the tensors `keys` of the file at `path` have the shapes of `targets`.
 fn check_shapes(
     path: &Path,
-    found: &BTreeMap<String, TensorSnapshot>,
-    wanted: &[TensorSnapshot],
+    contents: &Contents,
+    keys: &[String],
+    targets: &[TensorSnapshot],
 ) -> Result<(), WeightsError> {
-    let mismatch = |target: &TensorSnapshot| {
-        let key = torch_name(&target.full_path());
-        let found = found.get(&key)?.shape.to_vec();
+    let mismatch = |(key, target): (&String, &TensorSnapshot)| {
+        let found = contents.get(key)?.tensor()?.snapshot.shape.to_vec();
         let expected = TorchLayout::for_tensor(target).shape(&target.shape.to_vec());
-        (found != expected).then_some(ShapeMismatch {
-            key,
+        (found != expected).then(|| ShapeMismatch {
+            key: key.clone(),
             found,
             expected,
         })
     };
-    let tensors: Vec<_> = wanted.iter().filter_map(mismatch).collect();
+    let tensors: Vec<_> = keys.iter().zip(targets).filter_map(mismatch).collect();
     match tensors.is_empty() {
         true => Ok(()),
         false => Err(WeightsError::Shapes {
@@ -120,6 +127,25 @@ fn check_shapes(
             tensors,
         }),
     }
+}
+
+/// Checks the values of the tensor `key` of the file at `path`.
+fn check_values(path: &Path, key: String, values: &[f32]) -> Result<(), WeightsError> {
+    const VARIANCE: &str = "running_var";
+    // The next ReLU would turn NaN into 0 and so hide it.
+    if !values.iter().all(|value| value.is_finite()) {
+        return Err(WeightsError::NotFinite {
+            path: path.into(),
+            tensor: key,
+        });
+    }
+    if key.ends_with(VARIANCE) && values.iter().any(|&value| value < 0.0) {
+        return Err(WeightsError::NegativeVariance {
+            path: path.into(),
+            tensor: key,
+        });
+    }
+    Ok(())
 }
 
 /// The values of a tensor of a file in single precision. The error is the reason why it cannot be read.

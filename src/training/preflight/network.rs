@@ -8,6 +8,7 @@ use super::Checks;
 use super::names::{CONFIGURATION, WEIGHTS};
 use crate::config::Config;
 use crate::model::config::WeightsSource;
+use crate::model::weights::Loaded;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::training::resumable_keys::pinned;
 
@@ -32,11 +33,11 @@ pub(in crate::training) fn check_configuration(checks: &mut Checks, config: &Con
     );
 }
 
-/// Adds the network and the origin of its weights.
+/// Adds the network, the origin of its weights, and how their file was read.
 pub(in crate::training) fn check_weights<B: Backend>(
     checks: &mut Checks,
     network: &EmbedderConfig,
-    embedder: &Embedder<B>,
+    loaded: &Loaded<Embedder<B>>,
 ) {
     use burn::module::Module;
     let origin = match &network.weights {
@@ -44,12 +45,17 @@ pub(in crate::training) fn check_weights<B: Backend>(
         Some(WeightsSource::File(path)) => format!("weights from {}", path.display()),
         Some(source) => format!("weights {source:?}"),
     };
+    let notes: String = loaded
+        .notes
+        .iter()
+        .map(|note| format!("; {note}"))
+        .collect();
     checks.passed(
         WEIGHTS,
         format!(
-            "{}, {origin}, {} parameters",
+            "{}, {origin}, {} parameters{notes}",
             network.backbone,
-            embedder.num_params()
+            loaded.module.num_params()
         ),
     );
 }

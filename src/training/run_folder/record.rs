@@ -28,6 +28,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Trainable parameters of the network.
     pub parameters: usize,
+    /// How the file of pretrained weights was read, if it is not exactly the backbone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<String>,
     /// The split that chooses the best epoch. Runs of versions 0.1 and 0.2 chose by the test split.
     #[serde(default = "published")]
     pub protocol: Protocol,

@@ -20,6 +20,7 @@ fn record() -> RunRecord {
         threads: Some(2),
         seed: 1,
         parameters: 1,
+        weights: Vec::new(),
         protocol: Protocol::Validated,
         train: split.clone(),
         validation: Some(split.clone()),

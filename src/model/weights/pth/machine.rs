@@ -1,13 +1,12 @@
 //! The pickle machine.
 
-use std::collections::HashMap;
 use std::io::Read;
 
 use super::error::PthError;
+use super::globals::global;
+use super::reader::PickleReader;
+use super::stack::Stack;
 use super::values::{Value, ValueId, Values};
-
-/// The limit on the length of a text, in bytes.
-const MAX_TEXT: u64 = 1 << 24;
 
 /// The result of a pickle.
 #[derive(Debug)]
@@ -19,30 +18,23 @@ pub(super) struct Pickled {
 
 /// Interprets the instructions of one pickle (documented in Python's `pickletools`).
 pub(super) struct Machine<R> {
-    pickle: R,
-    values: Values,
-    stack: Vec<ValueId>,
-    /// The height of the stack at each mark.
-    marks: Vec<usize>,
-    memo: HashMap<u32, ValueId>,
+    pickle: PickleReader<R>,
+    stack: Stack,
 }
 
 impl<R: Read> Machine<R> {
     /// Runs the pickle up to its STOP instruction.
     pub(super) fn run(pickle: R) -> Result<Pickled, PthError> {
         let mut machine = Self {
-            pickle,
-            values: Values::default(),
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
+            pickle: PickleReader(pickle),
+            stack: Stack::default(),
         };
         loop {
-            let [instruction] = machine.bytes()?;
+            let instruction = machine.pickle.byte()?;
             if instruction == b'.' {
                 return Ok(Pickled {
-                    top: machine.pop()?,
-                    values: machine.values,
+                    top: machine.stack.pop()?,
+                    values: machine.stack.values,
                 });
             }
             machine.execute(instruction)?;
@@ -51,223 +43,246 @@ impl<R: Read> Machine<R> {
 
     fn execute(&mut self, instruction: u8) -> Result<(), PthError> {
         match instruction {
-            // PROTO, FRAME: ignored.
-            0x80 => drop(self.bytes::<1>()?),
-            0x95 => drop(self.bytes::<8>()?),
+            // PROTO, FRAME and READONLY_BUFFER: ignored.
+            0x80 => drop(self.pickle.byte()?),
+            0x95 => drop(self.pickle.bytes::<8>()?),
+            0x98 => {}
             // Marks.
-            b'(' => {
-                self.values.count(1)?;
-                self.marks.push(self.stack.len());
+            b'(' => self.stack.mark()?,
+            b'0' => drop(self.stack.pop()?),
+            b'1' => drop(self.stack.above_mark()?),
+            b'2' => {
+                let id = self.stack.top()?;
+                self.stack.push_again(id)?;
             }
-            b'0' => drop(self.pop()?),
-            b'1' => drop(self.above_mark()?),
             // Numbers.
             b'K' => self.push_integer(|[byte]: [u8; 1]| byte.into())?,
             b'M' => self.push_integer(|bytes| u16::from_le_bytes(bytes).into())?,
             b'J' => self.push_integer(|bytes| i32::from_le_bytes(bytes).into())?,
             0x8a => {
-                let [length] = self.bytes()?;
-                let value = signed(&self.take(length.into())?);
-                self.push(value)?;
+                let length = self.pickle.length::<1>()?;
+                self.push_long(length)?;
+            }
+            0x8b => {
+                let length = self.pickle.length::<4>()?;
+                self.push_long(length)?;
+            }
+            b'I' | b'L' => {
+                let line = self.pickle.line()?;
+                let number = line.trim_end_matches('L').parse();
+                self.stack
+                    .push(number.map_or(Value::Other, Value::Integer))?;
             }
             b'G' => {
-                self.bytes::<8>()?;
-                self.push(Value::Other)?;
+                self.pickle.bytes::<8>()?;
+                self.stack.push(Value::Other)?;
             }
-            // None, true, false, an empty set.
-            b'N' | 0x88 | 0x89 | 0x8f => self.push(Value::Other)?,
-            // Strings: text with a length of 1, 4 or 8 bytes, and bytes.
+            b'F' => {
+                self.pickle.line()?;
+                self.stack.push(Value::Other)?;
+            }
+            0x88 | 0x89 => self.stack.push(Value::Boolean(instruction == 0x88))?,
+            // None, an empty set, a buffer outside of the pickle.
+            b'N' | 0x8f | 0x97 => self.stack.push(Value::Other)?,
+            // Text and bytes, in a line or with a length of 1, 4 or 8 bytes.
+            b'S' | b'V' => {
+                let line = self.pickle.line()?;
+                self.stack
+                    .push(Value::Text(line.trim_matches(['\'', '"']).to_string()))?;
+            }
             0x8c | b'U' | b'C' => {
-                let [length] = self.bytes()?;
-                self.push_text(length.into())?;
-            }
-            b'X' | b'T' | b'B' => {
-                let length = u32::from_le_bytes(self.bytes()?);
-                self.push_text(length.into())?;
-            }
-            0x8d => {
-                let length = u64::from_le_bytes(self.bytes()?);
+                let length = self.pickle.length::<1>()?;
                 self.push_text(length)?;
             }
-            // Tuples, lists and dictionaries.
-            b')' => self.push(Value::Tuple(Vec::new()))?,
+            b'X' | b'T' | b'B' => {
+                let length = self.pickle.length::<4>()?;
+                self.push_text(length)?;
+            }
+            0x8d | 0x8e | 0x96 => {
+                let length = self.pickle.length::<8>()?;
+                self.push_text(length)?;
+            }
+            _ => return self.execute_on_stack(instruction),
+        }
+        Ok(())
+    }
+
+    /// Executes an instruction whose arguments are on the stack or in the memo.
+    fn execute_on_stack(&mut self, instruction: u8) -> Result<(), PthError> {
+        match instruction {
+            // Tuples, lists, dictionaries and sets.
+            b')' => self.stack.push(Value::Tuple(Vec::new()))?,
             0x85..=0x87 => {
-                let start = self
-                    .stack
-                    .len()
-                    .checked_sub(usize::from(instruction - 0x84));
-                let items = self.stack.split_off(start.ok_or(PthError::Damaged)?);
-                self.push_tuple(items)?;
+                let items = self.stack.last(usize::from(instruction - 0x84))?;
+                self.stack.push_tuple(items)?;
             }
             b't' => {
-                let items = self.above_mark()?;
-                self.push_tuple(items)?;
+                let items = self.stack.above_mark()?;
+                self.stack.push_tuple(items)?;
             }
-            b']' => self.push(Value::List(Vec::new()))?,
+            b']' => self.stack.push(Value::List(Vec::new()))?,
+            b'l' => {
+                let items = self.stack.above_mark()?;
+                self.stack.push(Value::List(Vec::new()))?;
+                self.stack.append(&items)?;
+            }
             b'a' => {
-                let item = self.pop()?;
-                self.insert(vec![item])?;
+                let item = self.stack.pop()?;
+                self.stack.append(&[item])?;
             }
             b'e' => {
-                let items = self.above_mark()?;
-                self.insert(items)?;
+                let items = self.stack.above_mark()?;
+                self.stack.append(&items)?;
             }
-            b'}' => self.push(Value::Dictionary(Vec::new()))?,
+            b'}' => self.stack.push(Value::Dictionary(Vec::new()))?,
+            b'd' => {
+                let items = self.stack.above_mark()?;
+                self.stack.push(Value::Dictionary(Vec::new()))?;
+                self.stack.set_items(&items)?;
+            }
             b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.insert(vec![key, value])?;
+                let (value, key) = (self.stack.pop()?, self.stack.pop()?);
+                self.stack.set_items(&[key, value])?;
             }
             b'u' => {
-                let items = self.above_mark()?;
-                self.insert(items)?;
+                let items = self.stack.above_mark()?;
+                self.stack.set_items(&items)?;
+            }
+            0x90 => {
+                let (items, set) = (self.stack.above_mark()?, self.stack.top()?);
+                self.stack.values.add_parts(set, &items)?;
+            }
+            0x91 => {
+                let items = self.stack.above_mark()?;
+                self.stack.push_of(Value::Other, &items)?;
             }
             // The memo.
             b'q' => {
-                let [key] = self.bytes()?;
-                self.remember(key.into())?;
+                let key = self.pickle.byte()?;
+                self.stack.remember(key.into())?;
             }
             b'r' => {
-                let key = u32::from_le_bytes(self.bytes()?);
-                self.remember(key)?;
+                let key = u32::from_le_bytes(self.pickle.bytes()?);
+                self.stack.remember(key)?;
             }
-            0x94 => self.remember(self.memo.len() as u32)?,
+            b'p' => {
+                let key = self.memo_key()?;
+                self.stack.remember(key)?;
+            }
+            0x94 => self.stack.remember(self.stack.memo_len())?,
             b'h' => {
-                let [key] = self.bytes()?;
-                self.recall(key.into())?;
+                let key = self.pickle.byte()?;
+                self.stack.recall(key.into())?;
             }
             b'j' => {
-                let key = u32::from_le_bytes(self.bytes()?);
-                self.recall(key)?;
+                let key = u32::from_le_bytes(self.pickle.bytes()?);
+                self.stack.recall(key)?;
             }
-            // Classes and functions, calls, objects and their state.
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::global(&module, &name))?;
+            b'g' => {
+                let key = self.memo_key()?;
+                self.stack.recall(key)?;
             }
+            _ => return self.execute_object(instruction),
+        }
+        Ok(())
+    }
+
+    /// Executes an instruction about classes, functions and objects. None of them is run: an unknown object
+    /// is only named.
+    fn execute_object(&mut self, instruction: u8) -> Result<(), PthError> {
+        match instruction {
+            b'c' => self.push_global()?,
             0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
+                let (name, module) = (self.stack.pop()?, self.stack.pop()?);
                 let (Value::Text(name), Value::Text(module)) =
-                    (self.values.get(name), self.values.get(module))
+                    (self.stack.values.get(name), self.stack.values.get(module))
                 else {
                     return Err(PthError::Damaged);
                 };
-                self.push(Value::global(module, name))?;
+                self.stack.push(global(module, name).into())?;
+            }
+            // Classes with a number in a registry of the program that wrote the file.
+            0x82..=0x84 => {
+                for _ in 0..1 << (instruction - 0x82) {
+                    // 1, 2 or 4 bytes.
+                    self.pickle.byte()?;
+                }
+                self.stack.push(Value::Other)?;
             }
             b'R' | 0x81 => {
-                let (arguments, callable) = (self.pop()?, self.pop()?);
-                let id = self.values.call(callable, arguments)?;
-                self.stack.push(id);
+                let (arguments, callable) = (self.stack.pop()?, self.stack.pop()?);
+                self.stack.call(callable, arguments)?;
+            }
+            0x92 => {
+                let keywords = self.stack.pop()?;
+                let (arguments, class) = (self.stack.pop()?, self.stack.pop()?);
+                self.stack.call(class, arguments)?;
+                let object = self.stack.top()?;
+                self.stack.values.add_parts(object, &[keywords])?;
+            }
+            b'i' => {
+                let arguments = self.stack.above_mark()?;
+                self.push_global()?;
+                let class = self.stack.pop()?;
+                self.stack.push_tuple(arguments)?;
+                let arguments = self.stack.pop()?;
+                self.stack.call(class, arguments)?;
+            }
+            b'o' => {
+                let items = self.stack.above_mark()?;
+                let (&class, arguments) = items.split_first().ok_or(PthError::Damaged)?;
+                self.stack.push_tuple(arguments.to_vec())?;
+                let arguments = self.stack.pop()?;
+                self.stack.call(class, arguments)?;
             }
             b'b' => {
-                let (state, object) = (self.pop()?, self.top()?);
-                self.values.add_parts(object, &[state])?;
+                let (state, object) = (self.stack.pop()?, self.stack.top()?);
+                self.stack.values.add_parts(object, &[state])?;
             }
             // A persistent id: a storage.
             b'Q' => {
-                let facts = self.pop()?;
-                let id = self.values.persistent(facts)?;
-                self.stack.push(id);
+                let facts = self.stack.pop()?;
+                self.stack.push_persistent(facts)?;
+            }
+            b'P' => {
+                self.pickle.line()?;
+                self.stack.push(Value::Other)?;
             }
             _ => return Err(PthError::Instruction(instruction)),
         }
         Ok(())
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], PthError> {
-        let mut bytes = [0; N];
-        self.pickle.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Reads `count` bytes. A damaged pickle may claim more than it has, so memory is not reserved.
-    fn take(&mut self, count: u64) -> Result<Vec<u8>, PthError> {
-        if count > MAX_TEXT {
-            return Err(PthError::Damaged);
-        }
-        let mut bytes = Vec::new();
-        let found = self.pickle.by_ref().take(count).read_to_end(&mut bytes)?;
-        match found as u64 == count {
-            true => Ok(bytes),
-            false => Err(PthError::Damaged),
-        }
-    }
-
-    fn line(&mut self) -> Result<String, PthError> {
-        let mut line = Vec::new();
-        loop {
-            match self.bytes()? {
-                [b'\n'] => return Ok(String::from_utf8_lossy(&line).into_owned()),
-                _ if line.len() as u64 == MAX_TEXT => return Err(PthError::Damaged),
-                [byte] => line.push(byte),
-            }
-        }
-    }
-
     fn push_integer<const N: usize>(
         &mut self,
         number: impl FnOnce([u8; N]) -> i64,
     ) -> Result<(), PthError> {
-        let number = number(self.bytes()?);
-        self.push(Value::Integer(number))
+        let number = number(self.pickle.bytes()?);
+        self.stack.push(Value::Integer(number))
+    }
+
+    fn push_long(&mut self, length: u64) -> Result<(), PthError> {
+        let bytes = self.pickle.take(length)?;
+        self.stack
+            .push(bytes.map_or(Value::Other, |bytes| signed(&bytes)))
     }
 
     fn push_text(&mut self, length: u64) -> Result<(), PthError> {
-        let text = self.take(length)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        self.push(Value::Text(text))
+        let bytes = self.pickle.take(length)?;
+        let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        self.stack.push(text.map_or(Value::Other, Value::Text))
     }
 
-    fn push(&mut self, value: Value) -> Result<(), PthError> {
-        self.push_of(value, &[])
+    /// Pushes the class or function in the next two lines.
+    fn push_global(&mut self) -> Result<(), PthError> {
+        let (module, name) = (self.pickle.line()?, self.pickle.line()?);
+        self.stack.push(global(&module, &name).into())
     }
 
-    /// Pushes a value that contains `parts`.
-    fn push_of(&mut self, value: Value, parts: &[ValueId]) -> Result<(), PthError> {
-        let id = self.values.push(value, parts)?;
-        self.stack.push(id);
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<ValueId, PthError> {
-        self.stack.pop().ok_or(PthError::Damaged)
-    }
-
-    fn top(&self) -> Result<ValueId, PthError> {
-        self.stack.last().copied().ok_or(PthError::Damaged)
-    }
-
-    /// Removes the last mark and everything above it; returns the latter.
-    fn above_mark(&mut self) -> Result<Vec<ValueId>, PthError> {
-        let mark = self.marks.pop().ok_or(PthError::Damaged)?;
-        match mark <= self.stack.len() {
-            true => Ok(self.stack.split_off(mark)),
-            false => Err(PthError::Damaged),
-        }
-    }
-
-    fn push_tuple(&mut self, items: Vec<ValueId>) -> Result<(), PthError> {
-        let parts = items.clone();
-        self.push_of(Value::Tuple(items), &parts)
-    }
-
-    /// Adds `items` to the list on the stack, or to the dictionary as alternating keys and values.
-    fn insert(&mut self, items: Vec<ValueId>) -> Result<(), PthError> {
-        let id = self.top()?;
-        self.values.insert(id, &items)
-    }
-
-    fn remember(&mut self, key: u32) -> Result<(), PthError> {
-        let id = self.top()?;
-        self.values.count_copy(id)?;
-        self.memo.insert(key, id);
-        Ok(())
-    }
-
-    fn recall(&mut self, key: u32) -> Result<(), PthError> {
-        let &id = self.memo.get(&key).ok_or(PthError::Damaged)?;
-        self.values.count_copy(id)?;
-        self.stack.push(id);
-        Ok(())
+    /// The key of the memo in the next line.
+    fn memo_key(&mut self) -> Result<u32, PthError> {
+        let key = self.pickle.line()?.parse();
+        key.map_err(|_| PthError::Damaged)
     }
 }
 

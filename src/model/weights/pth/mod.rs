@@ -6,18 +6,24 @@
 //! their strides: EfficientNet-Lite0's published kernels have TensorFlow's order. burn-store 0.21 ignores
 //! strides (burn's issue 5383), so this module reads the files itself.
 //!
-//! The pickle is interpreted only as far as dictionaries and tensors need it. It is never executed, and
-//! it has limits on the number, the nesting and the names of its values.
+//! The pickle is interpreted only as far as dictionaries and tensors need it. It is never executed: objects
+//! beside the tensors, such as an optimizer's settings, are only named. It has limits on the number, the
+//! nesting and the names of its values.
 
+mod collect;
 mod error;
+mod globals;
 mod machine;
+mod reader;
+mod stack;
 mod storages;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod values;
+#[cfg(test)]
+pub(in crate::model) mod writer;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -26,59 +32,114 @@ use std::rc::Rc;
 use burn::module::ParamId;
 use burn::tensor::Shape;
 use burn_store::{TensorSnapshot, TensorSnapshotError};
+use zip::ZipArchive;
 
+use super::contents::{Contents, Entry, SourceTensor};
+use crate::shorten::shorten;
+use collect::Named;
 use error::PthError;
 use machine::{Machine, Pickled};
 use storages::{Input, Storages};
 use tensor::StridedTensor;
-use values::{MAX_DEPTH, Value, ValueId, Values};
+use values::Value;
 
-/// Returns every tensor of the `.pth` file at `path` by name. Names in nested dictionaries are joined by
-/// dots. A tensor's values are read from the file when its data is requested.
+/// Returns every tensor and object of the `.pth` file at `path` by name. Names in nested dictionaries are
+/// joined by dots. A tensor's values are read from the file when its data is requested.
 ///
 /// # Errors
-/// If the file is not a `.pth` file, is truncated, or exceeds the limits on pickles.
-pub(super) fn read_pth(path: &Path) -> Result<BTreeMap<String, TensorSnapshot>, PthError> {
+/// If the file is not a `.pth` file, is a whole pickled model, is truncated, or exceeds the limits on pickles.
+pub(super) fn read_pth(path: &Path) -> Result<Contents, PthError> {
     parse_pth(Box::new(BufReader::new(File::open(path)?)))
 }
 
-/// Returns every tensor of a `.pth` file by name.
+/// Returns every tensor and object of a `.pth` file by name.
 ///
 /// # Errors
 /// As [`read_pth`].
-pub(super) fn parse_pth(input: Input) -> Result<BTreeMap<String, TensorSnapshot>, PthError> {
+pub(super) fn parse_pth(input: Input) -> Result<Contents, PthError> {
     let (pickled, storages) = open(input)?;
     let storages = Rc::new(storages);
-    let tensors = pickled.tensors()?.into_iter();
-    Ok(tensors
-        .map(|(name, tensor)| {
-            let snapshot = snapshot(name.clone(), tensor, Rc::clone(&storages));
-            (name, snapshot)
+    let named = pickled.named()?.into_iter();
+    Ok(named
+        .map(|(name, found)| {
+            let entry = match found {
+                Named::Tensor(tensor) => Entry::Tensor(SourceTensor {
+                    storage: Some(tensor.place()),
+                    snapshot: snapshot(name.clone(), tensor, Rc::clone(&storages)),
+                }),
+                Named::Unsupported(kind) => Entry::Unsupported(kind),
+            };
+            (name, entry)
         })
         .collect())
 }
 
+/// Whether a file that starts with these bytes is a zip archive or a pickle.
+pub(super) fn is_pth(start: &[u8]) -> bool {
+    // A pickle of protocol 2 or later, or PyTorch's magic number in protocol 0 or 1.
+    start.starts_with(ZIP) || matches!(start, [0x80, 2..=5, ..]) || start.starts_with(OLD_MAGIC)
+}
+
+/// PyTorch's magic number in decimal digits.
+const OLD_MAGIC: &[u8] = b"L119547037146038801333356L";
+
+/// The first bytes of a zip archive.
+const ZIP: &[u8] = b"PK\x03\x04";
+
 /// The pickle in a file, and its storages.
 fn open(mut file: Input) -> Result<(Pickled, Storages), PthError> {
-    /// The first bytes of a zip archive.
-    const ZIP: &[u8] = b"PK\x03\x04";
+    match file.fill_buf()?.starts_with(ZIP) {
+        true => open_archive(file),
+        false => open_legacy(file),
+    }
+}
+
+/// Opens an archive, as PyTorch writes it from version 1.6 on.
+fn open_archive(mut file: Input) -> Result<(Pickled, Storages), PthError> {
     /// The pickle in an archive, in a folder with the archive's name.
     const PICKLE: &str = "/data.pkl";
-    /// The pickles in front of an old file's: a magic number, a version and facts about the machine.
-    const OLD_PREAMBLE: usize = 3;
+    /// The constants of a TorchScript program.
+    const CONSTANTS: &str = "/constants.pkl";
+    /// The end of the name of an array.
+    const NUMPY: &str = ".npy";
 
-    if file.fill_buf()?.starts_with(ZIP) {
-        file.rewind()?;
-        let mut archive = zip::ZipArchive::new(file)?;
-        let name = archive.file_names().find(|name| name.ends_with(PICKLE));
-        let name = name.unwrap_or_default().to_string();
-        let pickled = Machine::run(BufReader::new(archive.by_name(&name)?))?;
-        let folder = name.strip_suffix(PICKLE).unwrap_or_default();
-        let storages = Storages::in_archive(archive, folder)?;
-        return Ok((pickled, storages));
+    file.rewind()?;
+    let mut archive = ZipArchive::new(file)?;
+    if archive.file_names().any(|name| name.ends_with(CONSTANTS)) {
+        return Err(PthError::TorchScript);
     }
-    for _ in 0..OLD_PREAMBLE {
-        Machine::run(&mut file)?;
+    let name = archive.file_names().find(|name| name.ends_with(PICKLE));
+    let Some(name) = name.map(str::to_string) else {
+        let first = archive.file_names().next().unwrap_or_default();
+        return Err(match first.ends_with(NUMPY) {
+            true => PthError::NumpyArchive,
+            false => PthError::OtherArchive(first.to_string()),
+        });
+    };
+    let pickled = Machine::run(BufReader::new(archive.by_name(&name)?))?;
+    let folder = name.strip_suffix(PICKLE).unwrap_or_default();
+    let storages = Storages::in_archive(archive, folder)?;
+    Ok((pickled, storages))
+}
+
+/// Opens pickles with storages behind them, as PyTorch wrote them before version 1.6: a magic number, a
+/// version, facts about the machine, the pickle, and the names of the storages.
+fn open_legacy(mut file: Input) -> Result<(Pickled, Storages), PthError> {
+    /// The magic number, 0x1950a86a20f9469cfc6c, as a pickle has it.
+    const MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
+    /// The number of the first bytes that contain it, with the instructions before it.
+    const PREAMBLE: usize = 32;
+
+    let start = file.fill_buf()?;
+    let start = &start[..start.len().min(PREAMBLE)];
+    let is_magic = start.windows(MAGIC.len()).any(|window| window == MAGIC);
+    if !is_magic && !start.starts_with(OLD_MAGIC) {
+        return Err(PthError::OtherPickle);
+    }
+    let _magic = Machine::run(&mut file)?;
+    let _version = Machine::run(&mut file)?;
+    if Machine::run(&mut file)?.is_big_endian() {
+        return Err(PthError::BigEndian);
     }
     let pickled = Machine::run(&mut file)?;
     let keys = Machine::run(&mut file)?;
@@ -86,75 +147,27 @@ fn open(mut file: Input) -> Result<(Pickled, Storages), PthError> {
     Ok((pickled, storages))
 }
 
+impl Pickled {
+    /// Whether these facts about a machine have the byte order that is not read.
+    fn is_big_endian(&self) -> bool {
+        const LITTLE_ENDIAN: &str = "little_endian";
+        let Value::Dictionary(facts) = self.values.get(self.top) else {
+            return false;
+        };
+        facts.iter().any(|&(key, value)| {
+            matches!(self.values.get(key), Value::Text(key) if key == LITTLE_ENDIAN)
+                && matches!(self.values.get(value), Value::Boolean(false))
+        })
+    }
+}
+
 fn snapshot(name: String, tensor: Rc<StridedTensor>, storages: Rc<Storages>) -> TensorSnapshot {
-    let (dtype, shape) = (tensor.storage.dtype, Shape::from(tensor.shape.clone()));
+    let (dtype, shape) = (tensor.dtype, Shape::from(tensor.shape.clone()));
     let path = vec![name.clone()];
     let read = move || {
-        let data = storages.read(&tensor.storage.key);
+        let data = storages.read(&tensor.storage);
         data.and_then(|bytes| tensor.contiguous(&bytes))
-            .map_err(|error| TensorSnapshotError::DataError(format!("{name}: {error}")))
+            .map_err(|error| TensorSnapshotError::DataError(format!("{}: {error}", shorten(&name))))
     };
     TensorSnapshot::from_closure(Rc::new(read), dtype, shape, path, vec![], ParamId::new())
-}
-
-/// The limit on the total length of names, in bytes. A pickle may contain the same dictionary many times,
-/// and dictionaries of such dictionaries; the names of its tensors multiply with each level.
-const MAX_NAMES: usize = 1 << 24;
-
-impl Pickled {
-    /// Every tensor by its name.
-    fn tensors(&self) -> Result<BTreeMap<String, Rc<StridedTensor>>, PthError> {
-        let mut collector = TensorCollector {
-            tensors: BTreeMap::new(),
-            names: 0,
-        };
-        collector.collect(&self.values, self.top, "", 0)?;
-        Ok(collector.tensors)
-    }
-}
-
-/// Collects tensors from nested dictionaries.
-struct TensorCollector {
-    tensors: BTreeMap<String, Rc<StridedTensor>>,
-    /// The total length of all names, including those of dictionaries.
-    names: usize,
-}
-
-impl TensorCollector {
-    /// Adds the tensors of the value `id`, which has the name `name` and is inside `depth` dictionaries.
-    fn collect(
-        &mut self,
-        values: &Values,
-        id: ValueId,
-        name: &str,
-        depth: usize,
-    ) -> Result<(), PthError> {
-        let entries = match values.get(id) {
-            Value::Tensor(tensor) => {
-                self.tensors.insert(name.to_string(), Rc::clone(tensor));
-                return Ok(());
-            }
-            Value::Dictionary(entries) if depth < MAX_DEPTH => entries,
-            Value::Dictionary(_) => return Err(PthError::Damaged),
-            _ => return Ok(()),
-        };
-        for &(key, value) in entries {
-            let key = match values.get(key) {
-                Value::Text(key) => key.clone(),
-                Value::Integer(key) => key.to_string(),
-                _ => continue,
-            };
-            // At least one byte for each entry, even with an empty name.
-            self.names += name.len() + 1 + key.len();
-            if self.names > MAX_NAMES {
-                return Err(PthError::Damaged);
-            }
-            let name = match name {
-                "" => key,
-                name => format!("{name}.{key}"),
-            };
-            self.collect(values, value, &name, depth + 1)?;
-        }
-        Ok(())
-    }
 }

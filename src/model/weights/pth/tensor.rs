@@ -4,18 +4,16 @@ use burn::tensor::{DType, TensorData};
 
 use super::error::PthError;
 
-/// An array of numbers, which one or more tensors refer to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Storage {
-    /// Its name in the file.
-    pub(super) key: String,
-    pub(super) dtype: DType,
-}
+/// The most numbers of a tensor that repeats numbers (`torch.Tensor.expand`) and so has more than its storage.
+/// The largest kernel of a backbone has 2.4 million.
+const MAX_EXPANDED: usize = 1 << 24;
 
 /// A tensor as a strided view of a storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StridedTensor {
-    pub(super) storage: Storage,
+    /// The name of the storage in the file.
+    pub(super) storage: String,
+    pub(super) dtype: DType,
     /// The index of the first number in the storage.
     pub(super) offset: usize,
     pub(super) shape: Vec<usize>,
@@ -27,15 +25,16 @@ impl StridedTensor {
     /// The numbers in row-major order; `bytes` are those of the storage.
     ///
     /// # Errors
-    /// If the tensor reaches beyond the storage, or has more numbers than it: a tensor that repeats
-    /// numbers may be much larger than its file.
+    /// If the tensor reaches beyond the storage, or repeats numbers up to more than [`MAX_EXPANDED`]: it may
+    /// be much larger than its file.
     pub(super) fn contiguous(&self, bytes: &[u8]) -> Result<TensorData, PthError> {
-        let size = self.storage.dtype.size();
+        let size = self.dtype.size();
         let stored = bytes.len() / size;
         let mut sides = self.shape.iter();
         let count = sides.try_fold(1, |count: usize, &side| count.checked_mul(side));
-        let count =
-            count.filter(|&count| count <= stored && self.shape.len() == self.strides.len());
+        let count = count.filter(|&count| {
+            count <= stored.max(MAX_EXPANDED) && self.shape.len() == self.strides.len()
+        });
         let count = count.ok_or(PthError::Bounds)?;
         if count == 0 {
             return Ok(self.data(Vec::new()));
@@ -64,6 +63,18 @@ impl StridedTensor {
         Ok(self.data(values))
     }
 
+    /// The place of the numbers in the file and their shape, equal for tied tensors.
+    pub(super) fn place(&self) -> String {
+        let Self {
+            storage,
+            dtype,
+            offset,
+            shape,
+            strides,
+        } = self;
+        format!("{storage} {dtype:?} {offset} {shape:?} {strides:?}")
+    }
+
     /// Whether the numbers are stored in row-major order without gaps.
     fn is_row_major(&self) -> bool {
         let mut distance = 1;
@@ -76,7 +87,7 @@ impl StridedTensor {
     }
 
     fn data(&self, values: Vec<u8>) -> TensorData {
-        TensorData::from_bytes_vec(values, self.shape.clone(), self.storage.dtype)
+        TensorData::from_bytes_vec(values, self.shape.clone(), self.dtype)
     }
 }
 
@@ -85,12 +96,9 @@ mod tests {
     use super::*;
 
     fn tensor(offset: usize, shape: &[usize], strides: &[usize]) -> StridedTensor {
-        let storage = Storage {
-            key: "0".into(),
-            dtype: DType::F32,
-        };
         StridedTensor {
-            storage,
+            storage: "0".into(),
+            dtype: DType::F32,
             offset,
             shape: shape.to_vec(),
             strides: strides.to_vec(),
@@ -121,9 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn expanded_tensors_repeat_their_numbers() {
+        assert_eq!(values(2, &[4], &[0]).unwrap(), [3.0; 4]);
+        let rows = values(1, &[3, 3], &[0, 1]).unwrap();
+        assert_eq!(rows, [2.0, 3.0, 4.0].repeat(3));
+    }
+
+    #[test]
     fn impossible_shapes_strides_and_offsets_are_refused() {
         for (offset, shape, strides) in [
-            (0, &[3, 3][..], &[0, 0][..]),
+            (0, &[MAX_EXPANDED + 1][..], &[0][..]),
             (0, &[1 << 40], &[0]),
             (0, &[1 << 40, 1 << 40], &[0, 0]),
             (0, &[2, 3], &[usize::MAX, 1]),

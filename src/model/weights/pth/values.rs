@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use burn::tensor::DType;
-
 use super::error::PthError;
-use super::tensor::{Storage, StridedTensor};
+use super::globals::{Function, Global, Numbers, StorageClass};
+use super::tensor::StridedTensor;
+use crate::model::weights::unsupported::UnsupportedTensor;
 
 /// The limit on nested values; a checkpoint has about ten levels.
 pub(super) const MAX_DEPTH: usize = 256;
@@ -26,62 +26,39 @@ const MAX_AXES: usize = 64;
 #[derive(Debug)]
 pub(super) enum Value {
     Integer(i64),
+    Boolean(bool),
     Text(String),
     Function(Function),
-    /// The class of a storage, which is the type of its numbers.
-    StorageType(DType),
+    StorageClass(StorageClass),
+    /// Any other class or function, by its name.
+    Class(Rc<str>),
     Storage(Storage),
     Tuple(Vec<ValueId>),
     List(Vec<ValueId>),
     Dictionary(Vec<(ValueId, ValueId)>),
     Tensor(Rc<StridedTensor>),
-    /// Any value that state dictionaries do not need.
+    /// What is in place of a tensor, and any other object by its class.
+    Unsupported(UnsupportedTensor),
+    /// Any other value that state dictionaries do not need.
     Other,
 }
 
-/// The functions that state dictionaries call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Function {
-    /// Returns a tensor, given a storage, an offset, a shape and strides.
-    Tensor,
-    /// Returns a parameter, given a tensor.
-    Parameter,
-    /// Returns a tensor of a subclass, given a function and its arguments.
-    Subclass,
-    /// Returns an empty dictionary.
-    OrderedDictionary,
-}
-
-impl Value {
-    /// The class or function `name` of `module`.
-    pub(super) fn global(module: &str, name: &str) -> Self {
-        Self::Function(match (module, name) {
-            ("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => Function::Tensor,
-            ("torch._utils", "_rebuild_parameter") => Function::Parameter,
-            ("torch._tensor", "_rebuild_from_type_v2") => Function::Subclass,
-            ("collections", "OrderedDict") => Function::OrderedDictionary,
-            ("torch", storage) => {
-                return storage_type(storage).map_or(Self::Other, Self::StorageType);
-            }
-            _ => return Self::Other,
-        })
+impl From<Global> for Value {
+    fn from(global: Global) -> Self {
+        match global {
+            Global::Function(function) => Self::Function(function),
+            Global::StorageClass(class) => Self::StorageClass(class),
+            Global::Named(name) => Self::Class(name),
+        }
     }
 }
 
-/// The type of the numbers in PyTorch's storage class `name`.
-fn storage_type(name: &str) -> Option<DType> {
-    Some(match name {
-        "DoubleStorage" => DType::F64,
-        "FloatStorage" => DType::F32,
-        "HalfStorage" => DType::F16,
-        "BFloat16Storage" => DType::BF16,
-        "LongStorage" => DType::I64,
-        "IntStorage" => DType::I32,
-        "ShortStorage" => DType::I16,
-        "CharStorage" => DType::I8,
-        "ByteStorage" | "BoolStorage" => DType::U8,
-        _ => return None,
-    })
+/// An array of numbers in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Storage {
+    /// Its name in the file.
+    pub(super) key: String,
+    pub(super) class: StorageClass,
 }
 
 /// The index of a value in [`Values`].
@@ -113,7 +90,7 @@ impl Values {
     /// The size of a number in bytes for each storage, by key.
     pub(super) fn storage_sizes(&self) -> BTreeMap<&str, usize> {
         let storages = self.entries.iter().filter_map(|entry| match &entry.value {
-            Value::Storage(storage) => Some((storage.key.as_str(), storage.dtype.size())),
+            Value::Storage(storage) => Some((storage.key.as_str(), storage.class.size)),
             _ => None,
         });
         storages.collect()
@@ -123,6 +100,7 @@ impl Values {
     pub(super) fn push(&mut self, value: Value, parts: &[ValueId]) -> Result<ValueId, PthError> {
         let size = match &value {
             Value::Text(text) => 1 + text.len() / TEXT_PER_VALUE,
+            Value::Class(name) => 1 + name.len() / TEXT_PER_VALUE,
             _ => 1,
         };
         self.count(size)?;
@@ -150,16 +128,26 @@ impl Values {
         }
     }
 
-    /// Adds `items` to the list `id`, or to the dictionary `id` as alternating keys and values.
-    pub(super) fn insert(&mut self, id: ValueId, items: &[ValueId]) -> Result<(), PthError> {
+    /// Adds `items` to the list `id`.
+    pub(super) fn append(&mut self, id: ValueId, items: &[ValueId]) -> Result<(), PthError> {
         self.add_parts(id, items)?;
-        match &mut self.entries[id].value {
-            Value::Dictionary(entries) => {
-                let (pairs, _) = items.as_chunks();
-                entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
-            }
-            Value::List(list) => list.extend(items),
-            _ => {}
+        if let Value::List(list) = &mut self.entries[id].value {
+            list.extend(items);
+        }
+        Ok(())
+    }
+
+    /// Adds `items`, alternating keys and values, to the dictionary `id`. An object that takes them is of a
+    /// subclass.
+    pub(super) fn set_items(&mut self, id: ValueId, items: &[ValueId]) -> Result<(), PthError> {
+        self.add_parts(id, items)?;
+        let value = &mut self.entries[id].value;
+        if matches!(value, Value::Unsupported(UnsupportedTensor::Object(_))) {
+            *value = Value::Dictionary(Vec::new());
+        }
+        if let Value::Dictionary(entries) = value {
+            let (pairs, _) = items.as_chunks();
+            entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
         }
         Ok(())
     }
@@ -196,31 +184,34 @@ impl Values {
     }
 
     /// The storage with the persistent id in the tuple `facts`: `'storage'`, its class, its key, its
-    /// device, its length, and in old files `None`. [`Value::Other`] if it is something else, such as
-    /// the view of another storage.
+    /// device, its length, and in old files `None`, or the place of a view in another storage. In old files
+    /// also the class of a module: `'module'`, the class, its source file and its source.
     pub(super) fn persistent(&mut self, facts: ValueId) -> Result<ValueId, PthError> {
         let value = match self.get(facts) {
             Value::Tuple(parts) => match parts[..] {
                 [_, class, key, _device, _length] => self.storage(class, key),
-                [_, class, key, _device, _length, view]
-                    if !matches!(self.get(view), Value::Tuple(_)) =>
-                {
-                    self.storage(class, key)
-                }
-                _ => None,
+                [_, class, key, _device, _length, view] => match self.get(view) {
+                    Value::Tuple(_) => Value::Unsupported(UnsupportedTensor::Layout("view")),
+                    _ => self.storage(class, key),
+                },
+                [_, class, _file, _source] => match self.get(class) {
+                    Value::Class(class) => Value::Class(class.clone()),
+                    _ => Value::Other,
+                },
+                _ => Value::Other,
             },
-            _ => None,
+            _ => Value::Other,
         };
-        self.push(value.map_or(Value::Other, Value::Storage), &[facts])
+        self.push(value, &[facts])
     }
 
-    fn storage(&self, class: ValueId, key: ValueId) -> Option<Storage> {
+    fn storage(&self, class: ValueId, key: ValueId) -> Value {
         match (self.get(class), self.get(key)) {
-            (Value::StorageType(dtype), Value::Text(key)) => Some(Storage {
+            (&Value::StorageClass(class), Value::Text(key)) => Value::Storage(Storage {
                 key: key.clone(),
-                dtype: *dtype,
+                class,
             }),
-            _ => None,
+            _ => Value::Other,
         }
     }
 
@@ -230,26 +221,53 @@ impl Values {
         callable: ValueId,
         arguments: ValueId,
     ) -> Result<ValueId, PthError> {
-        let call = match self.function_call(callable, arguments) {
-            // The function of a subclass is not another subclass.
-            Some((Function::Subclass, &[callable, _type, arguments, ..])) => {
-                self.function_call(callable, arguments)
-            }
-            call => call,
-        };
-        let value = match call {
-            Some((Function::Tensor, &[storage, offset, shape, strides, ..])) => {
-                let tensor = self.tensor(storage, offset, shape, strides);
-                tensor.map_or(Value::Other, |tensor| Value::Tensor(Rc::new(tensor)))
-            }
-            Some((Function::Parameter, &[tensor, ..])) => match self.get(tensor) {
-                Value::Tensor(tensor) => Value::Tensor(Rc::clone(tensor)),
+        let value = match (self.get(callable), self.get(arguments)) {
+            (Value::Function(Function::Subclass), Value::Tuple(parts)) => match parts[..] {
+                // The function of a subclass is not another subclass.
+                [function, _type, arguments, ..] => self.result(function, arguments),
                 _ => Value::Other,
             },
-            Some((Function::OrderedDictionary, _)) => Value::Dictionary(Vec::new()),
-            _ => Value::Other,
+            _ => self.result(callable, arguments),
         };
         self.push(value, &[callable, arguments])
+    }
+
+    fn result(&self, callable: ValueId, arguments: ValueId) -> Value {
+        let object = |class: &Rc<str>| Value::Unsupported(UnsupportedTensor::Object(class.clone()));
+        let function = match self.get(callable) {
+            Value::Function(function) => function,
+            Value::Class(class) => return object(class),
+            _ => return Value::Other,
+        };
+        let arguments = match self.get(arguments) {
+            Value::Tuple(arguments) => &arguments[..],
+            _ => return Value::Other,
+        };
+        match (function, arguments) {
+            (Function::Tensor, &[storage, offset, shape, strides, ..]) => {
+                let tensor = self.tensor(storage, offset, shape, strides);
+                tensor.unwrap_or(Value::Other)
+            }
+            (Function::TypedTensor, &[_, _, _, _, _, _, dtype, ..]) => match self.get(dtype) {
+                Value::Class(name) => {
+                    Value::Unsupported(UnsupportedTensor::Numbers(name.to_string()))
+                }
+                _ => Value::Other,
+            },
+            (Function::Parameter, &[tensor, ..]) => match self.get(tensor) {
+                Value::Tensor(tensor) => Value::Tensor(Rc::clone(tensor)),
+                Value::Unsupported(kind) => Value::Unsupported(kind.clone()),
+                _ => Value::Other,
+            },
+            (Function::Dictionary, _) => Value::Dictionary(Vec::new()),
+            (Function::Object, &[class, ..]) => match self.get(class) {
+                Value::Class(class) => object(class),
+                Value::Function(Function::Dictionary) => Value::Dictionary(Vec::new()),
+                _ => Value::Other,
+            },
+            (Function::Unsupported(kind), _) => Value::Unsupported(kind.clone()),
+            _ => Value::Other,
+        }
     }
 
     fn tensor(
@@ -258,27 +276,25 @@ impl Values {
         offset: ValueId,
         shape: ValueId,
         strides: ValueId,
-    ) -> Option<StridedTensor> {
-        let Value::Storage(storage) = self.get(storage) else {
-            return None;
+    ) -> Option<Value> {
+        let storage = match self.get(storage) {
+            Value::Storage(storage) => storage,
+            Value::Unsupported(kind) => return Some(Value::Unsupported(kind.clone())),
+            _ => return None,
         };
-        Some(StridedTensor {
-            storage: storage.clone(),
+        let dtype = match storage.class.numbers {
+            Numbers::Known(dtype) => dtype,
+            Numbers::Unknown(name) => {
+                let kind = UnsupportedTensor::Numbers(name.to_string());
+                return Some(Value::Unsupported(kind));
+            }
+        };
+        Some(Value::Tensor(Rc::new(StridedTensor {
+            storage: storage.key.clone(),
+            dtype,
             offset: self.integer(offset)?,
             shape: self.sizes(shape)?,
             strides: self.sizes(strides)?,
-        })
-    }
-
-    /// The function `callable` and the arguments in the tuple `arguments`, if they are these.
-    fn function_call(
-        &self,
-        callable: ValueId,
-        arguments: ValueId,
-    ) -> Option<(Function, &[ValueId])> {
-        match (self.get(callable), self.get(arguments)) {
-            (Value::Function(function), Value::Tuple(arguments)) => Some((*function, arguments)),
-            _ => None,
-        }
+        })))
     }
 }
