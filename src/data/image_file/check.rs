@@ -8,11 +8,12 @@ use image::ImageFormat;
 
 use super::error::ImageError;
 use super::failure::{Failure, plausible};
-use super::{bmp, gif, image_format, jpeg, png, read, tiff, webp};
+use super::{MAGIC_BYTES, bmp, gif, image_format, jpeg, png, read, tiff, webp};
 use crate::panic_capture::catch_quietly;
 
 /// Bytes read to find the header. A file with a longer header is read whole.
 const HEAD_BYTES: u64 = 16 * 1024;
+const _: () = assert!(HEAD_BYTES as usize >= MAGIC_BYTES);
 
 /// Returns width and height in pixels of the image in `path` as stored, from its header.
 ///

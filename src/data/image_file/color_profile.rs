@@ -25,7 +25,7 @@ const SRGB_TOLERANCE: u8 = 1;
 
 /// What the values of a pixel are, 8 bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SourceColors {
+pub(super) enum PixelKind {
     Gray,
     GrayAlpha,
     Rgb,
@@ -34,7 +34,7 @@ pub(super) enum SourceColors {
     Cmyk,
 }
 
-impl SourceColors {
+impl PixelKind {
     fn color_space(self) -> DataColorSpace {
         match self {
             Self::Gray | Self::GrayAlpha => DataColorSpace::Gray,
@@ -67,20 +67,20 @@ pub(super) struct ColorTransform {
 }
 
 /// A profile, the colours it was used for, and the transform, if there is one.
-type KeptTransform = (Vec<u8>, SourceColors, Option<ColorTransform>);
+type KeptTransform = (Vec<u8>, PixelKind, Option<ColorTransform>);
 
 static KEPT: Mutex<VecDeque<KeptTransform>> = Mutex::new(VecDeque::new());
 
 impl ColorTransform {
     /// Returns the transform of a profile. `None` if the profile is sRGB, broken, too large or for other
     /// colours.
-    pub(super) fn of(profile: &[u8], colors: SourceColors) -> Option<Self> {
+    pub(super) fn of(profile: &[u8], kind: PixelKind) -> Option<Self> {
         if profile.len() > MAXIMUM_PROFILE_BYTES {
             return None;
         }
         let kept = |all: &VecDeque<KeptTransform>| {
             all.iter()
-                .find(|(bytes, of, _)| *of == colors && bytes == profile)
+                .find(|(bytes, of, _)| *of == kind && bytes == profile)
                 .map(|(_, _, transform)| transform.clone())
         };
         let lock = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,21 +88,21 @@ impl ColorTransform {
             return transform;
         }
         // A profile may be malicious.
-        let transform = catch_quietly(|| Self::create(profile, colors)).unwrap_or(None);
+        let transform = catch_quietly(|| Self::create(profile, kind)).unwrap_or(None);
         let mut all = lock();
         if kept(&all).is_none() {
             all.truncate(KEPT_PROFILES - 1);
-            all.push_front((profile.to_vec(), colors, transform.clone()));
+            all.push_front((profile.to_vec(), kind, transform.clone()));
         }
         transform
     }
 
-    fn create(profile: &[u8], colors: SourceColors) -> Option<Self> {
+    fn create(profile: &[u8], kind: PixelKind) -> Option<Self> {
         let profile = ColorProfile::new_from_slice(profile).ok()?;
-        if profile.color_space != colors.color_space() {
+        if profile.color_space != kind.color_space() {
             return None;
         }
-        let (source, target) = colors.layouts();
+        let (source, target) = kind.layouts();
         let srgb = ColorProfile::new_srgb();
         let options = TransformOptions::default();
         let mut transform = Self {
@@ -112,24 +112,24 @@ impl ColorTransform {
         };
         // Profiles of version 4 state colours relative to the same black as sRGB's.
         if profile.version() < ProfileVersion::V4_0 {
-            transform.compensated = transform.black_point_compensation(colors);
+            transform.compensated = transform.black_point_compensation(kind);
         }
-        (!transform.changes_nothing(colors)).then_some(transform)
+        (!transform.changes_nothing(kind)).then_some(transform)
     }
 
     /// Returns the values that make the darkest colour black, without changing white. `None` if it is black.
     ///
     /// In linear light, a value v becomes (v − k) / (1 − k), where k is the luminance of the darkest colour.
-    fn black_point_compensation(&self, colors: SourceColors) -> Option<[u8; 256]> {
+    fn black_point_compensation(&self, kind: PixelKind) -> Option<[u8; 256]> {
         let mut darkest = [0; 4];
         let target = &mut darkest[..self.target_channels];
         self.apply(
-            match colors {
-                SourceColors::Gray => &[0],
-                SourceColors::GrayAlpha => &[0, 255],
-                SourceColors::Rgb => &[0; 3],
-                SourceColors::Rgba => &[0, 0, 0, 255],
-                SourceColors::Cmyk => &[255; 4],
+            match kind {
+                PixelKind::Gray => &[0],
+                PixelKind::GrayAlpha => &[0, 255],
+                PixelKind::Rgb => &[0; 3],
+                PixelKind::Rgba => &[0, 0, 0, 255],
+                PixelKind::Cmyk => &[255; 4],
             },
             target,
         );
@@ -145,24 +145,24 @@ impl ColorTransform {
     }
 
     /// Returns whether a grid of colours, or all greys, stay what they are.
-    fn changes_nothing(&self, colors: SourceColors) -> bool {
+    fn changes_nothing(&self, kind: PixelKind) -> bool {
         let steps = || (0..=255_u8).step_by(17);
         let greys = (0..=255).map(|grey| [grey; 3]);
-        let values: Vec<[u8; 3]> = match colors {
-            SourceColors::Cmyk => return false,
-            SourceColors::Gray | SourceColors::GrayAlpha => greys.collect(),
-            SourceColors::Rgb | SourceColors::Rgba => steps()
+        let values: Vec<[u8; 3]> = match kind {
+            PixelKind::Cmyk => return false,
+            PixelKind::Gray | PixelKind::GrayAlpha => greys.collect(),
+            PixelKind::Rgb | PixelKind::Rgba => steps()
                 .flat_map(|r| steps().flat_map(move |g| steps().map(move |b| [r, g, b])))
                 .chain(greys)
                 .collect(),
         };
-        let source: Vec<u8> = match colors {
-            SourceColors::Gray => values.iter().map(|rgb| rgb[0]).collect(),
-            SourceColors::GrayAlpha => values.iter().flat_map(|rgb| [rgb[0], 255]).collect(),
-            SourceColors::Rgba => (values.iter())
+        let source: Vec<u8> = match kind {
+            PixelKind::Gray => values.iter().map(|rgb| rgb[0]).collect(),
+            PixelKind::GrayAlpha => values.iter().flat_map(|rgb| [rgb[0], 255]).collect(),
+            PixelKind::Rgba => (values.iter())
                 .flat_map(|[r, g, b]| [*r, *g, *b, 255])
                 .collect(),
-            SourceColors::Rgb | SourceColors::Cmyk => values.concat(),
+            PixelKind::Rgb | PixelKind::Cmyk => values.concat(),
         };
         let channels = self.target_channels;
         let mut target = vec![0; values.len() * channels];

@@ -34,13 +34,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StoredImage, Failure> {
             None => Rgba([0, 0, 0, 255]),
         }
     };
-    let colors: Vec<_> = (0..=255).map(color).collect();
+    let rgba: Vec<_> = (0..=255).map(color).collect();
 
     let mut canvas = RgbaImage::new(width, height);
     let row_length = usize::from(frame.width).max(1);
     for (y, row) in (u32::from(frame.top)..height).zip(frame.buffer.chunks_exact(row_length)) {
         for (x, index) in (u32::from(frame.left)..width).zip(row) {
-            canvas.put_pixel(x, y, colors[usize::from(*index)]);
+            canvas.put_pixel(x, y, rgba[usize::from(*index)]);
         }
     }
     let opaque = canvas.pixels().all(|pixel| pixel.0[3] == 255);

@@ -40,7 +40,7 @@ use crate::panic_capture::catch_quietly;
 
 pub use check::check_image_file;
 pub use error::ImageError;
-pub(crate) use format::FileKind;
+pub(crate) use format::{FileKind, MAGIC_BYTES};
 
 use failure::Failure;
 use stored::StoredImage;

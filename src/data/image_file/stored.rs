@@ -3,7 +3,7 @@
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage, RgbaImage};
 
-use super::color_profile::{ColorTransform, SourceColors};
+use super::color_profile::{ColorTransform, PixelKind};
 
 /// The colour values of a decoded image.
 pub(super) enum Pixels {
@@ -40,7 +40,7 @@ impl StoredImage {
 
 fn cmyk_to_rgb((width, height): (u32, u32), inks: &[u8], profile: Option<&[u8]>) -> RgbImage {
     let mut rgb = RgbImage::new(width, height);
-    match profile.and_then(|profile| ColorTransform::of(profile, SourceColors::Cmyk)) {
+    match profile.and_then(|profile| ColorTransform::of(profile, PixelKind::Cmyk)) {
         Some(transform) => transform.apply(inks, &mut rgb),
         None => {
             for (rgb, inks) in rgb.chunks_exact_mut(3).zip(inks.chunks_exact(4)) {
@@ -61,13 +61,13 @@ fn rounded_share(value: u8, share: u8) -> u8 {
 
 fn plain_to_rgb(image: DynamicImage, profile: Option<&[u8]>) -> RgbImage {
     let (grey, alpha) = (!image.color().has_color(), image.color().has_alpha());
-    let colors = match (grey, alpha) {
-        (true, false) => SourceColors::Gray,
-        (true, true) => SourceColors::GrayAlpha,
-        (false, false) => SourceColors::Rgb,
-        (false, true) => SourceColors::Rgba,
+    let kind = match (grey, alpha) {
+        (true, false) => PixelKind::Gray,
+        (true, true) => PixelKind::GrayAlpha,
+        (false, false) => PixelKind::Rgb,
+        (false, true) => PixelKind::Rgba,
     };
-    let transform = profile.and_then(|profile| ColorTransform::of(profile, colors));
+    let transform = profile.and_then(|profile| ColorTransform::of(profile, kind));
     let (width, height) = (image.width(), image.height());
     let Some(transform) = transform else {
         return match alpha {
@@ -75,11 +75,11 @@ fn plain_to_rgb(image: DynamicImage, profile: Option<&[u8]>) -> RgbImage {
             false => image.into_rgb8(),
         };
     };
-    let source = match colors {
-        SourceColors::Gray => image.into_luma8().into_raw(),
-        SourceColors::GrayAlpha => image.into_luma_alpha8().into_raw(),
-        SourceColors::Rgba => image.into_rgba8().into_raw(),
-        SourceColors::Rgb | SourceColors::Cmyk => image.into_rgb8().into_raw(),
+    let source = match kind {
+        PixelKind::Gray => image.into_luma8().into_raw(),
+        PixelKind::GrayAlpha => image.into_luma_alpha8().into_raw(),
+        PixelKind::Rgba => image.into_rgba8().into_raw(),
+        PixelKind::Rgb | PixelKind::Cmyk => image.into_rgb8().into_raw(),
     };
     if alpha {
         let mut rgba = RgbaImage::new(width, height);

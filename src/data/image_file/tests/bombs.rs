@@ -144,8 +144,8 @@ fn only_the_first_of_many_frames_is_read() {
 
 #[test]
 fn broken_and_huge_profiles_are_ignored() {
-    use super::super::color_profile::{ColorTransform, MAXIMUM_PROFILE_BYTES, SourceColors};
-    let of = |profile: &[u8]| ColorTransform::of(profile, SourceColors::Rgb).is_some();
+    use super::super::color_profile::{ColorTransform, MAXIMUM_PROFILE_BYTES, PixelKind};
+    let of = |profile: &[u8]| ColorTransform::of(profile, PixelKind::Rgb).is_some();
     assert!(!of(b""));
     assert!(!of(&[0; 4096]));
     assert!(!of(&vec![0; MAXIMUM_PROFILE_BYTES + 1]));

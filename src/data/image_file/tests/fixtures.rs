@@ -1,6 +1,6 @@
 //! Small files of many kinds, compared with the pixels that Pillow 13 reads from them.
 //!
-//! `scripts/draw_image_fixtures src/data/image_file/tests/files` made the files, and `expected.rgb` with the
+//! `scripts/draw_image_fixtures assets/fixtures/images` made the files, and `expected.rgb` with the
 //! pixels of all of them.
 
 use super::*;
@@ -17,7 +17,7 @@ const TOLERANCES: [(&str, u8, f64); 3] = [
 
 #[test]
 fn files_of_all_kinds_have_the_pixels_that_pillow_reads() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/data/image_file/tests/files");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fixtures/images");
     let list = std::fs::read_to_string(folder.join("list.csv")).unwrap();
     let pixels = std::fs::read(folder.join("expected.rgb")).unwrap();
     let mut pixels = &pixels[..];

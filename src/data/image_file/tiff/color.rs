@@ -116,7 +116,7 @@ pub(super) fn unpacked(rows: &[u8], (width, height): (u32, u32), bits: u8) -> Ve
 /// colours, and 255 where the file's extra value is something else.
 fn with_alpha(mut values: Vec<u8>, channels: usize, extra: Extra) -> Vec<u8> {
     for pixel in values.chunks_exact_mut(channels) {
-        let Some((alpha, colors)) = pixel.split_last_mut() else {
+        let Some((alpha, brightness)) = pixel.split_last_mut() else {
             continue;
         };
         match extra {
@@ -124,9 +124,9 @@ fn with_alpha(mut values: Vec<u8>, channels: usize, extra: Extra) -> Vec<u8> {
             Extra::Unused => *alpha = 255,
             Extra::AssociatedAlpha if *alpha == 0 => {}
             Extra::AssociatedAlpha => {
-                for color in colors {
-                    let divided = u32::from(*color) * 255 / u32::from(*alpha);
-                    *color = divided.min(255) as u8;
+                for value in brightness {
+                    let divided = u32::from(*value) * 255 / u32::from(*alpha);
+                    *value = divided.min(255) as u8;
                 }
             }
         }

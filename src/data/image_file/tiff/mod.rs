@@ -30,7 +30,7 @@ const DNG_VERSION: Tag = Tag::Unknown(50_706);
 
 const MODERN_JPEG: u16 = 7;
 const OLD_JPEG: u16 = 6;
-const PALETTE_COLORS: u16 = 3;
+const PALETTE: u16 = 3;
 
 /// Returns width and height in pixels of the first image in a file of `length` bytes. Its strips or tiles must
 /// be in the file; they are not decoded.
@@ -57,7 +57,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<StoredImage, Failure> {
             return Err(Failure::Unsupported(found.into()));
         }
         _ => match tag(&mut file, Tag::PhotometricInterpretation)? {
-            Some(PALETTE_COLORS) => Pixels::Plain(palette::decode(&mut file, bytes)?),
+            Some(PALETTE) => Pixels::Plain(palette::decode(&mut file, bytes)?),
             _ => color::decode(&mut file)?,
         },
     };

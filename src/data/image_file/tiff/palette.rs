@@ -24,7 +24,7 @@ pub(super) fn decode<R: Read + Seek>(
     let palette = file.get_tag_u16_vec(Tag::ColorMap).map_err(failure)?;
     let size = file.dimensions().map_err(failure)?;
     let indices = {
-        let mut grey = open(Cursor::new(with_grey_colors(file, bytes)?))?;
+        let mut grey = open(Cursor::new(with_grey_indices(file, bytes)?))?;
         let mut values = DecodingResult::U8(Vec::new());
         let bits = match grey.colortype().map_err(failure)? {
             ColorType::Gray(bits @ (1 | 2 | 4 | 8)) => bits,
@@ -55,15 +55,15 @@ pub(super) fn decode<R: Read + Seek>(
         };
         [value(0), value(1), value(2)]
     };
-    let colors: Vec<[u8; 3]> = (0..256).map(color).collect();
-    let values = indices.iter().flat_map(|index| colors[usize::from(*index)]);
+    let rgb: Vec<[u8; 3]> = (0..256).map(color).collect();
+    let values = indices.iter().flat_map(|index| rgb[usize::from(*index)]);
     RgbImage::from_raw(size.0, size.1, values.collect())
         .map(DynamicImage::from)
         .ok_or_else(|| Failure::broken("it has too few values"))
 }
 
 /// Returns the file with `BlackIsZero` as its photometric interpretation.
-fn with_grey_colors<R: Read + Seek>(
+fn with_grey_indices<R: Read + Seek>(
     file: &mut Decoder<R>,
     bytes: &[u8],
 ) -> Result<Vec<u8>, Failure> {

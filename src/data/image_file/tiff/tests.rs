@@ -1,4 +1,4 @@
-//! TIFF files that are refused, by what they are. Files that are read are in `image_file/tests/files`.
+//! TIFF files that are refused, by what they are. Files that are read are in `assets/fixtures/images`.
 
 use super::*;
 

@@ -167,13 +167,13 @@ proptest! {
     fn smooth_images_stay_what_they_are(
         size in (8_usize..120, 8_usize..120),
         subsampling in 0_usize..7,
-        colors in 0_usize..4,
+        kind in 0_usize..4,
         quality in 85_i32..=100,
         optimize: bool,
         progressive: bool,
     ) {
         let (width, height) = size;
-        let channels = [3, 3, 1, 4][colors];
+        let channels = [3, 3, 1, 4][kind];
         let shade = |x: f64, y: f64, c: f64| {
             // Waves of at least 125 pixels.
             120.0 + 60.0 * (x / 40.0 + c).sin() + 40.0 * (y / 30.0 - c).cos()
@@ -189,9 +189,9 @@ proptest! {
             (PixelFormat::RGB, Colorspace::RGB),
             (PixelFormat::GRAY, Colorspace::Gray),
             (PixelFormat::CMYK, Colorspace::CMYK),
-        ][colors];
+        ][kind];
         let mut compressor = Compressor::new().unwrap();
-        let subsampling = match colors {
+        let subsampling = match kind {
             0 => [
                 Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub2x2, Subsamp::Sub1x2, Subsamp::Sub4x1,
                 Subsamp::Sub1x4, Subsamp::None,
@@ -287,7 +287,7 @@ fn profiles_in_several_parts_are_joined_and_incomplete_ones_ignored() {
         profile(&[second.clone(), first.clone()]),
         Some(b"onetwo".to_vec())
     );
-    assert_eq!(profile(&[first.clone()]), None);
-    assert_eq!(profile(&[first.clone(), first]), None);
+    assert_eq!(profile(&[first.clone(), first.clone()]), None);
+    assert_eq!(profile(&[first]), None);
     assert_eq!(profile(&[]), None);
 }
