@@ -100,7 +100,7 @@ fn truncated_and_foreign_files_are_refused_and_counted() {
     fs::write(folder.path().join("c/2.jpg"), "").unwrap();
     let message = refusal(&folder);
     assert!(
-        message.contains("c/1.jpg is neither JPEG nor PNG"),
+        message.contains("c/1.jpg is an HTML page"),
         "{message}"
     );
     assert!(message.contains("and 1 more problem(s)"), "{message}");

@@ -164,7 +164,7 @@ fn broken_images_are_skipped_and_counted_if_configured() {
     fs::write(photos.join("class-05/0.png"), "<html>").unwrap();
     let message = refused(directory.path(), &arguments("folder", "photos", "run"));
     assert!(
-        message.contains("0.png is neither JPEG nor PNG"),
+        message.contains("0.png is an HTML page"),
         "{message}"
     );
 
