@@ -2,8 +2,7 @@
 //!
 //! The rendering intent is perceptual, as in Pillow's `ImageCms.profileToProfile`, with the black point
 //! compensation that LittleCMS adds to it. A profile that is broken, or whose colour space is not that of the
-//! image, is ignored, as browsers do. Most profiles are sRGB; their transform would change nothing, so there
-//! is none.
+//! image, is ignored, as browsers do. Most profiles are sRGB, which needs no transform.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

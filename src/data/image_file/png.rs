@@ -102,7 +102,7 @@ fn header_size(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes(*width), u32::from_be_bytes(*height)))
 }
 
-/// Returns the colour profile; `None` if there is none, or it is broken or too large.
+/// Returns the colour profile; `None` without a profile, or if it is broken or too large.
 fn color_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let chunk = chunks(bytes).find(|chunk| chunk.kind == COLOR_PROFILE)?;
     let data = bytes.get(chunk.range.start + HEAD_BYTES..chunk.range.end - CHECKSUM_BYTES)?;

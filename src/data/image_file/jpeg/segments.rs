@@ -77,8 +77,8 @@ pub(super) fn orientation(bytes: &[u8]) -> Orientation {
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// Returns the colour profile, which may be divided into up to 255 numbered parts. `None` if there is none,
-/// a part is missing, or it is too large.
+/// Returns the colour profile, which may be divided into up to 255 numbered parts. `None` without a
+/// profile, or if a part is missing, or it is too large.
 pub(super) fn color_profile(bytes: &[u8]) -> Option<Vec<u8>> {
     let parts = segments(bytes)
         .filter(|segment| segment.marker == APP2)

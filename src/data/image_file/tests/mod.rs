@@ -185,18 +185,18 @@ fn other_formats_and_garbage_are_named_with_what_to_do() {
         (
             b"<!DOCTYPE html><html>not found</html>",
             "x.png",
-            " is an HTML page, which is not supported; convert it to JPEG or PNG, or remove it",
+            " is an HTML page, which is not supported; download the image again, or remove it",
         ),
         (
             b"version https://git-lfs.github.com/spec/v1",
             "x.png",
-            " is a Git LFS pointer and not the file that it names, which is not supported; convert it to JPEG or \
-             PNG, or remove it",
+            " is a Git LFS pointer and not the file that it names, which is not supported; run `git lfs pull`, or remove \
+             it",
         ),
         (
             b"path,label",
             "x.png",
-            " is a file of an unknown format, which is not supported; convert it to JPEG or PNG, or remove it",
+            " is a file of an unknown format, which is not supported; replace or remove it",
         ),
     ] {
         assert_eq!(message(bytes, name), expected);
