@@ -42,7 +42,7 @@ pub fn mat(bytes: &[u8]) {
     check_messages(data::fuzzing::mat(bytes));
 }
 
-/// A JPEG or PNG file.
+/// An image file of any format that is read.
 pub fn image(bytes: &[u8]) {
     check_messages(data::fuzzing::image(bytes));
 }

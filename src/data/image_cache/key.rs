@@ -13,7 +13,7 @@ use crate::hex::hex;
 use crate::progress::Unit;
 
 /// Must be incremented when another release decodes or resizes to different bytes.
-const PIXELS_VERSION: u32 = 1;
+const PIXELS_VERSION: u32 = 2;
 
 /// Returns the hash of everything that the contents depend on, in hexadecimal.
 ///

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::conversion::advice;
 use crate::data::bounding_box::BoundingBox;
 use crate::data::list_line::ListLine;
 
@@ -26,8 +27,8 @@ pub enum ImageError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is not a JPEG or PNG file.
-    #[error("{} is {found}, which is not supported; convert it to JPEG or PNG, or remove it", path.display())]
+    /// The file is not an image of a format that is read.
+    #[error("{} is {found}, which is not supported; {}", path.display(), advice(found))]
     Unsupported {
         /// The file.
         path: PathBuf,

@@ -1,9 +1,18 @@
 //! The format of an image file, by its content. Suffixes are often wrong or missing.
 
+use std::path::Path;
+
 use image::ImageFormat;
 
 /// Bytes at the start of a file that [`FileKind::of`] needs.
 pub(crate) const MAGIC_BYTES: usize = 256;
+/// What raw images of cameras are called. Most are TIFF files whose only plain image is a thumbnail.
+pub(super) const CAMERA_RAW: &str = "a camera raw image";
+/// Extensions of camera raw images that are TIFF files.
+const RAW_EXTENSIONS: [&str; 14] = [
+    "3fr", "arw", "cr2", "dcr", "dng", "erf", "iiq", "kdc", "mef", "nef", "nrw", "pef", "sr2",
+    "srw",
+];
 
 /// What a file contains, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +26,17 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
+    /// Returns the kind of the file `path` that starts with `head`. Its extension tells raw images of cameras
+    /// from other TIFF files.
+    pub(crate) fn of_file(path: &Path, head: &[u8]) -> Self {
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        let raw = || RAW_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str());
+        match Self::of(head) {
+            Self::Image(ImageFormat::Tiff) if raw() => Self::OtherImage(CAMERA_RAW),
+            kind => kind,
+        }
+    }
+
     /// Returns the kind of the file that starts with `head`, which has [`MAGIC_BYTES`] or the whole file.
     pub(crate) fn of(head: &[u8]) -> Self {
         if let Some(name) = container_brand(head) {
@@ -49,10 +69,8 @@ impl FileKind {
                 b'P',
                 ..,
             ] => Self::Image(ImageFormat::WebP),
-            // Canon's raw files are TIFF files whose only plain image is a thumbnail.
-            [b'I', b'I', b'*', 0, _, _, _, _, b'C', b'R', ..] => {
-                Self::OtherImage("a camera raw image")
-            }
+            // Canon's.
+            [b'I', b'I', b'*', 0, _, _, _, _, b'C', b'R', ..] => Self::OtherImage(CAMERA_RAW),
             // The second is BigTIFF.
             [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => {
                 Self::Image(ImageFormat::Tiff)
@@ -72,7 +90,7 @@ impl FileKind {
 }
 
 /// Image formats that are not read, by their first bytes.
-const OTHER_IMAGES: [(&[u8], &str); 11] = [
+const OTHER_IMAGES: [(&[u8], &str); 12] = [
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
@@ -82,8 +100,9 @@ const OTHER_IMAGES: [(&[u8], &str); 11] = [
     (b"#?RADIANCE", "a Radiance HDR image"),
     (b"DDS \x7c\0\0\0", "a DDS texture"),
     (b"qoif", "a QOI image"),
-    (b"FUJIFILMCCD-RAW", "a camera raw image"),
-    (b"IIRO", "a camera raw image"),
+    (b"FUJIFILMCCD-RAW", CAMERA_RAW),
+    (b"IIRO", CAMERA_RAW),
+    (b"IIU\0", CAMERA_RAW),
 ];
 
 /// Returns the image format of an ISO base media file (`ftyp` box), as AVIF and HEIC files are.
@@ -102,7 +121,7 @@ fn container_brand(head: &[u8]) -> Option<&'static str> {
     ]) {
         Some("a HEIC image")
     } else if has(&[b"crx "]) {
-        Some("a camera raw image")
+        Some(CAMERA_RAW)
     } else {
         None
     }
@@ -151,6 +170,9 @@ mod tests {
         ] {
             assert_eq!(FileKind::of(head), FileKind::OtherImage(name), "{head:?}");
         }
+        let kind = |name| FileKind::of_file(Path::new(name), b"II*\0\x08\0\0\0");
+        assert_eq!(kind("DSC_1.NEF"), FileKind::OtherImage(CAMERA_RAW));
+        assert_eq!(kind("scan.tif"), FileKind::Image(ImageFormat::Tiff));
         for head in [
             &b""[..],
             b"BM",
