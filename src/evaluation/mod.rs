@@ -1,9 +1,11 @@
 //! Retrieval metrics: functions of embeddings and labels.
 
-mod ranks;
+mod measures;
+mod ranking;
 mod recall;
 mod role;
 
-pub use ranks::{nearest_positive_ranks, nearest_positive_ranks_monitored};
+pub use measures::{QueryMeasures, RetrievalMeasures};
+pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
 pub use role::Role;
