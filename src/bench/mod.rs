@@ -6,6 +6,7 @@
 mod error;
 mod loader;
 mod loss;
+mod neighbours;
 mod photos;
 mod step;
 
@@ -17,6 +18,7 @@ use burn::tensor::backend::Backend;
 pub use error::BenchError;
 pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
+pub use neighbours::{NeighboursBenchmark, NeighboursTiming};
 pub use step::{StepBenchmark, StepTiming};
 
 use crate::cancellation::Cancelled;

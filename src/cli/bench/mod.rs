@@ -1,6 +1,7 @@
 //! `loop-dml bench`.
 
 mod loader;
+mod neighbours;
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
@@ -22,6 +23,7 @@ Examples:
   loop-dml bench loss --negatives loop --batch 128 --dim 512
   loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
+  loop-dml bench neighbours --count 8131 --classes 98
   loop-dml bench loader --workers 2 --batch 64
   loop-dml bench loader --dataset cub200 --root CUB_200_2011 --steps 0 --json";
 
@@ -38,6 +40,7 @@ impl BenchArgs {
             BenchCommand::Loss(args) => &args.output,
             BenchCommand::Step(args) => &args.output,
             BenchCommand::Loader(args) => args.output(),
+            BenchCommand::Neighbours(args) => args.output(),
         };
         &output.device
     }
@@ -51,6 +54,8 @@ enum BenchCommand {
     Step(StepArgs),
     /// Time loading images, decoded and from the cache
     Loader(loader::LoaderArgs),
+    /// Time the retrieval measures of embeddings
+    Neighbours(neighbours::NeighboursArgs),
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +123,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
         BenchCommand::Loss(args) => loss(args),
         BenchCommand::Step(args) => step(args),
         BenchCommand::Loader(args) => loader::run(args),
+        BenchCommand::Neighbours(args) => neighbours::run(args),
     }
 }
 
