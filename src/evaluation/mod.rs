@@ -1,10 +1,13 @@
 //! Retrieval metrics: functions of embeddings and labels.
 
+mod clustering;
 mod measures;
 mod ranking;
 mod recall;
 mod role;
+mod vectors;
 
+pub use clustering::{ClusterAgreement, Clustering, KMeans};
 pub use measures::{QueryMeasures, RetrievalMeasures};
 pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;

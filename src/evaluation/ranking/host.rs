@@ -8,10 +8,10 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use super::super::vectors::Vectors;
 use super::Reduce;
 use super::search::{Query, Search};
 use super::thresholds::Thresholds;
-use super::vectors::Vectors;
 use crate::cancellation::Cancelled;
 use crate::geometry::transpose;
 use crate::progress::{Monitor, Task, Unit};

@@ -9,17 +9,16 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod thresholds;
-mod vectors;
 
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::measures::QueryMeasures;
 use super::role::Role;
+use super::vectors::Vectors;
 use crate::cancellation::Cancelled;
 use crate::geometry::is_host;
 use crate::progress::Monitor;
 use search::Search;
-use vectors::Vectors;
 
 /// Returns the rank, from 1, of each query's nearest positive among its neighbours in the gallery by
 /// Euclidean distance; `None` for a query without another image of its class in the gallery.

@@ -1,8 +1,8 @@
 //! The distances of queries to their positives, as limits of the products that a tile contains, and how
 //! many images of other classes are within them.
 
+use super::super::vectors::Vectors;
 use super::search::Query;
-use super::vectors::Vectors;
 
 /// Queries with more positives are counted by a binary search for each near image, the others by a pass over
 /// the tile for each positive.

@@ -79,6 +79,16 @@ impl Vectors {
             .collect()
     }
 
+    /// Returns all moved rows, one after the other.
+    pub(super) fn all_moved(&self) -> &[f32] {
+        &self.moved
+    }
+
+    /// Returns the factor from squared distances of rows to those of moved rows.
+    pub(super) fn squared_scale(&self) -> f64 {
+        self.squared_scale
+    }
+
     /// Returns half the squared length of a moved row.
     pub(super) fn half_square(&self, row: usize) -> f64 {
         self.lengths[row] * self.lengths[row] / 2.0
@@ -86,17 +96,8 @@ impl Vectors {
 
     /// Returns the squared distance of two rows in `f64`. It does not depend on their order.
     pub(super) fn squared_distance(&self, a: usize, b: usize) -> f64 {
-        /// Sums that are accumulated at once.
-        const LANES: usize = 8;
-        let row = |i: usize| self.rows[i * self.dim..][..self.dim].chunks(LANES);
-        let mut sums = [0.0; LANES];
-        for (a, b) in row(a).zip(row(b)) {
-            for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-                let difference = f64::from(a) - f64::from(b);
-                *sum += difference * difference;
-            }
-        }
-        sums.iter().sum()
+        let row = |i: usize| &self.rows[i * self.dim..][..self.dim];
+        squared_distance(row(a), row(b))
     }
 
     /// Returns the limits of a·b − |b|²/2 for rows b at the squared distance `squared` from row a. Below
@@ -135,4 +136,18 @@ fn mean(rows: &[f32], dim: usize, finite: &[bool]) -> Vec<f32> {
     }
     let count = finite.iter().filter(|&&finite| finite).count().max(1);
     sums.iter().map(|sum| (sum / count as f64) as f32).collect()
+}
+
+/// The squared distance of two vectors in `f64`. It does not depend on their order.
+pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    /// Sums that are accumulated at once.
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            let difference = f64::from(a) - f64::from(b);
+            *sum += difference * difference;
+        }
+    }
+    sums.iter().sum()
 }
