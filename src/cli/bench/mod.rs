@@ -1,7 +1,7 @@
 //! `loop-dml bench`.
 
+mod evaluation;
 mod loader;
-mod neighbours;
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
@@ -24,6 +24,7 @@ Examples:
   loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
   loop-dml bench neighbours --count 8131 --classes 98
+  loop-dml bench clustering --iterations 10
   loop-dml bench loader --workers 2 --batch 64
   loop-dml bench loader --dataset cub200 --root CUB_200_2011 --steps 0 --json";
 
@@ -41,6 +42,7 @@ impl BenchArgs {
             BenchCommand::Step(args) => &args.output,
             BenchCommand::Loader(args) => args.output(),
             BenchCommand::Neighbours(args) => args.output(),
+            BenchCommand::Clustering(args) => args.output(),
         };
         &output.device
     }
@@ -55,7 +57,9 @@ enum BenchCommand {
     /// Time loading images, decoded and from the cache
     Loader(loader::LoaderArgs),
     /// Time the retrieval measures of embeddings
-    Neighbours(neighbours::NeighboursArgs),
+    Neighbours(evaluation::NeighboursArgs),
+    /// Time k-means of embeddings
+    Clustering(evaluation::ClusteringArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,7 +127,8 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
         BenchCommand::Loss(args) => loss(args),
         BenchCommand::Step(args) => step(args),
         BenchCommand::Loader(args) => loader::run(args),
-        BenchCommand::Neighbours(args) => neighbours::run(args),
+        BenchCommand::Neighbours(args) => evaluation::neighbours(args),
+        BenchCommand::Clustering(args) => evaluation::clustering(args),
     }
 }
 
