@@ -1,6 +1,7 @@
 //! Retrieval metrics: functions of embeddings and labels.
 
 mod clustering;
+mod intervals;
 mod measures;
 mod ranking;
 mod recall;
@@ -8,6 +9,7 @@ mod role;
 mod vectors;
 
 pub use clustering::{ClusterAgreement, Clustering, KMeans};
+pub use intervals::{Resampling, mean_interval};
 pub use measures::{QueryMeasures, RetrievalMeasures};
 pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
