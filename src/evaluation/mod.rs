@@ -6,6 +6,7 @@ mod measures;
 mod ranking;
 mod recall;
 mod role;
+mod split_measures;
 mod vectors;
 
 pub use clustering::{ClusterAgreement, Clustering, KMeans};
@@ -14,3 +15,6 @@ pub use measures::{QueryMeasures, RetrievalMeasures};
 pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
 pub use role::Role;
+pub use split_measures::{
+    ClusteringMeasures, ClusteringOptions, MeasureOptions, RetrievalIntervals, SplitMeasures,
+};
