@@ -20,6 +20,8 @@ pub enum Unit {
     Queries,
     /// Repetitions of a computation that is timed.
     Repetitions,
+    /// Iterations of an algorithm.
+    Iterations,
 }
 
 /// The progress of a task.

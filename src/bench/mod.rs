@@ -3,9 +3,12 @@
 //! A time is the median of several repetitions after a warm-up. The device is synchronised before and
 //! after each repetition.
 
+mod clustering;
+mod drawn_embeddings;
 mod error;
 mod loader;
 mod loss;
+mod neighbours;
 mod photos;
 mod step;
 
@@ -14,9 +17,12 @@ use std::time::Instant;
 
 use burn::tensor::backend::Backend;
 
+pub use clustering::ClusteringTiming;
+pub use drawn_embeddings::DrawnEmbeddings;
 pub use error::BenchError;
 pub use loader::{LoaderBenchmark, LoaderTiming};
 pub use loss::{LossBenchmark, LossTiming};
+pub use neighbours::NeighboursTiming;
 pub use step::{StepBenchmark, StepTiming};
 
 use crate::cancellation::Cancelled;

@@ -126,7 +126,7 @@ impl Command {
             Self::Data(args) => args.option_names(),
             Self::Loss(_) => loss::option_names(),
             Self::Bench(args) => args.option_names(),
-            Self::Export(_) | Self::Devices(_) => OptionNames::default(),
+            Self::Export(_) | Self::Devices(_) | Self::Config(_) => OptionNames::default(),
         }
     }
 }

@@ -236,6 +236,7 @@ fn name(unit: Unit) -> &'static str {
         Unit::Bytes => "bytes",
         Unit::Queries => "queries",
         Unit::Repetitions => "repetitions",
+        Unit::Iterations => "iterations",
     }
 }
 

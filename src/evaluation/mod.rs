@@ -1,9 +1,20 @@
 //! Retrieval metrics: functions of embeddings and labels.
 
-mod ranks;
+mod clustering;
+mod intervals;
+mod measures;
+mod ranking;
 mod recall;
 mod role;
+mod split_measures;
+mod vectors;
 
-pub use ranks::{nearest_positive_ranks, nearest_positive_ranks_monitored};
+pub use clustering::{ClusterAgreement, Clustering, KMeans};
+pub use intervals::{Resampling, mean_interval};
+pub use measures::{QueryMeasures, RetrievalMeasures};
+pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
 pub use role::{Role, searched_images};
+pub use split_measures::{
+    ClusteringMeasures, ClusteringOptions, MeasureOptions, RetrievalIntervals, SplitMeasures,
+};

@@ -32,6 +32,6 @@ pub use inner_points::inner_point_approach;
 pub(crate) use lengths::length_of_square;
 pub use measure::Measure;
 pub use points::point_distances;
-pub(crate) use precision::widen;
+pub(crate) use precision::{is_host, widen};
 pub use segments::segment_distances;
 pub(crate) use transpose::transpose;

@@ -22,3 +22,12 @@ pub(crate) fn widen<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Tensor<
         tensor.cast(FloatDType::F32)
     }
 }
+
+/// Whether a device computes on the host, in `f32` as the host does. Reading results back then costs nothing.
+pub(crate) fn is_host<B: Backend>(device: &B::Device) -> bool {
+    #[cfg(test)]
+    if super::simulated_device::has_no_f64() {
+        return false;
+    }
+    B::name(device) == "flex"
+}

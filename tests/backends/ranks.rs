@@ -1,15 +1,16 @@
-//! Ranks of the nearest positives, from which every retrieval metric is computed.
+//! Ranks of the positives, from which every retrieval measure is computed.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
-use loop_dml::evaluation::{Role, nearest_positive_ranks};
+use loop_dml::evaluation::{QueryMeasures, Role, measure_queries, nearest_positive_ranks};
+use loop_dml::progress::Monitor;
 
 use crate::data::{Batch, batch};
 use crate::{Findings, full};
 
-/// Computes the ranks by plain loops in `f64`; images of other classes win ties.
-fn expected(batch: &Batch, roles: &[Role]) -> Vec<Option<usize>> {
+/// Computes the ranks of all positives by plain loops in `f64`; images of other classes win ties.
+fn expected(batch: &Batch, roles: &[Role]) -> Vec<Vec<usize>> {
     let row = |i: usize| &batch.rows[i * batch.dim..(i + 1) * batch.dim];
     let square = |i: usize, j: usize| -> f64 {
         let both = row(i).iter().zip(row(j));
@@ -21,14 +22,27 @@ fn expected(batch: &Batch, roles: &[Role]) -> Vec<Option<usize>> {
     queries
         .map(|i| {
             let gallery = all.clone().filter(|&j| j != i && roles[j].is_in_gallery());
-            let distances = gallery.map(|j| (square(i, j), batch.labels[j] == batch.labels[i]));
-            let distances: Vec<(f64, bool)> = distances.collect();
-            let positives = distances.iter().filter(|(_, positive)| *positive);
-            let nearest = positives.map(|(d, _)| *d).reduce(f64::min)?;
-            let others = distances.iter().filter(|(_, positive)| !positive);
-            Some(1 + others.filter(|(d, _)| *d <= nearest).count())
+            let neighbours = gallery.map(|j| (square(i, j), batch.labels[j] == batch.labels[i]));
+            let mut neighbours: Vec<(f64, bool)> = neighbours.collect();
+            neighbours.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let ranked = neighbours.iter().zip(1..);
+            let positives = ranked.filter(|((_, positive), _)| *positive);
+            positives.map(|(_, rank)| rank).collect()
         })
         .collect()
+}
+
+/// The measures of a query by their definitions.
+fn measures(ranks: &[usize]) -> Option<QueryMeasures> {
+    let count = ranks.len() as f64;
+    let precision = |j: usize| (j + 1) as f64 / ranks[j] as f64;
+    let among_first = (0..ranks.len()).filter(|&j| ranks[j] <= ranks.len());
+    Some(QueryMeasures {
+        nearest: *ranks.first()?,
+        r_precision: among_first.clone().count() as f64 / count,
+        map_at_r: among_first.map(precision).sum::<f64>() / count,
+        average_precision: (0..ranks.len()).map(precision).sum::<f64>() / count,
+    })
 }
 
 fn compare<B: Backend>(spread: f64, around: f32) -> Findings {
@@ -58,13 +72,25 @@ fn compare<B: Backend>(spread: f64, around: f32) -> Findings {
             let data = TensorData::new(batch.rows.clone(), [count, dim]);
             let labels: Vec<usize> = batch.labels.iter().map(|&label| label as usize).collect();
             let embeddings = Tensor::<B, 2>::from_data(data, &Default::default());
-            let actual = nearest_positive_ranks(embeddings, &labels, Some(&roles));
-            let expected = expected(&batch, &roles);
+            let expected: Vec<Option<QueryMeasures>> = expected(&batch, &roles)
+                .iter()
+                .map(|ranks| measures(ranks))
+                .collect();
+            let nearest = nearest_positive_ranks(embeddings.clone(), &labels, Some(&roles));
+            let actual = measure_queries(embeddings, &labels, Some(&roles), Monitor::none());
+            let actual = actual.expect("nothing cancels it");
+            let expected_nearest = expected
+                .iter()
+                .map(|query| query.map(|query| query.nearest));
+            let expected_nearest: Vec<Option<usize>> = expected_nearest.collect();
+            findings.check(nearest == expected_nearest, || {
+                format!("{classes} x {images} x {dim}: {nearest:?}, not {expected_nearest:?}")
+            });
             let first = (0..expected.len()).find(|&i| actual.get(i) != expected.get(i));
             findings.check(actual.len() == expected.len() && first.is_none(), || {
                 let i = first.unwrap_or(expected.len());
                 format!(
-                    "{classes} x {images} x {dim}: rank of query {i} is {:?}, not {:?}",
+                    "{classes} x {images} x {dim}: measures of query {i} are {:?}, not {:?}",
                     actual.get(i),
                     expected.get(i)
                 )

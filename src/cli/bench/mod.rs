@@ -1,5 +1,6 @@
 //! `loop-dml bench`.
 
+mod evaluation;
 mod loader;
 
 use burn::tensor::backend::AutodiffBackend;
@@ -24,6 +25,8 @@ Examples:
   loop-dml bench loss --negatives loop --batch 128 --dim 512
   loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
+  loop-dml bench neighbours --count 8131 --classes 98
+  loop-dml bench clustering --iterations 10
   loop-dml bench loader --workers 2 --batch 64
   loop-dml bench loader --dataset cub200 --root CUB_200_2011 --steps 0 --json";
 
@@ -40,6 +43,8 @@ impl BenchArgs {
             BenchCommand::Loss(args) => &args.output,
             BenchCommand::Step(args) => &args.output,
             BenchCommand::Loader(args) => args.output(),
+            BenchCommand::Neighbours(args) => args.output(),
+            BenchCommand::Clustering(args) => args.output(),
         };
         &output.device
     }
@@ -71,6 +76,9 @@ impl BenchArgs {
                 ("data.workers", "--workers"),
                 ("model.backbone", "--backbone"),
             ]),
+            BenchCommand::Neighbours(_) | BenchCommand::Clustering(_) => {
+                OptionNames::new(&[("--count", "--count")])
+            }
         }
     }
 }
@@ -83,6 +91,10 @@ enum BenchCommand {
     Step(StepArgs),
     /// Time loading images, decoded and from the cache
     Loader(loader::LoaderArgs),
+    /// Time the retrieval measures of embeddings
+    Neighbours(evaluation::NeighboursArgs),
+    /// Time k-means of embeddings
+    Clustering(evaluation::ClusteringArgs),
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +162,8 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
         BenchCommand::Loss(args) => loss(args),
         BenchCommand::Step(args) => step(args),
         BenchCommand::Loader(args) => loader::run(args),
+        BenchCommand::Neighbours(args) => evaluation::neighbours(args),
+        BenchCommand::Clustering(args) => evaluation::clustering(args),
     }
 }
 

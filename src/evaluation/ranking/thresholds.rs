@@ -1,0 +1,137 @@
+//! The distances of queries to their positives, as limits of the products that a tile contains, and how
+//! many images of other classes are within them.
+
+use super::super::vectors::Vectors;
+use super::search::Query;
+
+/// Queries with more positives are counted by a binary search for each near image, the others by a pass over
+/// the tile for each positive.
+const FEW: usize = 64;
+/// Products that are compared at once, so that they stay in the fastest cache.
+const CHUNK: usize = 512;
+
+/// The positives of a query, the nearest first.
+pub(super) struct Thresholds {
+    /// Squared distances in `f64`, ascending.
+    squared: Vec<f64>,
+    /// An image of another class whose product, less half its squared length, is below `lower[k]` is
+    /// farther away than positive k; from `upper[k]` on it is not. Between them, the distance decides.
+    lower: Vec<f32>,
+    upper: Vec<f32>,
+    /// With few positives, `nearer[k]` is the number of images that are at least as near as positive k.
+    /// Otherwise it is the number of those that are farther away than positive k − 1.
+    nearer: Vec<u32>,
+}
+
+impl Thresholds {
+    /// The distances of the `nearest` positives of a query, or of all.
+    pub(super) fn new(query: &Query, gallery: &[usize], vectors: &Vectors, nearest: bool) -> Self {
+        let squared = query.positives();
+        let squared = squared.map(|at| vectors.squared_distance(query.row, gallery[at]));
+        let mut squared: Vec<f64> = squared.collect();
+        if nearest && let Some(least) = squared.iter().copied().reduce(f64::min) {
+            squared = vec![least];
+        }
+        squared.sort_by(f64::total_cmp);
+        let limits = squared.iter().map(|&d| vectors.limits(query.row, d));
+        let (lower, upper) = limits.unzip();
+        Self {
+            nearer: vec![0; squared.len()],
+            squared,
+            lower,
+            upper,
+        }
+    }
+
+    /// Counts the images of other classes that are at least as near as each positive. `products[i]` is
+    /// the product of the query with an image, `halves[i]` half the squared length of the image, and
+    /// `squared_distance(i)` its exact distance.
+    pub(super) fn count(
+        &mut self,
+        products: &[f32],
+        halves: &[f32],
+        squared_distance: impl Fn(usize) -> f64,
+    ) {
+        let Some(&lowest) = self.lower.last() else {
+            return;
+        };
+        let mut nearness = [0.0; CHUNK];
+        let chunks = products.chunks(CHUNK).zip(halves.chunks(CHUNK));
+        for (chunk, (products, halves)) in chunks.enumerate() {
+            let nearness = &mut nearness[..products.len()];
+            let mut any = false;
+            for ((nearness, product), half) in nearness.iter_mut().zip(products).zip(halves) {
+                *nearness = product - half;
+                any |= *nearness >= lowest;
+            }
+            if any {
+                let squared_distance = |i| squared_distance(chunk * CHUNK + i);
+                match self.squared.len() <= FEW {
+                    true => self.count_by_positive(nearness, squared_distance),
+                    false => self.count_by_image(nearness, squared_distance),
+                }
+            }
+        }
+    }
+
+    /// Counts `others` images of other classes that are as near as every positive.
+    pub(super) fn all_are_as_near(&mut self, others: usize) {
+        let first = match self.squared.len() <= FEW {
+            true => self.nearer.len(),
+            false => 1,
+        };
+        self.nearer[..first].fill(others as u32);
+    }
+
+    fn count_by_positive(&mut self, nearness: &[f32], squared_distance: impl Fn(usize) -> f64) {
+        for k in (0..self.squared.len()).rev() {
+            let (lower, upper) = (self.lower[k], self.upper[k]);
+            let (mut possible, mut certain) = (0_u32, 0_u32);
+            for &near in nearness {
+                possible += u32::from(near >= lower);
+                certain += u32::from(near >= upper);
+            }
+            if possible == 0 {
+                // Nearer positives have higher limits.
+                return;
+            }
+            if possible > certain {
+                let undecided = (0..nearness.len())
+                    .filter(|&i| nearness[i] >= lower && nearness[i] < upper)
+                    .filter(|&i| squared_distance(i) <= self.squared[k]);
+                certain += undecided.count() as u32;
+            }
+            self.nearer[k] += certain;
+        }
+    }
+
+    fn count_by_image(&mut self, nearness: &[f32], squared_distance: impl Fn(usize) -> f64) {
+        for (i, &near) in nearness.iter().enumerate() {
+            // Limits descend. From the first one that is not above, the image may be nearer.
+            let possible = self.lower.partition_point(|&lower| near < lower);
+            let certain = self.upper.partition_point(|&upper| near < upper);
+            let first = match possible < certain {
+                true => {
+                    let distance = squared_distance(i);
+                    self.squared.partition_point(|&squared| squared < distance)
+                }
+                false => certain,
+            };
+            if let Some(count) = self.nearer.get_mut(first) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// Returns the ranks of the positives from 1, ascending: for each, how many positives and images of
+    /// other classes are at least as near.
+    pub(super) fn into_ranks(self) -> Vec<usize> {
+        let many = self.squared.len() > FEW;
+        let mut before = 0;
+        let nearer = self.nearer.into_iter().map(|nearer| {
+            before = if many { before } else { 0 } + nearer as usize;
+            before
+        });
+        nearer.zip(1..).map(|(nearer, k)| nearer + k).collect()
+    }
+}

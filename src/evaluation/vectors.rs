@@ -1,0 +1,153 @@
+//! Rows for products in `f32` whose error is bounded.
+
+use rayon::prelude::*;
+
+/// The unit roundoff of `f32`: the relative error of a rounded result is at most this.
+const ROUNDOFF: f64 = f32::EPSILON as f64 / 2.0;
+
+/// Rows, and the same rows moved and scaled: by their mean, since distances do not depend on it while the
+/// error of products does, and to a length of at most 1, so that nothing overflows.
+///
+/// With a = (x − mean) · scale, the distance of two rows follows from
+/// `scale² |x − y|² = |a|² + |b|² − 2 a·b`.
+pub(super) struct Vectors {
+    rows: Vec<f32>,
+    dim: usize,
+    /// The moved and scaled rows.
+    moved: Vec<f32>,
+    /// The length of each moved row.
+    lengths: Vec<f64>,
+    /// The greatest length.
+    longest: f64,
+    /// The square of the scale.
+    squared_scale: f64,
+}
+
+impl Vectors {
+    /// Moves and scales the rows, which have `dim` numbers each. Rows that are not finite become 0.
+    pub(super) fn new(rows: Vec<f32>, dim: usize) -> Self {
+        let finite: Vec<bool> = rows
+            .par_chunks(dim)
+            .map(|row| row.iter().all(|x| x.is_finite()))
+            .collect();
+        let mean = mean(&rows, dim, &finite);
+        let length = |(row, &finite): (&[f32], &bool)| {
+            let square = |(&x, &mean): (&f32, &f32)| (f64::from(x) - f64::from(mean)).powi(2);
+            let squares = row.iter().zip(&mean).map(square).sum::<f64>();
+            if finite { squares.sqrt() } else { 0.0 }
+        };
+        let lengths: Vec<f64> = rows.par_chunks(dim).zip(&finite).map(length).collect();
+        let longest = lengths.iter().copied().fold(0.0, f64::max);
+        // A power of two, by which numbers are scaled without rounding.
+        let scale = match longest > 0.0 {
+            true => (-longest.log2().ceil()).exp2(),
+            false => 1.0,
+        };
+        let mut moved = vec![0.0; rows.len()];
+        let pairs = moved.par_chunks_mut(dim).zip(rows.par_chunks(dim));
+        pairs.zip(&finite).for_each(|((moved, row), &finite)| {
+            if finite {
+                for ((moved, &x), &mean) in moved.iter_mut().zip(row).zip(&mean) {
+                    *moved = ((f64::from(x) - f64::from(mean)) * scale) as f32;
+                }
+            }
+        });
+        Self {
+            rows,
+            dim,
+            moved,
+            lengths: lengths.iter().map(|length| length * scale).collect(),
+            longest: longest * scale,
+            squared_scale: scale * scale,
+        }
+    }
+
+    /// Returns the numbers of a row.
+    pub(super) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Whether all rows are equal.
+    pub(super) fn are_equal(&self) -> bool {
+        self.longest == 0.0
+    }
+
+    /// Returns the moved `rows`, one after the other.
+    pub(super) fn moved(&self, rows: impl Iterator<Item = usize>) -> Vec<f32> {
+        rows.flat_map(|row| &self.moved[row * self.dim..][..self.dim])
+            .copied()
+            .collect()
+    }
+
+    /// Returns all moved rows, one after the other.
+    pub(super) fn all_moved(&self) -> &[f32] {
+        &self.moved
+    }
+
+    /// Returns the factor from squared distances of rows to those of moved rows.
+    pub(super) fn squared_scale(&self) -> f64 {
+        self.squared_scale
+    }
+
+    /// Returns half the squared length of a moved row.
+    pub(super) fn half_square(&self, row: usize) -> f64 {
+        self.lengths[row] * self.lengths[row] / 2.0
+    }
+
+    /// Returns the squared distance of two rows in `f64`. It does not depend on their order.
+    pub(super) fn squared_distance(&self, a: usize, b: usize) -> f64 {
+        let row = |i: usize| &self.rows[i * self.dim..][..self.dim];
+        squared_distance(row(a), row(b))
+    }
+
+    /// Returns the limits of a·b − |b|²/2 for rows b at the squared distance `squared` from row a. Below
+    /// the first, b is farther away; from the second on, it is not.
+    pub(super) fn limits(&self, row: usize, squared: f64) -> (f32, f32) {
+        let nearness = self.half_square(row) - self.squared_scale * squared / 2.0;
+        let error = self.error(row);
+        ((nearness - error) as f32, (nearness + error) as f32)
+    }
+
+    /// A bound of the error of a·b − |b|²/2 in `f32`, and of the rounding of a limit.
+    ///
+    /// The product of two vectors has an error of at most D/(1 − D·u) · u · |a||b|, in whatever order it is
+    /// summed (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), and each of its
+    /// factors was rounded. The half square, the difference and the limit are rounded once each.
+    fn error(&self, row: usize) -> f64 {
+        let (own, longest) = (self.lengths[row], self.longest);
+        let product = own * longest;
+        let terms = self.dim as f64 + 4.0;
+        let sum = terms / (1.0 - terms * ROUNDOFF) * product;
+        let half = longest * longest / 2.0;
+        let limit = (own + longest) * (own + longest);
+        // Numbers too small for `f32` have an absolute error.
+        let underflow = terms * f64::from(f32::MIN_POSITIVE);
+        1.01 * ROUNDOFF * (sum + half + (product + half) + 2.0 * limit) + underflow
+    }
+}
+
+/// The mean of the finite rows, in `f32`: equal rows then differ from it by exactly 0.
+fn mean(rows: &[f32], dim: usize, finite: &[bool]) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; dim];
+    for (row, _) in rows.chunks(dim).zip(finite).filter(|(_, finite)| **finite) {
+        for (sum, &x) in sums.iter_mut().zip(row) {
+            *sum += f64::from(x);
+        }
+    }
+    let count = finite.iter().filter(|&&finite| finite).count().max(1);
+    sums.iter().map(|sum| (sum / count as f64) as f32).collect()
+}
+
+/// The squared distance of two vectors in `f64`. It does not depend on their order.
+pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    /// Sums that are accumulated at once.
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            let difference = f64::from(a) - f64::from(b);
+            *sum += difference * difference;
+        }
+    }
+    sums.iter().sum()
+}
