@@ -178,7 +178,7 @@ impl<'a, B: Backend> Ranking<'a, B> {
         gallery: &Range<usize>,
     ) {
         // An odd number of cache lines, so that the columns do not compete for one place in the cache.
-        let stride = (gallery.len() / 16 | 1) * 16 + 32;
+        let stride = (gallery.len().div_ceil(16) | 1) * 16;
         let parts = thresholds.par_chunks_mut(TRANSPOSED);
         let parts = parts.zip(queries.par_chunks(TRANSPOSED)).enumerate();
         parts.for_each_init(
