@@ -11,17 +11,18 @@ use super::CliError;
 use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
 use super::large_recall::{list, warn_left_out, within};
+use super::measures::{MeasureArgs, Measured};
 use super::option_names::OptionNames;
-use super::output::{print, print_json};
+use super::output::print_json;
 use super::training_output::print_skipped;
 use super::values::{MAXIMUM_BATCH_SIZE, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::{Config, EvaluationConfig};
 use crate::data::config::BrokenImages;
 use crate::data::{self, DataError, Split, Transform};
-use crate::evaluation::{Recall, searched_images};
+use crate::evaluation::{MeasureOptions, SplitMeasures, searched_images};
 use crate::inference::embedding_file::{Embeddings, LabelsOption};
-use crate::inference::{self, InferenceError};
+use crate::inference::{self, InferenceError, RetrievalResult};
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 use crate::training::{self, Checkpoint, RunFolder, SplitSummary, TrainingError};
@@ -36,6 +37,8 @@ Examples:
     loop-dml evaluate --embeddings photos.safetensors
   Evaluate an array of NumPy with a label for each row in a text file:
     loop-dml evaluate --embeddings photos.npy --labels classes.txt
+  Cluster the embeddings, print 95 % intervals and the measures of each class, and write them to a file:
+    loop-dml evaluate artifacts/quickstart-1 --clustering --intervals --per-class --csv measures.csv
   Search queries in a gallery:
     loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
 
@@ -95,6 +98,8 @@ pub(super) struct EvaluateArgs {
     /// Average the embeddings of each image and its mirror image [default: as in the run]
     #[arg(long, conflicts_with_all = FILES)]
     mirror: bool,
+    #[command(flatten)]
+    measures: MeasureArgs,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -118,6 +123,7 @@ impl EvaluateArgs {
 pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
     let monitor = command.monitor();
+    args.measures.check()?;
     match (&args.run, &args.embeddings) {
         (_, Some(embeddings)) => evaluate_embeddings(&args, embeddings, monitor),
         (run, None) => {
@@ -127,23 +133,22 @@ pub(super) fn run(args: EvaluateArgs) -> Result<(), CliError> {
     }
 }
 
-/// Prints the recall: as one JSON object beside the keys of `object`, or under `title`.
-fn print_recall(
+/// Prints the measures: as one JSON object beside the keys of `object`, or under `title`. Writes them to the CSV
+/// file, if one is asked for.
+fn print_measures(
     args: &EvaluateArgs,
-    recall: &Recall,
+    measured: &Measured<'_>,
     title: &str,
     mut object: Value,
 ) -> Result<(), CliError> {
+    if let Some(path) = &args.measures.csv {
+        measured.write_csv(&args.measures, path)?;
+    }
     if args.json {
-        object["recall"] = json!(recall.at);
-        object["queries"] = json!(recall.queries);
+        measured.add_to(&args.measures, &mut object);
         return print_json(object);
     }
-    print(format_args!("{title}, {} queries", recall.queries))?;
-    for (k, share) in &recall.at {
-        print(format_args!("Recall@{k:<5} {:6.2} %", 100.0 * share))?;
-    }
-    Ok(())
+    measured.print(&args.measures, title)
 }
 
 fn evaluate_embeddings(
@@ -177,9 +182,10 @@ fn evaluate_embeddings(
         queries,
         gallery,
         recall,
+        options: args.measures.options(),
         monitor,
     };
-    let recall = args.device.run(task)??;
+    let result = args.device.run(task)??;
     if args.recall.is_empty() {
         warn_left_out(&defaults, searched);
     }
@@ -192,7 +198,11 @@ fn evaluate_embeddings(
         "gallery": args.gallery,
         "seconds": since.elapsed().as_secs_f64(),
     });
-    print_recall(args, &recall, &title, object)
+    let measured = Measured {
+        measures: &result.measures,
+        classes: &result.classes,
+    };
+    print_measures(args, &measured, &title, object)
 }
 
 struct RetrievalTask<'a> {
@@ -200,17 +210,21 @@ struct RetrievalTask<'a> {
     gallery: Option<Embeddings>,
     /// The K of Recall@K.
     recall: Vec<usize>,
+    options: MeasureOptions<'static>,
     monitor: Monitor<'a>,
 }
 
 impl BackendTask for RetrievalTask<'_> {
-    type Output = Result<Recall, InferenceError>;
+    type Output = Result<RetrievalResult, InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let device = compute.without_gradients().device;
         let (queries, gallery) = (&self.queries, self.gallery.as_ref());
-        let (ks, monitor) = (&self.recall, self.monitor);
-        inference::retrieval::<B::InnerBackend>(queries, gallery, ks, &device, monitor)
+        let options = MeasureOptions {
+            recall: &self.recall,
+            ..self.options
+        };
+        inference::retrieval::<B::InnerBackend>(queries, gallery, options, &device, self.monitor)
     }
 }
 
@@ -243,10 +257,12 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
         config,
         recall_is_given: !args.recall.is_empty(),
         checkpoint: args.checkpoint,
+        options: args.measures.options(),
         monitor,
     };
     let Evaluation {
-        recall,
+        measures,
+        classes,
         epoch,
         skipped,
     } = args.device.run(task)??;
@@ -259,7 +275,11 @@ fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result
         "seconds": since.elapsed().as_secs_f64(),
     });
     let title = format!("{} at epoch {epoch}, protocol {protocol}", run.display());
-    print_recall(args, &recall, &title, object)
+    let measured = Measured {
+        measures: &measures,
+        classes: &classes,
+    };
+    print_measures(args, &measured, &title, object)
 }
 
 struct EvaluateTask<'a> {
@@ -268,12 +288,15 @@ struct EvaluateTask<'a> {
     /// Whether the K of Recall@K were given for this evaluation.
     recall_is_given: bool,
     checkpoint: Checkpoint,
+    options: MeasureOptions<'static>,
     monitor: Monitor<'a>,
 }
 
-/// The recall of a checkpoint on the test split.
+/// The measures of a checkpoint on the test split.
 struct Evaluation {
-    recall: Recall,
+    measures: SplitMeasures,
+    /// The names of the classes, by label.
+    classes: Vec<String>,
     epoch: usize,
     /// The causes of skipped images.
     skipped: Vec<String>,
@@ -313,17 +336,18 @@ fn evaluate_on<B: Backend>(
     check_recall(task, &test)?;
     let (epoch, embedder) =
         training::load_checkpoint(&task.folder, &task.config, task.checkpoint, compute)?;
-    let (recall, mut skipped) = training::evaluate(
+    let (measures, mut skipped) = training::measure(
         &embedder,
         &task.config,
         &test,
+        task.options,
         &compute.device,
-        cancellation,
-        progress,
+        task.monitor,
     )?;
     skipped.extend(test.skipped().iter().map(ToString::to_string));
     Ok(Evaluation {
-        recall,
+        measures,
+        classes: test.class_names().to_vec(),
         epoch,
         skipped,
     })

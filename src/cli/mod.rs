@@ -22,6 +22,7 @@ mod interrupt;
 mod large_recall;
 mod logging;
 mod loss;
+mod measures;
 mod option_names;
 mod output;
 mod progress;

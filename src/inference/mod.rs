@@ -2,7 +2,7 @@
 //!
 //! An [`EmbeddingSource`] is the network: a run, an exported embedder, or a pretrained backbone.
 //! [`embed()`] embeds a set of images with it, [`embedding_file`] reads and writes embeddings, and
-//! [`retrieval()`] measures Recall@K of embeddings from files. [`export_run()`] writes the embedder of
+//! [`retrieval()`] measures embeddings from files. [`export_run()`] writes the embedder of
 //! a run to a file ([`export`]). [`batch_loss`] computes a loss of embeddings from a file.
 
 mod embed;
@@ -20,6 +20,6 @@ pub use embed::embed;
 pub use error::InferenceError;
 pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};
-pub use retrieval::{retrieval, searched_rows};
+pub use retrieval::{RetrievalResult, retrieval, searched_rows};
 pub use retrieval_error::RetrievalError;
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

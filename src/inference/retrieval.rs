@@ -1,4 +1,4 @@
-//! Recall@K of embeddings from files.
+//! Retrieval measures of embeddings from files.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,23 @@ use super::embedding_file::Embeddings;
 use super::error::InferenceError;
 use super::retrieval_error::RetrievalError;
 use crate::data::NO_CLASS;
-use crate::evaluation::{Recall, Role, nearest_positive_ranks_monitored, searched_images};
+use crate::evaluation::{MeasureOptions, Role, SplitMeasures, searched_images};
 use crate::progress::Monitor;
 
 /// The class number of rows without a class, which no query has.
 const UNKNOWN: usize = 0;
 
-/// Returns Recall@K, for every K of `ks`, of the rows of `queries` among those of `gallery`. Without
-/// a gallery, each row is searched among the other rows.
+/// The measures of embeddings from files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetrievalResult {
+    /// The measures. Labels are indices into `classes`.
+    pub measures: SplitMeasures,
+    /// The names of the classes; their labels, if a file has no names.
+    pub classes: Vec<String>,
+}
+
+/// Measures the rows of `queries` among those of `gallery`. Without a gallery, each row is searched among the
+/// other rows. All rows with a class are clustered.
 ///
 /// Rows without a class are not queries, but belong to the gallery: they may be nearer than a
 /// positive, and are never right. If both files name their classes, classes of the same name are
@@ -28,16 +37,16 @@ const UNKNOWN: usize = 0;
 pub fn retrieval<B: Backend>(
     queries: &Embeddings,
     gallery: Option<&Embeddings>,
-    ks: &[usize],
+    options: MeasureOptions<'_>,
     device: &B::Device,
     monitor: Monitor<'_>,
-) -> Result<Recall, InferenceError> {
+) -> Result<RetrievalResult, InferenceError> {
     if let Some(gallery) = gallery {
         check_gallery(queries, gallery)?;
     }
     // One row alone has no positive, which is reported below.
     let searched = searched_rows(queries, gallery).max(1);
-    if let Some(&k) = ks.iter().find(|&&k| k > searched) {
+    if let Some(&k) = options.recall.iter().find(|&&k| k > searched) {
         return Err(RetrievalError::RecallAboveGallery { k, searched }.into());
     }
     let rows = Rows::new(queries, gallery);
@@ -45,15 +54,18 @@ pub fn retrieval<B: Backend>(
     let embeddings = TensorData::new(rows.values, [count, queries.dim]);
     let embeddings = Tensor::<B, 2>::from_data(embeddings, device);
     let (classes, roles) = (&rows.classes, Some(&rows.roles[..]));
-    let ranks = nearest_positive_ranks_monitored(embeddings, classes, roles, monitor)?;
-    let recall = Recall::from_ranks(&ranks, ks);
-    match recall.queries {
+    let has_class = |row: usize| classes[row] != UNKNOWN;
+    let measures = SplitMeasures::measure(embeddings, classes, roles, has_class, options, monitor)?;
+    match measures.retrieval.recall.queries {
         0 => Err(RetrievalError::NoQuery {
             path: queries.path().into(),
             gallery: gallery.map(|gallery| gallery.path().into()),
         }
         .into()),
-        _ => Ok(recall),
+        _ => Ok(RetrievalResult {
+            measures,
+            classes: rows.names,
+        }),
     }
 }
 
@@ -96,6 +108,8 @@ struct Rows {
     values: Vec<f32>,
     classes: Vec<usize>,
     roles: Vec<Role>,
+    /// The names of the classes, by number.
+    names: Vec<String>,
 }
 
 /// The identity of a class.
@@ -113,6 +127,7 @@ impl Rows {
             values: Vec::new(),
             classes: Vec::new(),
             roles: Vec::new(),
+            names: vec![String::new()],
         };
         let role = match gallery {
             None => (Role::Both, Some(Role::Gallery)),
@@ -123,6 +138,13 @@ impl Rows {
             let by_name = queries.classes.is_some();
             let role = (Role::Gallery, Some(Role::Gallery));
             rows.add(gallery, role, by_name, &mut numbers);
+        }
+        rows.names.resize(numbers.len() + 1, String::new());
+        for (class, number) in numbers {
+            rows.names[number] = match class {
+                Class::Name(name) => name.to_string(),
+                Class::Label(label) => label.to_string(),
+            };
         }
         rows
     }
@@ -189,9 +211,17 @@ mod tests {
         Embeddings::read(&path, labels).unwrap()
     }
 
+    fn at(recall: &[usize]) -> MeasureOptions<'_> {
+        MeasureOptions {
+            recall,
+            ..MeasureOptions::default()
+        }
+    }
+
     fn at_1(queries: &Embeddings, gallery: Option<&Embeddings>) -> (f64, usize) {
         let (device, monitor) = (Default::default(), Monitor::none());
-        let recall = retrieval::<B>(queries, gallery, &[1], &device, monitor).unwrap();
+        let result = retrieval::<B>(queries, gallery, at(&[1]), &device, monitor).unwrap();
+        let recall = result.measures.retrieval.recall;
         (recall.at[&1], recall.queries)
     }
 
@@ -232,7 +262,7 @@ mod tests {
         let token = CancellationToken::new();
         token.cancel();
         let monitor = Monitor::new(&token, &NoProgress);
-        let result = retrieval::<B>(&rows, None, &[1], &Default::default(), monitor);
+        let result = retrieval::<B>(&rows, None, at(&[1]), &Default::default(), monitor);
         assert!(matches!(result, Err(InferenceError::Cancelled)));
     }
 
@@ -244,15 +274,26 @@ mod tests {
         let gallery = file(folder.path(), "g", &[rows, rows].concat(), &["x"]);
         let measure = |gallery: Option<&Embeddings>, k: usize| {
             let (device, monitor) = (Default::default(), Monitor::none());
-            retrieval::<B>(&queries, gallery, &[1, k], &device, monitor)
+            retrieval::<B>(&queries, gallery, at(&[1, k]), &device, monitor)
         };
-        assert_eq!(measure(None, 2).unwrap().at[&2], 1.0);
+        assert_eq!(
+            measure(None, 2).unwrap().measures.retrieval.recall.at[&2],
+            1.0
+        );
         let message = measure(None, 3).unwrap_err().to_string();
         assert_eq!(
             message,
             "Recall@3 needs 3 neighbours, but a query is searched among 2 row(s); give K up to 2 with --recall"
         );
-        assert_eq!(measure(Some(&gallery), 6).unwrap().at[&6], 1.0);
+        assert_eq!(
+            measure(Some(&gallery), 6)
+                .unwrap()
+                .measures
+                .retrieval
+                .recall
+                .at[&6],
+            1.0
+        );
         let message = measure(Some(&gallery), 7).unwrap_err().to_string();
         assert!(message.contains("searched among 6 row(s)"), "{message}");
     }
@@ -263,7 +304,7 @@ mod tests {
         let alone = file(folder.path(), "a", &[(0.0, 0), (1.0, 1)], &["x", "y"]);
         let refusal = |gallery: Option<&Embeddings>| {
             let (device, monitor) = (Default::default(), Monitor::none());
-            let refused = retrieval::<B>(&alone, gallery, &[1], &device, monitor);
+            let refused = retrieval::<B>(&alone, gallery, at(&[1]), &device, monitor);
             refused.unwrap_err().to_string()
         };
         assert!(refusal(Some(&alone)).contains("would find itself"));

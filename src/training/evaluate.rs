@@ -1,4 +1,4 @@
-//! The recall of a network on a split.
+//! The recall of a network on a split, and its other measures.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data::{
     DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
 };
-use crate::evaluation::Recall;
+use crate::evaluation::{MeasureOptions, Recall, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, ProgressObserver, Unit};
 
@@ -33,6 +33,61 @@ pub fn evaluate<B: Backend>(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<(Recall, Vec<String>), TrainingError> {
+    let monitor = Monitor::new(cancellation, progress);
+    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
+    let protocol = RetrievalProtocol::new(&config.evaluation, split);
+    let recall = match embeddings.is_empty() {
+        true => Recall::from_ranks(&[], &protocol.recall),
+        false => {
+            let recall = embeddings.recall::<B>(&protocol, device, monitor);
+            recall.map_err(cancelled)?
+        }
+    };
+    match recall.queries {
+        0 => Err(no_readable_query(&skipped)),
+        _ => Ok((recall, skipped)),
+    }
+}
+
+/// Computes all measures of a network on a split; the K of Recall@K are those of the configuration. Also returns
+/// the causes of skipped images.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn measure<B: Backend>(
+    embedder: &Embedder<B>,
+    config: &Config,
+    split: &Split,
+    options: MeasureOptions<'_>,
+    device: &B::Device,
+    monitor: Monitor<'_>,
+) -> Result<(SplitMeasures, Vec<String>), TrainingError> {
+    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
+    if embeddings.is_empty() {
+        return Err(no_readable_query(&skipped));
+    }
+    let protocol = RetrievalProtocol::new(&config.evaluation, split);
+    let measures = embeddings.measure::<B>(&protocol, options, device, monitor);
+    let measures = measures.map_err(cancelled)?;
+    match measures.retrieval.recall.queries {
+        0 => Err(no_readable_query(&skipped)),
+        _ => Ok((measures, skipped)),
+    }
+}
+
+fn cancelled(_: Cancelled) -> TrainingError {
+    TrainingError::Cancelled { run: None }
+}
+
+/// Embeds a split. Also returns the causes of skipped images.
+fn embed_split<B: Backend>(
+    embedder: &Embedder<B>,
+    config: &Config,
+    split: &Split,
+    device: &B::Device,
+    monitor: Monitor<'_>,
+) -> Result<(SplitEmbeddings, Vec<String>), TrainingError> {
     let errors = LoaderErrors::default();
     let loader = split_loader::<B>(
         config,
@@ -42,8 +97,6 @@ pub fn evaluate<B: Backend>(
         device,
     )?;
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
-    let monitor = Monitor::new(cancellation, progress);
-    let cancelled = |_: Cancelled| TrainingError::Cancelled { run: None };
     let mut embeddings = SplitEmbeddings::default();
     let task = monitor.task(TASK, Some(split.labels().len()), Unit::Images);
     task.check().map_err(cancelled)?;
@@ -58,18 +111,7 @@ pub fn evaluate<B: Backend>(
     if !embeddings.are_finite() {
         return Err(TrainingError::BrokenNetwork);
     }
-    let recall = match embeddings.is_empty() {
-        true => Recall::from_ranks(&[], &protocol.recall),
-        false => {
-            let recall = embeddings.recall::<B>(&protocol, device, monitor);
-            recall.map_err(cancelled)?
-        }
-    };
-    let skipped = errors.skipped();
-    match recall.queries {
-        0 => Err(no_readable_query(&skipped)),
-        _ => Ok((recall, skipped)),
-    }
+    Ok((embeddings, errors.skipped()))
 }
 
 /// The error of a measurement without a query.

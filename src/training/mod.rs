@@ -44,7 +44,7 @@ pub use divergence::Divergence;
 pub use dry_run::{DryRun, Estimate, dry_run, dry_run_resume};
 pub use epoch_statistics::EpochStatistics;
 pub use error::TrainingError;
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, measure};
 pub use finite::check_finite;
 pub use host_record::HostRecord;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};

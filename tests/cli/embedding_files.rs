@@ -205,3 +205,112 @@ fn endless_files_end_at_once() {
     );
     assert!(message.contains("/dev/zero"), "{message}");
 }
+
+const MEASURED: [&str; 5] = [
+    "evaluate",
+    "--embeddings",
+    "rows.npy",
+    "--labels",
+    "labels.npy",
+];
+
+/// The nearest positives have the ranks 2, 1, 2, 1, 1 and 1: of two images as near, that of the other class is
+/// first.
+#[test]
+fn all_measures_are_printed_as_text_json_and_csv() {
+    let directory = prepared();
+    let here = directory.path();
+    let options = [
+        "--recall",
+        "1,2",
+        "--clustering",
+        "--intervals=classes",
+        "--per-class",
+    ];
+    let arguments = [&MEASURED[..], &options].concat();
+    let (report, _) = json(here, &arguments);
+    let near = |key: &str, expected: f64| {
+        let value = report[key].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-6, "{key} {value}");
+    };
+    assert_eq!(report["recall"]["2"], 1.0);
+    for (key, expected) in [
+        ("map_at_r", 4.0 / 6.0),
+        ("r_precision", 4.0 / 6.0),
+        ("map", 5.0 / 6.0),
+        ("nmi", 1.0),
+        ("ami", 1.0),
+        ("f1", 1.0),
+        ("inertia", 3.625),
+    ] {
+        near(key, expected);
+    }
+    assert_eq!(report["converged"], true);
+    assert_eq!(
+        report["recall_interval"]["2"],
+        serde_json::json!([1.0, 1.0])
+    );
+    // Two of the three classes find half of their positives first, one all.
+    assert_eq!(report["map_at_r_interval"], serde_json::json!([0.5, 1.0]));
+    let classes = report["classes"].as_array().unwrap();
+    let names: Vec<&str> = classes
+        .iter()
+        .map(|class| class["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["7", "3", "9"]);
+    assert_eq!(classes[0]["recall"]["1"], 0.5);
+
+    let output = loop_dml(here)
+        .args(&arguments)
+        .args(["--csv", "measures.csv"])
+        .assert()
+        .success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    for line in [
+        "Recall@1      66.67 %  [50.00, 100.00]",
+        "MAP@R         66.67 %  [50.00, 100.00]",
+        "mAP           83.33 %  [75.00, 100.00]",
+        "NMI          100.00 %",
+        "inertia      3.625000",
+        "       2  100.00  100.00  100.00  9",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let csv = fs::read_to_string(here.join("measures.csv")).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(
+        lines[0]
+            .starts_with("class,queries,recall_at_1,recall_at_1_low,recall_at_1_high,recall_at_2,")
+    );
+    assert!(lines[1].starts_with(",6,0.6666"), "{csv}");
+    assert!(lines[2].starts_with("7,2,0.5,,,1,"), "{csv}");
+    assert_eq!(lines.len(), 5);
+
+    let exists = refusal(here, &[&MEASURED[..], &["--csv", "measures.csv"]].concat());
+    assert!(exists.contains("measures.csv exists"), "{exists}");
+    let other = refusal(here, &[&MEASURED[..], &["--csv", "measures.json"]].concat());
+    assert!(other.contains("use the extension .csv"), "{other}");
+}
+
+#[test]
+fn evaluations_are_timed() {
+    let directory = tempfile::tempdir().unwrap();
+    let size = ["--count", "120", "--classes", "20", "--dim", "16"];
+    let (neighbours, _) = json(
+        directory.path(),
+        &[&["bench", "neighbours"], &size[..]].concat(),
+    );
+    assert!(neighbours["seconds"].as_f64().unwrap() > 0.0);
+    assert!(
+        neighbours["map_at_r"].as_f64().unwrap() <= neighbours["r_precision"].as_f64().unwrap()
+    );
+    assert_eq!(neighbours["recall"]["1000"], 1.0);
+    let iterations = ["bench", "clustering", "--iterations", "3"];
+    let (clustering, _) = json(directory.path(), &[&iterations, &size[..]].concat());
+    assert!((1..=3).contains(&clustering["iterations"].as_u64().unwrap()));
+    let message = refusal(directory.path(), &["bench", "neighbours", "--count", "5"]);
+    assert!(
+        message.contains("give at least 11316, one embedding for each class"),
+        "{message}"
+    );
+}

@@ -5,7 +5,9 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use super::RetrievalProtocol;
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
-use crate::evaluation::{Recall, nearest_positive_ranks_monitored};
+use crate::evaluation::{
+    MeasureOptions, Recall, Role, SplitMeasures, nearest_positive_ranks_monitored,
+};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
 
@@ -64,12 +66,43 @@ impl SplitEmbeddings {
         device: &B::Device,
         monitor: Monitor<'_>,
     ) -> Result<Recall, Cancelled> {
-        let roles = protocol.roles.as_ref();
-        let roles = roles.map(|roles| self.indices.iter().map(|&i| roles[i]).collect::<Vec<_>>());
-        let data = TensorData::new(self.values, [self.labels.len(), self.dim]);
-        let embeddings = Tensor::<B, 2>::from_data(data, device);
+        let roles = self.roles(protocol);
+        let (embeddings, labels) = self.into_tensor::<B>(device);
         let roles = roles.as_deref();
-        let ranks = nearest_positive_ranks_monitored(embeddings, &self.labels, roles, monitor)?;
+        let ranks = nearest_positive_ranks_monitored(embeddings, &labels, roles, monitor)?;
         Ok(Recall::from_ranks(&ranks, &protocol.recall))
+    }
+
+    /// Computes all measures by `protocol` on `device`. The K of Recall@K are those of the protocol.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub fn measure<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        options: MeasureOptions<'_>,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<SplitMeasures, Cancelled> {
+        let options = MeasureOptions {
+            recall: &protocol.recall,
+            ..options
+        };
+        let roles = self.roles(protocol);
+        let (embeddings, labels) = self.into_tensor::<B>(device);
+        let roles = roles.as_deref();
+        SplitMeasures::measure(embeddings, &labels, roles, |_| true, options, monitor)
+    }
+
+    /// The role of each embedded image.
+    fn roles(&self, protocol: &RetrievalProtocol) -> Option<Vec<Role>> {
+        let roles = protocol.roles.as_ref()?;
+        Some(self.indices.iter().map(|&i| roles[i]).collect())
+    }
+
+    /// The embeddings \[N, D\] and their labels.
+    fn into_tensor<B: Backend>(self, device: &B::Device) -> (Tensor<B, 2>, Vec<usize>) {
+        let data = TensorData::new(self.values, [self.labels.len(), self.dim]);
+        (Tensor::from_data(data, device), self.labels)
     }
 }
