@@ -47,8 +47,8 @@ pub struct RetrievalMeasures {
 }
 
 impl RetrievalMeasures {
-    /// Averages the measures of the queries that have a positive, with Recall@K for each K of `ks`; 0 if there
-    /// is none.
+    /// Averages the measures of the queries that have a positive, with Recall@K for each K of `ks`; 0
+    /// without such a query.
     pub fn from_queries(queries: &[Option<QueryMeasures>], ks: &[usize]) -> Self {
         let counted: Vec<QueryMeasures> = queries.iter().flatten().copied().collect();
         let mean = |measure: fn(&QueryMeasures) -> f64| {

@@ -217,7 +217,7 @@ mod tests {
     fn measure(numbers: &[f32], labels: &[usize], options: MeasureOptions<'_>) -> SplitMeasures {
         let data = TensorData::new(numbers.to_vec(), [numbers.len(), 1]);
         let embeddings = Tensor::<B, 2>::from_data(data, &Default::default());
-        // The last class is none.
+        // Rows of class 9 have no class.
         let has_class = |row: usize| labels[row] < 9;
         let monitor = Monitor::none();
         SplitMeasures::measure(embeddings, labels, None, has_class, options, monitor).unwrap()

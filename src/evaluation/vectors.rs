@@ -96,7 +96,7 @@ impl Vectors {
 
     /// Returns the squared distance of two rows in `f64`. It does not depend on their order.
     pub(super) fn squared_distance(&self, a: usize, b: usize) -> f64 {
-        let row = |i: usize| &self.rows[i * self.dim..][..self.dim];
+        let row = |i: usize| row(&self.rows, self.dim, i);
         squared_distance(row(a), row(b))
     }
 
@@ -136,6 +136,11 @@ fn mean(rows: &[f32], dim: usize, finite: &[bool]) -> Vec<f32> {
     }
     let count = finite.iter().filter(|&&finite| finite).count().max(1);
     sums.iter().map(|sum| (sum / count as f64) as f32).collect()
+}
+
+/// Row `i` of a matrix with rows of `dim` numbers.
+pub(super) fn row(rows: &[f32], dim: usize, i: usize) -> &[f32] {
+    &rows[i * dim..][..dim]
 }
 
 /// The squared distance of two vectors in `f64`. It does not depend on their order.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::assignment::Rows;
 use super::seeding;
 use crate::cancellation::Cancelled;
-use crate::evaluation::vectors::{Vectors, squared_distance};
+use crate::evaluation::vectors::{Vectors, row, squared_distance};
 use crate::progress::{Monitor, Task, Unit};
 
 /// k-means of embeddings.
@@ -195,11 +195,6 @@ impl<B: Backend> Lloyd<'_, B> {
         rows.map(|(values, &cluster)| squared_distance(values, row(centres, self.dim, cluster)))
             .collect()
     }
-}
-
-/// Row `i` of a matrix with rows of `dim` numbers.
-pub(super) fn row(rows: &[f32], dim: usize, i: usize) -> &[f32] {
-    &rows[i * dim..][..dim]
 }
 
 #[cfg(test)]

@@ -8,9 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::assignment::Rows;
-use super::k_means::row;
 use crate::cancellation::Cancelled;
-use crate::evaluation::vectors::squared_distance;
+use crate::evaluation::vectors::{row, squared_distance};
 use crate::progress::Task;
 
 /// The most multiplications of greedy k-means++: a few seconds on two cores.

@@ -1,4 +1,4 @@
-//! Ranking on the CPU: products by tiles in `f32`, comparison with limits, and `f64` for what lies between.
+//! Ranking on the CPU: products by tiles in `f32`, comparison with limits, and `f64` between the limits.
 //!
 //! A tile is compared twice if queries and gallery are the same images, once for its rows and once for its
 //! columns, so that half of the products suffice.
