@@ -134,15 +134,17 @@ impl DataArgs {
 }
 
 pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
+    let names = args.option_names();
     match args.command {
         DataCommand::Check(args) => {
-            check(&args, CommandMonitor::with_grace(REPORT_GRACE).monitor())
+            let command = CommandMonitor::with_grace(REPORT_GRACE);
+            check(&args, &names, command.monitor())
         }
         DataCommand::Stats(args) => stats(&args, CommandMonitor::install().monitor()),
     }
 }
 
-fn check(args: &CheckArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
+fn check(args: &CheckArgs, names: &OptionNames, monitor: Monitor<'_>) -> Result<(), CliError> {
     let source = &args.source;
     let read = read_config(source).and_then(|(config, hold_out)| {
         let transform = args.cache.then(|| Transform::new(&config.transform));
@@ -158,9 +160,14 @@ fn check(args: &CheckArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     };
     let report = data::check(&config, hold_out, transform.as_ref(), monitor);
     if source.json {
-        print_json(json!(report))?;
+        let mut object = json!(report);
+        for problem in object["problems"].as_array_mut().into_iter().flatten() {
+            let message = problem["message"].as_str().unwrap_or_default();
+            problem["message"] = json!(names.in_message(message));
+        }
+        print_json(object)?;
     } else {
-        print_lines(report.to_string().trim_end())?;
+        print_lines(names.in_message(report.to_string().trim_end()))?;
     }
     match (report.interrupted, report.errors) {
         (true, _) => Err(DataError::Cancelled.into()),

@@ -301,7 +301,7 @@ fn a_dataset_that_cannot_be_opened_is_reported_in_the_usual_format() {
     assert_eq!(report["root"], "nowhere");
     assert_eq!(
         text,
-        "folder in nowhere\n\nerror missing-root: 1\n  data.root nowhere is not a folder; it must contain \
+        "folder in nowhere\n\nerror missing-root: 1\n  --root nowhere is not a folder; it must contain \
          train/CLASS/* and test/CLASS/*, or CLASS/*\n\n1 error(s): fix the errors before training\n"
     );
     let usual = check(directory.path(), &[], 0);
@@ -326,9 +326,11 @@ fn a_dataset_that_cannot_be_opened_is_reported_in_the_usual_format() {
         "check",
         "--json",
         "--dataset",
-        "imagenet",
+        "folder",
         "--root",
         "photos",
+        "--set",
+        "data.train_share=imagenet",
     ];
     let report: Value = serde_json::from_str(&data(directory.path(), &unknown, 2)).unwrap();
     assert_eq!(kinds(&report), [("error", "configuration")]);
@@ -338,7 +340,7 @@ fn a_dataset_that_cannot_be_opened_is_reported_in_the_usual_format() {
     );
     assert_eq!(
         (&report["dataset"], &report["root"]),
-        (&"imagenet".into(), &"photos".into())
+        (&"folder".into(), &"photos".into())
     );
     assert_eq!(keys(&report), keys(&usual));
     assert!(messages(&report)[0].contains("imagenet"));

@@ -92,7 +92,7 @@ fn interrupted_check_of_a_dataset_prints_what_it_found() {
     for class in 0..4 {
         let folder = photos.join(class.to_string());
         std::fs::create_dir_all(&folder).unwrap();
-        for number in 0..200 {
+        for number in 0..1000 {
             let path = folder.join(format!("{number}.png"));
             // Links, since decoding must take long and drawing must not.
             if (class, number) == (0, 0) {
@@ -119,6 +119,12 @@ fn interrupted_check_of_a_dataset_prints_what_it_found() {
             .stderr(Stdio::piped());
         let mut child = check.spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
+        // The report is larger than a pipe holds.
+        let report = std::thread::spawn(move || {
+            let mut report = String::new();
+            stdout.read_to_string(&mut report).unwrap();
+            report
+        });
         let mut messages = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         while !line.starts_with("decoding: ") {
@@ -126,12 +132,11 @@ fn interrupted_check_of_a_dataset_prints_what_it_found() {
             assert!(messages.read_line(&mut line).unwrap() > 0, "no progress");
         }
         assert!(interrupt(child, messages).ends_with("error: interrupted\n"));
-        let mut report = String::new();
-        stdout.read_to_string(&mut report).unwrap();
+        let report = report.join().unwrap();
         if !json {
             let verdict = report.trim_end().lines().last().unwrap();
             assert!(verdict.starts_with("interrupted after "), "{report}");
-            assert!(verdict.contains(" of 801 image(s): "), "{report}");
+            assert!(verdict.contains(" of 4001 image(s): "), "{report}");
             continue;
         }
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
@@ -139,9 +144,9 @@ fn interrupted_check_of_a_dataset_prints_what_it_found() {
             (&report["interrupted"], &report["ok"]),
             (&true.into(), &false.into())
         );
-        assert_eq!(report["train"]["images"], 401);
+        assert_eq!(report["train"]["images"], 2001);
         let checked = report["checked"].as_u64().unwrap();
-        assert!((2..801).contains(&checked), "{checked}");
+        assert!((2..4001).contains(&checked), "{checked}");
         // The copies among the images that were decoded, which are all but one of them.
         let problems = report["problems"].as_array().unwrap().len() as u64;
         assert!(

@@ -237,7 +237,7 @@ fn messages_name_the_options_of_the_command() {
     for (arguments, expected) in [
         (
             format!("{embed} none.pth"),
-            "none.pth does not exist; correct --weights\n",
+            "none.pth does not exist; correct --weights, which takes a file, imagenet or imagenet-v2\n",
         ),
         (
             format!("{embed} none.pth --size 8"),
@@ -303,7 +303,7 @@ fn messages_name_the_options_of_the_command() {
     // What --set sets is named as it was written.
     let step = message("bench step --backbone conv4 --set data.image_size=8");
     assert!(step.contains("`data.image_size = 8`"), "{step}");
-    let check = message("data check --dataset folder --set data.root=none");
+    let check = message("data stats --dataset folder --set data.root=none");
     assert!(check.contains("data.root none is not a folder"), "{check}");
 }
 
