@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::cancellation::Cancelled;
 use crate::data::DataError;
+use crate::inference::InferenceError;
 use crate::setting::SettingError;
 
 /// A benchmark failed.
@@ -25,6 +26,9 @@ pub enum BenchError {
         /// The encoder's message.
         source: image::ImageError,
     },
+    /// The embeddings cannot be measured.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
     /// The benchmark was cancelled.
     #[error("interrupted")]
     Cancelled,

@@ -7,7 +7,9 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::{BenchError, DrawnEmbeddings, synchronise};
-use crate::evaluation::{RetrievalMeasures, measure_queries};
+use crate::evaluation::{MeasureOptions, RetrievalMeasures, measure_queries};
+use crate::inference::embedding_file::Embeddings;
+use crate::inference::{retrieval, searched_rows};
 use crate::process_memory::{peak_mib, reset_peak};
 use crate::progress::Monitor;
 
@@ -48,14 +50,39 @@ impl NeighboursTiming {
         let since = Instant::now();
         let queries = measure_queries(embeddings, &classes, None, monitor)?;
         let measures = RetrievalMeasures::from_queries(&queries, &RECALL_AT);
-        Ok(Self {
+        Ok(Self::new(since, measures))
+    }
+
+    /// Times the measures of the rows of a file among the others.
+    ///
+    /// # Errors
+    /// If no row has a positive, or a stop was requested.
+    pub fn measure_file<B: Backend>(
+        embeddings: &Embeddings,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<Self, BenchError> {
+        let searched = searched_rows(embeddings, None);
+        let recall: Vec<usize> = RECALL_AT.into_iter().filter(|&k| k <= searched).collect();
+        let options = MeasureOptions {
+            recall: &recall,
+            ..MeasureOptions::default()
+        };
+        reset_peak();
+        let since = Instant::now();
+        let result = retrieval::<B>(embeddings, None, options, device, monitor)?;
+        Ok(Self::new(since, result.measures.retrieval))
+    }
+
+    fn new(since: Instant, measures: RetrievalMeasures) -> Self {
+        Self {
             seconds: since.elapsed().as_secs_f64(),
             queries: measures.recall.queries,
             recall: measures.recall.at,
             map_at_r: measures.map_at_r,
             r_precision: measures.r_precision,
             peak_mib: peak_mib(),
-        })
+        }
     }
 }
 

@@ -97,6 +97,7 @@ impl CliError {
             Self::Inference(error) => inference_status(error),
             Self::Training(error) => training_status(error),
             Self::Bench(BenchError::Data(error)) => data_status(error),
+            Self::Bench(BenchError::Inference(error)) => inference_status(error),
             Self::Bench(BenchError::Setting(_)) => USER_ERROR,
             Self::Bench(BenchError::Cancelled) => INTERRUPTED,
             Self::Bench(BenchError::Images { .. })

@@ -308,6 +308,16 @@ fn evaluations_are_timed() {
     let iterations = ["bench", "clustering", "--iterations", "3"];
     let (clustering, _) = json(directory.path(), &[&iterations, &size[..]].concat());
     assert!((1..=3).contains(&clustering["iterations"].as_u64().unwrap()));
+    let directory = prepared();
+    fs::rename(
+        directory.path().join("labels.npy"),
+        directory.path().join("rows.labels.npy"),
+    )
+    .unwrap();
+    let file = ["bench", "neighbours", "--embeddings", "rows.npy"];
+    let (neighbours, _) = json(directory.path(), &file);
+    assert_eq!(neighbours["queries"], 6);
+    assert_eq!(neighbours["recall"].as_object().unwrap().len(), 1);
     let message = refusal(directory.path(), &["bench", "neighbours", "--count", "5"]);
     assert!(
         message.contains("give at least 11316, one embedding for each class"),

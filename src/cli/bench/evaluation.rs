@@ -1,5 +1,7 @@
 //! `loop-dml bench neighbours` and `loop-dml bench clustering`.
 
+use std::path::PathBuf;
+
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
 
@@ -9,13 +11,17 @@ use crate::bench::{BenchError, ClusteringTiming, DrawnEmbeddings, NeighboursTimi
 use crate::cli::CliError;
 use crate::cli::interrupt::CommandMonitor;
 use crate::cli::values::whole_number;
+use crate::inference::embedding_file::{Embeddings, LabelsOption};
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 #[derive(Debug, Args)]
 pub(super) struct NeighboursArgs {
     #[command(flatten)]
-    embeddings: EmbeddingsArgs,
+    drawn: EmbeddingsArgs,
+    /// Use the embeddings in this file, as `evaluate --embeddings` reads them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "dim", "classes"])]
+    embeddings: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -75,7 +81,20 @@ impl ClusteringArgs {
 
 pub(super) fn neighbours(args: NeighboursArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
-    let embeddings = args.embeddings.checked()?;
+    let embeddings = match &args.embeddings {
+        None => Measured::Drawn(args.drawn.checked()?),
+        Some(path) => {
+            let labels = LabelsOption {
+                name: "--labels of evaluate",
+                file: None,
+            };
+            Measured::File(Embeddings::read(path, labels)?)
+        }
+    };
+    let size = match &embeddings {
+        Measured::Drawn(drawn) => size(drawn),
+        Measured::File(file) => format!("{} x {}", file.labels.len(), file.dim),
+    };
     let task = NeighboursTask {
         embeddings,
         monitor: command.monitor(),
@@ -85,8 +104,7 @@ pub(super) fn neighbours(args: NeighboursArgs) -> Result<(), CliError> {
         let recall = timing.recall.iter();
         let recall = recall.map(|(k, share)| format!("R@{k} {:.2} %", 100.0 * share));
         format!(
-            "{}: {:.2} s for the ranks of all positives{}\n{}  MAP@R {:.2} %  R-precision {:.2} %",
-            size(&embeddings),
+            "{size}: {:.2} s for the ranks of all positives{}\n{}  MAP@R {:.2} %  R-precision {:.2} %",
             timing.seconds,
             peak(timing.peak_mib),
             recall.collect::<Vec<_>>().join("  "),
@@ -133,8 +151,14 @@ fn peak(mib: Option<f64>) -> String {
         .unwrap_or_default()
 }
 
+/// The embeddings that are measured.
+enum Measured {
+    Drawn(DrawnEmbeddings),
+    File(Embeddings),
+}
+
 struct NeighboursTask<'a> {
-    embeddings: DrawnEmbeddings,
+    embeddings: Measured,
     monitor: Monitor<'a>,
 }
 
@@ -143,7 +167,14 @@ impl BackendTask for NeighboursTask<'_> {
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let device = compute.without_gradients().device;
-        NeighboursTiming::measure::<B::InnerBackend>(&self.embeddings, &device, self.monitor)
+        match &self.embeddings {
+            Measured::Drawn(drawn) => {
+                NeighboursTiming::measure::<B::InnerBackend>(drawn, &device, self.monitor)
+            }
+            Measured::File(file) => {
+                NeighboursTiming::measure_file::<B::InnerBackend>(file, &device, self.monitor)
+            }
+        }
     }
 }
 
