@@ -153,7 +153,7 @@ fn check(args: &CheckArgs, names: &OptionNames, monitor: Monitor<'_>) -> Result<
     let (config, hold_out, transform) = match read {
         Ok(read) => read,
         Err(error) if source.json => {
-            print_json(refusal(source, &error))?;
+            print_json(refusal(source, names, &error))?;
             return Err(error);
         }
         Err(error) => return Err(error),
@@ -180,14 +180,14 @@ fn check(args: &CheckArgs, names: &OptionNames, monitor: Monitor<'_>) -> Result<
 }
 
 /// Returns the report of a configuration that cannot be read.
-fn refusal(source: &SourceArgs, error: &CliError) -> Value {
+fn refusal(source: &SourceArgs, names: &OptionNames, error: &CliError) -> Value {
     let problem = json!({
         "severity": "error",
         "kind": "configuration",
         "file": source.config.as_deref().map(path_with_bytes),
         "list": null,
         "line": null,
-        "message": error.to_string(),
+        "message": names.in_message(&error.to_string()),
     });
     // A report without images, so that it has all keys.
     let mut report = json!(CheckReport::unopened(

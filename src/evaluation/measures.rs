@@ -22,13 +22,12 @@ impl QueryMeasures {
         let count = ranks.len();
         let precision = |(j, &rank): (usize, &usize)| (j + 1) as f64 / rank as f64;
         let found = ranks.partition_point(|&rank| rank <= count);
-        let within = ranks[..found].iter().enumerate().map(precision);
-        let all = ranks.iter().enumerate().map(precision);
+        let average = |ranks: &[usize]| sum(ranks.iter().enumerate().map(precision)) / count as f64;
         Self {
             nearest: ranks[0],
             r_precision: found as f64 / count as f64,
-            map_at_r: within.sum::<f64>() / count as f64,
-            average_precision: all.sum::<f64>() / count as f64,
+            map_at_r: average(&ranks[..found]),
+            average_precision: average(ranks),
         }
     }
 }
@@ -52,7 +51,7 @@ impl RetrievalMeasures {
     pub fn from_queries(queries: &[Option<QueryMeasures>], ks: &[usize]) -> Self {
         let counted: Vec<QueryMeasures> = queries.iter().flatten().copied().collect();
         let mean = |measure: fn(&QueryMeasures) -> f64| {
-            counted.iter().map(measure).sum::<f64>() / counted.len().max(1) as f64
+            sum(counted.iter().map(measure)) / counted.len().max(1) as f64
         };
         let nearest = queries.iter().map(|query| query.map(|query| query.nearest));
         Self {
@@ -62,6 +61,11 @@ impl RetrievalMeasures {
             map: mean(|query| query.average_precision),
         }
     }
+}
+
+/// The sum of numbers, 0 for none, where Rust's `sum` is −0.
+fn sum(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |sum, number| sum + number)
 }
 
 #[cfg(test)]
@@ -87,6 +91,7 @@ mod tests {
         );
         let none = QueryMeasures::from_ranks(&[3, 4]);
         assert_eq!((none.r_precision, none.map_at_r), (0.0, 0.0));
+        assert!(none.map_at_r.is_sign_positive());
         assert!((none.average_precision - (1.0 / 3.0 + 2.0 / 4.0) / 2.0).abs() < 1e-15);
     }
 
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(measures.recall.at, [(1, 0.0), (2, 1.0)].into());
         assert_eq!((measures.map_at_r, measures.map), (0.0, 0.5));
         let empty = RetrievalMeasures::from_queries(&[None], &[1]);
+        assert!(empty.map.is_sign_positive());
         assert_eq!(
             (empty.map_at_r, empty.r_precision, empty.map),
             (0.0, 0.0, 0.0)

@@ -100,21 +100,24 @@ impl Vectors {
         squared_distance(row(a), row(b))
     }
 
-    /// Returns the limits of a·b − |b|²/2 for rows b at the squared distance `squared` from row a. Below
-    /// the first, b is farther away; from the second on, it is not.
-    pub(super) fn limits(&self, row: usize, squared: f64) -> (f32, f32) {
-        let nearness = self.half_square(row) - self.squared_scale * squared / 2.0;
-        let error = self.error(row);
-        ((nearness - error) as f32, (nearness + error) as f32)
+    /// Returns a·b − |b|²/2 for rows b at the squared distance `squared` from row a, in `f64`.
+    pub(super) fn nearness(&self, row: usize, squared: f64) -> f64 {
+        self.half_square(row) - self.squared_scale * squared / 2.0
     }
 
-    /// A bound of the error of a·b − |b|²/2 in `f32`, and of the rounding of a limit.
+    /// Returns the length of a moved row.
+    pub(super) fn length(&self, row: usize) -> f64 {
+        self.lengths[row]
+    }
+
+    /// Returns a bound of the error of a·b − |b|²/2 in `f32`, where b is at most as long as `longest`, and of the
+    /// rounding of a limit to which it is compared.
     ///
     /// The product of two vectors has an error of at most D/(1 − D·u) · u · |a||b|, in whatever order it is
     /// summed (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), and each of its
     /// factors was rounded. The half square, the difference and the limit are rounded once each.
-    fn error(&self, row: usize) -> f64 {
-        let (own, longest) = (self.lengths[row], self.longest);
+    pub(super) fn error(&self, row: usize, longest: f64) -> f64 {
+        let own = self.lengths[row];
         let product = own * longest;
         let terms = self.dim as f64 + 4.0;
         let sum = terms / (1.0 - terms * ROUNDOFF) * product;

@@ -22,6 +22,20 @@ const RAW_IMAGES: [&str; 20] = [
     "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mrw", "nef", "nrw",
     "orf", "pef", "raf", "rw2", "sr2", "srw", "x3f",
 ];
+/// Ends of the names of backups and of unfinished downloads, in lower case. They may be images, but are not the
+/// ones that a user wants.
+const BACKUPS: [&str; 10] = [
+    "~",
+    ".bak",
+    ".orig",
+    "_original",
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".download",
+    ".tmp",
+    ".swp",
+];
 /// Suffixes of files that are no images, in lower case.
 const OTHER_FILES: [&str; 62] = [
     "7z",
@@ -122,7 +136,11 @@ impl Suffix {
     fn of(path: &Path) -> Self {
         let suffix = suffix(path);
         let is_in = |suffixes: &[&str]| suffixes.contains(&suffix.as_str());
-        if is_in(&IMAGES) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_ascii_lowercase();
+        if BACKUPS.iter().any(|end| name.ends_with(end)) {
+            Self::OtherFile
+        } else if is_in(&IMAGES) {
             Self::Image
         } else if is_in(&RAW_IMAGES) {
             Self::RawImage

@@ -1,6 +1,6 @@
 //! How to convert the images that are not read.
 
-use super::format::{CAMERA_RAW, FileKind};
+use super::format::FileKind;
 
 const HTML_PAGE: &str = "an HTML page";
 const LFS_POINTER: &str = "a Git LFS pointer and not the file that it names";
@@ -16,7 +16,7 @@ pub(super) fn advice(found: &str) -> String {
         "an SVG drawing" => "rsvg-convert drawing.svg --output drawing.png",
         "a Photoshop image" => "magick 'photo.psd[0]' photo.png",
         "a PNM image" => "magick photo.ppm photo.png",
-        CAMERA_RAW => "darktable-cli photo.raw photo.jpg",
+        raw if raw.starts_with("a camera") => "darktable-cli photo.raw photo.jpg",
         HTML_PAGE => return "download the image again, or remove it".into(),
         LFS_POINTER => return "run `git lfs pull`, or remove it".into(),
         UNKNOWN => return "replace or remove it".into(),

@@ -58,6 +58,8 @@ struct Ranking<'a, B: Backend> {
     gallery: Tensor<B, 2>,
     /// Half the squared lengths of the gallery's moved rows.
     halves: Vec<f32>,
+    /// The greatest length of the moved rows in each block of the gallery.
+    longest: Vec<f64>,
     task: &'a Task<'a>,
 }
 
@@ -74,6 +76,15 @@ impl<'a, B: Backend> Ranking<'a, B> {
             nearest: reduce.nearest,
             gallery: moved(vectors, search.gallery.iter().copied(), device),
             halves: halves.map(|&row| vectors.half_square(row) as f32).collect(),
+            longest: search
+                .gallery
+                .chunks(TILE)
+                .map(|rows| {
+                    rows.iter()
+                        .map(|&row| vectors.length(row))
+                        .fold(0.0, f64::max)
+                })
+                .collect(),
             search,
             vectors,
             task,
@@ -210,9 +221,12 @@ impl<'a, B: Backend> Ranking<'a, B> {
     ) {
         let within = |at: usize| at.clamp(gallery.start, gallery.end);
         let class = within(query.class.start)..within(query.class.end);
+        let error = self
+            .vectors
+            .error(query.row, self.longest[gallery.start / TILE]);
         for part in [gallery.start..class.start, class.end..gallery.end] {
             let products = &products[part.start - gallery.start..part.end - gallery.start];
-            thresholds.count(products, &self.halves[part.clone()], |i| {
+            thresholds.count(products, &self.halves[part.clone()], error, |i| {
                 let row = self.search.gallery[part.start + i];
                 self.vectors.squared_distance(query.row, row)
             });

@@ -14,10 +14,8 @@ const CHUNK: usize = 512;
 pub(super) struct Thresholds {
     /// Squared distances in `f64`, ascending.
     squared: Vec<f64>,
-    /// An image of another class whose product, less half its squared length, is below `lower[k]` is
-    /// farther away than positive k; from `upper[k]` on it is not. Between them, the distance decides.
-    lower: Vec<f32>,
-    upper: Vec<f32>,
+    /// The same as nearness, the product less half the squared length of an image, descending.
+    nearness: Vec<f64>,
     /// With few positives, `nearer[k]` is the number of images that are at least as near as positive k.
     /// Otherwise it is the number of those that are farther away than positive k − 1.
     nearer: Vec<u32>,
@@ -33,28 +31,28 @@ impl Thresholds {
             squared = vec![least];
         }
         squared.sort_by(f64::total_cmp);
-        let limits = squared.iter().map(|&d| vectors.limits(query.row, d));
-        let (lower, upper) = limits.unzip();
+        let nearness = squared.iter().map(|&d| vectors.nearness(query.row, d));
         Self {
+            nearness: nearness.collect(),
             nearer: vec![0; squared.len()],
             squared,
-            lower,
-            upper,
         }
     }
 
     /// Counts the images of other classes that are at least as near as each positive. `products[i]` is
-    /// the product of the query with an image, `halves[i]` half the squared length of the image, and
-    /// `squared_distance(i)` its exact distance.
+    /// the product of the query with an image, `halves[i]` half the squared length of the image, `error` a bound
+    /// of the error of their difference, and `squared_distance(i)` the exact distance.
     pub(super) fn count(
         &mut self,
         products: &[f32],
         halves: &[f32],
+        error: f64,
         squared_distance: impl Fn(usize) -> f64,
     ) {
-        let Some(&lowest) = self.lower.last() else {
+        let Some(&lowest) = self.nearness.last() else {
             return;
         };
+        let lowest = (lowest - error) as f32;
         let mut nearness = [0.0; CHUNK];
         let chunks = products.chunks(CHUNK).zip(halves.chunks(CHUNK));
         for (chunk, (products, halves)) in chunks.enumerate() {
@@ -67,8 +65,8 @@ impl Thresholds {
             if any {
                 let squared_distance = |i| squared_distance(chunk * CHUNK + i);
                 match self.squared.len() <= FEW {
-                    true => self.count_by_positive(nearness, squared_distance),
-                    false => self.count_by_image(nearness, squared_distance),
+                    true => self.count_by_positive(nearness, error, squared_distance),
+                    false => self.count_by_image(nearness, error, squared_distance),
                 }
             }
         }
@@ -83,9 +81,16 @@ impl Thresholds {
         self.nearer[..first].fill(others as u32);
     }
 
-    fn count_by_positive(&mut self, nearness: &[f32], squared_distance: impl Fn(usize) -> f64) {
+    fn count_by_positive(
+        &mut self,
+        nearness: &[f32],
+        error: f64,
+        squared_distance: impl Fn(usize) -> f64,
+    ) {
+        // Distances that an earlier positive needed; −1 if they are not known.
+        let mut known = [-1.0_f64; CHUNK];
         for k in (0..self.squared.len()).rev() {
-            let (lower, upper) = (self.lower[k], self.upper[k]);
+            let (lower, upper) = limits(self.nearness[k], error);
             let (mut possible, mut certain) = (0_u32, 0_u32);
             for &near in nearness {
                 possible += u32::from(near >= lower);
@@ -96,20 +101,32 @@ impl Thresholds {
                 return;
             }
             if possible > certain {
-                let undecided = (0..nearness.len())
-                    .filter(|&i| nearness[i] >= lower && nearness[i] < upper)
-                    .filter(|&i| squared_distance(i) <= self.squared[k]);
-                certain += undecided.count() as u32;
+                for (i, &near) in nearness.iter().enumerate() {
+                    if near >= lower && near < upper {
+                        if known[i] < 0.0 {
+                            known[i] = squared_distance(i);
+                        }
+                        certain += u32::from(known[i] <= self.squared[k]);
+                    }
+                }
             }
             self.nearer[k] += certain;
         }
     }
 
-    fn count_by_image(&mut self, nearness: &[f32], squared_distance: impl Fn(usize) -> f64) {
+    fn count_by_image(
+        &mut self,
+        nearness: &[f32],
+        error: f64,
+        squared_distance: impl Fn(usize) -> f64,
+    ) {
         for (i, &near) in nearness.iter().enumerate() {
             // Limits descend. From the first one that is not above, the image may be nearer.
-            let possible = self.lower.partition_point(|&lower| near < lower);
-            let certain = self.upper.partition_point(|&upper| near < upper);
+            let below = |limit: fn(f64, f64) -> f32| {
+                self.nearness.partition_point(|&at| near < limit(at, error))
+            };
+            let possible = below(|at, error| limits(at, error).0);
+            let certain = below(|at, error| limits(at, error).1);
             let first = match possible < certain {
                 true => {
                     let distance = squared_distance(i);
@@ -134,4 +151,10 @@ impl Thresholds {
         });
         nearer.zip(1..).map(|(nearer, k)| nearer + k).collect()
     }
+}
+
+/// The limits for images that are compared with a positive of this nearness: below the first, an image is farther
+/// away; from the second on, it is not. Between them, the distance decides.
+fn limits(nearness: f64, error: f64) -> (f32, f32) {
+    ((nearness - error) as f32, (nearness + error) as f32)
 }

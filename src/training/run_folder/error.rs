@@ -142,6 +142,22 @@ pub enum RunFolderError {
         /// The present images.
         found: String,
     },
+    /// The images have other roles than in the run.
+    #[error(
+        "the {split} split of {} had {recorded} and now has {found}; restore the columns query and gallery \
+         (is_query and is_gallery, which earlier versions ignored) of the list, or start a new run",
+        path.display()
+    )]
+    RolesChanged {
+        /// The run folder.
+        path: PathBuf,
+        /// `training` or `test`.
+        split: &'static str,
+        /// The recorded numbers of queries and gallery images, in words.
+        recorded: String,
+        /// The present ones.
+        found: String,
+    },
     /// A resumed run cannot change this key.
     #[error(
         "cannot change {key} of the run in {} with --resume; --set accepts {}; for other changes, start a \

@@ -248,6 +248,14 @@ impl RunFolder {
             }
             return Ok(());
         }
+        if recorded.roles_differ(found) {
+            return Err(RunFolderError::RolesChanged {
+                path: self.path.clone(),
+                split: name,
+                recorded: recorded.roles(),
+                found: found.roles(),
+            });
+        }
         Err(RunFolderError::ImagesChanged {
             path: self.path.clone(),
             split: name,

@@ -120,6 +120,22 @@ impl SplitSummary {
             == (other.images, &other.classes, other.queries, other.gallery)
     }
 
+    /// Whether only the roles of the images differ: which are queries and which are in the gallery.
+    pub fn roles_differ(&self, other: &Self) -> bool {
+        let same_images = (self.images, &self.classes) == (other.images, &other.classes);
+        same_images && (self.queries, self.gallery) != (other.queries, other.gallery)
+    }
+
+    /// The numbers of queries and gallery images in words.
+    pub fn roles(&self) -> String {
+        match (self.queries, self.gallery) {
+            (Some(queries), Some(gallery)) => {
+                format!("{queries} queries and {gallery} gallery images")
+            }
+            _ => "all images as queries and in the gallery".to_string(),
+        }
+    }
+
     /// The number of images that `now` lacks, if it is the same split with fewer images.
     pub fn missing_images(&self, now: &Self) -> Option<usize> {
         let missing = self.images.checked_sub(now.images)?;

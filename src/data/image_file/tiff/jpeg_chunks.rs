@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
@@ -12,7 +12,13 @@ use crate::data::image_file::jpeg;
 use crate::data::image_file::stored::Pixels;
 
 const CHUNKY: u16 = 1;
+const WHITE_IS_ZERO: u16 = 0;
+const BLACK_IS_ZERO: u16 = 1;
+const RGB: u16 = 2;
+const CMYK: u16 = 5;
 const YCBCR: u16 = 6;
+/// The most bytes of shared tables: four tables of quantisation and eight of Huffman codes have 3 KiB.
+const MAXIMUM_TABLES: usize = 64 << 10;
 const START_OF_IMAGE: &[u8] = &[0xff, 0xd8];
 /// Adobe's segment without its last byte, which is the colour transform. JPEG streams in a TIFF file rarely
 /// have one: the colours are in the TIFF file's own tag.
@@ -26,12 +32,17 @@ pub(super) fn decode<R: Read + Seek>(file: &mut Decoder<R>) -> Result<Pixels, Fa
         return Err(Failure::Unsupported(found.into()));
     }
     let photometric = tag(Tag::PhotometricInterpretation)?.unwrap_or_default();
+    let samples = tag(Tag::SamplesPerPixel)?.unwrap_or(1);
+    let colors = Colors::of(photometric, samples, has_alpha(file)?)?;
     let transform = u8::from(photometric == YCBCR);
     let tables = file.get_tag_u8_vec(Tag::JPEGTables).unwrap_or_default();
     let tables = match tables.strip_suffix(jpeg::segments::END) {
         Some(tables) => tables.strip_prefix(START_OF_IMAGE).unwrap_or(tables),
         None => &[],
     };
+    if tables.len() > MAXIMUM_TABLES {
+        return Err(Failure::broken("its JPEG tables are too large"));
+    }
     let head = [START_OF_IMAGE, ADOBE, &[transform], tables].concat();
 
     let size = file.dimensions().map_err(failure)?;
@@ -46,12 +57,69 @@ pub(super) fn decode<R: Read + Seek>(file: &mut Decoder<R>) -> Result<Pixels, Fa
             break;
         }
         let stream = [&head[..], &jpeg_data(file, *offset, *length)?].concat();
+        // A file of few bytes may refer to one large JPEG image many times.
+        let (width, height) = jpeg::size(&stream)?;
+        if width > chunks.width || height > chunks.height {
+            return Err(Failure::broken(
+                "a strip or tile is larger than its description",
+            ));
+        }
         let part = Canvas::of(jpeg::decode_pixels(&stream, None)?)?;
         let canvas = canvas.get_or_insert_with(|| Canvas::empty(size, part.channels));
         canvas.copy(&part, (x, y), (chunks.width, chunks.height))?;
     }
     let canvas = canvas.ok_or_else(|| Failure::broken("it has no strips or tiles"))?;
-    canvas.into_pixels()
+    canvas.into_pixels(colors)
+}
+
+/// Returns whether the fourth sample of RGB is opacity.
+fn has_alpha<R: Read + Seek>(file: &mut Decoder<R>) -> Result<bool, Failure> {
+    let extra = file.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples);
+    let first = extra
+        .map_err(failure)?
+        .and_then(|extra| extra.first().copied());
+    Ok(matches!(first, Some(1 | 2)))
+}
+
+/// What the channels are.
+#[derive(Clone, Copy)]
+enum Colors {
+    /// Grey; 255 is black if it is inverted.
+    Gray {
+        inverted: bool,
+    },
+    Rgb,
+    /// RGB and a fourth channel.
+    Rgba {
+        has_alpha: bool,
+    },
+    Cmyk,
+}
+
+impl Colors {
+    fn of(photometric: u16, samples: u16, has_alpha: bool) -> Result<Self, Failure> {
+        match (photometric, samples) {
+            (WHITE_IS_ZERO | BLACK_IS_ZERO, 1) => Ok(Self::Gray {
+                inverted: photometric == WHITE_IS_ZERO,
+            }),
+            (RGB | YCBCR, 3) => Ok(Self::Rgb),
+            (RGB, 4) => Ok(Self::Rgba { has_alpha }),
+            (CMYK, 4) => Ok(Self::Cmyk),
+            _ => {
+                let found =
+                    "a TIFF image with JPEG compression of colours other than grey, RGB and CMYK";
+                Err(Failure::Unsupported(found.into()))
+            }
+        }
+    }
+
+    fn channels(self) -> usize {
+        match self {
+            Self::Gray { .. } => 1,
+            Self::Rgb => 3,
+            Self::Rgba { .. } | Self::Cmyk => 4,
+        }
+    }
 }
 
 /// Returns the data of a strip or tile without the marker at its start.
@@ -127,12 +195,32 @@ impl Canvas {
         Ok(())
     }
 
-    fn into_pixels(self) -> Result<Pixels, Failure> {
+    fn into_pixels(mut self, colors: Colors) -> Result<Pixels, Failure> {
+        if self.channels != colors.channels() {
+            return Err(Failure::broken(
+                "a strip or tile differs from its description",
+            ));
+        }
         let (width, height) = self.size;
-        let plain = match self.channels {
-            1 => GrayImage::from_raw(width, height, self.values).map(DynamicImage::from),
-            3 => RgbImage::from_raw(width, height, self.values).map(DynamicImage::from),
-            _ => {
+        let plain = match colors {
+            Colors::Gray { inverted } => {
+                if inverted {
+                    self.values
+                        .iter_mut()
+                        .for_each(|value| *value = 255 - *value);
+                }
+                GrayImage::from_raw(width, height, self.values).map(DynamicImage::from)
+            }
+            Colors::Rgb => RgbImage::from_raw(width, height, self.values).map(DynamicImage::from),
+            Colors::Rgba { has_alpha } => {
+                if !has_alpha {
+                    self.values
+                        .chunks_exact_mut(4)
+                        .for_each(|pixel| pixel[3] = 255);
+                }
+                RgbaImage::from_raw(width, height, self.values).map(DynamicImage::from)
+            }
+            Colors::Cmyk => {
                 return Ok(Pixels::Cmyk {
                     size: self.size,
                     inks: self.values,

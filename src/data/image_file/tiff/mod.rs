@@ -31,6 +31,8 @@ const DNG_VERSION: Tag = Tag::Unknown(50_706);
 const MODERN_JPEG: u16 = 7;
 const OLD_JPEG: u16 = 6;
 const PALETTE: u16 = 3;
+/// The first pixel is in the lowest bits of a byte.
+const REVERSED: u16 = 2;
 
 /// Returns width and height in pixels of the first image in a file of `length` bytes. Its strips or tiles must
 /// be in the file; they are not decoded.
@@ -92,6 +94,10 @@ fn open<R: Read + Seek>(reader: R) -> Result<Decoder<R>, Failure> {
     let mut file = Decoder::new(reader).map_err(failure)?.with_limits(limits);
     if let Ok(Some(_)) = file.find_tag(DNG_VERSION) {
         return Err(Failure::Unsupported(super::format::CAMERA_RAW.into()));
+    }
+    if let Ok(Some(REVERSED)) = file.find_tag_unsigned::<u16>(Tag::FillOrder) {
+        let found = "a TIFF image with reversed bits (FillOrder 2)";
+        return Err(Failure::Unsupported(found.into()));
     }
     let formats = file.find_tag_unsigned_vec::<u16>(Tag::SampleFormat);
     let unsigned = |format: &u16| *format == SampleFormat::Uint.to_u16();
