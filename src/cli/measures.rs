@@ -167,10 +167,8 @@ impl Measured<'_> {
             } else {
                 ", not converged"
             };
-            print(format_args!(
-                "{:12} {:.6}{end}",
-                "inertia", clustering.inertia
-            ))?;
+            let inertia = significant(clustering.inertia);
+            print(format_args!("{:12} {inertia}{end}", "inertia"))?;
         }
         if args.per_class {
             print("")?;
@@ -293,5 +291,13 @@ impl Measured<'_> {
             writer.flush()
         })
         .map_err(CliError::from)
+    }
+}
+
+/// A number of 0 or more with at least six digits.
+fn significant(number: f64) -> String {
+    match number {
+        0.0 | 1e-3..1e9 => format!("{number:.6}"),
+        _ => format!("{number:.6e}"),
     }
 }

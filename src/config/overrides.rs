@@ -72,6 +72,9 @@ fn form_with_section(key: &str, value: &str) -> String {
             first.key
         );
     }
+    if key == "extends" {
+        return "only a file extends others; write extends in it, and give it with --config".into();
+    }
     match unknown(key) {
         ConfigError::UnknownKey {
             nearest: Some(nearest),
@@ -148,6 +151,10 @@ mod tests {
                 "unknown key `epoch`; did you mean `training.epochs`?",
             ),
             ("name=loop", "write loss.name=loop or negatives.name=loop"),
+            (
+                "extends=base.toml",
+                "only a file extends others; write extends in it, and give it with --config",
+            ),
             (
                 "loss=triplet",
                 "`loss` is a section; write one of its keys, such as loss.name=VALUE (`loop-dml config loss` \

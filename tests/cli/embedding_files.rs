@@ -304,7 +304,8 @@ fn evaluations_are_timed() {
     assert!(
         neighbours["map_at_r"].as_f64().unwrap() <= neighbours["r_precision"].as_f64().unwrap()
     );
-    assert_eq!(neighbours["recall"]["1000"], 1.0);
+    assert!(neighbours["recall"]["100"].as_f64().unwrap() > 0.9);
+    assert_eq!(neighbours["recall"].as_object().unwrap().len(), 3);
     let iterations = ["bench", "clustering", "--iterations", "3"];
     let (clustering, _) = json(directory.path(), &[&iterations, &size[..]].concat());
     assert!((1..=3).contains(&clustering["iterations"].as_u64().unwrap()));
@@ -320,7 +321,7 @@ fn evaluations_are_timed() {
     assert_eq!(neighbours["recall"].as_object().unwrap().len(), 1);
     let message = refusal(directory.path(), &["bench", "neighbours", "--count", "5"]);
     assert!(
-        message.contains("give at least 11316, one embedding for each class"),
+        message.contains("give at least 11317, more than one embedding for each class"),
         "{message}"
     );
 }

@@ -40,7 +40,7 @@ pub(super) struct ClusteringArgs {
 /// The embeddings that are drawn. The defaults are the size of Stanford Online Products.
 #[derive(Debug, Args)]
 struct EmbeddingsArgs {
-    /// Number of embeddings, at least that of the classes
+    /// Number of embeddings, more than classes
     #[arg(long, value_name = "N", default_value_t = 60_502, value_parser = whole_number::<usize>(1..=4_294_967_295), allow_negative_numbers = true)]
     count: usize,
     /// Length of an embedding
@@ -53,10 +53,11 @@ struct EmbeddingsArgs {
 
 impl EmbeddingsArgs {
     fn checked(&self) -> Result<DrawnEmbeddings, CliError> {
-        if self.count < self.classes {
-            let classes = self.classes;
-            let reason =
-                format!("give at least {classes}, one embedding for each class (--classes)");
+        if self.count <= self.classes {
+            let least = self.classes.saturating_add(1);
+            let reason = format!(
+                "give at least {least}, more than one embedding for each class (--classes)"
+            );
             return Err(SettingError::value("--count", self.count as i64, reason).into());
         }
         Ok(DrawnEmbeddings {

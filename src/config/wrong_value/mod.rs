@@ -174,13 +174,16 @@ pub(super) fn toml_value(text: &str) -> Option<Value> {
     parsed.ok().and_then(|mut table| table.remove("value"))
 }
 
+/// Units without a meaning of their own. `5k` and `2 hours` are other numbers than 5 and 2.
+const UNITS: [&str; 6] = ["", "px", "pixels", "x", "epoch", "epochs"];
+
 /// Reads a number that is not written as TOML: `.001`, `1.`, `0,001`, `1,000`, `10%`, `227px`, `"3"`.
 fn number_in(text: &str, whole: bool) -> Option<f64> {
     let text = unquoted(text).replace('_', "");
     let (number, unit) = split_unit(&text);
     let scale = match unit {
         "%" => 0.01,
-        unit if unit.chars().all(char::is_alphabetic) => 1.0,
+        unit if UNITS.contains(&unit.to_ascii_lowercase().as_str()) => 1.0,
         _ => return None,
     };
     let thousands = whole && {

@@ -218,7 +218,16 @@ mod tests {
             let path = Path::new("/nowhere").join(name);
             assert_eq!(detect(&path), Detection::Image, "{name}");
         }
-        for name in ["a.txt", "a.CSV", "a.json", "a.zip"] {
+        for name in [
+            "a.txt",
+            "a.CSV",
+            "a.json",
+            "a.zip",
+            "a.jpg~",
+            "a.jpg.BAK",
+            "a.jpg_original",
+            "a.jpg.part",
+        ] {
             let path = Path::new("/nowhere").join(name);
             assert_eq!(detect(&path), Detection::NoImage, "{name}");
             assert!(!may_be_image(&path));

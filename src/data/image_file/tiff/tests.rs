@@ -79,7 +79,10 @@ fn kinds_that_are_not_read_are_named() {
     // Old JPEG, LERC, Zstandard.
     unsupported(with(grey(4, 2, 8), 259, 6), "obsolete kind of JPEG");
     unsupported(with(grey(4, 2, 8), 259, 50_000), "ZSTD compression");
-    // CIELab.
+    unsupported(with(grey(4, 2, 8), 266, 2), "reversed bits");
+    // CIELab, also as JPEG.
+    let lab = with(with(grey(4, 2, 8), 262, 8), 259, 7);
+    unsupported(lab, "other than grey, RGB and CMYK");
     unsupported(with(with(grey(4, 2, 8), 262, 8), 277, 3), "");
     // DNG.
     unsupported(with(grey(4, 2, 8), 50_706, 1), "camera raw");
@@ -94,4 +97,34 @@ fn a_strip_beyond_the_end_of_the_file_is_truncated() {
     assert_eq!(check(Cursor::new(cut), length), Err(Failure::Truncated));
     let length = whole.len() as u64;
     assert_eq!(check(Cursor::new(&whole), length), Ok((4, 2)));
+}
+
+/// A grey JPEG image of 16 × 16 pixels of the value 200.
+fn grey_jpeg() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let image = image::GrayImage::from_pixel(16, 16, image::Luma([200]));
+    let mut file = Cursor::new(&mut bytes);
+    image.write_to(&mut file, image::ImageFormat::Jpeg).unwrap();
+    bytes
+}
+
+#[test]
+fn jpeg_data_of_inverted_grey_is_inverted() {
+    let tags = with(grey(16, 16, 8), 259, 7);
+    for (photometric, expected) in [(1, 200), (0, 55)] {
+        let tags = with(tags.clone(), 262, photometric);
+        let image = decode(&tiff_file(&tags, &grey_jpeg())).unwrap().into_rgb();
+        assert_eq!(image.get_pixel(7, 7).0, [expected; 3], "{photometric}");
+    }
+}
+
+#[test]
+fn jpeg_data_larger_than_its_strip_is_refused() {
+    let tags = with(grey(16, 8, 8), 259, 7);
+    let failure = failure_of(&tags, &grey_jpeg());
+    let expected = "a strip or tile is larger than its description";
+    assert!(
+        matches!(&failure, Failure::Broken(reason) if reason == expected),
+        "{failure:?}"
+    );
 }
