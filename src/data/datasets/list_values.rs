@@ -11,7 +11,7 @@ use crate::evaluation::Role;
 use crate::shorten::shorten;
 
 /// Returns whether there is no value, which pandas may also write as a word.
-fn is_absent(word: &str) -> bool {
+pub(super) fn is_absent(word: &str) -> bool {
     let absent = ["", "nan", "none", "null", "na", "<na>"];
     absent.contains(&word.to_ascii_lowercase().as_str())
 }

@@ -36,6 +36,7 @@ mod published;
 mod similar_names;
 mod single_images;
 mod sop;
+mod split_candidates;
 mod synthetic;
 #[cfg(test)]
 #[path = "tests/tree.rs"]

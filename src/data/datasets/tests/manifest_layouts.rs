@@ -69,6 +69,20 @@ fn a_misspelt_column_split_does_not_divide_the_classes_again() {
         ),
         "{error}"
     );
+    // Train and test classes would change places if an empty or unknown value hid the column.
+    for (value, found) in [
+        ("", "train, validation or test"),
+        ("Testing", "test, testing, train"),
+    ] {
+        let csv = other.replace("b1.jpg,b,test", &format!("b1.jpg,b,{value}"));
+        let error = message(&read(&tree(&csv)).unwrap_err(), Path::new(""));
+        assert!(
+            error.contains(&format!(
+                "the values of \"subset\" are {found}; rename it to split"
+            )),
+            "{error}"
+        );
+    }
     // A column in which one value is something else is another column.
     let rows = "a 0.jpg,a,train\na1.jpg,a,bus\nb0.jpg,b,train\nc0.jpg,c,train\nd0.jpg,d,train\n";
     read(&tree(&format!("path,label,vehicle\n{rows}"))).unwrap();
