@@ -35,6 +35,15 @@ pub(super) fn parse_subset(word: &str) -> Result<Subset, ListError> {
     }
 }
 
+/// Returns whether two values of the column `split` are the same split: `Test` and `test`, `val` and `validation`.
+/// Values that name no split must be equal.
+pub(super) fn is_same_split(one: &str, other: &str) -> bool {
+    match (parse_subset(one), parse_subset(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
 /// Parses the columns `query` and `gallery` of a test or validation image. Images of a list without them are both.
 ///
 /// # Errors
