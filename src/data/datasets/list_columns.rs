@@ -68,14 +68,14 @@ const FEWEST_LETTERS: usize = 4;
 
 /// What a list is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum ListPurpose {
     /// Training and evaluation. `path` and `label` are required, and all columns are read.
     Dataset,
     /// Embedding. `path` is required; `query`, `gallery` and `sequence` are not read.
     Embedding,
 }
 
-impl Purpose {
+impl ListPurpose {
     /// Returns whether the column `name` is read.
     fn reads(self, name: &str) -> bool {
         let of_datasets = QUERY.iter().chain(&GALLERY).chain([&SEQUENCE]);
@@ -121,7 +121,7 @@ impl ListColumns {
     /// that of a missing one.
     pub(super) fn new(
         header: &Header<'_>,
-        purpose: Purpose,
+        purpose: ListPurpose,
         list: &ListFile,
     ) -> Result<Self, ListError> {
         let invalid = |reason| list.invalid(reason);
@@ -135,15 +135,15 @@ impl ListColumns {
         refuse_close_names(&others, &found, purpose).map_err(invalid)?;
 
         let required = match purpose {
-            Purpose::Dataset => "path and label",
-            Purpose::Embedding => "path",
+            ListPurpose::Dataset => "path and label",
+            ListPurpose::Embedding => "path",
         };
         let absent = |name, likely: &[&str]| {
             list.invalid(missing_column(name, likely, required, header.names))
         };
         let path = at(PATH).ok_or_else(|| absent(PATH, &OTHER_PATHS))?;
         let label = at(LABEL);
-        if purpose == Purpose::Dataset && label.is_none() {
+        if purpose == ListPurpose::Dataset && label.is_none() {
             return Err(absent(LABEL, &OTHER_LABELS));
         }
         let spelled = |names: [&'static str; 2]| {
@@ -185,7 +185,7 @@ impl ListColumns {
 /// Returns the position of each column that is read, by its name.
 fn positions(
     header: &Header<'_>,
-    purpose: Purpose,
+    purpose: ListPurpose,
 ) -> Result<BTreeMap<&'static str, usize>, String> {
     let mut positions = BTreeMap::new();
     let names = READ.into_iter().flatten().chain(&[SEQUENCE]);
@@ -225,7 +225,7 @@ fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRe
 fn refuse_close_names(
     others: &[(usize, String)],
     found: &BTreeMap<&'static str, usize>,
-    purpose: Purpose,
+    purpose: ListPurpose,
 ) -> Result<(), String> {
     let is_found = |spellings: &&[&str]| spellings.iter().any(|name| found.contains_key(name));
     let missing = READ.into_iter().filter(|spellings| !is_found(spellings));

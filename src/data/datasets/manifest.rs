@@ -20,7 +20,7 @@ use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
-use super::list_columns::{ListColumns, Purpose};
+use super::list_columns::{ListColumns, ListPurpose};
 use super::list_error::ListError;
 use super::list_file::{ListFile, check_length};
 use super::list_values::{parse_box, parse_role, parse_subset};
@@ -130,7 +130,7 @@ struct Columns {
 
 impl Columns {
     fn new(header: &Header<'_>, list: &ListFile) -> Result<Self, ListError> {
-        let found = ListColumns::new(header, Purpose::Dataset, list)?;
+        let found = ListColumns::new(header, ListPurpose::Dataset, list)?;
         Ok(Self {
             label: found.label.expect("the column is required"),
             with_splits: SplitCandidates::new(match found.split {

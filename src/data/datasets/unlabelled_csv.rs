@@ -5,7 +5,7 @@ use csv::StringRecord;
 
 use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
-use super::list_columns::{ListColumns, Purpose};
+use super::list_columns::{ListColumns, ListPurpose};
 use super::list_error::ListError;
 use super::list_file::{ListFile, check_length};
 use super::list_values::parse_box;
@@ -35,7 +35,7 @@ pub(super) fn image_rows(
     list: &ListFile,
 ) -> Result<(Vec<ImageRow>, Vec<DatasetError>), DatasetError> {
     let mut errors = Vec::new();
-    let columns_of = |header: &Header<'_>| ListColumns::new(header, Purpose::Embedding, list);
+    let columns_of = |header: &Header<'_>| ListColumns::new(header, ListPurpose::Embedding, list);
     let (_, rows) = read_rows(list, columns_of, |columns, record, line| {
         row(columns, record, &line)
             .map_err(|error| errors.push(DatasetError::from(error).with_line(&line)))

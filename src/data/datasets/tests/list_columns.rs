@@ -3,10 +3,10 @@ use std::path::Path;
 use super::*;
 
 fn columns(header: &str) -> Result<ListColumns, String> {
-    columns_for(Purpose::Dataset, header)
+    columns_for(ListPurpose::Dataset, header)
 }
 
-fn columns_for(purpose: Purpose, header: &str) -> Result<ListColumns, String> {
+fn columns_for(purpose: ListPurpose, header: &str) -> Result<ListColumns, String> {
     let list = ListFile::parse(Path::new("list.csv"), Vec::new()).unwrap();
     let names: StringRecord = header.split(',').collect();
     let header = Header {
@@ -76,7 +76,7 @@ fn columns_that_embedding_does_not_use_are_not_checked() {
         "path,labels",
         "path,qurey,galery",
     ] {
-        let found = columns_for(Purpose::Embedding, header).unwrap();
+        let found = columns_for(ListPurpose::Embedding, header).unwrap();
         assert!(found.roles.is_none(), "{header}");
         columns(header).unwrap_err();
     }
@@ -88,7 +88,7 @@ fn columns_that_embedding_does_not_use_are_not_checked() {
         ("path,label,Label", "has two columns label"),
         ("path,split,split", "has two columns split"),
     ] {
-        let message = columns_for(Purpose::Embedding, header).unwrap_err();
+        let message = columns_for(ListPurpose::Embedding, header).unwrap_err();
         assert!(message.contains(expected), "{message}");
     }
 }
