@@ -88,7 +88,7 @@ fn parse_bool(column: &str, word: &str) -> Result<bool, ListError> {
         "false" | "0" | "0.0" | "no" => Ok(false),
         word if is_absent(word) => Ok(false),
         _ => Err(ListError::row(format!(
-            "{column} is {:?} but must be true or false",
+            "{column} is {:?}; write true or false, or 1 or 0",
             shorten(word)
         ))),
     }
@@ -116,9 +116,13 @@ pub(super) fn parse_box(
                 true => "empty".into(),
                 false => format!("{:?}", shorten(word)),
             };
+            let form = match word.contains(',') {
+                true => " with a decimal point, such as 0.5",
+                false => "",
+            };
             ListError::row(format!(
-                "{name} is {found} but must be a number of pixels; leave x_1, y_1, x_2 and y_2 empty for the \
-                 whole image"
+                "{name} is {found} but must be a number of pixels{form}; leave x_1, y_1, x_2 and y_2 empty for \
+                 the whole image"
             ))
         })?;
     }
