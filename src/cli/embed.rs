@@ -77,7 +77,7 @@ pub(super) struct EmbedArgs {
     /// Folder that the paths of a list are relative to [default: the folder of the list]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Embed only rows of a CSV list with this value in the column split
+    /// Embed only rows of a CSV list with this value in the column split (test: also Test and TEST)
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
     /// Write this .safetensors or .npy file

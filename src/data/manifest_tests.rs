@@ -367,6 +367,35 @@ fn one_listed_validation_class_is_refused() {
 }
 
 #[test]
+fn validation_images_that_are_not_used_are_not_opened() {
+    let shop = Shop::of_splits(&[
+        ("train", &["a", "b", "h", "i"]),
+        ("val", &["c", "d"]),
+        ("test", &["e", "f"]),
+    ]);
+    let list = fs::read_to_string(shop.path("list.csv")).unwrap();
+    shop.list(&list.replace("c1.png,c,val\n", ""));
+    fs::write(shop.path("d0.png"), "no image").unwrap();
+    let splits = opened(&shop.config(false), None).unwrap();
+    assert!(splits.validation.is_none() && splits.validation_source.is_none());
+    assert_eq!(splits.train.class_names(), ["a", "b", "h", "i"]);
+    let warning = splits.warnings.concat();
+    assert!(
+        warning.starts_with("the 3 listed validation images of 2 classes are not used"),
+        "{warning}"
+    );
+    // They choose the best epoch.
+    let message = refusal(&shop);
+    assert!(message.contains("d0.png"), "{message}");
+    pattern(30, 20, 1).save(shop.path("d0.png")).unwrap();
+    let message = refusal(&shop);
+    assert!(
+        message.starts_with("class c of the validation split has 1 image(s)"),
+        "{message}"
+    );
+}
+
+#[test]
 fn validation_images_that_all_are_missing_are_not_replaced_by_training_classes() {
     let shop = Shop::of_splits(&[
         ("train", &["a", "b", "c", "d"]),

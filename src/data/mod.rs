@@ -106,7 +106,8 @@ pub fn open_uncached(
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<OpenedDataset, DataError> {
-    let mut splits = datasets::open(config, Monitor::new(cancellation, progress))?;
+    let monitor = Monitor::new(cancellation, progress);
+    let splits = datasets::open(config, hold_out.is_some(), monitor)?;
     let single_images = datasets::single_image_classes(&config.source);
     splits
         .train
@@ -114,7 +115,7 @@ pub fn open_uncached(
     splits.test.check(false)?;
     // Too few classes are reported before the images are cached, which may take minutes.
     let division = match (hold_out, &splits.validation) {
-        (None, None) => None,
+        (None, _) => None,
         (Some(hold_out), None) => {
             Some(hold_out.divide(&splits.train.class_sizes(), &config.hold_out)?)
         }
@@ -123,25 +124,8 @@ pub fn open_uncached(
             validation.check(false)?;
             None
         }
-        (None, Some(validation)) => {
-            let warning = unused_validation(validation);
-            splits.warnings.push(warning);
-            splits.validation = None;
-            splits.validation_source = None;
-            None
-        }
     };
     Ok(OpenedDataset::new(splits, division))
-}
-
-/// Returns the warning that a listed validation split is not used.
-fn unused_validation(validation: &Split) -> String {
-    format!(
-        "the {} listed validation images of {} classes are not used, since the test split chooses the best epoch \
-         (evaluation.protocol = \"published\")",
-        validation.labels().len(),
-        validation.class_names().len()
-    )
 }
 
 /// Opens the test split alone and returns it with warnings about the dataset. A finished run is

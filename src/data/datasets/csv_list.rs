@@ -95,7 +95,9 @@ impl LineCounter<'_> {
             if self.byte >= start && !matches!(byte, b'\r' | b'\n') {
                 break;
             }
-            self.line += usize::from(byte == b'\n');
+            let next = bytes.get(self.byte + 1);
+            let ends_line = byte == b'\n' || (byte == b'\r' && next != Some(&b'\n'));
+            self.line += usize::from(ends_line);
             self.byte += 1;
         }
         self.line

@@ -2,7 +2,7 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::list_file::MAXIMUM_LINE_BYTES;
+use super::list_file::{MAXIMUM_LINE_BYTES, lines_of};
 
 /// The first line by which Excel names the delimiter, before the delimiter itself.
 const EXCEL_LINE: &str = "sep=";
@@ -29,15 +29,17 @@ impl Delimiter {
     /// Excel's line `sep=;` names the delimiter. Without it, the delimiter is the one with which the header has a
     /// column `path`, or else the most columns.
     pub(super) fn detect(text: &str) -> (Self, Start) {
-        let first = text.lines().next().unwrap_or_default();
-        let named = first.trim_matches(['\r', ' ', '"']);
+        let first = lines_of(text).next().unwrap_or_default();
+        let named = first.trim_matches([' ', '"']);
         if let Some(prefix) = named.get(..EXCEL_LINE.len())
             && prefix.eq_ignore_ascii_case(EXCEL_LINE)
             && let Some(delimiter) = Self::ALL
                 .into_iter()
                 .find(|delimiter| named.as_bytes()[EXCEL_LINE.len()..] == [delimiter.byte()])
         {
-            let bytes = text.find('\n').map_or(text.len(), |end| end + 1);
+            let mut ends = ["\r\n", "\n", "\r"].into_iter();
+            let end = ends.find(|end| text[first.len()..].starts_with(end));
+            let bytes = first.len() + end.map_or(0, str::len);
             return (delimiter, Start { bytes, lines: 1 });
         }
         let mut best = (Self::Comma, (false, 0));
@@ -120,7 +122,11 @@ mod tests {
 
     #[test]
     fn line_of_excel_names_the_delimiter() {
-        for text in ["sep=;\r\npath;label", "\"sep=;\"\npath;label"] {
+        for text in [
+            "sep=;\r\npath;label",
+            "\"sep=;\"\npath;label",
+            "sep=;\rpath;label",
+        ] {
             let (delimiter, start) = Delimiter::detect(text);
             assert_eq!(delimiter, Delimiter::Semicolon);
             assert_eq!(start.lines, 1);

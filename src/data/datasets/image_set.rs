@@ -21,6 +21,7 @@ use super::image_files::{check_files, file_images};
 use super::image_walk::{Contents, Found, images_below};
 use super::index::Entry;
 use super::list_file::ListFile;
+use super::list_values::is_same_split;
 use super::listed_path::listed_path;
 use super::unlabelled_csv::image_rows;
 use crate::data::config::{BrokenImages, LoadingConfig};
@@ -58,7 +59,8 @@ pub struct ImageSet {
 pub struct ImageSelection {
     /// The folder that a list's paths are relative to. By default the folder of the list.
     pub root: Option<PathBuf>,
-    /// If given, only the rows with this value in the column `split`.
+    /// If given, only the rows with this value in the column `split`. `train`, `validation` and `test` are compared
+    /// as in a manifest: in any letter case, and `val` is `validation`.
     pub split: Option<String>,
 }
 
@@ -208,7 +210,7 @@ fn manifest_contents(
     let (mut rows, errors) = image_rows(list)?;
     if let Some(split) = split {
         let words: BTreeSet<String> = rows.iter().filter_map(|row| row.split.clone()).collect();
-        if !words.contains(split) {
+        if !words.iter().any(|word| is_same_split(word, split)) {
             let words: Vec<String> = words.into_iter().collect();
             let reason = match words.is_empty() {
                 true => format!("{} has no column split; remove it", path.display()),
@@ -216,7 +218,8 @@ fn manifest_contents(
             };
             return Err(SettingError::value("--split", split, reason).into());
         }
-        rows.retain(|row| row.split.as_deref() == Some(split));
+        let is_chosen = |word: &String| is_same_split(word, split);
+        rows.retain(|row| row.split.as_ref().is_some_and(is_chosen));
     }
     let mut files = FilesOnDisk::new(listing);
     let mut contents = Contents {

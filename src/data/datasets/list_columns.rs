@@ -66,6 +66,28 @@ const OTHER_LABELS: [&str; 9] = [
 /// Longer names may differ in a letter and still be meant. The edges of the box differ from each other by one.
 const FEWEST_LETTERS: usize = 4;
 
+/// What a list is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListPurpose {
+    /// Training and evaluation. `path` and `label` are required, and all columns are read.
+    Dataset,
+    /// Embedding. `path` is required; `query`, `gallery` and `sequence` are not read.
+    Embedding,
+}
+
+impl ListPurpose {
+    /// Returns whether the column `name` is read.
+    fn reads(self, name: &str) -> bool {
+        let of_datasets = QUERY.iter().chain(&GALLERY).chain([&SEQUENCE]);
+        self == Self::Dataset || !of_datasets.into_iter().any(|other| *other == name)
+    }
+
+    /// Returns whether a column with a name close to `name` is refused. Images without a label are embedded too.
+    fn refuses_close_to(self, name: &str) -> bool {
+        self == Self::Dataset || (self.reads(name) && name != LABEL)
+    }
+}
+
 /// The positions of the columns of a list.
 #[derive(Debug)]
 pub(super) struct ListColumns {
@@ -92,36 +114,36 @@ pub(super) struct RoleColumn {
 }
 
 impl ListColumns {
-    /// Finds the columns. `label` may be absent if it is not `required`.
+    /// Finds the columns that are read for `purpose`.
     ///
     /// # Errors
     /// [`ListError::Invalid`] if a column is missing or occurs twice, or if the name of another column is close to
     /// that of a missing one.
     pub(super) fn new(
         header: &Header<'_>,
-        label_is_required: bool,
+        purpose: ListPurpose,
         list: &ListFile,
     ) -> Result<Self, ListError> {
         let invalid = |reason| list.invalid(reason);
-        let found = positions(header).map_err(invalid)?;
+        let found = positions(header, purpose).map_err(invalid)?;
         let at = |name: &str| found.get(name).copied();
         let names = header.names.iter().map(str::trim).enumerate();
         let others: Vec<(usize, String)> = names
             .filter(|(column, _)| !found.values().any(|read| read == column))
             .map(|(column, name)| (column, name.to_string()))
             .collect();
-        refuse_close_names(&others, &found).map_err(invalid)?;
+        refuse_close_names(&others, &found, purpose).map_err(invalid)?;
 
-        let required = match label_is_required {
-            true => "path and label",
-            false => "path",
+        let required = match purpose {
+            ListPurpose::Dataset => "path and label",
+            ListPurpose::Embedding => "path",
         };
         let absent = |name, likely: &[&str]| {
             list.invalid(missing_column(name, likely, required, header.names))
         };
         let path = at(PATH).ok_or_else(|| absent(PATH, &OTHER_PATHS))?;
         let label = at(LABEL);
-        if label_is_required && label.is_none() {
+        if purpose == ListPurpose::Dataset && label.is_none() {
             return Err(absent(LABEL, &OTHER_LABELS));
         }
         let spelled = |names: [&'static str; 2]| {
@@ -161,9 +183,13 @@ impl ListColumns {
 }
 
 /// Returns the position of each column that is read, by its name.
-fn positions(header: &Header<'_>) -> Result<BTreeMap<&'static str, usize>, String> {
+fn positions(
+    header: &Header<'_>,
+    purpose: ListPurpose,
+) -> Result<BTreeMap<&'static str, usize>, String> {
     let mut positions = BTreeMap::new();
-    for name in READ.into_iter().flatten().chain(&[SEQUENCE]) {
+    let names = READ.into_iter().flatten().chain(&[SEQUENCE]);
+    for name in names.filter(|name| purpose.reads(name)) {
         let mut columns = header.find(name);
         if let Some(column) = columns.next() {
             positions.insert(*name, column);
@@ -199,10 +225,14 @@ fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRe
 fn refuse_close_names(
     others: &[(usize, String)],
     found: &BTreeMap<&'static str, usize>,
+    purpose: ListPurpose,
 ) -> Result<(), String> {
     let is_found = |spellings: &&[&str]| spellings.iter().any(|name| found.contains_key(name));
     let missing = READ.into_iter().filter(|spellings| !is_found(spellings));
-    let missing: Vec<&str> = missing.flatten().copied().collect();
+    let missing = missing.flatten().copied();
+    let missing: Vec<&str> = missing
+        .filter(|name| purpose.refuses_close_to(name))
+        .collect();
     for (_, other) in others {
         if let Some(known) = missing.iter().find(|known| is_close(other, known)) {
             return Err(format!(

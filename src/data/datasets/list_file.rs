@@ -49,9 +49,9 @@ impl ListFile {
                 format!("is not UTF-8 text (byte {byte}); save it as UTF-8 or download it again");
             ListError::invalid(path, reason)
         })?;
-        let too_long = |line: &&[u8]| line.len() > MAXIMUM_LINE_BYTES;
-        let mut lines = text.as_bytes().split(|&byte| byte == b'\n');
-        if let Some(line) = lines.position(|line| too_long(&line)) {
+        let too_long = |line: &str| line.len() > MAXIMUM_LINE_BYTES;
+        let first_too_long = lines_of(&text).position(too_long);
+        if let Some(line) = first_too_long {
             let reason = format!(
                 "has a line {} of more than 64 KiB, the most that is read; is it another kind of file?",
                 line + 1
@@ -81,8 +81,7 @@ impl ListFile {
 
     /// Returns the lines that are not empty, without surrounding white space.
     pub(super) fn lines(&self) -> impl Iterator<Item = (ListLine, &str)> {
-        self.text()
-            .lines()
+        lines_of(self.text())
             .enumerate()
             .map(|(index, text)| (self.line(index + 1), text.trim()))
             .filter(|(_, text)| !text.is_empty())
@@ -92,6 +91,12 @@ impl ListFile {
     pub(super) fn invalid(&self, reason: impl Into<String>) -> ListError {
         ListError::invalid(&self.path, reason)
     }
+}
+
+/// Splits a text into lines, which end with `\n`, `\r\n`, or the `\r` of Excel's "CSV (Macintosh)".
+pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split('\n');
+    lines.flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
 }
 
 /// Returns what a file is that is no list but may contain one, and what to do about it.
@@ -278,6 +283,33 @@ mod tests {
         let message = number(&long, "class_id").unwrap_err().to_string();
         assert!(message.len() < 400, "{message}");
         assert!(message.contains("(4097 bytes)"), "{message}");
+    }
+
+    #[test]
+    fn lines_end_with_either_or_both_signs() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["a/0.jpg", "", " a/1.jpg", "b/0.jpg", ""].join(end);
+            let list = read(text.as_bytes()).unwrap();
+            let lines: Vec<_> = list
+                .lines()
+                .map(|(line, text)| (line.number, text))
+                .collect();
+            assert_eq!(
+                lines,
+                [(1, "a/0.jpg"), (3, "a/1.jpg"), (4, "b/0.jpg")],
+                "{end:?}"
+            );
+            let long = text.repeat(10_000);
+            read(long.as_bytes()).unwrap();
+            let long = format!("a{end}b{end}{}", "c".repeat(MAXIMUM_LINE_BYTES + 1));
+            let message = read(long.as_bytes()).unwrap_err().to_string();
+            assert!(
+                message.contains("has a line 3 of more than 64 KiB"),
+                "{end:?}: {message}"
+            );
+        }
+        let mixed: Vec<&str> = lines_of("a\r\r\nb\n\rc").collect();
+        assert_eq!(mixed, ["a", "", "b", "", "c"]);
     }
 
     #[cfg(unix)]

@@ -11,7 +11,7 @@ use crate::evaluation::Role;
 use crate::shorten::shorten;
 
 /// Returns whether there is no value, which pandas may also write as a word.
-fn is_absent(word: &str) -> bool {
+pub(super) fn is_absent(word: &str) -> bool {
     let absent = ["", "nan", "none", "null", "na", "<na>"];
     absent.contains(&word.to_ascii_lowercase().as_str())
 }
@@ -32,6 +32,15 @@ pub(super) fn parse_subset(word: &str) -> Result<Subset, ListError> {
             "the split is {:?} but must be train, validation or test",
             shorten(word)
         ))),
+    }
+}
+
+/// Returns whether two values of the column `split` are the same split: `Test` and `test`, `val` and `validation`.
+/// Values that name no split must be equal.
+pub(super) fn is_same_split(one: &str, other: &str) -> bool {
+    match (parse_subset(one), parse_subset(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
     }
 }
 
@@ -79,7 +88,7 @@ fn parse_bool(column: &str, word: &str) -> Result<bool, ListError> {
         "false" | "0" | "0.0" | "no" => Ok(false),
         word if is_absent(word) => Ok(false),
         _ => Err(ListError::row(format!(
-            "{column} is {:?} but must be true or false",
+            "{column} is {:?}; write true or false, or 1 or 0",
             shorten(word)
         ))),
     }
@@ -107,9 +116,13 @@ pub(super) fn parse_box(
                 true => "empty".into(),
                 false => format!("{:?}", shorten(word)),
             };
+            let form = match word.contains(',') {
+                true => " with a decimal point, such as 0.5",
+                false => "",
+            };
             ListError::row(format!(
-                "{name} is {found} but must be a number of pixels; leave x_1, y_1, x_2 and y_2 empty for the \
-                 whole image"
+                "{name} is {found} but must be a number of pixels{form}; leave x_1, y_1, x_2 and y_2 empty for \
+                 the whole image"
             ))
         })?;
     }

@@ -20,11 +20,12 @@ use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
 use super::files_on_disk::existing_folder;
 use super::index::{DatasetIndex, Entry, Subset};
-use super::list_columns::ListColumns;
+use super::list_columns::{ListColumns, ListPurpose};
 use super::list_error::ListError;
 use super::list_file::{ListFile, check_length};
 use super::list_values::{parse_box, parse_role, parse_subset};
 use super::listed_path::listed_path;
+use super::split_candidates::SplitCandidates;
 use crate::data::bounding_box::BoundingBox;
 use crate::data::config::ManifestConfig;
 use crate::data::list_line::ListLine;
@@ -92,14 +93,10 @@ pub(super) fn rows(
 ) -> Result<Vec<Row>, DatasetError> {
     let columns_of = |header: &Header<'_>| Columns::new(header, list);
     let (columns, rows) = read_rows(list, columns_of, |columns, record, line| {
-        columns.look_for_splits(record);
+        columns.with_splits.examine(record);
         collector.keep(&line, columns.row(record, &line))
     })?;
-    if let (false, Some((_, name))) = (rows.is_empty(), columns.with_splits.first()) {
-        let reason = format!(
-            "has no column split, but the values of {name:?} are train, validation or test; rename it to split, or \
-             remove it if the classes are to be divided by data.train_share"
-        );
+    if let (false, Some(reason)) = (rows.is_empty(), columns.with_splits.refusal()) {
         return Err(list.invalid(reason).into());
     }
     if columns.found.has_sequence {
@@ -127,30 +124,21 @@ pub(super) struct Row {
 struct Columns {
     found: ListColumns,
     label: usize,
-    /// If there is no column `split`: the columns that are not read and have contained only names of splits so
-    /// far.
-    with_splits: Vec<(usize, String)>,
+    /// The columns that may be the splits. Empty if there is a column `split`.
+    with_splits: SplitCandidates,
 }
 
 impl Columns {
     fn new(header: &Header<'_>, list: &ListFile) -> Result<Self, ListError> {
-        let found = ListColumns::new(header, true, list)?;
+        let found = ListColumns::new(header, ListPurpose::Dataset, list)?;
         Ok(Self {
             label: found.label.expect("the column is required"),
-            with_splits: match found.split {
-                None => found.others.clone(),
-                Some(_) => Vec::new(),
-            },
+            with_splits: SplitCandidates::new(match found.split {
+                None => &found.others,
+                Some(_) => &[],
+            }),
             found,
         })
-    }
-
-    fn look_for_splits(&mut self, record: &StringRecord) {
-        let is_split = |column: usize| {
-            let value = record.get(column);
-            value.is_none_or(|value| parse_subset(value.trim()).is_ok())
-        };
-        self.with_splits.retain(|(column, _)| is_split(*column));
     }
 
     fn row(&self, record: &StringRecord, line: &ListLine) -> Result<Row, DatasetError> {

@@ -36,6 +36,7 @@ mod published;
 mod similar_names;
 mod single_images;
 mod sop;
+mod split_candidates;
 mod synthetic;
 #[cfg(test)]
 #[path = "tests/tree.rs"]
@@ -94,25 +95,46 @@ pub(super) fn index(
 }
 
 /// Opens all splits of the configured dataset. It does not check whether they have enough classes,
-/// images and queries. There is a validation split if the dataset lists one.
-pub(super) fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Splits, DatasetError> {
+/// images and queries. There is a validation split if the dataset lists one and `with_validation`. Otherwise
+/// listed validation images are not read, and a warning says so.
+pub(super) fn open(
+    config: &DataConfig,
+    with_validation: bool,
+    monitor: Monitor<'_>,
+) -> Result<Splits, DatasetError> {
     let workers = worker_count(config.loading.workers);
     match &config.source {
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers, monitor),
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys, monitor),
         _ => {
             let index = index(config, monitor)?.expect("all other datasets have an index");
-            let has_validation = index.has_validation();
-            let (splits, warnings) = splits(Subset::ALL, index, config, monitor)?;
-            let [train, validation, test] = splits;
-            let mut splits = Splits::new(train, test);
-            if has_validation {
-                splits = splits.with_listed_validation(validation);
+            if index.has_validation() && with_validation {
+                let (splits, warnings) = splits(Subset::ALL, index, config, monitor)?;
+                let [train, validation, test] = splits;
+                let mut splits = Splits::new(train, test).with_listed_validation(validation);
+                splits.warnings = warnings;
+                return Ok(splits);
             }
+            let unused = index.has_validation().then(|| unused_validation(&index));
+            let ([train, test], mut warnings) =
+                splits([Subset::Train, Subset::Test], index, config, monitor)?;
+            warnings.extend(unused);
+            let mut splits = Splits::new(train, test);
             splits.warnings = warnings;
             Ok(splits)
         }
     }
+}
+
+/// Returns the warning that a listed validation split is not used.
+fn unused_validation(index: &DatasetIndex) -> String {
+    let classes = &index.validation;
+    let images: usize = classes.iter().map(|class| class.images.len()).sum();
+    format!(
+        "the {images} listed validation images of {} classes are not used, since the test split chooses the best \
+         epoch (evaluation.protocol = \"published\")",
+        classes.len()
+    )
 }
 
 /// Opens the test split alone, with warnings about the dataset.
@@ -121,7 +143,7 @@ pub(super) fn open_test(
     monitor: Monitor<'_>,
 ) -> Result<(Split, Vec<String>), DatasetError> {
     match index(config, monitor)? {
-        None => open(config, monitor).map(|splits| (splits.test, splits.warnings)),
+        None => open(config, false, monitor).map(|splits| (splits.test, splits.warnings)),
         Some(index) => {
             let ([test], warnings) = splits([Subset::Test], index, config, monitor)?;
             Ok((test, warnings))
@@ -159,7 +181,8 @@ fn splits<const N: usize>(
         skipped.push(errors);
     }
     // Excluding images may have left classes with one image.
-    apply_single_image_policy(&mut index, single_image_classes(&config.source));
+    let policy = single_image_classes(&config.source);
+    apply_single_image_policy(&mut index, policy, &subsets);
     accept(&index, broken)?;
     let mut skipped = skipped.into_iter();
     let splits = subsets.map(|subset| {

@@ -6,46 +6,46 @@ use crate::data::config::SingleImageClasses;
 use crate::data::split::SplitError;
 use crate::evaluation::Role;
 
-/// Applies `policy` to the classes with one image.
+/// Applies `policy` to the classes of `subsets` with one image.
 ///
 /// A validation or test class whose image the list declares as a query or gallery image is not changed.
-pub(super) fn apply_single_image_policy(index: &mut DatasetIndex, policy: SingleImageClasses) {
+pub(super) fn apply_single_image_policy(
+    index: &mut DatasetIndex,
+    policy: SingleImageClasses,
+    subsets: &[Subset],
+) {
     use SingleImageClasses::{Drop, Gallery, Refuse, Repeat};
-    match policy {
-        Refuse => refuse(index),
-        Drop => {
-            for subset in Subset::ALL {
-                drop_single(index, subset);
-            }
-        }
-        Gallery | Repeat => {
-            if policy == Gallery {
-                drop_single(index, Subset::Train);
-            }
-            for subset in [Subset::Validation, Subset::Test] {
-                for class in index.classes_mut(subset) {
-                    if is_single(class, subset) {
-                        class.images[0].role = Role::Gallery;
-                    }
-                }
+    for &subset in subsets {
+        match (policy, subset) {
+            (Refuse, _) => refuse_single(index, subset),
+            (Drop, _) | (Gallery, Subset::Train) => drop_single(index, subset),
+            (Repeat, Subset::Train) => {}
+            (Gallery | Repeat, Subset::Validation | Subset::Test) => {
+                move_single_to_gallery(index, subset);
             }
         }
     }
 }
 
-fn refuse(index: &mut DatasetIndex) {
-    for subset in Subset::ALL {
-        let single = index.classes(subset).iter();
-        let single = single.filter(|class| is_single(class, subset));
-        let errors: Vec<DatasetError> = single
-            .map(|class| SplitError::TooFewImages {
-                class: class.name.clone(),
-                split: subset.name(),
-                found: class.images.len(),
-            })
-            .map(DatasetError::from)
-            .collect();
-        index.errors.extend(errors);
+fn refuse_single(index: &mut DatasetIndex, subset: Subset) {
+    let single = index.classes(subset).iter();
+    let single = single.filter(|class| is_single(class, subset));
+    let errors: Vec<DatasetError> = single
+        .map(|class| SplitError::TooFewImages {
+            class: class.name.clone(),
+            split: subset.name(),
+            found: class.images.len(),
+        })
+        .map(DatasetError::from)
+        .collect();
+    index.errors.extend(errors);
+}
+
+fn move_single_to_gallery(index: &mut DatasetIndex, subset: Subset) {
+    for class in index.classes_mut(subset) {
+        if is_single(class, subset) {
+            class.images[0].role = Role::Gallery;
+        }
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
             ],
             ..DatasetIndex::default()
         };
-        apply_single_image_policy(&mut index, policy);
+        apply_single_image_policy(&mut index, policy, &Subset::ALL);
         index
     }
 

@@ -5,7 +5,7 @@ use csv::StringRecord;
 
 use super::csv_list::{Header, empty, read_rows};
 use super::error::DatasetError;
-use super::list_columns::ListColumns;
+use super::list_columns::{ListColumns, ListPurpose};
 use super::list_error::ListError;
 use super::list_file::{ListFile, check_length};
 use super::list_values::parse_box;
@@ -30,12 +30,12 @@ pub(super) struct ImageRow {
 ///
 /// # Errors
 /// [`ListError::Invalid`] if the list is not a CSV file, has no column `path`, or has a column whose name is close
-/// to that of a missing one.
+/// to `path`, `split` or an edge of the box, which is missing.
 pub(super) fn image_rows(
     list: &ListFile,
 ) -> Result<(Vec<ImageRow>, Vec<DatasetError>), DatasetError> {
     let mut errors = Vec::new();
-    let columns_of = |header: &Header<'_>| ListColumns::new(header, false, list);
+    let columns_of = |header: &Header<'_>| ListColumns::new(header, ListPurpose::Embedding, list);
     let (_, rows) = read_rows(list, columns_of, |columns, record, line| {
         row(columns, record, &line)
             .map_err(|error| errors.push(DatasetError::from(error).with_line(&line)))

@@ -37,7 +37,7 @@ impl DatasetSurvey {
     pub fn open(config: &DataConfig, monitor: Monitor<'_>) -> Result<Self, DatasetError> {
         let contents = match datasets::index(config, monitor)? {
             Some(index) => Contents::Files(Box::new(index)),
-            None => Contents::Memory(Box::new(datasets::open(config, monitor)?)),
+            None => Contents::Memory(Box::new(datasets::open(config, true, monitor)?)),
         };
         Ok(Self {
             config: config.clone(),

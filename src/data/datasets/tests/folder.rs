@@ -225,7 +225,7 @@ fn images_beside_train_and_test_are_warnings() {
             .save(tree.root().join(name))
             .unwrap();
     }
-    let splits = datasets::open(&source, Monitor::none()).unwrap();
+    let splits = datasets::open(&source, true, Monitor::none()).unwrap();
     assert_eq!(splits.warnings.len(), 3, "{:?}", splits.warnings);
     assert!(splits.warnings[2].contains("val is beside train/"));
 }
@@ -431,7 +431,7 @@ fn too_few_classes_are_an_error_after_others_and_their_images_are_checked() {
         source: DatasetConfig::Folder(config(&few)),
         ..DataConfig::default()
     };
-    let message = datasets::open(&source, Monitor::none())
+    let message = datasets::open(&source, true, Monitor::none())
         .unwrap_err()
         .to_string();
     assert!(

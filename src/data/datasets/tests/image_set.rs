@@ -150,11 +150,7 @@ fn csv_list_crops_and_names_the_part_of_each_image() {
 #[test]
 fn a_misspelt_column_of_a_csv_list_is_named() {
     let tree = tree(&["0.png"]);
-    for (header, known) in [
-        ("path,lable", "label"),
-        ("path,splits", "split"),
-        ("paths,x", "path"),
-    ] {
+    for (header, known) in [("path,splits", "split"), ("paths,x", "path")] {
         tree.write("list.csv", format!("{header}\n0.png,a\n"));
         let message = refusal(&tree, "list.csv");
         assert!(
@@ -164,6 +160,51 @@ fn a_misspelt_column_of_a_csv_list_is_named() {
     }
     tree.write("list.csv", "filename,label\n0.png,a\n");
     assert!(refusal(&tree, "list.csv").contains("rename filename to path"));
+}
+
+#[test]
+fn columns_of_a_csv_list_that_are_not_used_do_not_matter() {
+    let tree = tree(&["0.png"]);
+    for (header, label) in [("path,label,query", 0), ("path,labels,note", NO_CLASS)] {
+        tree.write("list.csv", format!("{header}\n0.png,a,maybe\n"));
+        assert_eq!(
+            rows(&open(&tree, "list.csv").unwrap()),
+            [row("0.png", label)]
+        );
+    }
+}
+
+#[test]
+fn names_of_a_split_are_the_same_as_in_a_manifest() {
+    let names = ["0.png", "1.png", "2.png", "3.png", "4.png"];
+    let tree = tree(&names);
+    let splits = ["test", "Test", " TEST", "val", "fold 1"];
+    let list: String = names
+        .iter()
+        .zip(splits)
+        .map(|(name, split)| format!("{name},{split}\n"))
+        .collect();
+    tree.write("list.csv", format!("path,split\n{list}"));
+    let of = |split: &str| {
+        let selection = ImageSelection {
+            root: None,
+            split: Some(split.into()),
+        };
+        open_with(&tree, "list.csv", &selection, BrokenImages::Fail)
+    };
+    for (split, expected) in [
+        ("test", &names[..3]),
+        ("Test", &names[..3]),
+        ("validation", &names[3..4]),
+        ("fold 1", &names[4..]),
+    ] {
+        let found = rows(&of(split).unwrap());
+        let found: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, expected, "{split}");
+    }
+    let message = of("Fold 1").unwrap_err().to_string();
+    assert!(message.contains("has the splits"), "{message}");
+    of("train").unwrap_err();
 }
 
 #[test]

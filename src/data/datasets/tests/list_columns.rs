@@ -3,13 +3,17 @@ use std::path::Path;
 use super::*;
 
 fn columns(header: &str) -> Result<ListColumns, String> {
+    columns_for(ListPurpose::Dataset, header)
+}
+
+fn columns_for(purpose: ListPurpose, header: &str) -> Result<ListColumns, String> {
     let list = ListFile::parse(Path::new("list.csv"), Vec::new()).unwrap();
     let names: StringRecord = header.split(',').collect();
     let header = Header {
         names: &names,
         delimiter: Delimiter::Comma,
     };
-    ListColumns::new(&header, true, &list).map_err(|error| error.to_string())
+    ListColumns::new(&header, purpose, &list).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -60,6 +64,32 @@ fn other_columns_are_harmless_also_beside_the_column_that_they_resemble() {
         "is_query,is_gallery,queries",
     ] {
         columns(&format!("path,label,{others}")).unwrap();
+    }
+}
+
+#[test]
+fn columns_that_embedding_does_not_use_are_not_checked() {
+    for header in [
+        "path,label,query",
+        "path,is_gallery",
+        "path,query,query,sequence,Sequence",
+        "path,labels",
+        "path,qurey,galery",
+    ] {
+        let found = columns_for(ListPurpose::Embedding, header).unwrap();
+        assert!(found.roles.is_none(), "{header}");
+        columns(header).unwrap_err();
+    }
+    for (header, expected) in [
+        ("paths,label", "rename it to path "),
+        ("path,splits", "rename it to split "),
+        ("path,x1,y_1,x_2,y_2", "rename it to x_1 "),
+        ("path,x_1", "has a column x_1 and no column y_1, x_2, y_2"),
+        ("path,label,Label", "has two columns label"),
+        ("path,split,split", "has two columns split"),
+    ] {
+        let message = columns_for(ListPurpose::Embedding, header).unwrap_err();
+        assert!(message.contains(expected), "{message}");
     }
 }
 

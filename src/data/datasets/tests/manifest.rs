@@ -133,6 +133,32 @@ fn every_invalid_line_is_named() {
 }
 
 #[test]
+fn lines_that_end_with_a_carriage_return_are_counted() {
+    let rows = format!("{SPLIT}\nc0.jpg,,test\nc1.png,\"c\nc\",test\nd0.jpg,d,dev\n");
+    for end in ["\n", "\r\n", "\r"] {
+        for (before, skipped) in [(String::new(), 0), (format!("sep=,{end}"), 1)] {
+            let found = errors_of(&format!("{before}{}", rows.replace('\n', end)));
+            assert_eq!(found.len(), 2, "{end:?}: {found:?}");
+            for (found, (line, error)) in found
+                .iter()
+                .zip([(7, "the label is empty"), (10, "the split is \"dev\"")])
+            {
+                let expected = format!("manifest.csv, line {}: {error}", line + skipped);
+                assert!(found.starts_with(&expected), "{end:?}: {found}");
+            }
+        }
+        // More than 64 KiB in short lines.
+        let rows: String = (0..5_000)
+            .map(|i| format!("gone{i}.jpg,b,test\n"))
+            .collect();
+        let found = errors_of(&format!("{SPLIT}{rows}").replace('\n', end));
+        assert_eq!(found.len(), 5_000);
+        let last = "manifest.csv, line 5005: image gone4999.jpg is missing";
+        assert!(found[4_999].starts_with(last), "{end:?}: {}", found[4_999]);
+    }
+}
+
+#[test]
 fn a_label_of_both_subsets_is_named_with_the_first_line_of_each() {
     let found = errors_of(&format!("{SPLIT}c0.jpg,a,test\nc1.png,a,test\n"));
     assert_eq!(found.len(), 1, "{found:?}");

@@ -52,6 +52,26 @@ fn boxes_that_cannot_be_used_are_named_with_their_line() {
 }
 
 #[test]
+fn values_of_excel_in_other_languages_are_named_with_what_to_write() {
+    let found = errors_of(
+        "path;label;split;query;gallery;x_1;y_1;x_2;y_2\na 0.jpg;a;train;;;0,5;0;10;10\na1.jpg;a;train;;;;;;\n\
+         b0.jpg;b;test;WAHR;FALSCH;;;;\nb1.jpg;b;test;0;VRAI;;;;\n",
+    );
+    let expected = [
+        "line 2: x_1 is \"0,5\" but must be a number of pixels with a decimal point, such as 0.5; leave",
+        "line 4: query is \"WAHR\"; write true or false, or 1 or 0",
+        "line 5: gallery is \"VRAI\"; write true or false, or 1 or 0",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("manifest.csv, {expected}")),
+            "{found}"
+        );
+    }
+}
+
+#[test]
 fn a_misspelt_column_split_does_not_divide_the_classes_again() {
     let misspelt = SPLIT.replace("split", "splits");
     let error = message(&read(&tree(&misspelt)).unwrap_err(), Path::new(""));
@@ -69,6 +89,20 @@ fn a_misspelt_column_split_does_not_divide_the_classes_again() {
         ),
         "{error}"
     );
+    // Train and test classes would change places if an empty or unknown value hid the column.
+    for (value, found) in [
+        ("", "train, validation or test"),
+        ("Testing", "test, testing, train"),
+    ] {
+        let csv = other.replace("b1.jpg,b,test", &format!("b1.jpg,b,{value}"));
+        let error = message(&read(&tree(&csv)).unwrap_err(), Path::new(""));
+        assert!(
+            error.contains(&format!(
+                "the values of \"subset\" are {found}; rename it to split"
+            )),
+            "{error}"
+        );
+    }
     // A column in which one value is something else is another column.
     let rows = "a 0.jpg,a,train\na1.jpg,a,bus\nb0.jpg,b,train\nc0.jpg,c,train\nd0.jpg,d,train\n";
     read(&tree(&format!("path,label,vehicle\n{rows}"))).unwrap();
