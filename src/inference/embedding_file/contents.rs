@@ -95,7 +95,8 @@ impl Contents {
         Ok(contents)
     }
 
-    /// Returns the labels of a whole file of labels: a list in `.npy`, or those of a file of embeddings.
+    /// Returns the labels of a whole file of labels: a list in `.npy`, or those of a file of embeddings, with the
+    /// names of its images.
     ///
     /// # Errors
     /// The difference from the format, with what to do.
@@ -105,7 +106,11 @@ impl Contents {
             _ => {
                 let contents = Self::parse(format, bytes, true)?;
                 let reason = contents.without_labels.unwrap_or_default();
-                contents.labels.ok_or(reason)
+                let labels = contents.labels.ok_or(reason)?;
+                Ok(Labels {
+                    paths: contents.paths,
+                    ..labels
+                })
             }
         }
     }

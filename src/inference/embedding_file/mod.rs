@@ -15,6 +15,10 @@ mod contents;
 mod element;
 mod embeddings;
 mod error;
+mod image_names;
+#[cfg(test)]
+mod label_file_tests;
+mod label_table;
 mod label_text;
 mod labels;
 mod metadata;

@@ -266,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn texts_without_a_class_are_minus_one() {
+        let text: Vec<u8> = ["cat ", "-1  ", "-1.0", "    "].concat().into_bytes();
+        let text = text.iter().map(|&byte| if byte == b' ' { 0 } else { byte });
+        let bytes: Vec<u8> = text
+            .flat_map(|byte| u32::from(byte).to_le_bytes())
+            .collect();
+        let labels = array(Element::Utf32(4), &[4], bytes).labels().unwrap();
+        assert_eq!(labels.numbers, [0, -1, -1, -1]);
+        assert_eq!(labels.classes, Some(vec!["cat".into()]));
+    }
+
+    #[test]
     fn what_is_not_a_list_of_labels_is_refused_by_name() {
         for (element, shape, bytes, reason) in [
             (

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::contents::{Contents, Format};
 use super::embeddings::Embeddings;
 use super::error::{EmbeddingFileError, RowNames, row_name};
+use super::image_names::first_difference;
 use super::label_text;
 use super::labels::Labels;
 use crate::bounded_read::{GIB, StartedFile, read_at_most};
@@ -44,12 +45,13 @@ impl Embeddings {
     /// precision.
     ///
     /// Labels are those of the file that `labels` gives: a safetensors, `.npy` or `.npz` file, a text with a
-    /// label in each line, or a CSV file with a column `label`. Without it they are the array `labels` of the
+    /// label in each line, or a CSV file with a column `label`. If it also has paths, they must be those of the
+    /// embeddings, row by row. Without it they are the array `labels` of the
     /// file; for a `.npy` file, those in `NAME.labels.npy` beside it.
     ///
     /// # Errors
-    /// If a file cannot be read or has another format, if there is not one label for each row, or if a value is
-    /// not finite.
+    /// If a file cannot be read or has another format, if there is not one label for each row, if the labels are
+    /// those of other images, or if a value is not finite.
     pub fn read(path: &Path, labels: LabelsOption<'_>) -> Result<Self, EmbeddingFileError> {
         let file = StartedFile::open(path).map_err(unreadable(EMBEDDINGS, path))?;
         let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
@@ -133,13 +135,34 @@ impl Embeddings {
                 option,
             });
         };
-        if labels.numbers.len() != rows {
+        if labels.count() != rows {
             return Err(EmbeddingFileError::LabelCount {
                 path: path.into(),
                 rows,
                 labels_path: labels_path.into(),
-                labels: labels.numbers.len(),
+                labels: labels.count(),
             });
+        }
+        let others = labels.paths.as_ref().filter(|paths| paths.len() == rows);
+        match (&paths, others) {
+            (Some(own), Some(others)) => {
+                if let Some(row) = first_difference(own, others) {
+                    let reason = format!(
+                        "its row {row} is `{}`, and row {row} of {} is `{}`; sort its rows as the paths of the \
+                         embeddings, or leave out its paths (the column path) if the labels are in the right order",
+                        shorten(&others[row]),
+                        path.display(),
+                        shorten(&own[row])
+                    );
+                    return Err(invalid(LABELS, labels_path, &reason));
+                }
+            }
+            (None, Some(_)) => tracing::info!(
+                "{} has no paths; the labels of {} are those of its rows in their order, whatever their paths",
+                path.display(),
+                labels_path.display()
+            ),
+            (_, None) => {}
         }
         if let Some(label) = labels.first_unnamed() {
             let reason = format!(
