@@ -49,6 +49,17 @@ impl Checkpoint {
         tensors
     }
 
+    /// The tensors of a block with other values.
+    pub(super) fn block_of_ones(&mut self) -> Vec<(String, Python)> {
+        let shapes = torch_shapes(block().collect(None, None, false)).into_iter();
+        shapes
+            .map(|(name, shape)| {
+                let tensor = self.ones(&shape);
+                (name, tensor)
+            })
+            .collect()
+    }
+
     pub(super) fn file(self, value: Python) -> TorchFile {
         TorchFile {
             value,
@@ -92,16 +103,21 @@ pub(super) fn refusal(file: &TorchFile) -> String {
     load(file).unwrap_err().to_string()
 }
 
+/// Names as `torch.compile` of an inner module makes them.
+pub(super) fn compiled(tensors: Vec<(String, Python)>) -> Python {
+    let tensors = tensors.into_iter();
+    let renamed =
+        |(name, tensor): (String, Python)| (name.replace("conv.", "conv._orig_mod."), tensor);
+    Python::dictionary(tensors.map(renamed))
+}
+
 /// A checkpoint with the block under each prefix, all but the first with other values.
 pub(super) fn several(prefixes: &[&str]) -> TorchFile {
     let mut checkpoint = Checkpoint::new();
     let block = checkpoint.block();
     let mut tensors = prefixed(prefixes[0], &block);
     for prefix in &prefixes[1..] {
-        let shapes = torch_shapes(self::block().collect(None, None, false)).into_iter();
-        for (name, shape) in shapes {
-            tensors.push((format!("{prefix}{name}"), checkpoint.ones(&shape)));
-        }
+        tensors.extend(prefixed(prefix, &checkpoint.block_of_ones()));
     }
     checkpoint.file(Python::dictionary(tensors))
 }

@@ -2,7 +2,7 @@
 
 use burn_store::ModuleSnapshot;
 
-use super::checkpoint_file::{Checkpoint, load, notes, prefixed, several};
+use super::checkpoint_file::{Checkpoint, compiled, load, notes, prefixed, several};
 use crate::model::weights::pth::writer::Python;
 
 /// Objects as training programs save them beside the weights: instructions of pickles that Python wrote. None
@@ -109,6 +109,28 @@ fn parts_of_names_that_wrappers_of_layers_add_are_removed() {
     assert!(
         found[0].contains("`_orig_mod.`") && found[1].ends_with("named backbone.*"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn network_with_wrapped_layers_is_preferred_to_its_plain_moving_average() {
+    let mut checkpoint = Checkpoint::new();
+    let network = compiled(checkpoint.block());
+    let average = Python::dictionary(checkpoint.block_of_ones());
+    let file = checkpoint.file(Python::dictionary([
+        ("state_dict", network),
+        ("ema", average),
+    ]));
+    let found = notes(&file);
+    assert!(found[0].contains("`_orig_mod.`"), "{found:?}");
+    assert_eq!(
+        found[1..],
+        [
+            "the backbone's tensors are those named state_dict.*",
+            "the moving average of the backbone is not used: ema.*",
+            "5 other tensors are not used: ema.bn.bias, ema.bn.running_mean, ema.bn.running_var, \
+             ema.bn.weight and 1 more",
+        ]
     );
 }
 

@@ -1,6 +1,6 @@
 //! Errors of checkpoints.
 
-use super::checkpoint_file::{Checkpoint, load, prefixed, refusal, several};
+use super::checkpoint_file::{Checkpoint, compiled, load, prefixed, refusal, several};
 use super::weights_files::block;
 use crate::model::weights::pth::writer::Python;
 use crate::model::weights::{WeightsError, load_weights};
@@ -17,10 +17,87 @@ fn file_with_several_networks_is_refused() {
                 && prefixes
                     .iter()
                     .all(|prefix| text.contains(&format!("{prefix}*")))
-                && text.contains("torch.save(model."),
+                && text.ends_with("; save those to use in a separate file"),
             "{text}"
         );
     }
+}
+
+#[test]
+fn entry_of_a_checkpoint_with_several_networks_is_named_as_python_code() {
+    let two = |keys: [&str; 2]| {
+        let mut checkpoint = Checkpoint::new();
+        let networks = [checkpoint.block(), checkpoint.block_of_ones()].map(Python::dictionary);
+        let entries = keys.into_iter().zip(networks);
+        (checkpoint, Python::dictionary(entries))
+    };
+    let (checkpoint, networks) = two(["student", "teacher"]);
+    let text = refusal(&checkpoint.file(networks));
+    assert!(
+        text.ends_with(
+            "has the backbone's tensors 2 times, named student.*, teacher.*; save those to use in a \
+             separate file, such as torch.save(torch.load(FILE, weights_only=False)[\"student\"], \
+             \"weights.pth\")"
+        ),
+        "{text}"
+    );
+    // The entry has both.
+    let (checkpoint, networks) = two(["student", "teacher"]);
+    let text = refusal(&checkpoint.file(Python::dictionary([("model", networks)])));
+    let expected = "named model.student.*, model.teacher.*; save those to use in a separate file";
+    assert!(text.ends_with(expected), "{text}");
+    // A list, whose entries have numbers.
+    let mut checkpoint = Checkpoint::new();
+    let mut list = b"](".to_vec();
+    for network in [checkpoint.block(), checkpoint.block_of_ones()] {
+        Python::dictionary(network).write(&mut list);
+    }
+    list.push(b'e');
+    let text = refusal(&checkpoint.file(Python::Instructions(list)));
+    let expected = "named 0.*, 1.*; save those to use in a separate file";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn networks_with_wrapped_and_with_plain_layers_are_not_confused() {
+    let mut checkpoint = Checkpoint::new();
+    let network = compiled(checkpoint.block());
+    let other = Python::dictionary(checkpoint.block_of_ones());
+    let file = checkpoint.file(Python::dictionary([("net", network), ("best", other)]));
+    let text = refusal(&file);
+    let expected = "has the backbone's tensors 2 times, named net.*, best.*; save";
+    assert!(text.contains(expected), "{text}");
+
+    // The plain names are the same without the wrapper of the second network.
+    let mut checkpoint = Checkpoint::new();
+    let network = compiled(checkpoint.block());
+    let other = Python::dictionary(checkpoint.block_of_ones());
+    let other = Python::dictionary([("net", other)]);
+    let file = checkpoint.file(Python::dictionary([("net", network), ("_orig_mod", other)]));
+    let text = refusal(&file);
+    let expected = "has the backbone's tensors 2 times, named net.*, _orig_mod.net.*; save";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn single_tensor_is_refused() {
+    let mut checkpoint = Checkpoint::new();
+    let tensor = checkpoint.ones(&[3]);
+    let text = refusal(&checkpoint.file(tensor));
+    let expected = ": it is a single tensor, not the tensors of a network by their names; save these \
+                    with torch.save(model.state_dict(), \"weights.pth\")";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn pickle_protocol_zero_is_refused_by_name() {
+    // torch.save({'a': torch.ones(3)}, file, pickle_protocol=0), up to its tensor.
+    let pickle = b"(dp0\nVa\np1\nctorch._utils\n_rebuild_tensor_v2\np2\n(P('storage', <class \
+                   'torch.FloatStorage'>, '0', 'cpu', 3)\n";
+    let text = refusal(&Checkpoint::new().file(Python::Instructions(pickle.to_vec())));
+    let expected = "it was saved with pickle protocol 0, which PyTorch does not load either; save it \
+                    again with torch.save's default";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
@@ -72,6 +149,13 @@ fn negative_variances_are_refused() {
 #[test]
 fn tensors_that_are_not_floating_point_are_refused_by_name() {
     let instructions = |text: &[u8]| Python::Instructions(text.to_vec());
+    let negated = |is_set: &[u8]| {
+        let tensor =
+            b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n\
+                       X\x01\0\0\x000X\x03\0\0\0cpuK\x03tQK\0K\x03\x85K\x01\x85\x89\
+                       ccollections\nOrderedDict\n)R}X\x03\0\0\0neg";
+        instructions(&[&tensor[..], is_set, b"stR"].concat())
+    };
     let integers = Python::Tensor {
         storage: 0,
         class: "CharStorage",
@@ -98,6 +182,13 @@ fn tensors_that_are_not_floating_point_are_refused_by_name() {
             ),
             "a tensor of torch.float8_e4m3fn, which is not read;",
         ),
+        (
+            // torch._neg_view(tensor), in protocols 2 and 1.
+            negated(b"\x88"),
+            "a view with the flag `neg`, whose stored values are not those of the tensor; save \
+             tensor.resolve_neg()",
+        ),
+        (negated(b"I01\n"), "a view with the flag `neg`, "),
         (
             instructions(b"cnumpy.core.multiarray\n_reconstruct\n)R"),
             "a NumPy array; convert it with torch.as_tensor",

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::tensor::{Tensor, TensorData};
 use burn_store::ModuleSnapshot;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::{B, Design, fixture, state, torch_shapes, write_weights};
 use crate::model::{
@@ -195,6 +196,15 @@ fn files_without_weights_are_refused_each_with_its_sentence() {
     assert_eq!(folder.to_string(), expected);
 }
 
+#[cfg(unix)]
+#[test]
+fn devices_are_refused() {
+    let error = load_weights(block(), Path::new("/dev/null")).unwrap_err();
+    let expected =
+        "/dev/null is not a file but a device or a pipe; write the weights to a file, and name it";
+    assert_eq!(error.to_string(), expected);
+}
+
 #[test]
 fn archives_of_other_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -251,15 +261,66 @@ fn damaged_safetensors_are_described() {
     assert!(message.contains(&expected), "{message}");
     let message = refused(&whole[..40]);
     assert!(message.contains("it is truncated: "), "{message}");
-    // A type that is not read, in a header of the same length.
+    let message = refused(&[&whole[..], b"more"].concat());
+    let expected = "it has 4 bytes behind its tensors; download or copy it again";
+    assert!(message.contains(expected), "{message}");
+    // A type of another size, in a header of the same length.
     let text = String::from_utf8_lossy(&whole[8..]).into_owned();
     let place = 8 + text.find("\"F32\"").unwrap();
     let typed = [&whole[..place], b"\"F4\" ", &whole[place + 5..]].concat();
     let message = refused(&typed);
-    assert!(
-        message.contains("its tensor bn.bias has the type F4, which is not read;"),
-        "{message}"
+    assert!(message.contains("its header is damaged ("), "{message}");
+}
+
+/// Writes a safetensors file of the block, without the tensor `without`, and with others of these types.
+fn write_with_types(path: &Path, without: &str, others: &[(&str, Dtype)]) {
+    let shapes = torch_shapes(block().collect(None, None, false));
+    write_weights(path, &shapes, Design::Usual);
+    let whole = std::fs::read(path).unwrap();
+    let mut tensors = SafeTensors::deserialize(&whole).unwrap().tensors();
+    tensors.retain(|(name, _)| name != without);
+    for &(name, dtype) in others {
+        let bytes = &whole[..3 * dtype.bitsize() / 8];
+        let tensor = TensorView::new(dtype, vec![3], bytes).unwrap();
+        tensors.push((name.to_string(), tensor));
+    }
+    std::fs::write(path, serialize(tensors, None).unwrap()).unwrap();
+}
+
+#[test]
+fn only_safetensors_of_the_backbone_need_a_type_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("block.safetensors");
+    let types = [Dtype::F8_E5M2, Dtype::U16, Dtype::C64, Dtype::BOOL];
+    let names = ["fc.a", "fc.b", "fc.c", "fc.d"];
+    let unused: Vec<_> = names.into_iter().zip(types).collect();
+    write_with_types(&file, "", &unused);
+    let loaded = load_weights(block(), &file).unwrap();
+    assert_formula_state(&loaded.module, "unused tensors");
+    let notes: Vec<_> = loaded.notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notes,
+        ["4 other tensors are not used: fc.a, fc.b, fc.c, fc.d"]
     );
+    for (dtype, expected) in [
+        (
+            Dtype::F8_E5M2,
+            "a tensor of F8_E5M2, which is not read; save it in single precision",
+        ),
+        (Dtype::U16, "a tensor of U16, which is not read;"),
+        (Dtype::C64, "a tensor of C64, which is not read;"),
+        (
+            Dtype::I32,
+            "a tensor of i32; save the network in floating point",
+        ),
+    ] {
+        write_with_types(&file, "bn.bias", &[("bn.bias", dtype)]);
+        let text = load_weights(block(), &file).unwrap_err().to_string();
+        assert!(
+            text.starts_with("bn.bias of ") && text.contains(expected),
+            "{text}"
+        );
+    }
 }
 
 #[test]

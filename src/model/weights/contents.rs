@@ -21,6 +21,8 @@ pub(super) struct SourceTensor {
     /// The place of its numbers in the file and its shape, if tensors of the format can share numbers:
     /// equal for tied tensors.
     pub(super) storage: Option<String>,
+    /// Whether its name up to the first dot is the key of a dictionary in the file's outermost one.
+    pub(super) is_nested: bool,
 }
 
 impl Entry {

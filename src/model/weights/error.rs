@@ -52,15 +52,16 @@ pub enum WeightsError {
     },
     /// The file has several networks that are the backbone.
     #[error(
-        "{} has the backbone's tensors {} times, named {}; save those to use in a separate file, such as \
-         torch.save(model{}.state_dict(), \"weights.pth\")",
-        path.display(), prefixes.len(), list_prefixes(prefixes), attribute(prefixes)
+        "{} has the backbone's tensors {} times, named {}; save those to use in a separate file{}",
+        path.display(), prefixes.len(), list_prefixes(prefixes), save_entry(key.as_deref())
     )]
     Ambiguous {
         /// The configured path.
         path: PathBuf,
         /// The prefixes of their names.
         prefixes: Vec<String>,
+        /// The key of the entry of the checkpoint that has the first of them alone, if there is one.
+        key: Option<String>,
     },
     /// A tensor of the backbone is not one of floating-point numbers.
     #[error("{} of {} is {kind}", shorten(tensor), path.display())]
@@ -167,12 +168,15 @@ fn list_prefixes(prefixes: &[String]) -> String {
     format_list(&prefixes)
 }
 
-/// The attribute of a model that is saved with the first of these prefixes.
-fn attribute(prefixes: &[String]) -> String {
-    let first = prefixes.iter().find(|prefix| !prefix.is_empty());
-    let name = first.map(|prefix| prefix.trim_end_matches('.'));
-    name.map(|name| format!(".{}", shorten(name)))
-        .unwrap_or_default()
+/// An example that saves the entry `key` of a checkpoint.
+fn save_entry(key: Option<&str>) -> String {
+    let save = |key: &str| {
+        let key = shorten(key);
+        format!(
+            ", such as torch.save(torch.load(FILE, weights_only=False)[\"{key}\"], \"weights.pth\")"
+        )
+    };
+    key.map(save).unwrap_or_default()
 }
 
 /// The first items of a list, long ones shortened, and the number of further items.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use burn_store::TensorSnapshot;
@@ -37,7 +37,11 @@ pub(super) fn check_file(path: &Path) -> Result<WeightsFormat, WeightsError> {
         Ok(metadata) if metadata.is_dir() => return Err(other(OtherFile::Folder)),
         // Devices and pipes have no end.
         Ok(metadata) if metadata.is_file() => {}
-        _ => return Err(WeightsError::NotFound { path: path.into() }),
+        Ok(_) => return Err(other(OtherFile::Device)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(unreadable(path, error));
+        }
+        Err(_) => return Err(WeightsError::NotFound { path: path.into() }),
     }
     let mut start = Vec::new();
     let file = File::open(path);

@@ -3,8 +3,6 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use burn_store::SafetensorsStore;
-
 use super::contents::Contents;
 use super::other_file::OtherFile;
 use super::pth::parse_pth;
@@ -23,8 +21,8 @@ const WANTED: [&str; 2] = ["conv.weight", "bn.running_var"];
 
 /// Parses a safetensors file.
 pub(crate) fn safetensors(bytes: &[u8]) -> Vec<String> {
-    let store = SafetensorsStore::from_bytes(Some(bytes.to_vec()));
-    parse_safetensors(store).map_or_else(|error| vec![error], read_values)
+    let contents = parse_safetensors(Box::new(Cursor::new(bytes.to_vec())));
+    contents.map_or_else(|error| vec![error], read_values)
 }
 
 /// Parses a `.pth` file.

@@ -18,6 +18,7 @@ mod safetensors;
 mod selection;
 pub(crate) mod torch_layout;
 mod unsupported;
+mod wrappers;
 
 use std::path::Path;
 

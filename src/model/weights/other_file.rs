@@ -7,6 +7,8 @@ use std::fmt;
 pub enum OtherFile {
     /// A folder.
     Folder,
+    /// A device, pipe or socket.
+    Device,
     /// No bytes.
     Empty,
     /// A web page.
@@ -39,6 +41,9 @@ impl fmt::Display for OtherFile {
         const SAVE: &str = "save the network with torch.save(model.state_dict(), \"weights.pth\")";
         match self {
             Self::Folder => f.write_str("is a folder; name the weights file in it"),
+            Self::Device => f.write_str(
+                "is not a file but a device or a pipe; write the weights to a file, and name it",
+            ),
             Self::Empty => write!(f, "is empty; {AGAIN}"),
             Self::Html => f.write_str(
                 "is a web page, not weights; download the file itself (it may need a login, or on \

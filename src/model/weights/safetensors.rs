@@ -1,18 +1,27 @@
 //! Weights in the format safetensors.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::rc::Rc;
 
-use burn_store::{ModuleStore, SafetensorsStore};
-use serde::Deserialize;
+use burn::module::ParamId;
+use burn::tensor::{DType, Shape, TensorData};
+use burn_store::{TensorSnapshot, TensorSnapshotError};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use super::contents::{Contents, Entry, SourceTensor};
+use super::pth::Input;
+use super::unsupported::UnsupportedTensor;
 use crate::shorten::shorten;
 
 /// The most bytes of a header, a limit of the format.
 const MAX_HEADER: u64 = 100_000_000;
+
+/// What to do with a damaged file.
+const AGAIN: &str = "download or copy it again";
 
 /// The bytes of the length of the header.
 const LENGTH: usize = 8;
@@ -34,84 +43,124 @@ pub(super) fn is_run_checkpoint(start: &[u8]) -> bool {
     MARKS.iter().all(contains)
 }
 
-/// Returns every tensor of the file at `path` by its name. The error is the reason why it cannot be read.
+/// Returns every tensor of the file at `path` by its name. A tensor's values are read from the file when its
+/// data is requested. The error is the reason why it cannot be read.
 pub(super) fn read_safetensors(path: &Path) -> Result<Contents, String> {
-    let tensors = parse_safetensors(SafetensorsStore::from_file(path));
-    // The reader does not say which tensor is the reason, or how much of the file is missing.
-    tensors.map_err(|error| {
-        diagnose(path).unwrap_or_else(|| format!("{}; download or copy it again", shorten(&error)))
-    })
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    parse_safetensors(Box::new(BufReader::new(file)))
 }
 
-/// Returns every tensor of a safetensors file by its name. The error is the reader's message.
-pub(super) fn parse_safetensors(store: SafetensorsStore) -> Result<Contents, String> {
-    // By default the store would rename `branch4.1` to `branch4.0`.
-    let mut store = store.map_indices_contiguous(false);
-    let tensors = store.get_all_snapshots();
-    let tensors = tensors.map_err(|error| error.to_string())?;
-    let entry = |tensor: &burn_store::TensorSnapshot| {
-        Entry::Tensor(SourceTensor {
-            snapshot: tensor.clone(),
-            storage: None,
-        })
-    };
+/// Returns every tensor of a safetensors file by its name. The error is the reason why it cannot be read.
+pub(super) fn parse_safetensors(mut file: Input) -> Result<Contents, String> {
+    let found = file.seek(SeekFrom::End(0));
+    let found = found.map_err(|error| error.to_string())?;
+    let (header, start) = read_header(&mut file, found)?;
+    let needed = start.saturating_add(header.data_len() as u64);
+    match needed.cmp(&found) {
+        Ordering::Greater => return Err(truncated(needed, found)),
+        Ordering::Less => {
+            return Err(format!(
+                "it has {} bytes behind its tensors; {AGAIN}",
+                found - needed
+            ));
+        }
+        Ordering::Equal => {}
+    }
+    let file = Rc::new(RefCell::new(file));
+    let tensors = header.tensors().into_iter();
     Ok(tensors
-        .iter()
-        .map(|(name, tensor)| (name.clone(), entry(tensor)))
+        .map(|(name, info)| {
+            let entry = match numbers(info.dtype) {
+                Some(dtype) => Entry::Tensor(SourceTensor {
+                    snapshot: snapshot(name.clone(), info, dtype, start, Rc::clone(&file)),
+                    storage: None,
+                    is_nested: false,
+                }),
+                None => Entry::Unsupported(UnsupportedTensor::Numbers(info.dtype.to_string())),
+            };
+            (name, entry)
+        })
         .collect())
 }
 
-/// A tensor as the header describes it.
-#[derive(Deserialize)]
-struct Description {
-    dtype: String,
-    data_offsets: [u64; 2],
-}
-
-/// Returns what is wrong with the file at `path`, if it is truncated or has a type that is not read.
-fn diagnose(path: &Path) -> Option<String> {
-    /// The types that are read.
-    const TYPES: [&str; 12] = [
-        "F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U8", "BOOL",
-    ];
-
-    let mut file = File::open(path).ok()?;
-    let found = file.metadata().ok()?.len();
-    let truncated = |needed: u64| {
-        format!(
-            "it is truncated: its tensors need {needed} bytes, and it has {found}; download or copy \
-             it again"
-        )
-    };
+/// Returns the header of a file of `found` bytes, and the position of the tensors after it.
+fn read_header(file: &mut Input, found: u64) -> Result<(Metadata, u64), String> {
+    let failed = |error: io::Error| error.to_string();
+    file.rewind().map_err(failed)?;
     let mut length = [0; LENGTH];
-    file.read_exact(&mut length).ok()?;
+    file.read_exact(&mut length)
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => truncated(LENGTH as u64, found),
+            _ => failed(error),
+        })?;
     let length = u64::from_le_bytes(length);
-    let start = LENGTH as u64 + length;
     if length > MAX_HEADER {
-        return None;
+        return Err(format!(
+            "its header is damaged (it has {length} bytes); {AGAIN}"
+        ));
     }
+    let start = LENGTH as u64 + length;
     if start > found {
-        return Some(truncated(start));
+        return Err(truncated(start, found));
     }
     let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).ok()?;
-    let header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&header).ok()?;
-    let mut end = 0;
-    for (name, description) in header {
-        // The metadata is among the tensors.
-        let Ok(tensor) = serde_json::from_value::<Description>(description) else {
-            continue;
-        };
-        if !TYPES.contains(&tensor.dtype.as_str()) {
-            return Some(format!(
-                "its tensor {} has the type {}, which is not read; save it in single precision with \
-                 model.float()",
-                shorten(&name),
-                shorten(&tensor.dtype)
-            ));
-        }
-        end = tensor.data_offsets[1].max(end);
-    }
-    let needed = start.saturating_add(end);
-    (needed > found).then(|| truncated(needed))
+    file.take(length).read_to_end(&mut header).map_err(failed)?;
+    let header = serde_json::from_slice(&header).map_err(|error| {
+        let error = error.to_string();
+        format!("its header is damaged ({}); {AGAIN}", shorten(&error))
+    })?;
+    Ok((header, start))
+}
+
+fn truncated(needed: u64, found: u64) -> String {
+    format!("it is truncated: its tensors need {needed} bytes, and it has {found}; {AGAIN}")
+}
+
+/// The type of the numbers; `None` if it is not read.
+fn numbers(dtype: Dtype) -> Option<DType> {
+    Some(match dtype {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        Dtype::I64 => DType::I64,
+        Dtype::I32 => DType::I32,
+        Dtype::I16 => DType::I16,
+        Dtype::I8 => DType::I8,
+        Dtype::U64 => DType::U64,
+        Dtype::U32 => DType::U32,
+        Dtype::U8 | Dtype::BOOL => DType::U8,
+        _ => return None,
+    })
+}
+
+/// The tensor `name` of a file whose tensors are after its first `start` bytes.
+fn snapshot(
+    name: String,
+    info: &TensorInfo,
+    dtype: DType,
+    start: u64,
+    file: Rc<RefCell<Input>>,
+) -> TensorSnapshot {
+    let sides = info.shape.clone();
+    let (begin, end) = info.data_offsets;
+    let read = move || {
+        let failed = |error: io::Error| TensorSnapshotError::IoError(error.to_string());
+        // As large as the header says: the length of the file is known.
+        let mut bytes = vec![0; end - begin];
+        let mut file = file.borrow_mut();
+        let position = SeekFrom::Start(start + begin as u64);
+        file.seek(position).map_err(failed)?;
+        file.read_exact(&mut bytes).map_err(failed)?;
+        Ok(TensorData::from_bytes_vec(bytes, sides.clone(), dtype))
+    };
+    let shape = Shape::from(info.shape.clone());
+    TensorSnapshot::from_closure(
+        Rc::new(read),
+        dtype,
+        shape,
+        vec![name],
+        vec![],
+        ParamId::new(),
+    )
 }

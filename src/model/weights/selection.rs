@@ -15,15 +15,7 @@ use super::names::{is_average, is_classifier, is_optimizer};
 use super::naming::NamingScheme;
 use super::note::WeightsNote;
 use super::unsupported::UnsupportedTensor;
-
-/// Parts of names that `torch.compile`, `FullyShardedDataParallel`, checkpointing of activations, and
-/// `DataParallel` add.
-const WRAPPERS: [&str; 4] = [
-    "_orig_mod",
-    "_fsdp_wrapped_module",
-    "_checkpoint_wrapped_module",
-    "module",
-];
+use super::wrappers::unwrapped_names;
 
 /// The number of names of tensors that are not used that a note has.
 const NAMED: usize = 4;
@@ -36,7 +28,7 @@ pub(super) struct Selection {
 }
 
 /// Returns the tensors of the file at `path` that are the `wanted` ones of the original network. Removes the
-/// parts of names that wrappers add, if it is necessary.
+/// parts of names that wrappers add, if more networks are complete without them.
 ///
 /// # Errors
 /// If tensors are missing, if the network has others, or if the file has the network several times.
@@ -46,28 +38,17 @@ pub(super) fn select(
     wanted: &[String],
 ) -> Result<Selection, WeightsError> {
     let layouts = Layout::all(wanted);
-    if complete(contents.keys(), &layouts).is_empty() {
-        // Plain names, and the names in the file.
-        let mut unwrapped: BTreeMap<String, String> = BTreeMap::new();
-        for name in contents.keys() {
-            let plain = without_wrappers(name);
-            let taken = unwrapped.contains_key(&plain);
-            unwrapped.insert(if taken { name.clone() } else { plain }, name.clone());
-        }
-        if !complete(unwrapped.keys(), &layouts).is_empty() {
-            let entry = |(plain, name): (String, String)| Some((plain, contents.remove(&name)?));
-            *contents = unwrapped.into_iter().filter_map(entry).collect();
-            let mut selection = select_plain(path, contents, &layouts, wanted)?;
-            selection.notes.insert(0, WeightsNote::Wrappers);
-            return Ok(selection);
-        }
+    let unwrapped = unwrapped_names(contents);
+    // A network whose names are plain may be only one of several: a moving average, for example.
+    let plain = complete(contents.keys(), &layouts).len();
+    if complete(unwrapped.keys(), &layouts).len() <= plain {
+        return select_plain(path, contents, &layouts, wanted);
     }
-    select_plain(path, contents, &layouts, wanted)
-}
-
-fn without_wrappers(name: &str) -> String {
-    let parts = name.split('.').filter(|part| !WRAPPERS.contains(part));
-    parts.collect::<Vec<_>>().join(".")
+    let entry = |(plain, name): (String, String)| Some((plain, contents.remove(&name)?));
+    *contents = unwrapped.into_iter().filter_map(entry).collect();
+    let mut selection = select_plain(path, contents, &layouts, wanted)?;
+    selection.notes.insert(0, WeightsNote::Wrappers);
+    Ok(selection)
 }
 
 fn select_plain(
@@ -86,6 +67,7 @@ fn select_plain(
         Err(prefixes) => {
             return Err(WeightsError::Ambiguous {
                 path: path.into(),
+                key: key_of_one(contents, &prefixes),
                 prefixes,
             });
         }
@@ -162,6 +144,22 @@ fn choose<'a>(
         })),
         _ => Err(prefixes(&different)),
     }
+}
+
+/// The first key of a dictionary in the file's outermost one under which exactly one of the `prefixes` is.
+fn key_of_one(contents: &Contents, prefixes: &[String]) -> Option<String> {
+    let key = |prefix: &str| prefix.split('.').next().unwrap_or_default().to_string();
+    let keys: Vec<String> = prefixes.iter().map(|prefix| key(prefix)).collect();
+    let is_nested = |prefix: &String| {
+        let names = contents.range(prefix.clone()..);
+        let mut names = names.take_while(|(name, _)| name.starts_with(prefix));
+        names.any(|(_, entry)| entry.tensor().is_some_and(|tensor| tensor.is_nested))
+    };
+    let mut single = keys.iter().zip(prefixes).filter(|(key, prefix)| {
+        let alone = keys.iter().filter(|other| other == key).count() == 1;
+        alone && !prefix.is_empty() && is_nested(prefix)
+    });
+    single.next().map(|(key, _)| key.clone())
 }
 
 /// The error of a file that does not have all of the wanted names.

@@ -16,6 +16,8 @@ pub enum UnsupportedTensor {
     Quantised,
     /// A sparse, nested or distributed tensor, or another without a dense array, with its kind.
     Layout(&'static str),
+    /// A view whose values PyTorch negates or conjugates when it uses them, with the name of this flag.
+    LazyView(&'static str),
     /// A NumPy array.
     NumpyArray,
     /// A Python object, with its class.
@@ -35,6 +37,11 @@ impl fmt::Display for UnsupportedTensor {
             ),
             Self::Quantised => write!(f, "a quantised tensor; {FLOAT}"),
             Self::Layout(kind) => write!(f, "a {kind} tensor; save dense tensors with values"),
+            Self::LazyView(flag) => write!(
+                f,
+                "a view with the flag `{flag}`, whose stored values are not those of the tensor; save \
+                 tensor.resolve_{flag}()"
+            ),
             Self::NumpyArray => f.write_str(
                 "a NumPy array; convert it with torch.as_tensor, and save it with torch.save",
             ),

@@ -1,6 +1,6 @@
 //! The named tensors in a pickle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::error::PthError;
@@ -25,10 +25,14 @@ impl Pickled {
     /// by dots.
     ///
     /// # Errors
-    /// If the pickle is one object, or exceeds the limits on names.
+    /// If the pickle is one object or tensor, or exceeds the limits on names.
     pub(super) fn named(&self) -> Result<BTreeMap<String, Named>, PthError> {
-        if let Value::Unsupported(UnsupportedTensor::Object(class)) = self.values.get(self.top) {
-            return Err(PthError::WholeModel(class.to_string()));
+        match self.values.get(self.top) {
+            Value::Unsupported(UnsupportedTensor::Object(class)) => {
+                return Err(PthError::WholeModel(class.to_string()));
+            }
+            Value::Tensor(_) | Value::Unsupported(_) => return Err(PthError::SingleTensor),
+            _ => {}
         }
         let mut collector = Collector {
             found: BTreeMap::new(),
@@ -36,6 +40,24 @@ impl Pickled {
         };
         collector.collect(&self.values, self.top, "", 0)?;
         Ok(collector.found)
+    }
+}
+
+impl Pickled {
+    /// The keys of the dictionaries in the outermost one.
+    pub(super) fn dictionary_keys(&self) -> BTreeSet<&str> {
+        let entries = match self.values.get(self.top) {
+            Value::Dictionary(entries) => &entries[..],
+            _ => &[],
+        };
+        let key = |&(key, value): &(ValueId, ValueId)| match (
+            self.values.get(key),
+            self.values.get(value),
+        ) {
+            (Value::Text(key), Value::Dictionary(_)) => Some(&**key),
+            _ => None,
+        };
+        entries.iter().filter_map(key).collect()
     }
 }
 

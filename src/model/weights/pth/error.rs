@@ -18,6 +18,9 @@ pub(in crate::model::weights) enum PthError {
     /// An entry of the zip archive is missing or damaged.
     #[error("{0}; download or copy it again")]
     Archive(ZipError),
+    /// A part of the zip archive differs from its checksum.
+    #[error("its data is damaged ({0}); download or copy it again")]
+    Checksum(io::Error),
     /// The zip archive is compressed or encrypted.
     #[error(
         "its archive has a feature that PyTorch does not write ({0}); save it again with torch.save"
@@ -56,6 +59,18 @@ pub(in crate::model::weights) enum PthError {
          pickle.load(open(FILE, \"rb\")).items()}}, \"weights.pth\")"
     )]
     OtherPickle,
+    /// A pickle of protocol 0.
+    #[error(
+        "it was saved with pickle protocol 0, which PyTorch does not load either; save it again with \
+         torch.save's default"
+    )]
+    ProtocolZero,
+    /// The pickle is one tensor or array.
+    #[error(
+        "it is a single tensor, not the tensors of a network by their names; save these with \
+         torch.save(model.state_dict(), \"weights.pth\")"
+    )]
+    SingleTensor,
     /// The pickle is an object, with its class.
     #[error(
         "it is a whole pickled object of the class {}, which only its Python code can read; save its \
@@ -109,6 +124,7 @@ impl From<io::Error> for PthError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             ErrorKind::UnexpectedEof => Self::Ends,
+            ErrorKind::InvalidData => Self::Checksum(error),
             _ => Self::Read(error),
         }
     }

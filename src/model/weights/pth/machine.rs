@@ -69,9 +69,13 @@ impl<R: Read> Machine<R> {
             }
             b'I' | b'L' => {
                 let line = self.pickle.line()?;
-                let number = line.trim_end_matches('L').parse();
-                self.stack
-                    .push(number.map_or(Value::Other, Value::Integer))?;
+                self.stack.push(match &*line {
+                    "00" | "01" => Value::Boolean(line == "01"),
+                    line => {
+                        let number = line.trim_end_matches('L').parse();
+                        number.map_or(Value::Other, Value::Integer)
+                    }
+                })?;
             }
             b'G' => {
                 self.pickle.bytes::<8>()?;
@@ -244,10 +248,8 @@ impl<R: Read> Machine<R> {
                 let facts = self.stack.pop()?;
                 self.stack.push_persistent(facts)?;
             }
-            b'P' => {
-                self.pickle.line()?;
-                self.stack.push(Value::Other)?;
-            }
+            // As text: the class of the storage would be known only by its name in Python.
+            b'P' => return Err(PthError::ProtocolZero),
             _ => return Err(PthError::Instruction(instruction)),
         }
         Ok(())

@@ -39,7 +39,8 @@ use crate::shorten::shorten;
 use collect::Named;
 use error::PthError;
 use machine::{Machine, Pickled};
-use storages::{Input, Storages};
+pub(super) use storages::Input;
+use storages::Storages;
 use tensor::StridedTensor;
 use values::Value;
 
@@ -59,12 +60,18 @@ pub(super) fn read_pth(path: &Path) -> Result<Contents, PthError> {
 pub(super) fn parse_pth(input: Input) -> Result<Contents, PthError> {
     let (pickled, storages) = open(input)?;
     let storages = Rc::new(storages);
+    let dictionaries = pickled.dictionary_keys();
+    let is_nested = |name: &str| {
+        let key = name.split_once('.');
+        key.is_some_and(|(key, _)| dictionaries.contains(key))
+    };
     let named = pickled.named()?.into_iter();
     Ok(named
         .map(|(name, found)| {
             let entry = match found {
                 Named::Tensor(tensor) => Entry::Tensor(SourceTensor {
                     storage: Some(tensor.place()),
+                    is_nested: is_nested(&name),
                     snapshot: snapshot(name.clone(), tensor, Rc::clone(&storages)),
                 }),
                 Named::Unsupported(kind) => Entry::Unsupported(kind),

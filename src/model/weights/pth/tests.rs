@@ -76,7 +76,8 @@ fn damaged_storage_in_an_archive_is_refused() {
     std::fs::write(&damaged, &bytes).unwrap();
     let kernel = &read_pth(&damaged).unwrap()["conv.weight"];
     let message = values(kernel).unwrap_err().to_string();
-    assert!(message.contains("checksum"), "{message}");
+    let expected = "its data is damaged (Invalid checksum); download or copy it again";
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]

@@ -244,9 +244,14 @@ impl Values {
             _ => return Value::Other,
         };
         match (function, arguments) {
-            (Function::Tensor, &[storage, offset, shape, strides, ..]) => {
+            (Function::Tensor, &[storage, offset, shape, strides, ref options @ ..]) => {
                 let tensor = self.tensor(storage, offset, shape, strides);
-                tensor.unwrap_or(Value::Other)
+                match (tensor, self.lazy_flag(options)) {
+                    (Some(Value::Tensor(_)), Some(flag)) => {
+                        Value::Unsupported(UnsupportedTensor::LazyView(flag))
+                    }
+                    (tensor, _) => tensor.unwrap_or(Value::Other),
+                }
             }
             (Function::TypedTensor, &[_, _, _, _, _, _, dtype, ..]) => match self.get(dtype) {
                 Value::Class(name) => {
@@ -268,6 +273,22 @@ impl Values {
             (Function::Unsupported(kind), _) => Value::Unsupported(kind.clone()),
             _ => Value::Other,
         }
+    }
+
+    /// The flag of a view whose values are computed when they are used. `options` are whether a tensor needs
+    /// a gradient, its hooks, and in some files a dictionary with its flags.
+    fn lazy_flag(&self, options: &[ValueId]) -> Option<&'static str> {
+        const FLAGS: [&str; 2] = ["neg", "conj"];
+        let Value::Dictionary(entries) = self.get(*options.get(2)?) else {
+            return None;
+        };
+        let is_set = |flag: &&str| {
+            entries.iter().any(|&(key, value)| {
+                matches!(self.get(key), Value::Text(key) if key == flag)
+                    && matches!(self.get(value), Value::Boolean(true))
+            })
+        };
+        FLAGS.into_iter().find(is_set)
     }
 
     fn tensor(

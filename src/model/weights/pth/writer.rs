@@ -38,7 +38,7 @@ impl Python {
     }
 
     /// The value as instructions of protocol 2.
-    fn write(&self, pickle: &mut Vec<u8>) {
+    pub(in crate::model) fn write(&self, pickle: &mut Vec<u8>) {
         match self {
             Self::Text(text) => {
                 pickle.push(b'X');
