@@ -33,7 +33,7 @@ pub(super) fn decode<R: Read + Seek>(file: &mut Decoder<R>) -> Result<Pixels, Fa
     }
     let photometric = tag(Tag::PhotometricInterpretation)?.unwrap_or_default();
     let samples = tag(Tag::SamplesPerPixel)?.unwrap_or(1);
-    let colors = Colors::of(photometric, samples, has_alpha(file)?)?;
+    let channels = Channels::of(photometric, samples, has_alpha(file)?)?;
     let transform = u8::from(photometric == YCBCR);
     let tables = file.get_tag_u8_vec(Tag::JPEGTables).unwrap_or_default();
     let tables = match tables.strip_suffix(jpeg::segments::END) {
@@ -69,7 +69,7 @@ pub(super) fn decode<R: Read + Seek>(file: &mut Decoder<R>) -> Result<Pixels, Fa
         canvas.copy(&part, (x, y), (chunks.width, chunks.height))?;
     }
     let canvas = canvas.ok_or_else(|| Failure::broken("it has no strips or tiles"))?;
-    canvas.into_pixels(colors)
+    canvas.into_pixels(channels)
 }
 
 /// Returns whether the fourth sample of RGB is opacity.
@@ -83,7 +83,7 @@ fn has_alpha<R: Read + Seek>(file: &mut Decoder<R>) -> Result<bool, Failure> {
 
 /// What the channels are.
 #[derive(Clone, Copy)]
-enum Colors {
+enum Channels {
     /// Grey; 255 is black if it is inverted.
     Gray {
         inverted: bool,
@@ -96,7 +96,7 @@ enum Colors {
     Cmyk,
 }
 
-impl Colors {
+impl Channels {
     fn of(photometric: u16, samples: u16, has_alpha: bool) -> Result<Self, Failure> {
         match (photometric, samples) {
             (WHITE_IS_ZERO | BLACK_IS_ZERO, 1) => Ok(Self::Gray {
@@ -113,7 +113,7 @@ impl Colors {
         }
     }
 
-    fn channels(self) -> usize {
+    fn count(self) -> usize {
         match self {
             Self::Gray { .. } => 1,
             Self::Rgb => 3,
@@ -195,15 +195,15 @@ impl Canvas {
         Ok(())
     }
 
-    fn into_pixels(mut self, colors: Colors) -> Result<Pixels, Failure> {
-        if self.channels != colors.channels() {
+    fn into_pixels(mut self, channels: Channels) -> Result<Pixels, Failure> {
+        if self.channels != channels.count() {
             return Err(Failure::broken(
                 "a strip or tile differs from its description",
             ));
         }
         let (width, height) = self.size;
-        let plain = match colors {
-            Colors::Gray { inverted } => {
+        let plain = match channels {
+            Channels::Gray { inverted } => {
                 if inverted {
                     self.values
                         .iter_mut()
@@ -211,8 +211,8 @@ impl Canvas {
                 }
                 GrayImage::from_raw(width, height, self.values).map(DynamicImage::from)
             }
-            Colors::Rgb => RgbImage::from_raw(width, height, self.values).map(DynamicImage::from),
-            Colors::Rgba { has_alpha } => {
+            Channels::Rgb => RgbImage::from_raw(width, height, self.values).map(DynamicImage::from),
+            Channels::Rgba { has_alpha } => {
                 if !has_alpha {
                     self.values
                         .chunks_exact_mut(4)
@@ -220,7 +220,7 @@ impl Canvas {
                 }
                 RgbaImage::from_raw(width, height, self.values).map(DynamicImage::from)
             }
-            Colors::Cmyk => {
+            Channels::Cmyk => {
                 return Ok(Pixels::Cmyk {
                     size: self.size,
                     inks: self.values,
