@@ -96,15 +96,7 @@ fn array_is_evaluated_with_labels_of_a_file_or_beside_it() {
     );
     let message = refusal(
         here,
-        &[
-            "evaluate",
-            "--embeddings",
-            "rows.npy",
-            "--labels",
-            "names.csv",
-            "--recall",
-            "6",
-        ],
+        &["evaluate", "--embeddings", "rows.npy", "--recall", "6"],
     );
     assert!(message.contains("Recall@6 needs 6 neighbours"), "{message}");
 }
