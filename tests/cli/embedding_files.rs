@@ -94,9 +94,11 @@ fn array_is_evaluated_with_labels_of_a_file_or_beside_it() {
         printed.contains("the labels of rows.npy are those in rows.labels.npy"),
         "{printed}"
     );
+    fs::write(here.join("names.txt"), "b\nb\na\na\nc\nc\n").unwrap();
+    let labels = ["--labels", "names.txt", "--recall", "6"];
     let message = refusal(
         here,
-        &["evaluate", "--embeddings", "rows.npy", "--recall", "6"],
+        &[&["evaluate", "--embeddings", "rows.npy"], &labels[..]].concat(),
     );
     assert!(message.contains("Recall@6 needs 6 neighbours"), "{message}");
 }
