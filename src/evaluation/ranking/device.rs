@@ -1,6 +1,7 @@
-//! Ranking on a GPU: products that resolve the distances of near embeddings, and comparisons by tiles.
+//! Ranking on a GPU: products that resolve the distances of near embeddings, by tiles that the host counts.
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend};
+use rayon::prelude::*;
 
 use super::Reduce;
 use super::search::{Query, Search};
@@ -36,8 +37,12 @@ pub(super) fn rank<B: Backend, T>(
         let tile = Rows::select(&rows, &squares, &tile, &device);
         let products = tile.embeddings.products(&gallery.embeddings);
         let nearness = products.nearness(&tile.squares, &squares_of_gallery);
-        let counts = Counts::new(nearness, queries, search.gallery.len(), reduce.nearest);
-        for (query, ranks) in queries.iter().zip(counts.ranks()) {
+        // Counted on the host: Burn 0.21's fusion computes wrong counts for comparisons with gathered limits.
+        let nearness = nearness.into_data().convert::<f64>();
+        let nearness = nearness.into_vec::<f64>().expect("they are f64");
+        let rows = nearness.par_chunks(search.gallery.len()).zip(queries);
+        let ranks = rows.map(|(nearness, query)| ranks_of(query, nearness, reduce.nearest));
+        for (query, ranks) in queries.iter().zip(ranks.collect::<Vec<_>>()) {
             if query.positive_count() > 0 {
                 results[query.number] = Some((reduce.ranks)(&ranks));
             }
@@ -48,81 +53,34 @@ pub(super) fn rank<B: Backend, T>(
     Ok(results)
 }
 
-/// How near the positives of each query are, and how many images of other classes are at least as near.
-struct Counts {
-    /// `[Q, P]`; greater is nearer.
-    nearness: Vec<f64>,
-    /// `[Q, P]`
-    nearer: Vec<i64>,
-    /// The number of positives of each query, at most P.
-    positives: Vec<usize>,
-    /// P, the most positives of a query.
-    most: usize,
-}
-
-impl Counts {
-    /// Counts from the `nearness` of queries and gallery, `[Q, G]`.
-    fn new<B: Backend>(
-        nearness: Tensor<B, 2>,
-        queries: &[Query],
-        gallery: usize,
-        nearest: bool,
-    ) -> Self {
-        let device = nearness.device();
-        let positives: Vec<usize> = queries.iter().map(Query::positive_count).collect();
-        let most = positives.iter().copied().max().unwrap_or(0).max(1);
-        // Positions of the positives. A query with fewer repeats its last one, one with none has the first
-        // image, which is not used.
-        let positions = queries.iter().flat_map(|query| {
-            let last = query.positives().last().unwrap_or(0);
-            let padded = query.positives().chain(std::iter::repeat(last));
-            padded.take(most).map(|at| at as i32)
-        });
-        let positions = int_tensor::<B>(positions.collect(), [queries.len(), most], &device);
-        let mut limits = nearness.clone().gather(1, positions);
-        if nearest {
-            limits = limits.max_dim(1);
-        }
-        let bounds = |bound: fn(&Query) -> usize| {
-            let bounds = queries.iter().map(|query| bound(query) as i32).collect();
-            int_tensor::<B>(bounds, [queries.len(), 1], &device)
-        };
-        let columns = Tensor::<B, 1, Int>::arange(0..gallery as i64, &device).unsqueeze_dim::<2>(0);
-        let same_class = columns
-            .clone()
-            .greater_equal(bounds(|query| query.class.start))
-            .bool_and(columns.lower(bounds(|query| query.class.end)));
-        let others = nearness.mask_fill(same_class, f32::NEG_INFINITY);
-        let [count, most] = limits.dims();
-        let nearer = (0..most).map(|k| {
-            let limit = limits.clone().slice([0..count, k..k + 1]);
-            others.clone().greater_equal(limit).int().sum_dim(1)
-        });
-        let nearer = Tensor::cat(nearer.collect(), 1);
-        Self {
-            nearness: limits.into_data().convert::<f64>().iter().collect(),
-            nearer: nearer.into_data().convert::<i64>().iter().collect(),
-            positives: positives.iter().map(|&count| count.min(most)).collect(),
-            most,
+/// Returns the ranks, from 1 and ascending, of the positives of a query, or of the nearest one. `nearness` has a
+/// number for each image of the gallery; greater is nearer.
+fn ranks_of(query: &Query, nearness: &[f64], nearest: bool) -> Vec<usize> {
+    let mut positives: Vec<f64> = query.positives().map(|at| nearness[at]).collect();
+    positives.sort_by(|a, b| b.total_cmp(a));
+    if nearest {
+        positives.truncate(1);
+    }
+    // The number of images of other classes that are farther away than the positive before.
+    let mut nearer = vec![0; positives.len()];
+    for near in nearness[..query.class.start]
+        .iter()
+        .chain(&nearness[query.class.end..])
+    {
+        let first = positives.partition_point(|positive| positive > near);
+        if let Some(count) = nearer.get_mut(first) {
+            *count += 1;
         }
     }
-
-    /// Returns for each query the ranks of its positives from 1, ascending.
-    fn ranks(&self) -> impl Iterator<Item = Vec<usize>> {
-        let nearness = self.nearness.chunks(self.most);
-        let rows = nearness.zip(self.nearer.chunks(self.most));
-        rows.zip(&self.positives)
-            .map(|((nearness, nearer), &count)| {
-                let mut positives: Vec<(f64, i64)> = nearness[..count]
-                    .iter()
-                    .copied()
-                    .zip(nearer[..count].iter().copied())
-                    .collect();
-                positives.sort_by(|a, b| b.0.total_cmp(&a.0));
-                let ranks = positives.iter().zip(1..);
-                ranks.map(|((_, nearer), k)| *nearer as usize + k).collect()
-            })
-    }
+    let mut before = 0;
+    let counted = nearer
+        .into_iter()
+        .zip(1..)
+        .map(|(nearer, k): (usize, usize)| {
+            before += nearer;
+            before + k
+        });
+    counted.collect()
 }
 
 /// Selected rows.
@@ -148,12 +106,4 @@ impl<B: Backend> Rows<B> {
             squares: squares.map(select),
         }
     }
-}
-
-fn int_tensor<B: Backend>(
-    numbers: Vec<i32>,
-    shape: [usize; 2],
-    device: &B::Device,
-) -> Tensor<B, 2, Int> {
-    Tensor::from_data(TensorData::new(numbers, shape), device)
 }
