@@ -173,7 +173,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         cuda_restart::restart_if_needed();
     }
     startup::prepare()?;
-    match cli.command {
+    startup::on_command_thread(|| match cli.command {
         Command::Train(args) => train::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
@@ -183,7 +183,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Config(args) => config::run(args),
-    }
+    })
 }
 
 /// The most bytes of an error message. A message quotes what the user wrote, which may be long.

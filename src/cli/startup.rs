@@ -1,6 +1,12 @@
 //! What every command needs of the process, checked before the command starts.
 
+use std::panic;
+use std::thread;
+
 use super::CliError;
+
+/// Bytes of the stack of the thread that runs the command. An unoptimized build needs more than 2 MiB.
+const STACK: usize = 8 << 20;
 
 /// Makes writing beyond the limit on file sizes (`ulimit -f`) an error. By default the signal SIGXFSZ ends
 /// the process without a message.
@@ -34,4 +40,27 @@ fn start_threads() -> Result<(), CliError> {
         // The pool exists.
         None => Ok(()),
     }
+}
+
+/// Runs the command on a thread whose stack has a fixed size.
+///
+/// The stack of the main thread grows as it is used, and depends on `ulimit -s`; where the system cannot let
+/// it grow (`ulimit -v`), the process ends without a message.
+///
+/// # Errors
+///
+/// If the system does not start the thread, or the command's error.
+pub(super) fn on_command_thread(
+    command: impl FnOnce() -> Result<(), CliError> + Send,
+) -> Result<(), CliError> {
+    thread::scope(|scope| {
+        let running = thread::Builder::new()
+            .name("main".to_string())
+            .stack_size(STACK)
+            .spawn_scoped(scope, command)
+            .map_err(|error| CliError::Threads(error.to_string()))?;
+        running
+            .join()
+            .unwrap_or_else(|payload| panic::resume_unwind(payload))
+    })
 }

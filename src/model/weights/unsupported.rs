@@ -1,7 +1,7 @@
 //! What a weights file may have in place of a floating-point tensor.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::shorten::shorten;
 
@@ -21,7 +21,7 @@ pub enum UnsupportedTensor {
     /// A NumPy array.
     NumpyArray,
     /// A Python object, with its class.
-    Object(Rc<str>),
+    Object(Arc<str>),
 }
 
 impl fmt::Display for UnsupportedTensor {

@@ -1,6 +1,6 @@
 //! The classes and functions that a pickle names.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use burn::tensor::DType;
 
@@ -12,7 +12,7 @@ pub(super) enum Global {
     Function(Function),
     StorageClass(StorageClass),
     /// Any other, by its name.
-    Named(Rc<str>),
+    Named(Arc<str>),
 }
 
 /// The functions that state dictionaries call.
@@ -81,7 +81,7 @@ pub(super) fn global(module: &str, name: &str) -> Global {
 }
 
 fn named(module: &str, name: &str) -> Global {
-    Global::Named(Rc::from(format!("{module}.{name}")))
+    Global::Named(Arc::from(format!("{module}.{name}")))
 }
 
 /// What the function `name` of `torch._utils` returns.

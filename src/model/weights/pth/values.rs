@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::error::PthError;
 use super::globals::{Function, Global, Numbers, StorageClass};
@@ -31,7 +32,7 @@ pub(super) enum Value {
     Function(Function),
     StorageClass(StorageClass),
     /// Any other class or function, by its name.
-    Class(Rc<str>),
+    Class(Arc<str>),
     Storage(Storage),
     Tuple(Vec<ValueId>),
     List(Vec<ValueId>),
@@ -233,7 +234,8 @@ impl Values {
     }
 
     fn result(&self, callable: ValueId, arguments: ValueId) -> Value {
-        let object = |class: &Rc<str>| Value::Unsupported(UnsupportedTensor::Object(class.clone()));
+        let object =
+            |class: &Arc<str>| Value::Unsupported(UnsupportedTensor::Object(class.clone()));
         let function = match self.get(callable) {
             Value::Function(function) => function,
             Value::Class(class) => return object(class),
