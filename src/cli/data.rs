@@ -173,9 +173,17 @@ fn check(args: &CheckArgs, names: &OptionNames, monitor: Monitor<'_>) -> Result<
         (true, _) => Err(DataError::Cancelled.into()),
         (false, 0) => Ok(()),
         (false, errors) => Err(CliError::DatasetErrors {
-            dataset: report.dataset.to_string(),
+            dataset: named(report.dataset, report.root.as_deref()),
             errors,
         }),
+    }
+}
+
+/// A dataset with its root, for a message.
+fn named(dataset: &str, root: Option<&Path>) -> String {
+    match root {
+        Some(root) => format!("{dataset} ({})", root.display()),
+        None => dataset.to_string(),
     }
 }
 

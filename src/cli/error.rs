@@ -51,7 +51,7 @@ pub enum CliError {
     /// `data check` found errors, and has printed them.
     #[error("{errors} error(s) in dataset {dataset}; see the list above")]
     DatasetErrors {
-        /// The dataset.
+        /// The dataset and its root.
         dataset: String,
         /// How many.
         errors: usize,
