@@ -1,4 +1,6 @@
-//! Ranking on a GPU: products that resolve the distances of near embeddings, by tiles that the host counts.
+//! Ranking on a GPU: products that resolve the distances of near embeddings, by tiles.
+
+use std::cmp::Ordering;
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 use rayon::prelude::*;
@@ -18,6 +20,7 @@ const TILE_ENTRIES: usize = 1 << 23;
 /// without positives.
 pub(super) fn rank<B: Backend, T>(
     search: &Search,
+    labels: &[usize],
     embeddings: Tensor<B, 2>,
     reduce: &Reduce<T>,
     monitor: Monitor<'_>,
@@ -29,20 +32,21 @@ pub(super) fn rank<B: Backend, T>(
     let squares = rows.squares();
     let gallery = Rows::select(&rows, &squares, &search.gallery, &device);
     let squares_of_gallery = gallery.squares.transposed();
+    let classes_of_gallery = search.gallery.iter().map(|&row| labels[row]);
+    let classes_of_gallery = int_row::<B>(classes_of_gallery.collect(), &device);
 
     let most = (TILE_ENTRIES / search.gallery.len()).max(1);
     let task = monitor.task("ranking", Some(search.queries.len()), Unit::Queries);
     for queries in search.queries.chunks(most) {
-        let tile = queries.iter().map(|query| query.row).collect::<Vec<_>>();
+        let tile: Vec<usize> = queries.iter().map(|query| query.row).collect();
         let tile = Rows::select(&rows, &squares, &tile, &device);
         let products = tile.embeddings.products(&gallery.embeddings);
         let nearness = products.nearness(&tile.squares, &squares_of_gallery);
-        // Counted on the host: Burn 0.21's fusion computes wrong counts for comparisons with gathered limits.
-        let nearness = nearness.into_data().convert::<f64>();
-        let nearness = nearness.into_vec::<f64>().expect("they are f64");
-        let rows = nearness.par_chunks(search.gallery.len()).zip(queries);
-        let ranks = rows.map(|(nearness, query)| ranks_of(query, nearness, reduce.nearest));
-        for (query, ranks) in queries.iter().zip(ranks.collect::<Vec<_>>()) {
+        let ranks = match reduce.nearest {
+            true => nearest_ranks(nearness, queries, labels, classes_of_gallery.clone()),
+            false => all_ranks(nearness, queries),
+        };
+        for (query, ranks) in queries.iter().zip(ranks) {
             if query.positive_count() > 0 {
                 results[query.number] = Some((reduce.ranks)(&ranks));
             }
@@ -53,14 +57,75 @@ pub(super) fn rank<B: Backend, T>(
     Ok(results)
 }
 
-/// Returns the ranks, from 1 and ascending, of the positives of a query, or of the nearest one. `nearness` has a
-/// number for each image of the gallery; greater is nearer.
-fn ranks_of(query: &Query, nearness: &[f64], nearest: bool) -> Vec<usize> {
-    let mut positives: Vec<f64> = query.positives().map(|at| nearness[at]).collect();
-    positives.sort_by(|a, b| b.total_cmp(a));
-    if nearest {
-        positives.truncate(1);
+/// Returns the rank of the nearest positive of each query. The device counts, and a number for each query is
+/// read back. That of a query without positives is not meaningful.
+///
+/// # Shapes
+/// - `nearness`: `[Q, G]`; greater is nearer
+/// - `classes_of_gallery`: `[1, G]`
+fn nearest_ranks<B: Backend>(
+    nearness: Tensor<B, 2>,
+    queries: &[Query],
+    labels: &[usize],
+    classes_of_gallery: Tensor<B, 2, Int>,
+) -> Vec<Vec<usize>> {
+    let device = nearness.device();
+    let column = |numbers: Vec<usize>| {
+        let count = numbers.len();
+        int_row::<B>(numbers, &device).reshape([count, 1])
+    };
+    let classes = column(queries.iter().map(|query| labels[query.row]).collect());
+    // A query that is not in the gallery is beyond its end.
+    let gallery = classes_of_gallery.dims()[1];
+    let itself = queries.iter().map(|query| query.itself.unwrap_or(gallery));
+    let itself = column(itself.collect());
+    let columns = Tensor::<B, 1, Int>::arange(0..gallery as i64, &device).unsqueeze_dim::<2>(0);
+    let same_class = classes.equal(classes_of_gallery);
+    let not_positive = same_class.clone().bool_not().bool_or(itself.equal(columns));
+    let nearest_positive = nearness
+        .clone()
+        .mask_fill(not_positive, f32::NEG_INFINITY)
+        .max_dim(1);
+    let nearer = nearness
+        .mask_fill(same_class, f32::NEG_INFINITY)
+        .greater_equal(nearest_positive)
+        .int()
+        .sum_dim(1);
+    let nearer = nearer.into_data().convert::<i64>();
+    nearer
+        .iter::<i64>()
+        .map(|nearer| vec![nearer as usize + 1])
+        .collect()
+}
+
+/// Returns the ranks of all positives of each query. The host counts: Burn 0.21's fusion computes wrong counts for
+/// comparisons of a tile with limits that were gathered from it (`docs/burn-0.21.md`).
+fn all_ranks<B: Backend>(nearness: Tensor<B, 2>, queries: &[Query]) -> Vec<Vec<usize>> {
+    let gallery = nearness.dims()[1];
+    let data = nearness.into_data();
+    if let Ok(nearness) = data.as_slice::<f32>() {
+        return all_ranks_on_host(nearness, gallery, queries);
     }
+    let nearness = data.convert::<f64>();
+    let nearness = nearness.as_slice::<f64>().expect("they are f64");
+    all_ranks_on_host(nearness, gallery, queries)
+}
+
+fn all_ranks_on_host<N: Copy + PartialOrd + Sync>(
+    nearness: &[N],
+    gallery: usize,
+    queries: &[Query],
+) -> Vec<Vec<usize>> {
+    let rows = nearness.par_chunks(gallery).zip(queries);
+    rows.map(|(nearness, query)| ranks_of(query, nearness))
+        .collect()
+}
+
+/// Returns the ranks, from 1 and ascending, of the positives of a query. `nearness` has a number for each image
+/// of the gallery; greater is nearer.
+fn ranks_of<N: Copy + PartialOrd>(query: &Query, nearness: &[N]) -> Vec<usize> {
+    let mut positives: Vec<N> = query.positives().map(|at| nearness[at]).collect();
+    positives.sort_by(|a, b| b.partial_cmp(a).unwrap_or(Ordering::Equal));
     // The number of images of other classes that are farther away than the positive before.
     let mut nearer = vec![0; positives.len()];
     for near in nearness[..query.class.start]
@@ -106,4 +171,10 @@ impl<B: Backend> Rows<B> {
             squares: squares.map(select),
         }
     }
+}
+
+/// Numbers as `[1, N]`.
+fn int_row<B: Backend>(numbers: Vec<usize>, device: &B::Device) -> Tensor<B, 2, Int> {
+    let numbers: Vec<i32> = numbers.into_iter().map(|number| number as i32).collect();
+    Tensor::<B, 1, Int>::from_ints(numbers.as_slice(), device).unsqueeze_dim(0)
 }

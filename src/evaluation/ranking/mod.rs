@@ -124,6 +124,6 @@ fn rank<B: Backend, T: Send>(
             let vectors = Vectors::new(values, dim);
             host::rank::<B, T>(&search, &vectors, &device, reduce, monitor)
         }
-        false => device::rank(&search, embeddings, reduce, monitor),
+        false => device::rank(&search, labels, embeddings, reduce, monitor),
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Search {
     pub(super) gallery: Vec<usize>,
     /// Whether queries and gallery are the same rows.
     pub(super) is_symmetric: bool,
-    /// The position of each query in the result, or of a query that is not finite.
+    /// The number of all queries, those that are not finite included.
     pub(super) query_count: usize,
 }
 

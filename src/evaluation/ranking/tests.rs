@@ -49,7 +49,7 @@ fn ranks_on_device(rows: &[Vec<f32>], labels: &[usize], roles: Option<&[Role]>) 
         nearest: false,
         ranks: <[usize]>::to_vec,
     };
-    let ranks = device::rank(&search, tensor(rows), &reduce, Monitor::none()).unwrap();
+    let ranks = device::rank(&search, labels, tensor(rows), &reduce, Monitor::none()).unwrap();
     ranks.into_iter().map(Option::unwrap_or_default).collect()
 }
 
