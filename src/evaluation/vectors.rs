@@ -112,21 +112,28 @@ impl Vectors {
 
     /// Returns a bound of the error of a·b − |b|²/2 in `f32`, where b is at most as long as `longest`, and of the
     /// rounding of a limit to which it is compared.
-    ///
-    /// The product of two vectors has an error of at most D/(1 − D·u) · u · |a||b|, in whatever order it is
-    /// summed (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), and each of its
-    /// factors was rounded. The half square, the difference and the limit are rounded once each.
     pub(super) fn error(&self, row: usize, longest: f64) -> f64 {
         let own = self.lengths[row];
-        let product = own * longest;
-        let terms = self.dim as f64 + 4.0;
-        let sum = terms / (1.0 - terms * ROUNDOFF) * product;
-        let half = longest * longest / 2.0;
+        // Half a squared distance, rounded.
         let limit = (own + longest) * (own + longest);
-        // Numbers too small for `f32` have an absolute error.
-        let underflow = terms * f64::from(f32::MIN_POSITIVE);
-        1.01 * ROUNDOFF * (sum + half + (product + half) + 2.0 * limit) + underflow
+        product_error(self.dim, own, longest) + 2.02 * ROUNDOFF * limit
     }
+}
+
+/// Returns a bound of the error of a·b − |b|²/2 in `f32` for vectors of `dim` numbers, of which a has the length
+/// `own` and b at most the length `longest`.
+///
+/// The product of two vectors has an error of at most D/(1 − D·u) · u · |a||b|, in whatever order it is summed
+/// (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), and each of its factors was
+/// rounded. The half square and the difference are rounded once each.
+pub(super) fn product_error(dim: usize, own: f64, longest: f64) -> f64 {
+    let product = own * longest;
+    let terms = dim as f64 + 4.0;
+    let sum = terms / (1.0 - terms * ROUNDOFF) * product;
+    let half = longest * longest / 2.0;
+    // Numbers too small for `f32` have an absolute error.
+    let underflow = terms * f64::from(f32::MIN_POSITIVE);
+    1.01 * ROUNDOFF * (sum + half + (product + half)) + underflow
 }
 
 /// The mean of the finite rows, in `f32`: equal rows then differ from it by exactly 0.

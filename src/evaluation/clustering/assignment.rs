@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use crate::evaluation::vectors::{product_error, row, squared_distance};
 use crate::geometry::products::{Products, SplitRows};
 use crate::geometry::{is_host, transpose, widen};
 
@@ -18,8 +19,8 @@ const CHUNK: usize = 256;
 const LANES: usize = 16;
 
 /// Rows that are assigned to centres, on a device.
-pub(super) enum Rows<B: Backend> {
-    Host(Tensor<B, 2>),
+pub(super) enum Rows<'a, B: Backend> {
+    Host(HostRows<'a, B>),
     Device {
         rows: SplitRows<B>,
         squares: Products<B>,
@@ -28,14 +29,19 @@ pub(super) enum Rows<B: Backend> {
     },
 }
 
-impl<B: Backend> Rows<B> {
+impl<'a, B: Backend> Rows<'a, B> {
     /// Copies `rows`, `[N, D]`, of at most length 1 to the device.
-    pub(super) fn new(rows: &[f32], dim: usize, device: &B::Device) -> Self {
-        let count = rows.len() / dim;
+    pub(super) fn new(rows: &'a [f32], dim: usize, device: &B::Device) -> Self {
         let tensor = matrix::<B>(rows, dim, device);
         match is_host::<B>(device) {
-            true => Self::Host(tensor),
+            true => Self::Host(HostRows {
+                rows,
+                dim,
+                lengths: rows.par_chunks(dim).map(length).collect(),
+                tensor,
+            }),
             false => {
+                let count = rows.len() / dim;
                 let rows = SplitRows::from_unit(widen(tensor));
                 Self::Device {
                     squares: rows.squares(),
@@ -60,10 +66,10 @@ impl<B: Backend> Rows<B> {
     ) -> Result<Vec<usize>, E> {
         match self {
             Self::Host(rows) => {
-                let centres = Centres::<B>::new(centres, dim, &rows.device());
-                let mut nearest = Vec::with_capacity(rows.dims()[0]);
-                for block in blocks(rows.dims()[0], TILE) {
-                    nearest.extend(centres.nearest(rows.clone().slice([block.clone()])));
+                let centres = Centres::<B>::new(centres, dim, &rows.tensor.device());
+                let mut nearest = Vec::with_capacity(rows.lengths.len());
+                for block in blocks(rows.lengths.len(), TILE) {
+                    nearest.extend(centres.nearest(rows, block.clone()));
                     advance(block.len())?;
                 }
                 Ok(nearest)
@@ -92,64 +98,140 @@ impl<B: Backend> Rows<B> {
     }
 }
 
+/// Rows on the CPU.
+pub(super) struct HostRows<'a, B: Backend> {
+    rows: &'a [f32],
+    dim: usize,
+    lengths: Vec<f64>,
+    /// The same rows, `[N, D]`.
+    tensor: Tensor<B, 2>,
+}
+
 /// Centres on the CPU.
-struct Centres<B: Backend> {
-    centres: Tensor<B, 2>,
+struct Centres<'a, B: Backend> {
+    rows: &'a [f32],
+    tensor: Tensor<B, 2>,
     /// Half the squared lengths.
     halves: Vec<f32>,
+    /// The greatest length.
+    longest: f64,
 }
 
-impl<B: Backend> Centres<B> {
-    fn new(centres: &[f32], dim: usize, device: &B::Device) -> Self {
-        let half = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / 2.0;
+impl<'a, B: Backend> Centres<'a, B> {
+    fn new(rows: &'a [f32], dim: usize, device: &B::Device) -> Self {
+        let lengths: Vec<f64> = rows.par_chunks(dim).map(length).collect();
         Self {
-            centres: matrix(centres, dim, device),
-            halves: centres
-                .par_chunks(dim)
-                .map(|row| half(row) as f32)
+            tensor: matrix(rows, dim, device),
+            halves: lengths
+                .iter()
+                .map(|length| (length * length / 2.0) as f32)
                 .collect(),
+            longest: lengths.into_iter().fold(0.0, f64::max),
+            rows,
         }
     }
 
-    /// Returns the numbers of the centres that are nearest to a block of rows.
-    fn nearest(&self, rows: Tensor<B, 2>) -> Vec<usize> {
-        let mut best = vec![(f32::NEG_INFINITY, 0); rows.dims()[0]];
-        for block in blocks(self.halves.len(), TILE) {
-            let centres = self.centres.clone().slice([block.clone()]);
-            let products = rows.clone().matmul(transpose(centres)).into_data();
+    /// Returns the numbers of the centres that are nearest to a block of rows. Products in `f32` decide, and
+    /// distances in `f64` where another centre is as near within the error of the products.
+    fn nearest(&self, rows: &HostRows<'_, B>, block: Range<usize>) -> Vec<usize> {
+        let tensor = rows.tensor.clone().slice([block.clone()]);
+        let mut best = vec![Best::default(); block.len()];
+        for centres in blocks(self.halves.len(), TILE) {
+            let part = self.tensor.clone().slice([centres.clone()]);
+            let products = tensor.clone().matmul(transpose(part)).into_data();
             let products = products.as_slice::<f32>().expect("they are f32");
-            let rows = products.par_chunks(block.len());
-            best.par_iter_mut().zip(rows).for_each(|(best, products)| {
-                greatest(products, &self.halves[block.clone()], block.start, best);
-            });
+            let products = products.par_chunks(centres.len());
+            best.par_iter_mut()
+                .zip(products)
+                .for_each(|(best, products)| {
+                    best.update(products, &self.halves[centres.clone()], centres.start);
+                });
         }
-        best.into_iter().map(|(_, number)| number).collect()
+        let decided = best.par_iter().zip(block).map(|(best, i)| {
+            let error = product_error(rows.dim, rows.lengths[i], self.longest);
+            match f64::from(best.nearness) - f64::from(best.second) > 2.0 * error {
+                true => best.number,
+                false => self.exactly_nearest(row(rows.rows, rows.dim, i)),
+            }
+        });
+        decided.collect()
+    }
+
+    /// The number of the centre at the least distance in `f64`, the first of equal ones.
+    fn exactly_nearest(&self, row: &[f32]) -> usize {
+        let distances = self.rows.chunks(row.len());
+        let distances = distances
+            .map(|centre| squared_distance(row, centre))
+            .enumerate();
+        let nearest = distances.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        nearest.map_or(0, |(number, _)| number)
     }
 }
 
-/// Replaces `best` by the greatest difference of a product and a half, and its number from `first` on, if it
-/// is greater. The first of equal ones wins.
-fn greatest(products: &[f32], halves: &[f32], first: usize, best: &mut (f32, usize)) {
-    let mut nearness = [f32::NEG_INFINITY; CHUNK];
-    let chunks = products.chunks(CHUNK).zip(halves.chunks(CHUNK));
-    for (chunk, (products, halves)) in chunks.enumerate() {
-        nearness[products.len()..].fill(f32::NEG_INFINITY);
-        for ((nearness, product), half) in nearness.iter_mut().zip(products).zip(halves) {
-            *nearness = product - half;
+/// The nearest centre of a row so far.
+#[derive(Clone, Copy)]
+struct Best {
+    /// Its product with the row, less half its squared length.
+    nearness: f32,
+    number: usize,
+    /// The nearness of the second nearest centre.
+    second: f32,
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self {
+            nearness: f32::NEG_INFINITY,
+            number: 0,
+            second: f32::NEG_INFINITY,
         }
-        let mut lanes = [f32::NEG_INFINITY; LANES];
-        for numbers in nearness.chunks_exact(LANES) {
-            for (lane, &number) in lanes.iter_mut().zip(numbers) {
-                *lane = if number > *lane { number } else { *lane };
+    }
+}
+
+impl Best {
+    /// Compares it with the centres from number `first` on.
+    fn update(&mut self, products: &[f32], halves: &[f32], first: usize) {
+        let mut nearness = [f32::NEG_INFINITY; CHUNK];
+        let chunks = products.chunks(CHUNK).zip(halves.chunks(CHUNK));
+        for (chunk, (products, halves)) in chunks.enumerate() {
+            nearness[products.len()..].fill(f32::NEG_INFINITY);
+            for ((nearness, product), half) in nearness.iter_mut().zip(products).zip(halves) {
+                *nearness = product - half;
+            }
+            let mut most = [f32::NEG_INFINITY; LANES];
+            let mut seconds = [f32::NEG_INFINITY; LANES];
+            for numbers in nearness.chunks_exact(LANES) {
+                for ((most, second), &number) in most.iter_mut().zip(&mut seconds).zip(numbers) {
+                    let lesser = if number > *most { *most } else { number };
+                    *second = if lesser > *second { lesser } else { *second };
+                    *most = if number > *most { number } else { *most };
+                }
+            }
+            let (mut greatest, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
+            for number in most.into_iter().chain(seconds) {
+                if number > greatest {
+                    (greatest, second) = (number, greatest);
+                } else if number > second {
+                    second = number;
+                }
+            }
+            if greatest > self.nearness {
+                self.second = self.nearness.max(second);
+                self.nearness = greatest;
+                let at = nearness.iter().position(|&number| number == greatest);
+                self.number = first + chunk * CHUNK + at.unwrap_or_default();
+            } else {
+                self.second = self.second.max(greatest);
             }
         }
-        let most = lanes.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        if most > best.0
-            && let Some(at) = nearness.iter().position(|&number| number == most)
-        {
-            *best = (most, first + chunk * CHUNK + at);
-        }
     }
+}
+
+fn length(row: &[f32]) -> f64 {
+    row.iter()
+        .map(|&x| f64::from(x).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 fn blocks(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {

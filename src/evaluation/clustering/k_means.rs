@@ -98,7 +98,7 @@ impl KMeans {
 struct Lloyd<'a, B: Backend> {
     rows: &'a [f32],
     dim: usize,
-    on_device: &'a Rows<B>,
+    on_device: &'a Rows<'a, B>,
     task: &'a Task<'a>,
 }
 

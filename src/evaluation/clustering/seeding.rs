@@ -27,7 +27,7 @@ pub(super) fn draw<B: Backend>(
     rows: &[f32],
     dim: usize,
     count: usize,
-    on_device: &Rows<B>,
+    on_device: &Rows<'_, B>,
     random: &mut ChaCha8Rng,
     task: &Task<'_>,
 ) -> Result<Vec<usize>, Cancelled> {

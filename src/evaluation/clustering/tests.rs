@@ -103,6 +103,21 @@ fn same_seed_gives_the_same_clusters_and_restarts_do_not_increase_the_inertia() 
     assert!(run(k_means(40, 3, 7), &rows).inertia <= once.inertia);
 }
 
+// The products of these points differ by less than the rounding of `f32`.
+#[test]
+fn near_groups_in_two_distant_places_are_clusters() {
+    let mut rows = groups(20, 10, 16);
+    for (i, row) in rows.iter_mut().enumerate() {
+        let place = if i < 100 { 1.0 } else { -1.0 };
+        row.iter_mut().for_each(|x| *x = place + 1e-5 * *x);
+    }
+    let classes: Vec<usize> = (0..200).map(|i| i / 10).collect();
+    let clustering = run(k_means(20, 3, 1), &rows);
+    assert!(clustering.converged);
+    let nmi = ClusterAgreement::new(&classes, &clustering.clusters).nmi;
+    assert!(nmi > 0.97, "{nmi}");
+}
+
 #[test]
 fn every_point_is_nearest_to_the_mean_of_its_cluster() {
     let rows = groups(30, 20, 4);
