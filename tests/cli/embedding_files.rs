@@ -218,7 +218,9 @@ fn all_measures_are_printed_as_text_json_and_csv() {
         "--recall",
         "1,2",
         "--clustering",
-        "--intervals=classes",
+        "--intervals",
+        "--intervals-over",
+        "classes",
         "--per-class",
     ];
     let arguments = [&MEASURED[..], &options].concat();
@@ -277,6 +279,8 @@ fn all_measures_are_printed_as_text_json_and_csv() {
             .starts_with("class,queries,recall_at_1,recall_at_1_low,recall_at_1_high,recall_at_2,")
     );
     assert!(lines[1].starts_with(",6,0.6666"), "{csv}");
+    assert!(lines[0].ends_with(",nmi,ami,f1,inertia,converged"), "{csv}");
+    assert!(lines[1].ends_with(",true"), "{csv}");
     assert!(lines[2].starts_with("7,2,0.5,,,1,"), "{csv}");
     assert_eq!(lines.len(), 5);
 

@@ -1,17 +1,21 @@
 //! The measures of an evaluation: as text, JSON and CSV.
 
+mod csv_file;
+
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::CliError;
 use super::output::{print, print_lines};
-use crate::atomic_file::{check_free, write_new};
+use crate::atomic_file::check_free;
 use crate::evaluation::{
-    ClusteringOptions, MeasureOptions, Resampling, RetrievalMeasures, SplitMeasures,
+    ClusteringOptions, MeasureOptions, Resampling, RetrievalIntervals, RetrievalMeasures,
+    SplitMeasures,
 };
+use crate::setting::SettingError;
 
 /// What is measured besides the means of the retrieval measures.
 #[derive(Debug, Args)]
@@ -19,21 +23,23 @@ pub(super) struct MeasureArgs {
     /// Cluster the embeddings by k-means, as many clusters as classes, and print NMI, AMI and F1
     #[arg(long)]
     clustering: bool,
-    /// Print 95 % intervals by the bootstrap over queries, or over classes, whose queries are not independent
+    /// Print 95 % intervals by the bootstrap
+    #[arg(long)]
+    intervals: bool,
+    /// Draw the samples of --intervals from queries, or from classes, whose queries are not independent
     #[arg(
         long,
         value_name = "OVER",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "queries"
+        default_value = "queries",
+        requires = "intervals"
     )]
-    intervals: Option<Over>,
+    intervals_over: Over,
     /// Print the measures of each class too
     #[arg(long)]
     per_class: bool,
     /// Write the printed measures to this CSV file
     #[arg(long, value_name = "FILE")]
-    pub(super) csv: Option<std::path::PathBuf>,
+    pub(super) csv: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -59,14 +65,14 @@ impl MeasureArgs {
         }
         let value = path.display().to_string();
         let reason = "measures are written as CSV; use the extension .csv";
-        Err(crate::setting::SettingError::value("--csv", value, reason).into())
+        Err(SettingError::value("--csv", value, reason).into())
     }
 
     pub(super) fn options(&self) -> MeasureOptions<'static> {
         MeasureOptions {
             recall: &[],
             clustering: self.clustering.then(ClusteringOptions::default),
-            intervals: self.intervals.map(|over| match over {
+            intervals: self.intervals.then_some(match self.intervals_over {
                 Over::Queries => Resampling::Queries,
                 Over::Classes => Resampling::Classes,
             }),
@@ -84,6 +90,18 @@ struct Line {
     interval: Option<[f64; 2]>,
 }
 
+impl Line {
+    fn new(name: &str, key: &'static str, value: f64) -> Self {
+        Self {
+            name: name.into(),
+            key,
+            k: None,
+            value,
+            interval: None,
+        }
+    }
+}
+
 /// The measures, and the names of the classes that they count.
 pub(super) struct Measured<'a> {
     pub(super) measures: &'a SplitMeasures,
@@ -94,54 +112,14 @@ pub(super) struct Measured<'a> {
 impl Measured<'_> {
     /// The means over all queries, and the agreement of the clusters.
     fn lines(&self) -> Vec<Line> {
-        let SplitMeasures {
-            retrieval,
-            intervals,
-            clustering,
-            ..
-        } = self.measures;
-        let intervals = intervals.as_ref();
-        let line = |name: &str, key, value, interval| Line {
-            name: name.into(),
-            key,
-            k: None,
-            value,
-            interval,
-        };
-        let recall = retrieval.recall.at.iter().map(|(&k, &value)| Line {
-            name: format!("Recall@{k}"),
-            key: "recall",
-            k: Some(k),
-            value,
-            interval: intervals.and_then(|intervals| intervals.recall.get(&k).copied()),
-        });
-        let mut lines: Vec<Line> = recall.collect();
-        lines.extend([
-            line(
-                "MAP@R",
-                "map_at_r",
-                retrieval.map_at_r,
-                intervals.map(|intervals| intervals.map_at_r),
-            ),
-            line(
-                "R-precision",
-                "r_precision",
-                retrieval.r_precision,
-                intervals.map(|intervals| intervals.r_precision),
-            ),
-            line(
-                "mAP",
-                "map",
-                retrieval.map,
-                intervals.map(|intervals| intervals.map),
-            ),
-        ]);
-        if let Some(clustering) = clustering {
+        let measures = self.measures;
+        let mut lines = retrieval_lines(&measures.retrieval, measures.intervals.as_ref());
+        if let Some(clustering) = measures.clustering {
             let agreement = clustering.agreement;
             lines.extend([
-                line("NMI", "nmi", agreement.nmi, None),
-                line("AMI", "ami", agreement.ami, None),
-                line("F1", "f1", agreement.f1, None),
+                Line::new("NMI", "nmi", agreement.nmi),
+                Line::new("AMI", "ami", agreement.ami),
+                Line::new("F1", "f1", agreement.f1),
             ]);
         }
         lines
@@ -226,72 +204,47 @@ impl Measured<'_> {
         }
         if args.per_class {
             let class = |(label, measures): (&usize, &RetrievalMeasures)| {
-                let mut class = Map::new();
-                class.insert("class".into(), json!(self.class_name(*label)));
-                class.insert("queries".into(), json!(measures.recall.queries));
-                class.insert("recall".into(), json!(measures.recall.at));
-                class.insert("map_at_r".into(), json!(measures.map_at_r));
-                class.insert("r_precision".into(), json!(measures.r_precision));
-                class.insert("map".into(), json!(measures.map));
-                Value::Object(class)
+                let mut class = json!({
+                    "class": self.class_name(*label),
+                    "queries": measures.recall.queries,
+                    "recall": measures.recall.at,
+                });
+                let lines = retrieval_lines(measures, None).into_iter();
+                for line in lines.filter(|line| line.k.is_none()) {
+                    class[line.key] = json!(line.value);
+                }
+                class
             };
             object["classes"] = self.measures.classes.iter().map(class).collect();
         }
     }
+}
 
-    /// Writes the measures to a CSV file: a row for all queries, without a class, and one for each class if
-    /// they are printed.
-    pub(super) fn write_csv(&self, args: &MeasureArgs, path: &Path) -> Result<(), CliError> {
-        let lines = self.lines();
-        let columns = lines.iter().flat_map(|line| {
-            let name = match line.k {
-                Some(k) => format!("recall_at_{k}"),
-                None => line.key.to_string(),
-            };
-            let ends = line
-                .interval
-                .map(|_| [format!("{name}_low"), format!("{name}_high")]);
-            std::iter::once(name).chain(ends.into_iter().flatten())
-        });
-        let header = ["class".to_string(), "queries".to_string()];
-        let header: Vec<String> = header.into_iter().chain(columns).collect();
-        let width = header.len();
-        let mut rows = vec![header];
-        let all = &self.measures.retrieval;
-        let values = lines.iter().flat_map(|line| {
-            let ends = line.interval.into_iter().flatten();
-            std::iter::once(line.value)
-                .chain(ends)
-                .map(|value| value.to_string())
-        });
-        let start = [String::new(), all.recall.queries.to_string()];
-        rows.push(start.into_iter().chain(values).collect());
-        for (label, class) in self.measures.classes.iter().filter(|_| args.per_class) {
-            let mut row = vec![self.class_name(*label).to_string()];
-            row.push(class.recall.queries.to_string());
-            for line in &lines {
-                let value = match (line.k, line.key) {
-                    (Some(k), _) => class.recall.at.get(&k).copied(),
-                    (None, "map_at_r") => Some(class.map_at_r),
-                    (None, "r_precision") => Some(class.r_precision),
-                    (None, "map") => Some(class.map),
-                    _ => None,
-                };
-                row.push(value.map_or(String::new(), |value| value.to_string()));
-                row.extend(line.interval.into_iter().flatten().map(|_| String::new()));
-            }
-            row.resize(width, String::new());
-            rows.push(row);
-        }
-        write_new(path, |file| {
-            let mut writer = csv::Writer::from_writer(file);
-            for row in rows {
-                writer.write_record(&row)?;
-            }
-            writer.flush()
-        })
-        .map_err(CliError::from)
-    }
+/// The means over queries, with their intervals.
+fn retrieval_lines(
+    measures: &RetrievalMeasures,
+    intervals: Option<&RetrievalIntervals>,
+) -> Vec<Line> {
+    let recall = measures.recall.at.iter().map(|(&k, &value)| Line {
+        name: format!("Recall@{k}"),
+        key: "recall",
+        k: Some(k),
+        value,
+        interval: intervals.and_then(|intervals| intervals.recall.get(&k).copied()),
+    });
+    let mut lines: Vec<Line> = recall.collect();
+    let line = |name: &str, key, value, interval: fn(&RetrievalIntervals) -> [f64; 2]| Line {
+        interval: intervals.map(interval),
+        ..Line::new(name, key, value)
+    };
+    lines.extend([
+        line("MAP@R", "map_at_r", measures.map_at_r, |of| of.map_at_r),
+        line("R-precision", "r_precision", measures.r_precision, |of| {
+            of.r_precision
+        }),
+        line("mAP", "map", measures.map, |of| of.map),
+    ]);
+    lines
 }
 
 /// A number of 0 or more with at least six digits.
