@@ -9,18 +9,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::data::image_file::{FileKind, ImageError, MAGIC_BYTES};
+use crate::data::image_file::{FileKind, ImageError, MAGIC_BYTES, RAW_EXTENSIONS};
 
 /// Suffixes of images, in lower case.
 const IMAGES: [&str; 35] = [
     "avif", "bmp", "dds", "dib", "exr", "gif", "hdr", "heic", "heics", "heif", "j2k", "jfif",
     "jif", "jp2", "jpe", "jpeg", "jpf", "jpg", "jpx", "jxl", "pbm", "pgm", "pjp", "pjpeg", "png",
     "pnm", "ppm", "psd", "qoi", "svg", "svgz", "tga", "tif", "tiff", "webp",
-];
-/// Suffixes of cameras' raw files, in lower case. Most are TIFF files whose only plain image is a thumbnail.
-const RAW_IMAGES: [&str; 20] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mrw", "nef", "nrw",
-    "orf", "pef", "raf", "rw2", "sr2", "srw", "x3f",
 ];
 /// Ends of the names of backups and of unfinished downloads, in lower case. They may be images, but are not the
 /// ones that a user wants.
@@ -142,7 +137,7 @@ impl Suffix {
             Self::OtherFile
         } else if is_in(&IMAGES) {
             Self::Image
-        } else if is_in(&RAW_IMAGES) {
+        } else if is_in(&RAW_EXTENSIONS) {
             Self::RawImage
         } else if is_in(&OTHER_FILES) {
             Self::OtherFile

@@ -4,8 +4,8 @@
 //! the root: `DIR/cat/1.jpg` is of class `cat`, `DIR/test/cat/1.jpg` of `test/cat`. Images directly in the
 //! root have no class.
 //!
-//! Images are known by their suffix, or by their content if the suffix is of no known kind; this also tells
-//! an image from a list.
+//! Images are known by their suffix, or by their content if the suffix is of no known kind; this also
+//! distinguishes an image from a list.
 //!
 //! A list is a text file with one path per line, without classes, or a CSV file (`.csv`, `.tsv`) with a column
 //! `path` and optionally `label`, `split` and a bounding box. Rows keep their order, and may be repeated.

@@ -206,7 +206,9 @@ fn positions(
 /// Returns the error of a list without the column `name`. `likely` are the names that it may have instead,
 /// `required` all columns that are required.
 fn missing_column(name: &str, likely: &[&str], required: &str, header: &StringRecord) -> String {
-    let found: Vec<&str> = header.iter().map(str::trim).collect();
+    // The index column of pandas has no name.
+    let found = header.iter().map(str::trim).filter(|name| !name.is_empty());
+    let found: Vec<&str> = found.collect();
     let is_likely = |name: &str| found.iter().find(|found| found.eq_ignore_ascii_case(name));
     let hint = match likely.iter().find_map(|name| is_likely(name)) {
         Some(likely) => format!("rename {likely} to {name}, if that is what it contains"),

@@ -9,9 +9,9 @@ pub(crate) const MAGIC_BYTES: usize = 256;
 /// What raw images of cameras are called. Most are TIFF files whose only plain image is a thumbnail.
 pub(super) const CAMERA_RAW: &str = "a camera raw image";
 /// Extensions of camera raw images that are TIFF files.
-const RAW_EXTENSIONS: [&str; 14] = [
-    "3fr", "arw", "cr2", "dcr", "dng", "erf", "iiq", "kdc", "mef", "nef", "nrw", "pef", "sr2",
-    "srw",
+pub(crate) const RAW_EXTENSIONS: [&str; 21] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mef", "mrw", "nef",
+    "nrw", "orf", "pef", "raf", "rw2", "sr2", "srw", "x3f",
 ];
 
 /// What a file contains, by its first bytes.
@@ -26,7 +26,7 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    /// Returns the kind of the file `path` that starts with `head`. Its extension tells raw images of cameras
+    /// Returns the kind of the file `path` that starts with `head`. Its extension distinguishes raw images of cameras
     /// from other TIFF files.
     pub(crate) fn of_file(path: &Path, head: &[u8]) -> Self {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -75,7 +75,7 @@ impl FileKind {
             [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => {
                 Self::Image(ImageFormat::Tiff)
             }
-            // The length of the header that follows the file's header tells BMP from text that starts
+            // The length of the header that follows the file's header distinguishes BMP from text that starts
             // with BM.
             [b'B', b'M', rest @ ..] if matches!(rest.get(12..16), Some([12..=124, 0, 0, 0])) => {
                 Self::Image(ImageFormat::Bmp)

@@ -77,6 +77,7 @@ fn first_frame<R: Read>(decoder: &mut Decoder<R>) -> Result<&Frame<'static>, Fai
 fn failure(error: DecodingError) -> Failure {
     match error {
         DecodingError::Io(error) => Failure::of_io(error),
+        DecodingError::UnexpectedEof => Failure::Truncated,
         error => Failure::broken(error),
     }
 }

@@ -42,7 +42,7 @@ use crate::panic_capture::catch_quietly;
 
 pub use check::check_image_file;
 pub use error::ImageError;
-pub(crate) use format::{FileKind, MAGIC_BYTES};
+pub(crate) use format::{FileKind, MAGIC_BYTES, RAW_EXTENSIONS};
 pub(crate) use upright::upright_size;
 
 use failure::Failure;

@@ -126,6 +126,19 @@ fn bytes_after_the_image_are_accepted() {
 }
 
 #[test]
+fn a_gif_file_truncated_in_its_first_frame_is_refused() {
+    let path = "assets/fixtures/images/gif-interlaced.gif";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let bytes = std::fs::read(path).unwrap();
+    for share in [5, 30, 60, 90] {
+        let (size, image) = both(&bytes[..bytes.len() * share / 100], "x.gif");
+        let expected = |error: ImageError| matches!(error, ImageError::Truncated { .. });
+        assert!(expected(size.unwrap_err()), "{share} %");
+        assert!(expected(image.unwrap_err()), "{share} %");
+    }
+}
+
+#[test]
 fn a_thumbnail_does_not_hide_a_truncated_image() {
     let whole = encoded(ImageFormat::Jpeg);
     let mut bytes = whole.clone();
