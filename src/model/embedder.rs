@@ -303,7 +303,7 @@ pub fn unit_length<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use burn::backend::Autodiff;
 
     use super::*;
@@ -311,18 +311,20 @@ mod tests {
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
 
-    fn config(backbone: Backbone) -> EmbedderConfig {
+    pub(in crate::model) fn config(backbone: Backbone) -> EmbedderConfig {
         EmbedderConfig::from(&ModelConfig {
             backbone,
             ..ModelConfig::default()
         })
     }
 
-    fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f32> {
+    pub(in crate::model) fn values<Back: Backend, const D: usize>(
+        tensor: Tensor<Back, D>,
+    ) -> Vec<f32> {
         tensor.into_data().to_vec().unwrap()
     }
 
-    fn images<Back: Backend>(n: usize, side: usize) -> Tensor<Back, 4> {
+    pub(in crate::model) fn images<Back: Backend>(n: usize, side: usize) -> Tensor<Back, 4> {
         Tensor::random(
             [n, 3, side, side],
             Distribution::Default,

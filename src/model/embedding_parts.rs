@@ -84,11 +84,10 @@ impl<B: Backend> Embedder<B> {
 mod tests {
     use burn::backend::Autodiff;
     use burn::module::AutodiffModule;
-    use burn::tensor::Distribution;
 
     use super::*;
-    use crate::model::EmbedderConfig;
-    use crate::model::config::{Backbone, ModelConfig};
+    use crate::model::config::Backbone;
+    use crate::model::embedder::tests::{config, images, values};
 
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
@@ -98,25 +97,6 @@ mod tests {
     pub(super) const PART: usize = 16;
     /// Side of an image.
     pub(super) const SIDE: usize = 24;
-
-    fn config(backbone: Backbone) -> EmbedderConfig {
-        EmbedderConfig::from(&ModelConfig {
-            backbone,
-            ..ModelConfig::default()
-        })
-    }
-
-    fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f32> {
-        tensor.into_data().to_vec().unwrap()
-    }
-
-    fn images<Back: Backend>(n: usize, side: usize) -> Tensor<Back, 4> {
-        Tensor::random(
-            [n, 3, side, side],
-            Distribution::Default,
-            &Default::default(),
-        )
-    }
 
     #[test]
     fn parts_have_the_bits_of_the_whole_batch() {

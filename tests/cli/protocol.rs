@@ -91,6 +91,15 @@ fn list_splits(directory: &Path, splits: [&str; 3], more: &str) {
     fs::write(directory.join("shop.csv"), rows).unwrap();
 }
 
+/// Trains the run `run` on `shop.csv` and returns what it prints on standard error.
+fn train_on_list(here: &Path) -> String {
+    let output = loop_dml(here)
+        .args(manifest_arguments("run"))
+        .assert()
+        .success();
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
 fn manifest_arguments(run: &str) -> Vec<String> {
     let mut arguments = vec!["train".to_string(), "--run".into(), run.into()];
     for set in [
@@ -114,11 +123,7 @@ fn listed_validation_classes_choose_and_the_record_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     list_splits(here, ["train", "val", "test"], "");
-    let output = loop_dml(here)
-        .args(manifest_arguments("run"))
-        .assert()
-        .success();
-    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let printed = train_on_list(here);
     assert!(
         printed.contains("the validation classes of the list choose the best epoch"),
         "{printed}"
@@ -200,11 +205,7 @@ fn a_table_of_open_metric_learning_is_measured_on_its_validation_rows_and_says_s
         list.lines().map(row).collect::<String>(),
     )
     .unwrap();
-    let output = loop_dml(here)
-        .args(manifest_arguments("run"))
-        .assert()
-        .success();
-    let printed = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    let printed = train_on_list(here);
     assert!(
         printed.contains("the validation rows are the test split"),
         "{printed}"

@@ -100,17 +100,7 @@ pub(crate) fn metrics(directory: &Path, run: &str) -> Vec<Value> {
 
 /// Runs `arguments` and returns the one line it must be refused with, at exit status 2.
 pub(crate) fn refusal(directory: &Path, arguments: &[&str]) -> String {
-    let output = loop_dml(directory)
-        .args(arguments)
-        .assert()
-        .code(2)
-        .get_output()
-        .clone();
-    assert!(
-        output.stdout.is_empty(),
-        "an error belongs on standard error"
-    );
-    let message = String::from_utf8(output.stderr).unwrap();
+    let message = refused(directory, arguments);
     assert_eq!(
         message.trim_end().lines().count(),
         1,
@@ -121,6 +111,11 @@ pub(crate) fn refusal(directory: &Path, arguments: &[&str]) -> String {
 
 /// Runs `arguments`, which the parser of the command line must refuse, and returns its lines.
 pub(crate) fn usage_error(directory: &Path, arguments: &[&str]) -> String {
+    refused(directory, arguments)
+}
+
+/// Runs `arguments`, which must be refused at exit status 2, and returns standard error.
+fn refused(directory: &Path, arguments: &[&str]) -> String {
     let output = loop_dml(directory)
         .args(arguments)
         .assert()

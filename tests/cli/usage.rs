@@ -11,6 +11,29 @@ fn missing(message: &str) -> Vec<&str> {
     lines.map(str::trim).collect()
 }
 
+/// A short training on the folder `photos`.
+const SMALL_TRAINING: [&str; 19] = [
+    "train",
+    "--run",
+    "run",
+    "--set",
+    "data.dataset=folder",
+    "--root",
+    "photos",
+    "--set",
+    "training.epochs=1",
+    "--set",
+    "batch.classes=2",
+    "--set",
+    "evaluation.protocol=published",
+    "--set",
+    "data.image_size=16",
+    "--set",
+    "data.resize=18",
+    "--set",
+    "model.embedding_dim=8",
+];
+
 #[test]
 fn usages_that_exclude_each_other_are_not_demanded_together() {
     let directory = tempfile::tempdir().unwrap();
@@ -312,29 +335,12 @@ fn k_above_the_gallery_is_refused_if_it_was_chosen() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     draw_folder(&here.join("photos"), 6, 3);
-    let small = [
-        "train",
-        "--run",
-        "run",
-        "--set",
-        "data.dataset=folder",
-        "--root",
-        "photos",
-        "--set",
-        "training.epochs=1",
-        "--set",
-        "batch.classes=2",
-        "--set",
-        "evaluation.protocol=published",
-        "--set",
-        "data.image_size=16",
-        "--set",
-        "data.resize=18",
-        "--set",
-        "model.embedding_dim=8",
-    ];
     // 3 test classes of 3 images.
-    let chosen = [&small[..], &["--set", "evaluation.recall=[1, 8, 9]"]].concat();
+    let chosen = [
+        &SMALL_TRAINING[..],
+        &["--set", "evaluation.recall=[1, 8, 9]"],
+    ]
+    .concat();
     let message = refusal(here, &chosen);
     assert!(
         message.contains(
@@ -353,7 +359,7 @@ fn k_above_the_gallery_is_refused_if_it_was_chosen() {
         + &String::from_utf8_lossy(&dry.get_output().stderr);
     assert!(printed.contains("Recall@9 needs 9 neighbours"), "{printed}");
 
-    let accepted = [&small[..], &["--set", "evaluation.recall=[1, 8]"]].concat();
+    let accepted = [&SMALL_TRAINING[..], &["--set", "evaluation.recall=[1, 8]"]].concat();
     loop_dml(here).args(accepted).assert().success();
     let evaluate = ["evaluate", "run", "--recall"];
     let found = loop_dml(here)
@@ -378,28 +384,7 @@ fn default_k_above_the_gallery_is_left_out_with_a_warning() {
     let printed = train_small(here, "wide", &["--set", "training.epochs=1"]);
     assert!(!printed.contains("left out"), "{printed}");
     draw_folder(&here.join("photos"), 4, 3);
-    let small = [
-        "train",
-        "--run",
-        "run",
-        "--set",
-        "data.dataset=folder",
-        "--root",
-        "photos",
-        "--set",
-        "training.epochs=1",
-        "--set",
-        "batch.classes=2",
-        "--set",
-        "evaluation.protocol=published",
-        "--set",
-        "data.image_size=16",
-        "--set",
-        "data.resize=18",
-        "--set",
-        "model.embedding_dim=8",
-    ];
-    let trained = loop_dml(here).args(small).assert().success();
+    let trained = loop_dml(here).args(SMALL_TRAINING).assert().success();
     let printed = String::from_utf8_lossy(&trained.get_output().stderr);
     // 2 test classes of 3 images.
     assert!(

@@ -142,19 +142,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::DeflateEncoder;
 
-    /// A `.npy` file of one-byte integers of a shape.
-    fn npy(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-        let dictionary =
-            format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-        let length = (dictionary.len() as u16).to_le_bytes();
-        [
-            b"\x93NUMPY\x01\x00",
-            &length[..],
-            dictionary.as_bytes(),
-            values,
-        ]
-        .concat()
-    }
+    use super::super::tests::npy;
 
     /// A zip archive, its members deflated if `deflate`.
     fn archive(members: &[(&str, &[u8])], deflate: bool) -> Vec<u8> {

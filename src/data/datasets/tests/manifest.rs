@@ -25,6 +25,18 @@ pub(super) fn errors_of(csv: &str) -> Vec<String> {
     error_messages(&read(&tree).unwrap(), tree.root())
 }
 
+/// Asserts that there are as many errors as `expected`, and that each starts with the line and the text of its
+/// expectation.
+pub(super) fn assert_lines(found: &[String], expected: &[&str]) {
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("manifest.csv, {expected}")),
+            "{found}"
+        );
+    }
+}
+
 pub(super) const SPLIT: &str = "path,label,split\n\
 a 0.jpg,a,train\n\
 a1.jpg,a,train\n\
@@ -123,13 +135,7 @@ fn every_invalid_line_is_named() {
         "line 12: image gone.jpg is missing",
         "line 13: a1.jpg is listed twice, first on line 3",
     ];
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(&format!("manifest.csv, {expected}")),
-            "{found}"
-        );
-    }
+    assert_lines(&found, &expected);
 }
 
 #[test]
@@ -299,13 +305,7 @@ fn validation_classes_in_another_split_are_named_with_both_lines() {
         "line 8: class b is in the validation split here and in the test split on line 4 of manifest.csv",
         "line 9: class c is in the test split here and in the validation split on line 7 of manifest.csv",
     ];
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(&format!("manifest.csv, {expected}")),
-            "{found}"
-        );
-    }
+    assert_lines(&found, &expected);
 }
 
 /// A table as pandas writes it, with its index and floats beside empty values.

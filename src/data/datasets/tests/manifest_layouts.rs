@@ -1,7 +1,7 @@
 //! Manifests in the layouts that people have: parts of images, other delimiters, other columns, Windows' paths.
 
 use super::super::test_tree::{Tree, contents, error_messages, message, unmonitored};
-use super::tests::{SPLIT, errors_of, read, tree};
+use super::tests::{SPLIT, assert_lines, errors_of, read, tree};
 use super::*;
 
 #[test]
@@ -42,13 +42,7 @@ fn boxes_that_cannot_be_used_are_named_with_their_line() {
          side is at least 50 times the other",
         "line 7: the bounding box 0, 0, inf, 2 (x_1, y_1, x_2, y_2: left, top, right, bottom) cannot be used: an edge",
     ];
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(&format!("manifest.csv, {expected}")),
-            "{found}"
-        );
-    }
+    assert_lines(&found, &expected);
 }
 
 #[test]
@@ -62,13 +56,7 @@ fn values_of_excel_in_other_languages_are_named_with_what_to_write() {
         "line 4: query is \"WAHR\"; write true or false, or 1 or 0",
         "line 5: gallery is \"VRAI\"; write true or false, or 1 or 0",
     ];
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(&format!("manifest.csv, {expected}")),
-            "{found}"
-        );
-    }
+    assert_lines(&found, &expected);
 }
 
 #[test]
@@ -160,13 +148,7 @@ fn back_slashes_of_windows_separate_folders() {
         "line 9: the path ~/b.jpg starts with ~",
         "line 10: the path file:///b.jpg is an address",
     ];
-    assert_eq!(found.len(), expected.len(), "{found:?}");
-    for (found, expected) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(&format!("manifest.csv, {expected}")),
-            "{found}"
-        );
-    }
+    assert_lines(&found, &expected);
 }
 
 #[test]

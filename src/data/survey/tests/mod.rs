@@ -1,6 +1,8 @@
 //! A survey of a small dataset of files with a list.
 
+mod image_problems;
 mod problems;
+mod reports;
 mod views;
 
 use std::fs;
@@ -135,4 +137,10 @@ fn png_stating(width: u32, height: u32) -> Vec<u8> {
     checksum.update(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
     bytes
+}
+
+/// The severity and the kind of each problem.
+fn names(problems: &[Problem]) -> Vec<(&'static str, &'static str)> {
+    let name = |problem: &Problem| (problem.severity.name(), problem.kind());
+    problems.iter().map(name).collect()
 }
