@@ -174,7 +174,7 @@ pub(super) fn toml_value(text: &str) -> Option<Value> {
     parsed.ok().and_then(|mut table| table.remove("value"))
 }
 
-/// Units without a meaning of their own. `5k` and `2 hours` are other numbers than 5 and 2.
+/// Units that do not change a number. `5k` and `2 hours` are other numbers than 5 and 2.
 const UNITS: [&str; 6] = ["", "px", "pixels", "x", "epoch", "epochs"];
 
 /// Reads a number that is not written as TOML: `.001`, `1.`, `0,001`, `1,000`, `10%`, `227px`, `"3"`.
