@@ -14,7 +14,8 @@ use rayon::prelude::*;
 use super::role::Role;
 use super::vectors::{Vectors, squared_distance};
 use crate::cancellation::Cancelled;
-use crate::geometry::transpose;
+use crate::geometry::products::SplitRows;
+use crate::geometry::{is_host, transpose, widen};
 use crate::progress::{Monitor, Task, Unit};
 use pairs::mean_over_pairs;
 
@@ -220,9 +221,17 @@ impl ClassRows {
         }
         let mut nearest = vec![Nearest::default(); queries.len()];
         let from = rows(&queries);
+        let on_device = (!is_host::<B>(device)).then(|| SplitRows::from_unit(widen(from.clone())));
         for part in gallery.chunks(TILE) {
             task.check()?;
-            let products = from.clone().matmul(transpose(rows(part)));
+            let products = match &on_device {
+                None => from.clone().matmul(transpose(rows(part))),
+                // Products of `f32` may be rounded to 11 bits there.
+                Some(from) => {
+                    let part = SplitRows::from_unit(widen(rows(part)));
+                    from.products(&part).linear(Tensor::clone)
+                }
+            };
             let products = products.into_data().convert::<f32>();
             let products = products.as_slice::<f32>().expect("they are f32");
             let halves: Vec<f64> = part

@@ -1,5 +1,5 @@
-use burn_flex::Flex;
 use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
