@@ -6,7 +6,7 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
 use super::TrainingError;
-use super::validation::{RetrievalProtocol, SplitEmbeddings};
+use super::validation::{Inspection, Inspector, RetrievalProtocol, SplitEmbeddings};
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
@@ -34,18 +34,46 @@ pub fn evaluate<B: Backend>(
     progress: &dyn ProgressObserver,
 ) -> Result<(Recall, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
+    let evaluated = inspected_evaluation(embedder, config, split, None, device, monitor)?;
+    Ok((evaluated.recall, evaluated.skipped))
+}
+
+/// The recall of a network on a split, and what was seen.
+pub(super) struct Evaluation {
+    pub(super) recall: Recall,
+    /// `None` without an [`Inspector`].
+    pub(super) inspection: Option<Inspection>,
+    /// The causes of skipped images.
+    pub(super) skipped: Vec<String>,
+}
+
+/// Measures the recall as [`evaluate`] does, and inspects the embeddings if there is an `inspector`.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub(super) fn inspected_evaluation<B: Backend>(
+    embedder: &Embedder<B>,
+    config: &Config,
+    split: &Split,
+    inspector: Option<Inspector>,
+    device: &B::Device,
+    monitor: Monitor<'_>,
+) -> Result<Evaluation, TrainingError> {
     let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
-    let recall = match embeddings.is_empty() {
-        true => Recall::from_ranks(&[], &protocol.recall),
-        false => {
-            let recall = embeddings.recall::<B>(&protocol, device, monitor);
-            recall.map_err(cancelled)?
-        }
-    };
+    if embeddings.is_empty() {
+        return Err(no_readable_query(&skipped));
+    }
+    let measured = embeddings.inspected_recall::<B>(&protocol, inspector, device, monitor);
+    let (recall, inspection) = measured.map_err(cancelled)?;
     match recall.queries {
         0 => Err(no_readable_query(&skipped)),
-        _ => Ok((recall, skipped)),
+        _ => Ok(Evaluation {
+            recall,
+            inspection,
+            skipped,
+        }),
     }
 }
 

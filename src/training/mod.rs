@@ -35,6 +35,7 @@ mod skipped_images;
 mod step;
 mod step_options;
 mod step_statistics;
+mod tensorboard;
 mod train;
 mod training_loop;
 mod validation;

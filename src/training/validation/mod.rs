@@ -1,5 +1,7 @@
 //! The evaluation during training, on the split that chooses the best epoch.
 
+mod inspection;
+mod pair_sample;
 mod protocol;
 mod split_embeddings;
 
@@ -9,6 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::backend::Backend;
 
+#[cfg(test)]
+pub(super) use inspection::Near;
+pub(super) use inspection::{Inspection, Inspector, WORST_QUERIES, WorstQuery};
 pub use protocol::RetrievalProtocol;
 pub use split_embeddings::SplitEmbeddings;
 
@@ -27,6 +32,8 @@ pub struct Validation {
     schedule: EpochSchedule,
     /// Stops an evaluation.
     cancellation: CancellationToken,
+    /// The seed of the pairs that are inspected; `None` if evaluations are not inspected.
+    inspected: Option<u64>,
     state: Arc<Mutex<State>>,
 }
 
@@ -47,6 +54,8 @@ struct State {
     /// Whether an embedding of the last evaluation was not finite.
     not_finite: bool,
     recalls: BTreeMap<usize, Recall>,
+    /// What was seen in the last evaluation.
+    inspection: Option<Inspection>,
 }
 
 impl Validation {
@@ -65,6 +74,7 @@ impl Validation {
             protocol: Arc::new(protocol),
             schedule,
             cancellation: CancellationToken::new(),
+            inspected: None,
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -75,6 +85,21 @@ impl Validation {
             cancellation: cancellation.clone(),
             ..self
         }
+    }
+
+    /// Inspects evaluations with pairs that are drawn by this seed; `None` inspects none.
+    pub(super) fn inspected(self, seed: Option<u64>) -> Self {
+        Self {
+            inspected: seed,
+            ..self
+        }
+    }
+
+    /// What was seen in the evaluation of `epoch`, once.
+    pub(super) fn take_inspection(&self, epoch: usize) -> Option<Inspection> {
+        let mut state = self.state();
+        let inspection = state.inspection.take();
+        inspection.filter(|_| state.epoch == epoch)
     }
 
     /// Whether an evaluation is due after `epoch`.
@@ -108,8 +133,19 @@ impl Validation {
                 state.not_finite = true;
                 return;
             }
-            if let Ok(recall) = embeddings.recall::<B>(&self.protocol, &device, monitor) {
+            let before = state
+                .recalls
+                .range(..epoch)
+                .map(|(_, recall)| recall.at_1());
+            let inspector = self.inspected.map(|seed| Inspector {
+                seed,
+                best: before.reduce(f64::max),
+            });
+            let measured =
+                embeddings.inspected_recall::<B>(&self.protocol, inspector, &device, monitor);
+            if let Ok((recall, inspection)) = measured {
                 state.recalls.insert(epoch, recall);
+                state.inspection = inspection;
             }
         }
     }

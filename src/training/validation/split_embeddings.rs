@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::RetrievalProtocol;
+use super::inspection::{Embedded, Inspection, Inspector};
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
 use crate::evaluation::{
@@ -12,7 +13,7 @@ use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
 
 /// The embeddings of a split, collected on the host batch by batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SplitEmbeddings {
     values: Vec<f32>,
     labels: Vec<usize>,
@@ -66,11 +67,51 @@ impl SplitEmbeddings {
         device: &B::Device,
         monitor: Monitor<'_>,
     ) -> Result<Recall, Cancelled> {
+        let ranks = self.ranks::<B>(protocol, device, monitor)?;
+        Ok(Recall::from_ranks(&ranks, &protocol.recall))
+    }
+
+    /// Computes Recall@K as [`recall`](Self::recall) does, and inspects the embeddings on the host if there is an
+    /// `inspector`.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub(in crate::training) fn inspected_recall<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        inspector: Option<Inspector>,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<(Recall, Option<Inspection>), Cancelled> {
+        // The ranks take the embeddings.
+        let inspected = inspector.map(|inspector| (inspector, self.clone()));
+        let ranks = self.ranks::<B>(protocol, device, monitor)?;
+        let recall = Recall::from_ranks(&ranks, &protocol.recall);
+        let inspection = inspected.map(|(inspector, embeddings)| {
+            let roles = embeddings.roles(protocol);
+            let embedded = Embedded {
+                values: &embeddings.values,
+                dim: embeddings.dim,
+                labels: &embeddings.labels,
+                indices: &embeddings.indices,
+                roles: roles.as_deref(),
+            };
+            embedded.inspect(inspector, &ranks, recall.at_1())
+        });
+        Ok((recall, inspection))
+    }
+
+    /// The rank of the nearest positive of each query.
+    fn ranks<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<Vec<Option<usize>>, Cancelled> {
         let roles = self.roles(protocol);
         let (embeddings, labels) = self.into_tensor::<B>(device);
         let roles = roles.as_deref();
-        let ranks = nearest_positive_ranks_monitored(embeddings, &labels, roles, monitor)?;
-        Ok(Recall::from_ranks(&ranks, &protocol.recall))
+        nearest_positive_ranks_monitored(embeddings, &labels, roles, monitor)
     }
 
     /// Computes all measures by `protocol` on `device`. The K of Recall@K are those of the protocol.
