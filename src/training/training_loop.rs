@@ -90,7 +90,8 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
 
     /// The events of the run for TensorBoard, with the epochs of `history`.
     fn event_log(&self, history: &[EpochRecord]) -> EventLog {
-        EventLog::open(self.config, &self.folder, self.choosing_split(), history)
+        let folder = self.folder.tensorboard();
+        EventLog::open(self.config, folder, self.choosing_split(), history)
     }
 
     fn evaluate_untrained(

@@ -61,7 +61,8 @@ pub(super) fn summary(
                 distances.len()
             );
             if let Some(histogram) = histogram(distances) {
-                values.push(described(tag, description, Data::Histogram(histogram)));
+                let data = Data::Histogram(histogram);
+                values.push(described(tag, "histograms", description, data));
             }
         }
     }
@@ -77,28 +78,27 @@ pub(super) fn summary(
             colorspace: 3,
             encoded: jpeg,
         };
-        values.push(described(SHEET, description, Data::Image(image)));
+        values.push(described(SHEET, "images", description, Data::Image(image)));
         let text = Text {
             data_type: 7,
             shape: Some(Shape {}),
             strings: vec![table.into_bytes()],
         };
-        let mut names = described(NAMES, String::new(), Data::Text(text));
-        let metadata = names.metadata.get_or_insert_default();
-        metadata.plugin = Some(PluginData {
-            name: "text".to_string(),
-            content: Vec::new(),
-        });
-        values.push(names);
+        values.push(described(NAMES, "text", String::new(), Data::Text(text)));
     }
     Summary { values }
 }
 
-fn described(tag: &str, description: String, data: Data) -> Value {
+/// A value with the part of TensorBoard that shows it, and a description in Markdown.
+fn described(tag: &str, plugin: &str, description: String, data: Data) -> Value {
+    let plugin = PluginData {
+        name: plugin.to_string(),
+        content: Vec::new(),
+    };
     Value {
         tag: tag.to_string(),
         metadata: Some(SummaryMetadata {
-            plugin: None,
+            plugin: Some(plugin),
             description,
         }),
         data: Some(data),

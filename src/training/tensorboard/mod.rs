@@ -10,7 +10,7 @@
 //! | `time/epoch_seconds` | all | seconds |
 //! | `distance/positive`, `distance/negative` | evaluated | histograms of the distances of pairs of images |
 //! | `queries/worst`, `queries/worst_files` | best so far | the worst queries with their neighbours: images and their names |
-//! | HPARAMS | | the keys of the configuration that the run began with |
+//! | HPARAMS | | keys of the configuration that the run began with |
 //!
 //! `metrics.jsonl` is the truth: an event file that does not agree with it is rewritten on resuming. All that an
 //! epoch has is one record, written at once, so a reader sees all of it or nothing. A failure to write never ends a
@@ -34,7 +34,7 @@ use event_file::EventFile;
 use hyper_parameters::hyper_parameters;
 use query_sheet::QuerySheet;
 
-use super::run_folder::{EpochRecord, RunFolder};
+use super::run_folder::EpochRecord;
 use super::validation::{Inspection, WorstQuery};
 use crate::config::Config;
 use crate::data::Split;
@@ -43,7 +43,7 @@ use crate::data::Split;
 const SCALAR_BYTES: u64 = 1 << 10;
 const HISTOGRAM_BYTES: u64 = 2 << 10;
 /// Bytes of a contact sheet, and the number of epochs that are assumed to be the best so far.
-const SHEET_BYTES: u64 = 64 << 10;
+const SHEET_BYTES: u64 = 100 << 10;
 const ASSUMED_SHEETS: u64 = 50;
 
 /// Writes the epochs of a training for TensorBoard.
@@ -59,16 +59,16 @@ pub(super) struct EventLog {
 }
 
 impl EventLog {
-    /// Continues the event file of a run after the epochs of `history`, or begins one. `split` has the images
+    /// Continues the event file in `folder` after the epochs of `history`, or creates both. `split` has the images
     /// that are evaluated. Nothing is written if `training.tensorboard` is false.
     pub(super) fn open(
         config: &Config,
-        folder: &RunFolder,
+        folder: PathBuf,
         split: &Split,
         history: &[EpochRecord],
     ) -> Self {
         let mut log = Self {
-            folder: folder.tensorboard(),
+            folder,
             file: None,
             split: split.clone(),
             reported: false,

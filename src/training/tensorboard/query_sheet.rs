@@ -17,10 +17,10 @@ const FRAME: u32 = 4;
 const CELL: u32 = THUMBNAIL + 2 * FRAME;
 const COLUMNS: u32 = 3;
 /// The quality of the sheet, 1 to 100.
-const JPEG_QUALITY: u8 = 85;
+const JPEG_QUALITY: u8 = 75;
 
 const QUERY: Rgb<u8> = Rgb([221; 3]);
-const WRONG: Rgb<u8> = Rgb([213, 94, 0]);
+const WRONG: Rgb<u8> = Rgb([204, 51, 17]);
 const RIGHT: Rgb<u8> = Rgb([0, 158, 115]);
 const PAPER: Rgb<u8> = Rgb([255; 3]);
 /// The colour of the placeholder of an image that cannot be read.
