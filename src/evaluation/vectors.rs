@@ -67,6 +67,11 @@ impl Vectors {
         self.dim
     }
 
+    /// Returns the numbers of a row, as they were given.
+    pub(super) fn row(&self, at: usize) -> &[f32] {
+        row(&self.rows, self.dim, at)
+    }
+
     /// Whether all rows are equal.
     pub(super) fn are_equal(&self) -> bool {
         self.longest == 0.0

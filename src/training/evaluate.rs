@@ -1,4 +1,4 @@
-//! The recall of a network on a split, and its other measures.
+//! The measures of a network on a split.
 
 use std::sync::Arc;
 
@@ -6,20 +6,21 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
 use super::TrainingError;
+use super::measured::Measured;
 use super::validation::{Inspection, Inspector, RetrievalProtocol, SplitEmbeddings};
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
     DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
 };
-use crate::evaluation::{MeasureOptions, Recall, SplitMeasures};
+use crate::evaluation::{MeasureOptions, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, ProgressObserver, Unit};
 
 /// The task that progress is reported for.
 const TASK: &str = "embedding";
 
-/// Measures the recall of a network on a split. Also returns the causes of skipped images.
+/// Measures what a run records of a network on a split. Also returns the causes of skipped images.
 ///
 /// # Errors
 ///
@@ -32,22 +33,22 @@ pub fn evaluate<B: Backend>(
     device: &B::Device,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
-) -> Result<(Recall, Vec<String>), TrainingError> {
+) -> Result<(Measured, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
     let evaluated = inspected_evaluation(embedder, config, split, None, device, monitor)?;
-    Ok((evaluated.recall, evaluated.skipped))
+    Ok((evaluated.measured, evaluated.skipped))
 }
 
-/// The recall of a network on a split, and what was seen.
+/// The measures of a network on a split, and what was seen.
 pub(super) struct Evaluation {
-    pub(super) recall: Recall,
+    pub(super) measured: Measured,
     /// `None` without an [`Inspector`].
     pub(super) inspection: Option<Inspection>,
     /// The causes of skipped images.
     pub(super) skipped: Vec<String>,
 }
 
-/// Measures the recall as [`evaluate`] does, and inspects the embeddings if there is an `inspector`.
+/// Measures as [`evaluate`] does, and inspects the embeddings if there is an `inspector`.
 ///
 /// # Errors
 ///
@@ -65,12 +66,12 @@ pub(super) fn inspected_evaluation<B: Backend>(
     if embeddings.is_empty() {
         return Err(no_readable_query(&skipped));
     }
-    let measured = embeddings.inspected_recall::<B>(&protocol, inspector, device, monitor);
-    let (recall, inspection) = measured.map_err(cancelled)?;
-    match recall.queries {
+    let measured = embeddings.inspected_measures::<B>(&protocol, inspector, device, monitor);
+    let (measured, inspection) = measured.map_err(cancelled)?;
+    match measured.recall.queries {
         0 => Err(no_readable_query(&skipped)),
         _ => Ok(Evaluation {
-            recall,
+            measured,
             inspection,
             skipped,
         }),

@@ -160,6 +160,7 @@ fn check(directory: &Path, epochs: usize) -> Vec<Vec<u8>> {
             for (k, share) in at {
                 same(&format!("metric/R{k}"), share);
             }
+            same("metric/MAP@R", &line["map_at_r"]);
         }
     }
     records

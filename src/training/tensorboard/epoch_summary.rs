@@ -26,8 +26,13 @@ pub(super) fn scalars(record: &EpochRecord) -> Vec<(String, f64)> {
     });
     let recall = record.recall.iter().flat_map(|recall| &recall.at);
     let recall = recall.map(|(k, &share)| (format!("metric/R{k}"), share));
+    let map_at_r = record.map_at_r.map(|map| ("metric/MAP@R".to_string(), map));
     let seconds = ("time/epoch_seconds".to_string(), record.seconds);
-    training.chain(recall).chain([seconds]).collect()
+    training
+        .chain(recall)
+        .chain(map_at_r)
+        .chain([seconds])
+        .collect()
 }
 
 /// The scalars as they are stored, in single precision.

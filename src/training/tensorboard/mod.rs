@@ -6,7 +6,7 @@
 //! | tag | epochs | content |
 //! | --- | --- | --- |
 //! | `loss`, `lr`, `training/…` | from 1 | the training metrics of `metrics.jsonl` |
-//! | `metric/R1`, … | evaluated | Recall@K on the split that chooses the best epoch, 0 to 1 |
+//! | `metric/R1`, …, `metric/MAP@R` | evaluated | Recall@K and MAP@R on the split that chooses the best epoch, 0 to 1 |
 //! | `time/epoch_seconds` | all | seconds |
 //! | `distance/positive`, `distance/negative` | evaluated | histograms of the distances of pairs of images |
 //! | `queries/worst`, `queries/worst_files` | best so far | the worst queries with their neighbours: images and their names |

@@ -31,6 +31,7 @@ fn record(epoch: usize) -> EpochRecord {
             at: [(1, 0.1 * epoch as f64), (2, 0.5)].into(),
             queries: 4,
         }),
+        map_at_r: Some(0.125),
         seconds: 0.25,
     }
 }

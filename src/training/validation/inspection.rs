@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::pair_sample::PairSample;
-use crate::evaluation::Role;
+use crate::evaluation::{Role, SplitMeasures};
 
 /// The most worst queries of an evaluation.
 pub(in crate::training) const WORST_QUERIES: usize = 8;
@@ -63,16 +63,15 @@ pub(super) struct Embedded<'a> {
 }
 
 impl Embedded<'_> {
-    /// Inspects an evaluation with this Recall@1. `ranks` are those of the nearest positives.
-    pub(super) fn inspect(
-        &self,
-        inspector: Inspector,
-        ranks: &[Option<usize>],
-        at_1: f64,
-    ) -> Inspection {
+    /// Inspects an evaluation with these measures.
+    pub(super) fn inspect(&self, inspector: Inspector, measures: &SplitMeasures) -> Inspection {
         let [positive, negative] = self.pair_distances(inspector.seed);
+        let at_1 = measures.retrieval.recall.at_1();
         let worst = match inspector.best.is_none_or(|best| at_1 > best) {
-            true => self.worst_queries(ranks),
+            true => {
+                let queries = measures.queries.iter();
+                self.worst_queries(queries.map(|query| query.map(|query| query.nearest)))
+            }
             false => Vec::new(),
         };
         Inspection {
@@ -91,11 +90,13 @@ impl Embedded<'_> {
         })
     }
 
-    /// The worst queries.
-    fn worst_queries(&self, ranks: &[Option<usize>]) -> Vec<WorstQuery> {
-        let ranks = ranks.iter().enumerate();
-        let mut wrong: Vec<(usize, usize)> = ranks
-            .filter_map(|(query, rank)| Some((query, (*rank)?)))
+    /// The worst queries. `ranks` are those of the nearest positive of each image that is a query.
+    fn worst_queries(&self, ranks: impl Iterator<Item = Option<usize>>) -> Vec<WorstQuery> {
+        let is_query = |image: &usize| self.roles.is_none_or(|roles| roles[*image].is_query());
+        let queries = (0..self.labels.len()).filter(is_query);
+        let mut wrong: Vec<(usize, usize)> = queries
+            .zip(ranks)
+            .filter_map(|(query, rank)| Some((query, rank?)))
             .filter(|(_, rank)| *rank > 1)
             .collect();
         wrong.sort_by_key(|&(query, rank)| (std::cmp::Reverse(rank), query));
@@ -147,7 +148,7 @@ mod tests {
             indices: &[10, 11, 12, 13, 14],
             roles,
         };
-        embedded.worst_queries(ranks)
+        embedded.worst_queries(ranks.iter().copied())
     }
 
     fn near(image: usize, distance: f32) -> Near {
@@ -175,12 +176,15 @@ mod tests {
     #[test]
     fn neighbours_are_in_the_gallery() {
         use Role::{Both, Gallery, Query};
-        let roles = [Query, Query, Gallery, Both, Both];
-        let worst = inspected(Some(&roles), &[Some(2), None, None, None, None]);
-        assert_eq!(
-            (worst[0].positive, worst[0].negative),
-            (near(12, 3.0), near(13, 7.0))
-        );
+        let roles = [Query, Gallery, Gallery, Both, Query];
+        // Of the queries 0, 3 and 4.
+        let worst = inspected(Some(&roles), &[None, Some(2), Some(3)]);
+        let queries: Vec<_> = worst.iter().map(|worst| worst.query).collect();
+        assert_eq!(queries, [14, 13]);
+        assert_eq!(worst[0].positive, near(12, 5.0));
+        assert_eq!(worst[0].negative, near(13, 1.0));
+        assert_eq!(worst[1].positive, near(11, 6.0));
+        assert_eq!(worst[1].negative, near(12, 4.0));
     }
 
     #[test]

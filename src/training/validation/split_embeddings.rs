@@ -6,11 +6,10 @@ use super::RetrievalProtocol;
 use super::inspection::{Embedded, Inspection, Inspector};
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
-use crate::evaluation::{
-    MeasureOptions, Recall, Role, SplitMeasures, nearest_positive_ranks_monitored,
-};
+use crate::evaluation::{MeasureOptions, Role, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
+use crate::training::measured::Measured;
 
 /// The embeddings of a split, collected on the host batch by batch.
 #[derive(Debug, Clone, Default)]
@@ -57,63 +56,6 @@ impl SplitEmbeddings {
         self.values.iter().all(|value| value.is_finite())
     }
 
-    /// Computes Recall@K by `protocol` on `device`.
-    ///
-    /// # Errors
-    /// If a stop was requested.
-    pub fn recall<B: Backend>(
-        self,
-        protocol: &RetrievalProtocol,
-        device: &B::Device,
-        monitor: Monitor<'_>,
-    ) -> Result<Recall, Cancelled> {
-        let ranks = self.ranks::<B>(protocol, device, monitor)?;
-        Ok(Recall::from_ranks(&ranks, &protocol.recall))
-    }
-
-    /// Computes Recall@K as [`recall`](Self::recall) does, and inspects the embeddings on the host if there is an
-    /// `inspector`.
-    ///
-    /// # Errors
-    /// If a stop was requested.
-    pub(in crate::training) fn inspected_recall<B: Backend>(
-        self,
-        protocol: &RetrievalProtocol,
-        inspector: Option<Inspector>,
-        device: &B::Device,
-        monitor: Monitor<'_>,
-    ) -> Result<(Recall, Option<Inspection>), Cancelled> {
-        // The ranks take the embeddings.
-        let inspected = inspector.map(|inspector| (inspector, self.clone()));
-        let ranks = self.ranks::<B>(protocol, device, monitor)?;
-        let recall = Recall::from_ranks(&ranks, &protocol.recall);
-        let inspection = inspected.map(|(inspector, embeddings)| {
-            let roles = embeddings.roles(protocol);
-            let embedded = Embedded {
-                values: &embeddings.values,
-                dim: embeddings.dim,
-                labels: &embeddings.labels,
-                indices: &embeddings.indices,
-                roles: roles.as_deref(),
-            };
-            embedded.inspect(inspector, &ranks, recall.at_1())
-        });
-        Ok((recall, inspection))
-    }
-
-    /// The rank of the nearest positive of each query.
-    fn ranks<B: Backend>(
-        self,
-        protocol: &RetrievalProtocol,
-        device: &B::Device,
-        monitor: Monitor<'_>,
-    ) -> Result<Vec<Option<usize>>, Cancelled> {
-        let roles = self.roles(protocol);
-        let (embeddings, labels) = self.into_tensor::<B>(device);
-        let roles = roles.as_deref();
-        nearest_positive_ranks_monitored(embeddings, &labels, roles, monitor)
-    }
-
     /// Computes all measures by `protocol` on `device`. The K of Recall@K are those of the protocol.
     ///
     /// # Errors
@@ -133,6 +75,36 @@ impl SplitEmbeddings {
         let (embeddings, labels) = self.into_tensor::<B>(device);
         let roles = roles.as_deref();
         SplitMeasures::measure(embeddings, &labels, roles, |_| true, options, monitor)
+    }
+
+    /// Computes the measures that a run records, and inspects the embeddings on the host if there is an
+    /// `inspector`.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub(in crate::training) fn inspected_measures<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        inspector: Option<Inspector>,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<(Measured, Option<Inspection>), Cancelled> {
+        // The measures take the embeddings.
+        let inspected = inspector.map(|inspector| (inspector, self.clone()));
+        let options = MeasureOptions::default();
+        let measures = self.measure::<B>(protocol, options, device, monitor)?;
+        let inspection = inspected.map(|(inspector, embeddings)| {
+            let roles = embeddings.roles(protocol);
+            let embedded = Embedded {
+                values: &embeddings.values,
+                dim: embeddings.dim,
+                labels: &embeddings.labels,
+                indices: &embeddings.indices,
+                roles: roles.as_deref(),
+            };
+            embedded.inspect(inspector, &measures)
+        });
+        Ok((measures.retrieval.into(), inspection))
     }
 
     /// The role of each embedded image.
