@@ -119,11 +119,13 @@ fn values(event: &[u8]) -> BTreeMap<String, (u64, Vec<u8>)> {
         .collect()
 }
 
-/// The only event file of a run.
+/// The event file of a run that is not empty; a file that it replaced is empty.
 fn event_file(directory: &Path) -> PathBuf {
     let folder = directory.join("run/tensorboard");
     let entries = folder.read_dir().unwrap();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let has_events = |path: &PathBuf| path.metadata().unwrap().len() > 0;
+    let mut paths: Vec<PathBuf> = paths.filter(has_events).collect();
     assert_eq!(paths.len(), 1, "{paths:?}");
     paths.remove(0)
 }

@@ -4,7 +4,8 @@
 //! epoch from 0 on. It is only appended to. If it cannot be continued, because it has epochs after the one that
 //! is resumed from, or its last record is truncated, a file with the next number replaces it. A TensorBoard that
 //! displays the run reads that from its beginning, and forgets what it had read; within a file, it would
-//! continue at the old position.
+//! continue at the old position. The old file stays, empty, until the next replacement: the reader in Python
+//! would not continue with another file if the one that it reads were removed.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -84,8 +85,12 @@ impl EventFile {
             complete &= read_places(path, index, history, &mut present)?;
         }
         let in_order = present.iter().map(|(slot, _)| *slot);
-        if let [(_, path)] = files.as_slice()
+        let in_last = present
+            .iter()
+            .all(|(_, place)| place.file + 1 == files.len());
+        if let Some((_, path)) = files.last()
             && complete
+            && in_last
             && in_order.eq(slots.iter().copied().map(Some))
         {
             return Ok(Self { path: path.clone() });
@@ -113,8 +118,11 @@ impl EventFile {
             }
             Ok(())
         })?;
-        for (_, old) in &files {
-            fs::remove_file(old)?;
+        if let Some(((_, last), before)) = files.split_last() {
+            File::options().write(true).open(last)?.set_len(0)?;
+            for (_, path) in before {
+                fs::remove_file(path)?;
+            }
         }
         Ok(Self { path })
     }

@@ -111,11 +111,17 @@ impl Run {
         names
     }
 
-    /// The only file.
+    /// The file with events; one before it may be empty.
     fn path(&self) -> PathBuf {
         let names = self.names();
-        assert_eq!(names.len(), 1, "{names:?}");
-        self.folder.path().join(&names[0])
+        let paths = names.iter().map(|name| self.folder.path().join(name));
+        let mut paths: Vec<PathBuf> = paths.collect();
+        assert!(paths.len() <= 2, "{names:?}");
+        let last = paths.pop().unwrap();
+        for path in paths {
+            assert_eq!(path.metadata().unwrap().len(), 0, "{names:?}");
+        }
+        last
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -193,11 +199,17 @@ fn file_that_agrees_is_continued_and_another_gets_the_next_number() {
     let path = run.path();
     run.open(&history(3));
     assert_eq!(run.path(), path);
-    run.open(&history(2));
-    assert_eq!(
-        run.names(),
-        ["events.out.tfevents.0000000002.loop-dml".to_string()]
-    );
+    assert_eq!(run.names().len(), 1);
+    for number in 2..5 {
+        let last = 4 - number;
+        run.open(&history(last));
+        let names = [number - 1, number].map(|n| format!("events.out.tfevents.{n:010}.loop-dml"));
+        assert_eq!(run.names(), names);
+        assert_eq!(run.have_histograms(last).len(), last + 1);
+        // The empty file is not a reason for another one.
+        run.open(&history(last));
+        assert_eq!(run.names(), names);
+    }
 }
 
 #[test]
