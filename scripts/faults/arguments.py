@@ -31,6 +31,7 @@ SETTINGS = {
     "weights that do not exist": ("model.weights=nowhere.safetensors", "nowhere"),
     "a root that does not exist": ("data.root=nowhere", "root|nowhere"),
     "a negative checkpoint_every": ("training.checkpoint_every=-1", "checkpoint_every"),
+    "tensorboard that is not a switch": ("training.tensorboard=maybe", "tensorboard"),
     "keep_checkpoints of 0": ("training.keep_checkpoints=0", "keep_checkpoints"),
     "a validation share of 2": ("data.validation_share=2", "validation_share"),
     "an unknown protocol": ("evaluation.protocol=best", "protocol"),

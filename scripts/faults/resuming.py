@@ -120,6 +120,7 @@ ACCEPTED = {
     "training.checkpoint_every": 1,
     "training.keep_checkpoints": 3,
     "training.gradient_checkpointing": "true",
+    "training.tensorboard": "false",
     "data.workers": 2,
     "data.prefetch": 1,
     "evaluation.batch_size": 24,

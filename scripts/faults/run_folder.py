@@ -14,6 +14,7 @@ RESULT = "result.json"
 LOCK = "lock"
 CHECKPOINTS = "checkpoint"
 DIVERGED = "diverged"
+TENSORBOARD = "tensorboard"
 
 # The last line of config.toml: the checksum of the text before it.
 CONFIG_CHECKSUM = "# sha256: "
@@ -21,6 +22,9 @@ CONFIG_CHECKSUM = "# sha256: "
 CHECKPOINT_NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.safetensors")
 # A file that is being written.
 TEMPORARY_NAME = re.compile(r"\..*\.partial")
+
+# A number that a resumed run may increase.
+EVENTS_NAME = re.compile(r"events\.out\.tfevents\.\d{10}\.loop-dml")
 
 # Keys that depend on the clock, or on a key that does.
 METRICS_IGNORED = {"seconds", "crc32"}
@@ -105,7 +109,8 @@ def unknown_files(run):
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run)
         known = (
-            str(name) in KNOWN_FILES | {CHECKPOINTS}
+            str(name) in KNOWN_FILES | {CHECKPOINTS, TENSORBOARD}
+            or (len(name.parts) == 2 and name.parts[0] == TENSORBOARD and EVENTS_NAME.fullmatch(path.name))
             or (len(name.parts) == 2 and name.parts[0] == CHECKPOINTS and CHECKPOINT_NAME.fullmatch(path.name))
         )
         if not known:
@@ -232,6 +237,41 @@ def files(run):
     return {str(path.relative_to(run)) for path in run.rglob("*")}
 
 
+def event_records(run):
+    """The records of the events for TensorBoard, without their times."""
+    records = []
+    for path in sorted((pathlib.Path(run) / TENSORBOARD).glob("*")):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack_from("<Q", data)
+            record, data = data[12 : 12 + length], data[16 + length :]
+            if len(record) != length:
+                raise Damaged(f"{path}: the last record is truncated")
+            # The first field is the time: a tag and eight bytes. The seconds of an epoch are a value with this tag
+            # and a number.
+            records.append(re.sub(rb"time/epoch_seconds\x15.{4}", b"", record[9:], flags=re.S))
+    return records
+
+
+def is_events(name):
+    """Whether a path within a run folder is a file of events."""
+    return bool(EVENTS_NAME.fullmatch(os.path.basename(name)))
+
+
+def compare_events(a, b):
+    """The difference between the events of two runs."""
+    try:
+        left, right = event_records(a), event_records(b)
+    except (Damaged, struct.error) as error:
+        return [str(error)]
+    if len(left) != len(right):
+        return [f"{TENSORBOARD}: {len(left)} and {len(right)} records"]
+    different = [number for number, (one, other) in enumerate(zip(left, right)) if one != other]
+    if different:
+        return [f"{TENSORBOARD}: the records {different} differ"]
+    return []
+
+
 def config_lines(run, ignored=()):
     """The lines of config.toml that match none of the patterns, and an end mark."""
     lines = (pathlib.Path(run) / CONFIG).read_text().splitlines()
@@ -242,8 +282,9 @@ def compare_runs(a, b, config_ignored=(), record_ignored=()):
     """The differences between two finished runs that must be equal but for the times. `config_ignored` are
     patterns of lines of config.toml."""
     a, b = pathlib.Path(a), pathlib.Path(b)
-    found = [f"{name} is only in {a}" for name in sorted(files(a) - files(b))]
-    found += [f"{name} is only in {b}" for name in sorted(files(b) - files(a))]
+    found = [f"{name} is only in {a}" for name in sorted(files(a) - files(b)) if not is_events(name)]
+    found += [f"{name} is only in {b}" for name in sorted(files(b) - files(a)) if not is_events(name)]
+    found += compare_events(a, b)
     found += [f"{name} does not belong to a run" for name in unknown_files(b)]
     found += compare_histories(a, b)[:3]
     for left, right in zip(config_lines(a, config_ignored), config_lines(b, config_ignored)):

@@ -91,6 +91,8 @@ pub struct TrainingConfig {
     /// Number of latest checkpoints that are kept, besides the best.
     #[schemars(range(min = 1))]
     pub keep_checkpoints: usize,
+    /// Whether the epochs are written for TensorBoard, to `tensorboard/` in the run folder.
+    pub tensorboard: bool,
 }
 
 impl Default for TrainingConfig {
@@ -104,6 +106,7 @@ impl Default for TrainingConfig {
             early_stopping: None,
             checkpoint_every: None,
             keep_checkpoints: 2,
+            tensorboard: true,
         }
     }
 }

@@ -54,6 +54,8 @@ pub struct SplitMeasures {
     pub retrieval: RetrievalMeasures,
     /// The same for the queries of each class, by label. Classes without such a query are left out.
     pub classes: BTreeMap<usize, RetrievalMeasures>,
+    /// The measures of each query, in the order of the rows that are queries; `None` without a positive.
+    pub queries: Vec<Option<QueryMeasures>>,
     /// Intervals of the means over all queries, if they were asked for.
     pub intervals: Option<RetrievalIntervals>,
     /// Clusters, if they were asked for.
@@ -139,6 +141,7 @@ impl SplitMeasures {
         Ok(Self {
             retrieval: RetrievalMeasures::from_queries(&queries, options.recall),
             classes: of_classes(&counted, options.recall),
+            queries,
             intervals,
             clustering,
             distances,

@@ -23,6 +23,7 @@ use super::resume::{
     check_epochs, check_splits, describe_resumption, end_reason, last_state, refuse_changes,
 };
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
+use super::tensorboard;
 use super::{GroupedAdam, RunContext, TrainingError};
 use crate::config::Config;
 use crate::data::{self, PairSampler, Splits, Transform};
@@ -324,6 +325,7 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
             .as_ref()
             .map_or_else(|embedder| embedder, |state| &state.embedder);
         need.checkpoint = checkpoint_bytes(embedder, config);
+        need.events = tensorboard::expected_bytes(config);
         let images = self.images(config, &mut need, resumed)?;
         let objective =
             check_objective::<B>(&mut self.checks, config, &self.context.compute.device);

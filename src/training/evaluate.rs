@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 
 use super::TrainingError;
 use super::measured::Measured;
-use super::validation::{RetrievalProtocol, SplitEmbeddings};
+use super::validation::{Inspection, Inspector, RetrievalProtocol, SplitEmbeddings};
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
@@ -35,9 +35,47 @@ pub fn evaluate<B: Backend>(
     progress: &dyn ProgressObserver,
 ) -> Result<(Measured, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
-    let options = MeasureOptions::default();
-    let (measures, skipped) = measure(embedder, config, split, options, device, monitor)?;
-    Ok((measures.retrieval.into(), skipped))
+    let evaluated = inspected_evaluation(embedder, config, split, None, device, monitor)?;
+    Ok((evaluated.measured, evaluated.skipped))
+}
+
+/// The measures of a network on a split, and what was seen.
+pub(super) struct Evaluation {
+    pub(super) measured: Measured,
+    /// `None` without an [`Inspector`].
+    pub(super) inspection: Option<Inspection>,
+    /// The causes of skipped images.
+    pub(super) skipped: Vec<String>,
+}
+
+/// Measures as [`evaluate`] does, and inspects the embeddings if there is an `inspector`.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub(super) fn inspected_evaluation<B: Backend>(
+    embedder: &Embedder<B>,
+    config: &Config,
+    split: &Split,
+    inspector: Option<Inspector>,
+    device: &B::Device,
+    monitor: Monitor<'_>,
+) -> Result<Evaluation, TrainingError> {
+    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
+    let protocol = RetrievalProtocol::new(&config.evaluation, split);
+    if embeddings.is_empty() {
+        return Err(no_readable_query(&skipped));
+    }
+    let measured = embeddings.inspected_measures::<B>(&protocol, inspector, device, monitor);
+    let (measured, inspection) = measured.map_err(cancelled)?;
+    match measured.recall.queries {
+        0 => Err(no_readable_query(&skipped)),
+        _ => Ok(Evaluation {
+            measured,
+            inspection,
+            skipped,
+        }),
+    }
 }
 
 /// Computes all measures of a network on a split; the K of Recall@K are those of the configuration. Also returns

@@ -36,6 +36,7 @@ mod skipped_images;
 mod step;
 mod step_options;
 mod step_statistics;
+mod tensorboard;
 mod train;
 mod training_loop;
 mod validation;

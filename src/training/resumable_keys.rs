@@ -12,12 +12,13 @@ use crate::data::config::LoadingConfig;
 
 /// The keys that may change when a run is resumed: the length of the training, the learning rate of the
 /// remaining steps, and what changes neither batches nor gradients.
-pub(super) const RESUMABLE: [&str; 17] = [
+pub(super) const RESUMABLE: [&str; 18] = [
     "training.epochs",
     "training.early_stopping",
     "training.checkpoint_every",
     "training.keep_checkpoints",
     "training.gradient_checkpointing",
+    "training.tensorboard",
     "optimizer.learning_rate",
     "optimizer.backbone_lr_scale",
     "optimizer.decay_epochs",
@@ -42,6 +43,7 @@ pub(super) fn pinned(config: &Config) -> String {
         checkpoint_every,
         keep_checkpoints,
         gradient_checkpointing,
+        tensorboard,
         ..
     } = TrainingConfig::default();
     pinned.training = TrainingConfig {
@@ -50,6 +52,7 @@ pub(super) fn pinned(config: &Config) -> String {
         checkpoint_every,
         keep_checkpoints,
         gradient_checkpointing,
+        tensorboard,
         ..pinned.training
     };
     let OptimizerConfig {
@@ -131,12 +134,13 @@ mod tests {
     }
 
     /// A value other than the default of each resumable key.
-    const OTHERS: [&str; 17] = [
+    const OTHERS: [&str; 18] = [
         "training.epochs=7",
         "training.early_stopping=3",
         "training.checkpoint_every=9",
         "training.keep_checkpoints=5",
         "training.gradient_checkpointing=true",
+        "training.tensorboard=false",
         "optimizer.learning_rate=0.5",
         "optimizer.backbone_lr_scale=0.5",
         "optimizer.decay_epochs=[2]",

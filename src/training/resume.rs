@@ -12,6 +12,7 @@ use super::run_folder::{
     ConfigChange, EndReason, EpochRecord, RunFolder, RunFolderError, RunRecord, SplitSummary,
 };
 use super::selection::{best_epoch, should_stop};
+use super::tensorboard;
 use super::train::{backend_name, burn_version, open_data, report_start, threads};
 use super::training_loop::TrainingLoop;
 use super::{GroupedAdam, TrainingError};
@@ -103,6 +104,7 @@ fn resume_locked<B: AutodiffBackend>(
         folder: folder.path().to_path_buf(),
         checkpoint: checkpoint_bytes(&state.embedder, &config),
         keep: config.training.keep_checkpoints as u64,
+        events: tensorboard::expected_bytes(&config),
         existing: folder.checkpoint_bytes_on_disk(),
         caches: None,
     };

@@ -18,6 +18,7 @@ use super::preflight::{
 use super::resumable_keys::pinned;
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
+use super::tensorboard;
 use super::training_loop::TrainingLoop;
 use crate::backend::ComputeContext;
 use crate::config::Config;
@@ -67,6 +68,7 @@ pub fn train<B: AutodiffBackend>(
         folder: new.path().to_path_buf(),
         checkpoint: checkpoint_bytes(&embedder, config),
         keep: config.training.keep_checkpoints as u64,
+        events: tensorboard::expected_bytes(config),
         ..DiskNeed::default()
     };
     let (splits, sampler) = open_data(config, need, LargeK::Refused, &mut checks, context)?;

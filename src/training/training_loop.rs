@@ -10,7 +10,7 @@ use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
 use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
-use super::evaluate::{evaluate, no_readable_query, split_loader};
+use super::evaluate::{evaluate, inspected_evaluation, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
 use super::measured::Measured;
 use super::metric_learner::MetricLearner;
@@ -26,13 +26,15 @@ use super::run_folder::{EndReason, EpochRecord, RunFolder, RunFolderError, RunRe
 use super::selection::best_epoch;
 use super::skipped_images::SkippedImages;
 use super::step_options::TrainStepSchedule;
-use super::validation::{RetrievalProtocol, Validation};
+use super::tensorboard::EventLog;
+use super::validation::{Inspection, Inspector, RetrievalProtocol, Validation};
 use super::{StepDecay, TrainingError};
 use crate::config::{Config, Protocol};
 use crate::data::{
     EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
 };
 use crate::panic_capture;
+use crate::progress::Monitor;
 
 /// A network with its data, ready for its remaining epochs.
 pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
@@ -49,22 +51,28 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
     /// Trains the remaining epochs and measures the result.
     pub(super) fn run(mut self, context: &RunContext<B>) -> Result<TrainingSummary, TrainingError> {
         let mut history = self.folder.history()?;
+        let mut events = None;
         if history.is_empty() {
-            let untrained = self.evaluate_untrained(context)?;
+            let (untrained, inspection) = self.evaluate_untrained(context)?;
             self.folder.append(&untrained)?;
+            // Only now is the folder sure to stay.
+            let mut begun = self.event_log(&[]);
+            begun.add(&untrained, inspection.as_ref());
+            events = Some(begun);
             context.observer.event(TrainingEvent::EpochRecorded {
                 record: &untrained,
                 epochs: self.config.training.epochs,
             });
             history.push(untrained);
         }
+        let events = events.unwrap_or_else(|| self.event_log(&history));
         let errors = LoaderErrors::default();
         let test = self.splits.test.clone();
         let config = self.config;
         let folder = self.folder.clone();
         let ended = match self.ended {
             Some(reason) => Ok(Ended::Finished(reason)),
-            None => self.train(&history, &errors, context),
+            None => self.train(&history, events, &errors, context),
         };
         let reported = SkippedImages::default().record(&errors, &folder, &*context.observer);
         let ended = ended?;
@@ -82,32 +90,41 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         self.splits.validation.as_ref().unwrap_or(&self.splits.test)
     }
 
+    /// The events of the run for TensorBoard, with the epochs of `history`.
+    fn event_log(&self, history: &[EpochRecord]) -> EventLog {
+        let folder = self.folder.tensorboard();
+        EventLog::open(self.config, folder, self.choosing_split(), history)
+    }
+
     fn evaluate_untrained(
         &mut self,
         context: &RunContext<B>,
-    ) -> Result<EpochRecord, TrainingError> {
+    ) -> Result<(EpochRecord, Option<Inspection>), TrainingError> {
         let since = Instant::now();
-        let evaluated = evaluate(
+        let inspector = inspection_seed(self.config).map(|seed| Inspector { seed, best: None });
+        let evaluated = inspected_evaluation(
             &self.state.embedder.valid(),
             self.config,
             self.choosing_split(),
+            inspector,
             context.compute.device.inner(),
-            context.cancellation,
-            &*context.observer,
+            Monitor::new(context.cancellation, &*context.observer),
         );
-        let (measured, _) = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
-        Ok(EpochRecord {
+        let evaluated = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
+        let record = EpochRecord {
             epoch: 0,
             training: Default::default(),
-            recall: Some(measured.recall),
-            map_at_r: measured.map_at_r,
+            recall: Some(evaluated.measured.recall),
+            map_at_r: evaluated.measured.map_at_r,
             seconds: since.elapsed().as_secs_f64(),
-        })
+        };
+        Ok((record, evaluated.inspection))
     }
 
     fn train(
         self,
         history: &[EpochRecord],
+        events: EventLog,
         errors: &LoaderErrors,
         context: &RunContext<B>,
     ) -> Result<Ended, TrainingError> {
@@ -139,7 +156,9 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         };
         let protocol = RetrievalProtocol::new(&config.evaluation, &choosing);
         let recall = protocol.recall.clone();
-        let validation = Validation::new(protocol, schedule, known).cancelled_by(cancellation);
+        let validation = Validation::new(protocol, schedule, known)
+            .cancelled_by(cancellation)
+            .inspected(inspection_seed(config));
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps =
             start.complete_epochs() * batches_per_epoch + start.steps().min(batches_per_epoch);
@@ -177,6 +196,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             start,
             statistics: state.statistics,
             history: history.iter().collect(),
+            events,
             batches_per_epoch,
         });
         let mut training = SupervisedTraining::new(
@@ -227,6 +247,12 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             (None, Ok(())) => unreachable!("the strategy puts its result there"),
         }
     }
+}
+
+/// The seed of the pairs that TensorBoard shows, if evaluations are inspected for it.
+fn inspection_seed(config: &Config) -> Option<u64> {
+    let training = &config.training;
+    training.tensorboard.then_some(training.seed)
 }
 
 /// Measures the best epoch on the test split and writes the result.

@@ -22,7 +22,7 @@ use crate::progress::{Monitor, Task, Unit};
 use crate::temporary_files;
 
 /// Side of a thumbnail in pixels.
-const THUMBNAIL: u32 = 112;
+pub(crate) const THUMBNAIL: u32 = 112;
 /// Width of the lines between and around thumbnails, in pixels.
 const GAP: u32 = 2;
 /// The background of a row.
@@ -308,7 +308,7 @@ fn offset(index: u32) -> u32 {
 }
 
 /// Scales an image so that its longer side is that of a thumbnail. The aspect ratio is kept.
-fn thumbnail(image: &RgbImage) -> RgbImage {
+pub(crate) fn thumbnail(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let longer = f64::from(width.max(height));
     let [to_width, to_height] = [width, height]

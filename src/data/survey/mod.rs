@@ -19,6 +19,7 @@ mod tests;
 
 pub use check_report::{Agreement, CheckReport, EvaluatedSummary, HoldOutSummary, SubsetSummary};
 pub use contact_sheet::{ContactSheet, SheetLayout, SheetPathError, SheetRow, check_sheet_path};
+pub(crate) use contact_sheet::{THUMBNAIL, thumbnail};
 pub use dataset_survey::DatasetSurvey;
 pub use problem::{Problem, Severity};
 pub use stats::{Bin, Spread, Stats, SubsetStats};

@@ -295,6 +295,7 @@ impl<B: AutodiffBackend> Running<B> {
             observer,
             statistics,
             history,
+            events,
             ..
         } = &mut self.epochs;
         let statistics = std::mem::take(statistics);
@@ -322,6 +323,7 @@ impl<B: AutodiffBackend> Running<B> {
         };
         folder.append(&record)?;
         history.add(&record);
+        events.add(&record, validation.take_inspection(epoch).as_ref());
         observer.event(TrainingEvent::EpochRecorded {
             record: &record,
             epochs: config.training.epochs,

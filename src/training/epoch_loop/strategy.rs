@@ -18,6 +18,7 @@ use crate::training::metric_learner::MetricLearner;
 use crate::training::observer::TrainingObserver;
 use crate::training::pending_statistics::PendingStatistics;
 use crate::training::run_folder::{EndReason, HistoryDigest, RunFolder};
+use crate::training::tensorboard::EventLog;
 use crate::training::validation::Validation;
 use crate::training::{GroupedAdam, StepDecay, TrainingError};
 
@@ -55,6 +56,8 @@ pub(in crate::training) struct EpochLoop<B: AutodiffBackend> {
     pub(in crate::training) statistics: EpochStatistics,
     /// The hash of the recorded epochs.
     pub(in crate::training) history: HistoryDigest,
+    /// The recorded epochs for TensorBoard.
+    pub(in crate::training) events: EventLog,
     pub(in crate::training) batches_per_epoch: usize,
 }
 

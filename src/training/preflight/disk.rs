@@ -25,6 +25,8 @@ pub(in crate::training) struct DiskNeed {
     pub(in crate::training) keep: u64,
     /// Bytes of the checkpoints that a resumed run already has.
     pub(in crate::training) existing: u64,
+    /// Bytes of the events for TensorBoard.
+    pub(in crate::training) events: u64,
     /// The image caches that have to be built.
     pub(in crate::training) caches: Option<MissingCaches>,
 }
@@ -53,7 +55,12 @@ impl DiskNeed {
 
     /// Returns the bytes that will be written and kept.
     pub(in crate::training) fn bytes(&self) -> u64 {
-        self.checkpoint_bytes().saturating_add(self.cache_bytes())
+        self.run_bytes().saturating_add(self.cache_bytes())
+    }
+
+    /// Returns the bytes that will be written to the run folder and kept.
+    fn run_bytes(&self) -> u64 {
+        self.checkpoint_bytes().saturating_add(self.events)
     }
 }
 
@@ -67,7 +74,7 @@ pub(in crate::training) fn check_disk(
     need: &DiskNeed,
 ) -> Result<(), RunFolderError> {
     let free = free_bytes(&need.folder);
-    let fits = judge(need, need.checkpoint_bytes(), free)?;
+    let fits = judge(need, need.run_bytes(), free)?;
     let mut message = format!(
         "{} for {} checkpoints of {}",
         format_bytes(need.checkpoint_bytes()),
@@ -76,6 +83,9 @@ pub(in crate::training) fn check_disk(
     );
     if need.existing > 0 {
         message += &format!(", of which {} exist", format_bytes(need.existing));
+    }
+    if need.events > 0 {
+        message += &format!(", {} for TensorBoard", format_bytes(need.events));
     }
     message += &format_free(free, &need.folder);
     let mut enough = fits;
@@ -136,6 +146,7 @@ mod tests {
             checkpoint,
             keep,
             existing,
+            events: 0,
             caches: None,
         }
     }

@@ -8,12 +8,13 @@
 //! result.json       once the run is finished: why it ended, the best epoch and its recall
 //! checkpoint/       epoch-N.safetensors of the last epochs and the best, and
 //!                   epoch-N-step-S.safetensors of an interrupted epoch
+//! tensorboard/      the epochs for TensorBoard, derived from metrics.jsonl
 //! diverged/         the first step whose loss or embeddings were not finite
 //! lock              locked by the process that trains in the folder
 //! ```
 //!
 //! `metrics.jsonl` is appended to and synced; every other file is written under a temporary name, synced and
-//! renamed. All but those in `diverged/` have checksums.
+//! renamed, except the events for TensorBoard, which are appended to. All but those in `diverged/` have checksums.
 
 mod availability;
 mod checkpoints;
@@ -51,6 +52,7 @@ const RECORD: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const RESULT: &str = "result.json";
 const DIVERGED: &str = "diverged";
+const TENSORBOARD: &str = "tensorboard";
 /// The folder of runs without a chosen folder.
 const ARTIFACTS: &str = "artifacts";
 
@@ -127,6 +129,11 @@ impl RunFolder {
     /// The folder for the first step that is not finite.
     pub(super) fn diverged(&self) -> PathBuf {
         self.path.join(DIVERGED)
+    }
+
+    /// The folder of the events for TensorBoard.
+    pub(super) fn tensorboard(&self) -> PathBuf {
+        self.path.join(TENSORBOARD)
     }
 
     /// Reads the run's configuration and applies `overrides`.

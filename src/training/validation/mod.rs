@@ -1,5 +1,7 @@
 //! The evaluation during training, on the split that chooses the best epoch.
 
+mod inspection;
+mod pair_sample;
 mod protocol;
 mod split_embeddings;
 
@@ -9,6 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::backend::Backend;
 
+#[cfg(test)]
+pub(super) use inspection::Near;
+pub(super) use inspection::{Inspection, Inspector, WORST_QUERIES, WorstQuery};
 pub use protocol::RetrievalProtocol;
 pub use split_embeddings::SplitEmbeddings;
 
@@ -16,7 +21,6 @@ use super::measured::Measured;
 use super::selection::best_epoch;
 use crate::cancellation::CancellationToken;
 use crate::data::{EpochSchedule, ImageBatch};
-use crate::evaluation::MeasureOptions;
 use crate::model::Embedder;
 use crate::progress::{Monitor, NoProgress, Unit};
 
@@ -28,6 +32,8 @@ pub struct Validation {
     schedule: EpochSchedule,
     /// Stops an evaluation.
     cancellation: CancellationToken,
+    /// The seed of the pairs that are inspected; `None` if evaluations are not inspected.
+    inspected: Option<u64>,
     state: Arc<Mutex<State>>,
 }
 
@@ -48,6 +54,8 @@ struct State {
     /// Whether an embedding of the last evaluation was not finite.
     not_finite: bool,
     measured: BTreeMap<usize, Measured>,
+    /// What was seen in the last evaluation.
+    inspection: Option<Inspection>,
 }
 
 impl Validation {
@@ -66,6 +74,7 @@ impl Validation {
             protocol: Arc::new(protocol),
             schedule,
             cancellation: CancellationToken::new(),
+            inspected: None,
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -76,6 +85,21 @@ impl Validation {
             cancellation: cancellation.clone(),
             ..self
         }
+    }
+
+    /// Inspects evaluations with pairs that are drawn by this seed; `None` inspects none.
+    pub(super) fn inspected(self, seed: Option<u64>) -> Self {
+        Self {
+            inspected: seed,
+            ..self
+        }
+    }
+
+    /// What was seen in the evaluation of `epoch`, once.
+    pub(super) fn take_inspection(&self, epoch: usize) -> Option<Inspection> {
+        let mut state = self.state();
+        let inspection = state.inspection.take();
+        inspection.filter(|_| state.epoch == epoch)
     }
 
     /// Whether an evaluation is due after `epoch`.
@@ -109,10 +133,18 @@ impl Validation {
                 state.not_finite = true;
                 return;
             }
-            let options = MeasureOptions::default();
-            let measured = embeddings.measure::<B>(&self.protocol, options, &device, monitor);
-            if let Ok(measured) = measured {
-                state.measured.insert(epoch, measured.retrieval.into());
+            let before = state.measured.range(..epoch);
+            let inspector = self.inspected.map(|seed| Inspector {
+                seed,
+                best: before
+                    .map(|(_, measured)| measured.recall.at_1())
+                    .reduce(f64::max),
+            });
+            let measured =
+                embeddings.inspected_measures::<B>(&self.protocol, inspector, &device, monitor);
+            if let Ok((measured, inspection)) = measured {
+                state.measured.insert(epoch, measured);
+                state.inspection = inspection;
             }
         }
     }

@@ -3,14 +3,16 @@
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 use super::RetrievalProtocol;
+use super::inspection::{Embedded, Inspection, Inspector};
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
 use crate::evaluation::{MeasureOptions, Role, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
+use crate::training::measured::Measured;
 
 /// The embeddings of a split, collected on the host batch by batch.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SplitEmbeddings {
     values: Vec<f32>,
     labels: Vec<usize>,
@@ -73,6 +75,36 @@ impl SplitEmbeddings {
         let (embeddings, labels) = self.into_tensor::<B>(device);
         let roles = roles.as_deref();
         SplitMeasures::measure(embeddings, &labels, roles, |_| true, options, monitor)
+    }
+
+    /// Computes the measures that a run records, and inspects the embeddings on the host if there is an
+    /// `inspector`.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub(in crate::training) fn inspected_measures<B: Backend>(
+        self,
+        protocol: &RetrievalProtocol,
+        inspector: Option<Inspector>,
+        device: &B::Device,
+        monitor: Monitor<'_>,
+    ) -> Result<(Measured, Option<Inspection>), Cancelled> {
+        // The measures take the embeddings.
+        let inspected = inspector.map(|inspector| (inspector, self.clone()));
+        let options = MeasureOptions::default();
+        let measures = self.measure::<B>(protocol, options, device, monitor)?;
+        let inspection = inspected.map(|(inspector, embeddings)| {
+            let roles = embeddings.roles(protocol);
+            let embedded = Embedded {
+                values: &embeddings.values,
+                dim: embeddings.dim,
+                labels: &embeddings.labels,
+                indices: &embeddings.indices,
+                roles: roles.as_deref(),
+            };
+            embedded.inspect(inspector, &measures)
+        });
+        Ok((measures.retrieval.into(), inspection))
     }
 
     /// The role of each embedded image.
