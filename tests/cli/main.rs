@@ -18,6 +18,7 @@ mod protocol;
 mod resuming;
 mod saved_runs;
 mod support;
+mod tables;
 mod training;
 mod usage;
 mod user_errors;
