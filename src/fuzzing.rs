@@ -47,7 +47,7 @@ pub fn image(bytes: &[u8]) {
     check_messages(data::fuzzing::image(bytes));
 }
 
-/// A file of embeddings: safetensors, `.npy` or `.npz`.
+/// A file of embeddings: safetensors, Parquet, `.npy` or `.npz`.
 pub fn embeddings(bytes: &[u8]) {
     let read = Embeddings::parse(Path::new("fuzz.safetensors"), bytes);
     check_message(read.and_then(|embeddings| embeddings.check_batch()));

@@ -28,8 +28,8 @@ subfolder (DIR/cat/1.jpg has class cat; DIR/2.jpg has no class).
 FILE.safetensors contains `embeddings` f32 [N, D] and `labels` i64 [N] (-1 for images without a class), \
 and the metadata `paths` and `classes` (JSON lists; labels index classes). The path of an image with a bounding box \
 ends with it: a.jpg#12,4,200,180. FILE.npy contains the \
-embeddings only; FILE.labels.npy and FILE.json are written beside it. Existing files are not \
-overwritten.
+embeddings only; FILE.labels.npy and FILE.json are written beside it. FILE.parquet is a table for databases with the \
+columns path, class, label and embedding (a list of D numbers). Existing files are not overwritten.
 
 Examples:
   Embed a folder with a run:
@@ -39,6 +39,8 @@ Examples:
   Embed a list of files:
     find photos -name '*.jpg' | sort > list.txt
     loop-dml embed embedder.safetensors --images list.txt --root . --output photos.safetensors
+  Embed a folder for a database:
+    loop-dml embed artifacts/quickstart-1 --images photos --output photos.parquet
   Compute pooled features with pretrained weights:
     loop-dml embed --backbone googlenet --weights googlenet.pth --images photos --output features.npy";
 
@@ -80,7 +82,7 @@ pub(super) struct EmbedArgs {
     /// Embed only rows of a CSV list with this value in the column split (test: also Test and TEST)
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// Write this .safetensors or .npy file
+    /// Write this .safetensors, .npy or .parquet file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Average the embeddings of each image and its mirror image [default: as in the run]

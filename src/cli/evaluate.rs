@@ -42,8 +42,8 @@ Examples:
   Search queries in a gallery:
     loop-dml evaluate --embeddings queries.safetensors --gallery shop.safetensors --recall 1,10,20
 
-A file is safetensors or .npz with `embeddings` [N, D] and `labels` [N], or .npy, whose labels are in --labels or in \
-NAME.labels.npy beside it. --labels is any of these, a text with a label in each line, or a CSV file with a column \
+A file is safetensors or .npz with `embeddings` [N, D] and `labels` [N], Parquet with the columns embedding and label \
+or class, or .npy, whose labels are in --labels or in NAME.labels.npy beside it. --labels is any of these, a text with a label in each line, or a CSV file with a column \
 label. Labels are integers or names. Rows with label -1 have no class. They are in the gallery but are not queries. If both files name their \
 classes, as files of `loop-dml embed` do, classes are matched by name, otherwise by label.";
 
@@ -64,7 +64,7 @@ pub(super) struct EvaluateArgs {
         conflicts_with_all = FILES
     )]
     run: Option<PathBuf>,
-    /// Evaluate the embeddings in this safetensors, .npy or .npz file; each row is searched in the others
+    /// Evaluate the embeddings in this safetensors, Parquet, .npy or .npz file; each row is searched in the others
     #[arg(long, value_name = "FILE")]
     embeddings: Option<PathBuf>,
     /// Read their labels from this .npy or text file, one for each row

@@ -34,7 +34,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct LossArgs {
-    /// Safetensors, .npy or .npz file of embeddings; its rows are one batch
+    /// Safetensors, Parquet, .npy or .npz file of embeddings; its rows are one batch
     #[arg(long, value_name = "FILE")]
     embeddings: PathBuf,
     /// Read the labels from this .npy or text file, one for each row, instead of from --embeddings

@@ -312,7 +312,7 @@ fn errors_of_export_and_embed_are_one_line() {
 
     refused(
         "embed model.safetensors --images photos --output e.csv",
-        "the extension of e.csv does not name a known format; use .safetensors or .npy",
+        "the extension of e.csv does not name a known format; use .safetensors, .npy or .parquet",
     );
 
     fs::create_dir(here.join("empty")).unwrap();

@@ -19,6 +19,7 @@ mod resuming;
 mod saved_runs;
 mod support;
 mod tensorboard;
+mod tables;
 mod training;
 mod usage;
 mod user_errors;

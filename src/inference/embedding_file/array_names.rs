@@ -54,6 +54,18 @@ pub(super) const LABELS: WantedArray = WantedArray {
     axes: 1,
 };
 
+/// The column of embeddings in a table, which has a list in each row.
+pub(super) const EMBEDDING_COLUMN: WantedArray = WantedArray {
+    name: "embedding",
+    ..EMBEDDINGS
+};
+
+/// The column of labels in a table.
+pub(super) const LABEL_COLUMN: WantedArray = WantedArray {
+    name: "label",
+    ..LABELS
+};
+
 /// An array of a file.
 #[derive(Debug)]
 pub(super) struct FoundArray {

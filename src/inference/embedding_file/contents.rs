@@ -4,6 +4,7 @@
 use super::labels::Labels;
 use super::npy::{self, parse_npy};
 use super::npz::{self, parse_npz};
+use super::parquet::{self, parse_parquet};
 use super::raw_array::Matrix;
 use super::read_tensors::TensorFile;
 use crate::inference::safetensors_start::is_safetensors;
@@ -14,6 +15,7 @@ pub(super) enum Format {
     Safetensors,
     Npy,
     Npz,
+    Parquet,
 }
 
 impl Format {
@@ -23,6 +25,8 @@ impl Format {
             Some(Self::Npy)
         } else if start.starts_with(npz::MAGIC) {
             Some(Self::Npz)
+        } else if start.starts_with(parquet::MAGIC) || start.starts_with(parquet::ENCRYPTED_MAGIC) {
+            Some(Self::Parquet)
         } else {
             is_safetensors(start).then_some(Self::Safetensors)
         }
@@ -46,14 +50,14 @@ impl Contents {
     ///
     /// # Errors
     /// The difference from the format, with what to do.
-    pub(super) fn parse(format: Format, bytes: &[u8], with_labels: bool) -> Result<Self, String> {
+    pub(super) fn parse(format: Format, bytes: Vec<u8>, with_labels: bool) -> Result<Self, String> {
         match format {
             Format::Npy => Ok(Self {
-                matrix: parse_npy("the array", bytes)?.matrix()?,
+                matrix: parse_npy("the array", &bytes)?.matrix()?,
                 ..Self::default()
             }),
             Format::Npz => {
-                let (embeddings, labels) = parse_npz(bytes, with_labels)?;
+                let (embeddings, labels) = parse_npz(&bytes, with_labels)?;
                 let matrix = embeddings.matrix()?;
                 Ok(match (with_labels, labels) {
                     (true, Ok(labels)) => Self {
@@ -72,7 +76,21 @@ impl Contents {
                     },
                 })
             }
-            Format::Safetensors => Self::of_tensors(&TensorFile::parse(bytes)?, with_labels),
+            Format::Parquet => {
+                let table = parse_parquet(bytes, with_labels)?;
+                let (labels, without_labels) = match table.labels {
+                    Some(Ok(labels)) => (Some(labels), None),
+                    Some(Err(reason)) => (None, Some(reason)),
+                    None => (None, None),
+                };
+                Ok(Self {
+                    matrix: table.matrix,
+                    labels,
+                    without_labels,
+                    paths: table.paths,
+                })
+            }
+            Format::Safetensors => Self::of_tensors(&TensorFile::parse(&bytes)?, with_labels),
         }
     }
 
@@ -100,9 +118,9 @@ impl Contents {
     ///
     /// # Errors
     /// The difference from the format, with what to do.
-    pub(super) fn labels_of(format: Format, bytes: &[u8]) -> Result<Labels, String> {
+    pub(super) fn labels_of(format: Format, bytes: Vec<u8>) -> Result<Labels, String> {
         match format {
-            Format::Npy => parse_npy("the array", bytes)?.labels(),
+            Format::Npy => parse_npy("the array", &bytes)?.labels(),
             _ => {
                 let contents = Self::parse(format, bytes, true)?;
                 let reason = contents.without_labels.unwrap_or_default();

@@ -24,8 +24,8 @@ pub enum EmbeddingFileError {
     },
     /// The format of the file is not known.
     #[error(
-        "{} is not a file of embeddings: its content is neither safetensors nor NumPy's .npy or .npz; write one with \
-         loop-dml embed, numpy.save or safetensors", path.display()
+        "{} is not a file of embeddings: its content is neither safetensors nor Parquet nor NumPy's .npy or .npz; write one \
+         with loop-dml embed, numpy.save or safetensors", path.display()
     )]
     UnknownFormat {
         /// The file.
@@ -127,12 +127,14 @@ pub enum EmbeddingFileError {
     },
     /// The name of an output file has an unknown extension.
     #[error(
-        "the extension of {} does not name a known format; use .safetensors or .npy",
+        "the extension of {} does not name a known format; use {known}",
         path.display()
     )]
     Extension {
         /// The output file.
         path: PathBuf,
+        /// The extensions that are known.
+        known: &'static str,
     },
     /// An output file cannot be written.
     #[error(transparent)]

@@ -8,35 +8,21 @@ use serde_json::json;
 use super::array::Array;
 use super::error::EmbeddingFileError;
 use super::metadata::{self, CLASSES, PATHS};
+use super::named_embeddings::NamedEmbeddings;
 use super::npy::write_npy;
-use super::output_format::OutputFormat;
+use super::output_format::{EmbeddingFormat, MatrixFormat};
+use super::parquet::write_parquet;
 use super::tensor_file::write_tensors;
 use crate::atomic_file::{AtomicFileError, AtomicFiles, check_free, write_new};
 
-/// Embeddings of named images.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct NamedEmbeddings {
-    /// The embeddings \[N, D\], row by row.
-    pub rows: Vec<f32>,
-    /// The dimension D of an embedding.
-    pub dim: usize,
-    /// The class of each row, an index into `classes`, or [`NO_CLASS`](crate::data::NO_CLASS).
-    pub labels: Vec<i64>,
-    /// The name of each image.
-    pub paths: Vec<String>,
-    /// The names of the classes.
-    pub classes: Vec<String>,
-}
-
 /// The output file of embeddings; its extension is the format.
 ///
-/// `NAME.safetensors` contains everything. `NAME.npy` contains only the embeddings, because the format
+/// `NAME.safetensors` and `NAME.parquet` contain everything. `NAME.npy` contains only the embeddings, because the format
 /// has one array; `NAME.labels.npy` and `NAME.json` with `paths` and `classes` are written beside it.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutput {
     path: PathBuf,
-    /// `NAME.labels.npy` and `NAME.json`, beside `NAME.npy`.
-    beside: Option<[PathBuf; 2]>,
+    format: EmbeddingFormat,
 }
 
 impl EmbeddingOutput {
@@ -45,21 +31,24 @@ impl EmbeddingOutput {
     /// # Errors
     /// If a file exists, the folder does not, or the extension is unknown.
     pub fn new(path: &Path) -> Result<Self, EmbeddingFileError> {
-        let numpy = OutputFormat::of(path)? == OutputFormat::Npy;
         let output = Self {
             path: path.to_path_buf(),
-            beside: numpy.then(|| ["labels.npy", "json"].map(|end| path.with_extension(end))),
+            format: EmbeddingFormat::of(path)?,
         };
-        output.files().try_for_each(check_free)?;
+        output.files().try_for_each(|file| check_free(&file))?;
         Ok(output)
     }
 
     /// Returns the files that are written.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let beside = self.beside.iter().flatten();
-        std::iter::once(&self.path)
-            .chain(beside)
-            .map(PathBuf::as_path)
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let numpy = self.format == EmbeddingFormat::Npy;
+        let beside = numpy.then(|| self.files_beside());
+        std::iter::once(self.path.clone()).chain(beside.into_iter().flatten())
+    }
+
+    /// The files of labels and of names beside `NAME.npy`.
+    fn files_beside(&self) -> [PathBuf; 2] {
+        ["labels.npy", "json"].map(|end| self.path.with_extension(end))
     }
 
     /// Writes the embeddings.
@@ -67,37 +56,56 @@ impl EmbeddingOutput {
     /// # Errors
     /// If a file was created meanwhile, or cannot be written. Then none of the files is left.
     pub fn write(&self, embeddings: &NamedEmbeddings) -> Result<(), EmbeddingFileError> {
-        let NamedEmbeddings {
-            rows,
-            dim,
-            labels,
-            paths,
-            classes,
-        } = embeddings;
-        let count = labels.len();
-        let embeddings = Array::floats(rows, vec![count, *dim]);
-        let labels = Array::integers(labels, vec![count]);
-        let Some([labels_path, names_path]) = &self.beside else {
-            let tensors = [("embeddings", embeddings), ("labels", labels)];
-            let metadata = metadata::from_names(paths, classes);
-            return Ok(write_tensors(&self.path, tensors, Some(metadata))?);
-        };
+        match self.format {
+            EmbeddingFormat::Safetensors => self.write_safetensors(embeddings)?,
+            EmbeddingFormat::Npy => self.write_numpy(embeddings)?,
+            EmbeddingFormat::Parquet => {
+                write_new(&self.path, |file| write_parquet(embeddings, file))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_safetensors(&self, embeddings: &NamedEmbeddings) -> Result<(), AtomicFileError> {
+        let NamedEmbeddings { paths, classes, .. } = embeddings;
+        let [rows, labels] = arrays(embeddings);
+        let tensors = [("embeddings", rows), ("labels", labels)];
+        let metadata = metadata::from_names(paths, classes);
+        write_tensors(&self.path, tensors, Some(metadata))
+    }
+
+    fn write_numpy(&self, embeddings: &NamedEmbeddings) -> Result<(), AtomicFileError> {
+        let NamedEmbeddings { paths, classes, .. } = embeddings;
+        let [rows, labels] = arrays(embeddings);
+        let [labels_path, names_path] = self.files_beside();
         let mut files = AtomicFiles::default();
-        files.write(labels_path, |file| write_npy(&labels, file))?;
-        files.write(names_path, |file| {
+        files.write(&labels_path, |file| write_npy(&labels, file))?;
+        files.write(&names_path, |file| {
             writeln!(file, "{}", json!({PATHS: paths, CLASSES: classes}))
         })?;
         // The embeddings are last: if they exist, the rest does too.
-        files.write(&self.path, |file| write_npy(&embeddings, file))?;
-        Ok(files.persist()?)
+        files.write(&self.path, |file| write_npy(&rows, file))?;
+        files.persist()
     }
+}
+
+/// The embeddings and the labels.
+fn arrays(embeddings: &NamedEmbeddings) -> [Array<'_>; 2] {
+    let NamedEmbeddings {
+        rows, dim, labels, ..
+    } = embeddings;
+    let count = labels.len();
+    [
+        Array::floats(rows, vec![count, *dim]),
+        Array::integers(labels, vec![count]),
+    ]
 }
 
 /// The output file of a matrix; its extension, `.safetensors` or `.npy`, is the format.
 #[derive(Debug, Clone)]
 pub struct MatrixOutput {
     path: PathBuf,
-    format: OutputFormat,
+    format: MatrixFormat,
 }
 
 impl MatrixOutput {
@@ -106,7 +114,7 @@ impl MatrixOutput {
     /// # Errors
     /// If the file exists, its folder does not, or the extension is unknown.
     pub fn new(path: &Path) -> Result<Self, EmbeddingFileError> {
-        let format = OutputFormat::of(path)?;
+        let format = MatrixFormat::of(path)?;
         check_free(path)?;
         let path = path.to_path_buf();
         Ok(Self { path, format })
@@ -122,8 +130,8 @@ impl MatrixOutput {
     pub fn write(&self, name: &str, rows: &[f32], dim: usize) -> Result<(), AtomicFileError> {
         let matrix = Array::floats(rows, vec![rows.len() / dim, dim]);
         match self.format {
-            OutputFormat::Safetensors => write_tensors(&self.path, [(name, matrix)], None),
-            OutputFormat::Npy => write_new(&self.path, |file| write_npy(&matrix, file)),
+            MatrixFormat::Safetensors => write_tensors(&self.path, [(name, matrix)], None),
+            MatrixFormat::Npy => write_new(&self.path, |file| write_npy(&matrix, file)),
         }
     }
 }
@@ -220,9 +228,9 @@ mod tests {
         let new = |name: &str| EmbeddingOutput::new(&folder.path().join(name));
         for name in ["rows.csv", "rows.npz", "rows", "npy", "rows.npy.gz"] {
             let error = new(name).unwrap_err().to_string();
-            assert!(error.contains(".safetensors or .npy"), "{error}");
+            assert!(error.contains(".safetensors, .npy or .parquet"), "{error}");
         }
-        for name in ["rows.safetensors", "rows.1.npy", "ROWS.NPY"] {
+        for name in ["rows.safetensors", "rows.1.npy", "ROWS.NPY", "rows.Parquet"] {
             new(name).unwrap();
         }
     }
@@ -246,7 +254,7 @@ mod tests {
         let file = safetensors::SafeTensors::deserialize(&file).unwrap();
         assert_eq!(file.tensor("gradient").unwrap().shape(), [2, 3]);
         assert_eq!(file.tensor("gradient").unwrap().data(), values);
-        for name in ["g", "g.npz", "g.pt"] {
+        for name in ["g", "g.npz", "g.pt", "g.parquet"] {
             let error = MatrixOutput::new(&folder.path().join(name)).unwrap_err();
             assert!(
                 error.to_string().contains(".safetensors or .npy"),

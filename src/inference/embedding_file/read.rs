@@ -41,12 +41,12 @@ struct Names {
 }
 
 impl Embeddings {
-    /// Reads a safetensors, `.npy` or `.npz` file, recognised by its content. Numbers are converted to single
+    /// Reads a safetensors, `.npy`, `.npz` or Parquet file, recognised by its content. Numbers are converted to single
     /// precision.
     ///
-    /// Labels are those of the file that `labels` gives: a safetensors, `.npy` or `.npz` file, a text with a
+    /// Labels are those of the file that `labels` gives: a file of any of these formats, a text with a
     /// label in each line, or a CSV file with a column `label`. If it also has paths, they must be those of the
-    /// embeddings, row by row. Without it they are the array `labels` of the
+    /// embeddings, row by row. Without it they are the array `labels` or the column `label` or `class` of the
     /// file; for a `.npy` file, those in `NAME.labels.npy` beside it.
     ///
     /// # Errors
@@ -61,9 +61,8 @@ impl Embeddings {
             .read_at_most(MAXIMUM_BYTES)
             .map_err(unreadable(EMBEDDINGS, path))?;
         let with_labels = labels.file.is_none();
-        let mut contents = Contents::parse(format, &bytes, with_labels)
+        let mut contents = Contents::parse(format, bytes, with_labels)
             .map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
-        drop(bytes);
         let rows = contents.matrix.rows.len() / contents.matrix.dim;
         let names = match format {
             Format::Npy => names_beside(path)?,
@@ -106,7 +105,7 @@ impl Embeddings {
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, EmbeddingFileError> {
         let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
         let format = Format::of(bytes).ok_or_else(unknown)?;
-        let contents = Contents::parse(format, bytes, true);
+        let contents = Contents::parse(format, bytes.to_vec(), true);
         let mut contents = contents.map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
         if format == Format::Npy {
             contents.without_labels = Some("a .npy file is one array".into());
@@ -205,13 +204,13 @@ impl Embeddings {
 /// The difference from the format, with what to do.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn parse_labels(bytes: &[u8], count: usize) -> Result<(), String> {
-    labels_in(bytes, count).map(drop)
+    labels_in(bytes.to_vec(), count).map(drop)
 }
 
-fn labels_in(bytes: &[u8], count: usize) -> Result<Labels, String> {
-    match Format::of(bytes) {
+fn labels_in(bytes: Vec<u8>, count: usize) -> Result<Labels, String> {
+    match Format::of(&bytes) {
         Some(format) => Contents::labels_of(format, bytes),
-        None => label_text::parse(bytes, count),
+        None => label_text::parse(&bytes, count),
     }
 }
 
@@ -219,17 +218,17 @@ fn read_labels(path: &Path, count: usize) -> Result<Labels, EmbeddingFileError> 
     let file = StartedFile::open(path).map_err(unreadable(LABELS, path))?;
     // A file of embeddings may have the labels.
     let limit = match Format::of(file.start()) {
-        Some(Format::Safetensors | Format::Npz) => MAXIMUM_BYTES,
+        Some(Format::Safetensors | Format::Npz | Format::Parquet) => MAXIMUM_BYTES,
         Some(Format::Npy) => MAXIMUM_LABEL_BYTES,
         None if file.start().contains(&0) => {
-            let reason = "it is not a text, and neither .npy, .npz nor safetensors; save one label for each row as \
-                          .npy or as text";
+            let reason = "it is not a text, and neither .npy, .npz, safetensors nor Parquet; save one label for each \
+                          row as .npy or as text";
             return Err(invalid(LABELS, path, reason));
         }
         None => MAXIMUM_LABEL_BYTES,
     };
     let bytes = file.read_at_most(limit).map_err(unreadable(LABELS, path))?;
-    labels_in(&bytes, count).map_err(|reason| invalid(LABELS, path, &reason))
+    labels_in(bytes, count).map_err(|reason| invalid(LABELS, path, &reason))
 }
 
 /// Reads `NAME.json` beside `NAME.npy`; `None` if it does not exist, or has other contents.

@@ -81,7 +81,7 @@ fn formats_are_known_by_their_content() {
         let path = written(&folder, "c.npy", contents);
         let message = read(&path).unwrap_err();
         assert!(
-            message.contains("neither safetensors nor NumPy's .npy or .npz"),
+            message.contains("neither safetensors nor Parquet nor NumPy's .npy or .npz"),
             "{message}"
         );
     }

@@ -4,6 +4,7 @@
 
 mod arrays;
 mod labels;
+mod tables;
 mod tensors;
 
 use std::fs;
