@@ -12,7 +12,7 @@ use turbojpeg::{Compressor, PixelFormat, Subsamp};
 use crate::data::{ImageError, read_image_file_reduced};
 
 /// The qualities that are tried, from the best on, until an image is small enough.
-const QUALITIES: [i32; 6] = [80, 70, 55, 40, 25, 10];
+pub(super) const QUALITIES: [i32; 6] = [80, 70, 55, 40, 25, 10];
 
 /// The start of the data URI of a JPEG image.
 const PREFIX: &str = "data:image/jpeg;base64,";

@@ -230,6 +230,17 @@ impl Split {
         self.images.image(index, None)
     }
 
+    /// Decodes image `index`, possibly at a reduced size whose shorter side has at least `min_side` pixels.
+    ///
+    /// # Errors
+    /// If the file cannot be read or decoded.
+    ///
+    /// # Panics
+    /// If `index` is not below the number of images.
+    pub fn reduced_image(&self, index: usize, min_side: u32) -> Result<RgbImage, ImageError> {
+        self.images.image(index, Some(min_side))
+    }
+
     /// Returns image `index` resized, from the cache if it contains the image. Otherwise the image is
     /// decoded, possibly reduced to a shorter side of at least `min_side` pixels.
     ///

@@ -1,0 +1,1 @@
+//! Structure, escaping and size of reports.
