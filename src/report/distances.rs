@@ -123,10 +123,10 @@ impl<'a> Pairs<'a> {
         let mut positions = vec![None; rows.len()];
         for (at, &row) in gallery.iter().enumerate() {
             let class = &mut classes[rows.labels[row]];
-            match class.is_empty() {
-                true => *class = at..at + 1,
-                false => class.end = at + 1,
+            if class.end == 0 {
+                class.start = at;
             }
+            class.end = at + 1;
             positions[row] = Some(at);
         }
         Self {

@@ -27,7 +27,11 @@ impl SpriteSheet {
     /// has at most `max_bytes`. `None` is an image that cannot be read.
     pub(super) fn new(images: &[Option<RgbImage>], side: u32, max_bytes: usize) -> Self {
         let columns = COLUMNS.min(images.len().max(1));
-        let mut side = side;
+        let longest = images
+            .iter()
+            .flatten()
+            .map(|image| image.width().max(image.height()));
+        let mut side = side.min(longest.max().unwrap_or(SMALLEST)).max(SMALLEST);
         loop {
             let picture = tiles(images, side, columns);
             for quality in QUALITIES {
@@ -86,6 +90,6 @@ mod tests {
         assert_eq!((sheet.side, sheet.columns), (20, 2));
         assert_eq!((sheet.sheet.width, sheet.sheet.height), (40, 20));
         let empty = SpriteSheet::new(&[], 20, 50_000);
-        assert_eq!(empty.sheet.width, 20);
+        assert_eq!(empty.sheet.width, SMALLEST);
     }
 }

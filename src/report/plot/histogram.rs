@@ -36,6 +36,23 @@ impl HistogramPlot<'_> {
         let hatch = format!("{}-hatch", self.id);
         html! {
             figure {
+                figcaption {
+                    span.plot-title { (self.title) }
+                    ul.legend {
+                        li {
+                            svg.swatch viewBox="0 0 34 12" aria-hidden="true" {
+                                path.first d="M1,11V1H33V11Z" {}
+                            }
+                            (self.first.0)
+                        }
+                        li {
+                            svg.swatch viewBox="0 0 34 12" aria-hidden="true" {
+                                path.second d="M1,11V1H33V11Z" style={ "fill:url(#" (hatch) ")" } {}
+                            }
+                            (self.second.0)
+                        }
+                    }
+                }
                 svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
                     aria-labelledby={ (self.id) "-title " (self.id) "-description" } {
                     title id={ (self.id) "-title" } { (self.title) }
@@ -49,23 +66,6 @@ impl HistogramPlot<'_> {
                     (x.horizontal(self.x))
                     path.first d=(outline(self.first.1, self.end, &x, &y)) {}
                     path.second d=(outline(self.second.1, self.end, &x, &y)) style={ "fill:url(#" (hatch) ")" } {}
-                }
-                figcaption {
-                    span.plot-title { (self.title) }
-                    ul.legend {
-                        li {
-                            svg.swatch viewBox="0 0 34 12" aria-hidden="true" {
-                                path.first d="M1,11V1H33V11" {}
-                            }
-                            (self.first.0)
-                        }
-                        li {
-                            svg.swatch viewBox="0 0 34 12" aria-hidden="true" {
-                                path.second d="M1,11V1H33V11" style={ "fill:url(#" (hatch) ")" } {}
-                            }
-                            (self.second.0)
-                        }
-                    }
                 }
             }
         }
@@ -91,7 +91,7 @@ mod tests {
         let (x, y) = (Axis::exact(0.0, 2.0), Axis::exact(0.0, 1.0));
         assert_eq!(
             outline(&[0.0, 1.0], 2.0, &x, &y),
-            "M54.0,236.0V236.0H262.0V12.0H470.0V236.0"
+            "M54.0,236.0V236.0H256.0V12.0H458.0V236.0"
         );
     }
 }

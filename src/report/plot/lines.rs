@@ -62,7 +62,8 @@ impl LinePlot {
                 (low.min(x), high.max(x))
             })
         };
-        let (left, right) = bounds(&mut all().map(|point| point.0));
+        let epochs = self.series.iter().flat_map(|series| &series.points);
+        let (left, right) = bounds(&mut epochs.map(|point| point.0));
         let levels = self.levels.iter().map(|level| level.value);
         let (low, high) = bounds(&mut all().map(|point| point.1).chain(levels));
         let x = Axis::exact(left.min(0.0), right);
@@ -76,6 +77,10 @@ impl LinePlot {
         };
         html! {
             figure {
+                figcaption {
+                    span.plot-title { (self.title) }
+                    (self.legend())
+                }
                 svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
                     aria-labelledby={ (self.id) "-title " (self.id) "-description" } {
                     title id={ (self.id) "-title" } { (self.title) }
@@ -97,10 +102,6 @@ impl LinePlot {
                             }
                         }
                     }
-                }
-                figcaption {
-                    span.plot-title { (self.title) }
-                    (self.legend())
                 }
             }
         }

@@ -41,36 +41,37 @@ fn table(split: &EvaluatedSplit, confusions: &Confusions, images: &Thumbnails) -
             " queries has another class. "
             @if is_sample { "Of these, " (count(confusions.searched)) " drawn at random were examined. " }
             @if confusions.different > confusions.pairs.len() {
-                "The " (confusions.pairs.len()) " most frequent of " (count(confusions.different)) " pairs of classes:"
+                "Shown are the " (confusions.pairs.len()) " most frequent of " (count(confusions.different)) " pairs of classes. "
             }
+            "The images are an example and its nearest image."
         }
-        div.scroll role="region" aria-label="Confused classes" tabindex="0" {
-            table.confusions {
-                thead { tr {
-                    th scope="col" { "Class" }
-                    th scope="col" { "taken for" }
-                    th.number scope="col" { "Queries" }
-                    @if !is_sample { th.number scope="col" { "of the class" } }
-                    th scope="col" { "Example and its nearest image" }
-                } }
-                tbody { @for pair in &confusions.pairs { tr {
-                    th scope="row" { (name(split.class_name(pair.class))) }
-                    td { (name(split.class_name(pair.taken_for))) }
-                    td.number { (count(pair.queries)) }
-                    @if !is_sample {
-                        td.number { (percent(pair.queries as f64 / of_class(pair.class).max(1) as f64)) }
-                    }
-                    td { div.examples {
-                        @for row in [pair.example, pair.neighbour] {
-                            @let (class, file) = split.names(row);
-                            @if let Some(image) = images.of(row) {
-                                img src=(image.uri) width=(image.width) height=(image.height)
-                                    alt={ (name(class)) ", " (name(&file)) } title=(name(&file));
-                            } @else { span.quiet { "cannot be read" } }
+        ol.confusions { @for pair in &confusions.pairs {
+            li {
+                (image(split, images, pair.example))
+                span.arrow aria-hidden="true" { "→" }
+                (image(split, images, pair.neighbour))
+                p {
+                    (name(split.class_name(pair.class))) span.quiet { " taken for " }
+                    (name(split.class_name(pair.taken_for)))
+                    span.quiet {
+                        ": " (count(pair.queries)) " queries"
+                        @if !is_sample {
+                            ", " (percent(pair.queries as f64 / of_class(pair.class).max(1) as f64)) " of the class"
                         }
-                    } }
-                } } }
+                    }
+                }
             }
+        } }
+    }
+}
+
+fn image(split: &EvaluatedSplit, images: &Thumbnails, row: usize) -> Markup {
+    let (class, file) = split.names(row);
+    let (class, file) = (name(class), name(&file));
+    html! {
+        @match images.of(row) {
+            Some(image) => img src=(image.uri) width=(image.width) height=(image.height) alt={ (class) ", " (file) } title=(file);,
+            None => span.unreadable { "cannot be read" },
         }
     }
 }

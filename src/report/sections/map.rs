@@ -32,6 +32,8 @@ pub(crate) fn map(split: &EvaluatedSplit, map: &EmbeddingMap, sprites: &SpriteSh
         heading: "Map of the embeddings".into(),
         body: html! {
             style { (PreEscaped(style)) }
+            div.map-layout {
+            div {
             p {
                 "Each point is a test image; images that are near in the embedding space are near here. "
                 (arranged(map.arrangement)) " "
@@ -41,6 +43,7 @@ pub(crate) fn map(split: &EvaluatedSplit, map: &EmbeddingMap, sprites: &SpriteSh
             }
             p.hint #map-hint hidden {
                 "Point at an image, tap it, or focus the map and use the arrow keys. Its class is highlighted."
+            }
             }
             div.map #map-figure data-columns=(columns) data-side=(side) {
                 svg.plot.points #map-plot viewBox={ "0 0 " (SIDE) " " (SIDE) } role="group"
@@ -60,6 +63,7 @@ pub(crate) fn map(split: &EvaluatedSplit, map: &EmbeddingMap, sprites: &SpriteSh
                     div.sprite #map-image role="img" {}
                     div { strong #map-class {} span.quiet #map-file {} }
                 }
+            }
             }
             p.hidden-text #map-status role="status" {}
         },

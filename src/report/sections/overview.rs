@@ -1,5 +1,7 @@
 //! The measures of a run, and what they mean: the protocol, the split, what is missing.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use crate::config::Protocol;
@@ -31,15 +33,20 @@ fn measured(files: &RunFiles, split: &EvaluatedSplit) -> Markup {
     let intervals = split.intervals();
     html! {
         (cards(split, &measures))
-        p { (protocol(files, Some(split.epoch))) }
-        @if split.missing > 0 {
-            p.note { (count(split.missing)) " test image(s) are missing since the run began. The measures are those of the others." }
+        div.pair {
+            (table(split, &measures, intervals.as_ref()))
+            div {
+                p { (protocol(files, Some(split.epoch))) }
+                @if split.missing > 0 {
+                    p.note { (count(split.missing)) " test image(s) are missing since the run began. The measures are those of the others." }
+                }
+                @if !split.skipped.is_empty() {
+                    p.note { (count(split.skipped.len())) " test image(s) were skipped because they cannot be read. " a href="#skipped" { "They are listed below." } }
+                }
+                (state(files))
+                (intervals_note(split))
+            }
         }
-        @if !split.skipped.is_empty() {
-            p.note { (count(split.skipped.len())) " test image(s) were skipped because they cannot be read. " a href="#skipped" { "They are listed below." } }
-        }
-        (table(split, &measures, intervals.as_ref()))
-        (state(files))
     }
 }
 
@@ -78,7 +85,7 @@ fn state(files: &RunFiles) -> Markup {
 }
 
 fn cards(split: &EvaluatedSplit, measures: &RetrievalMeasures) -> Markup {
-    let classes: std::collections::BTreeSet<usize> = split.rows.labels.iter().copied().collect();
+    let classes: BTreeSet<usize> = split.rows.labels.iter().copied().collect();
     html! {
         ul.cards {
             (card("Recall@1", &percent(measures.recall.at_1())))
@@ -116,11 +123,6 @@ fn table(
         intervals.map(|i| i.r_precision),
     ));
     lines.push(("mAP".into(), measures.map, intervals.map(|i| i.map)));
-    let classes = split
-        .queries
-        .iter()
-        .map(|query| split.rows.labels[query.row]);
-    let classes: std::collections::BTreeSet<usize> = classes.collect();
     html! {
         table {
             caption { "On the test split, epoch " (split.epoch) }
@@ -135,6 +137,13 @@ fn table(
                 }
             }
         }
+    }
+}
+
+fn intervals_note(split: &EvaluatedSplit) -> Markup {
+    let classes = split.queries.iter();
+    let classes: BTreeSet<usize> = classes.map(|query| split.rows.labels[query.row]).collect();
+    html! {
         p.quiet {
             "Intervals are bootstrapped over the " (count(classes.len())) " classes, because queries of a class are not independent."
             @if classes.len() < FEW_CLASSES { " With so few classes they are rough." }
