@@ -144,6 +144,17 @@ fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     parts.map(|part| part.split('"').next().unwrap()).collect()
 }
 
+/// The page without its images, whose base64 may contain any word.
+fn without_images(html: &str) -> String {
+    let mut parts = html.split("base64,");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        text += part.trim_start_matches(is_base64);
+    }
+    text
+}
+
 /// Checks what is true of each report.
 fn check(html: &str) {
     let mut ids = values(html, "id");
@@ -169,7 +180,11 @@ fn check(html: &str) {
     );
     assert_eq!(html.matches("<img src=x").count(), 0);
     assert!(!html.contains("<b>") && !html.contains('\u{202e}'));
-    assert!(!html.contains("NaN"), "numbers are finite");
+    let text = without_images(html);
+    assert!(
+        !text.contains("NaN") && !text.contains(">inf"),
+        "numbers are finite"
+    );
     for (open, close) in [
         ("<section", "</section>"),
         ("<figure", "</figure>"),
