@@ -22,6 +22,7 @@ mod interrupt;
 mod large_recall;
 mod logging;
 mod loss;
+mod measured_line;
 mod measures;
 mod option_names;
 mod output;

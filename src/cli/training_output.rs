@@ -11,16 +11,16 @@ use super::check_table;
 #[cfg(feature = "tui")]
 use super::dashboard::{self, Dashboard};
 use super::logging;
+use super::measured_line::measured_line;
 use super::output::status;
 use super::progress::ProgressBars;
 use super::training_renderer::TrainingRenderer;
 use super::training_state::SharedState;
 use crate::config::Protocol;
 use crate::data::ValidationSource;
-use crate::evaluation::Recall;
 use crate::progress::{Progress, ProgressObserver};
 use crate::training::{
-    CheckpointPosition, EndReason, EpochRecord, RendererContext, RunFolder, RunRecord,
+    CheckpointPosition, EndReason, EpochRecord, Measured, RendererContext, RunFolder, RunRecord,
     TrainingEvent, TrainingObserver, TrainingSummary,
 };
 
@@ -200,14 +200,7 @@ fn chosen_by(record: &RunRecord) -> &'static str {
 pub(super) fn print_summary(summary: &TrainingSummary) {
     let result = &summary.result;
     let folder = summary.folder.path().display();
-    let line = |recall: &Recall| {
-        recall
-            .at
-            .iter()
-            .map(|(k, share)| format!("R@{k} {:.2} %", 100.0 * share))
-            .collect::<Vec<_>>()
-            .join("  ")
-    };
+    let line = |measured: &Measured| measured_line(measured, " %");
     if summary.was_finished {
         status(format_args!(
             "run {folder} is finished and was not changed; train more epochs with --set \
@@ -225,7 +218,9 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
         Protocol::Validated => "validation",
         Protocol::Published => "test",
     };
-    let best = result.validation.as_ref().unwrap_or(&result.test);
+    let test = result.test_measured();
+    let validation = result.validation_measured();
+    let best = validation.as_ref().unwrap_or(&test);
     let epoch = result.best_epoch;
     status(format_args!(
         "untrained    {}  ({split})",
@@ -238,7 +233,7 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
     match result.protocol {
         Protocol::Validated => status(format_args!(
             "test         {}  (epoch {epoch}, chosen by the validation classes)",
-            line(&result.test)
+            line(&test)
         )),
         Protocol::Published => {
             status("the best epoch was chosen by the test split (protocol published)")
@@ -281,10 +276,8 @@ fn epoch_line(record: &EpochRecord, epochs: usize, figures: &[String]) -> String
     if let Some(active) = training("active") {
         line += &format!("  active {active:5.1} %");
     }
-    if let Some(recall) = &record.recall {
-        for (k, share) in &recall.at {
-            line += &format!("  R@{k} {:.2}", 100.0 * share);
-        }
+    if let Some(measured) = record.measured() {
+        line += &format!("  {}", measured_line(&measured, ""));
     }
     let seconds = [format!("{:.1} s", record.seconds)];
     line + &format!("  ({})", [&seconds, figures].concat().join(", "))
@@ -295,6 +288,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::evaluation::Recall;
 
     #[test]
     fn line_shows_what_the_epoch_has() {
@@ -305,11 +299,12 @@ mod tests {
                 at: [(1, 0.25), (2, 0.5)].into(),
                 queries: 4,
             }),
+            map_at_r: Some(0.125),
             seconds: 1.25,
         };
         assert_eq!(
             epoch_line(&record, 20, &[]),
-            "untrained    R@1 25.00  R@2 50.00  (1.2 s)"
+            "untrained    R@1 25.00  R@2 50.00  MAP@R 12.50  (1.2 s)"
         );
         record.epoch = 3;
         record.training = [("loss".to_string(), 0.5)].into();

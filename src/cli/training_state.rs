@@ -8,9 +8,10 @@ use burn_train::renderer::{MetricState, TrainingProgress};
 
 use super::training_speed::{Speed, in_words, significant};
 use crate::escape::escaped;
-use crate::evaluation::Recall;
 use crate::geometry::Measure;
-use crate::training::{AnchorLossMetric, CheckpointPosition, EpochRecord, RunFolder, Statistic};
+use crate::training::{
+    AnchorLossMetric, CheckpointPosition, EpochRecord, Measured, RunFolder, Statistic,
+};
 
 /// The state, shared by the observer, the renderer and the dashboard.
 #[derive(Clone, Default)]
@@ -37,12 +38,12 @@ pub(super) struct TrainingState {
     pub(super) step: (u64, u64),
     /// The metrics of the training steps.
     pub(super) metrics: Vec<MetricRow>,
-    /// Recall of the untrained network.
-    pub(super) untrained: Option<Recall>,
-    /// The last measured epoch and its recall.
-    pub(super) last: Option<(usize, Recall)>,
-    /// The trained epoch with the highest Recall@1, and its recall.
-    pub(super) best: Option<(usize, Recall)>,
+    /// Measures of the untrained network.
+    pub(super) untrained: Option<Measured>,
+    /// The last measured epoch and its measures.
+    pub(super) last: Option<(usize, Measured)>,
+    /// The trained epoch with the highest Recall@1, and its measures.
+    pub(super) best: Option<(usize, Measured)>,
     /// Epochs and their mean loss.
     pub(super) losses: Vec<(f64, f64)>,
     /// Measured epochs and their Recall@1 in per cent.
@@ -116,20 +117,22 @@ impl TrainingState {
         if let Some(&loss) = record.training.get("loss") {
             self.losses.push((epoch, loss));
         }
-        let Some(recall) = &record.recall else {
+        let Some(measured) = record.measured() else {
             return;
         };
-        self.recalls.push((epoch, 100.0 * recall.at_1()));
-        self.last = Some((record.epoch, recall.clone()));
+        let at_1 = measured.recall.at_1();
+        self.recalls.push((epoch, 100.0 * at_1));
+        let measured = (record.epoch, measured);
         if record.epoch == 0 {
-            self.untrained = Some(recall.clone());
+            self.untrained = Some(measured.1.clone());
         } else if self
             .best
             .as_ref()
-            .is_none_or(|(_, best)| recall.at_1() > best.at_1())
+            .is_none_or(|(_, best)| at_1 > best.recall.at_1())
         {
-            self.best = Some((record.epoch, recall.clone()));
+            self.best = Some(measured.clone());
         }
+        self.last = Some(measured);
     }
 
     /// A metric was registered.
@@ -256,6 +259,7 @@ pub(super) mod tests {
     use burn_train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
 
     use super::*;
+    use crate::evaluation::Recall;
 
     /// A record of `epoch` with Recall@1 and a loss that follow from the epoch.
     pub(in crate::cli) fn record(epoch: usize, recall_at_1: f64) -> EpochRecord {
@@ -280,6 +284,7 @@ pub(super) mod tests {
                     .into(),
                 queries: 100,
             }),
+            map_at_r: Some(recall_at_1 / 2.0),
             seconds: 1.0,
         }
     }
@@ -322,7 +327,7 @@ pub(super) mod tests {
     #[test]
     fn recalls_are_those_of_the_untrained_the_last_and_the_best_epoch() {
         let state = running(Instant::now());
-        assert!((state.untrained.unwrap().at_1() - 0.26).abs() < 1e-9);
+        assert!((state.untrained.unwrap().recall.at_1() - 0.26).abs() < 1e-9);
         assert_eq!(state.last.map(|(epoch, _)| epoch), Some(2));
         assert_eq!(state.best.map(|(epoch, _)| epoch), Some(1));
         assert_eq!(state.recalls.len(), 3);

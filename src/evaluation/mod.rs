@@ -1,6 +1,7 @@
 //! Retrieval metrics: functions of embeddings and labels.
 
 mod clustering;
+mod distance_statistics;
 mod intervals;
 mod measures;
 mod ranking;
@@ -10,6 +11,7 @@ mod split_measures;
 mod vectors;
 
 pub use clustering::{ClusterAgreement, Clustering, KMeans};
+pub use distance_statistics::DistanceStatistics;
 pub use intervals::{Resampling, mean_interval};
 pub use measures::{QueryMeasures, RetrievalMeasures};
 pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::clustering::{ClusterAgreement, KMeans};
+use super::distance_statistics::DistanceStatistics;
 use super::intervals::{Resampling, mean_interval};
 use super::measures::{QueryMeasures, RetrievalMeasures};
 use super::ranking::measure_queries;
@@ -19,6 +20,8 @@ pub struct MeasureOptions<'a> {
     pub recall: &'a [usize],
     /// Whether embeddings are clustered, into as many clusters as there are classes.
     pub clustering: Option<ClusteringOptions>,
+    /// Whether distances within and between classes are measured.
+    pub distances: bool,
     /// What is drawn for 95 % intervals of the retrieval measures; `None` for no intervals.
     pub intervals: Option<Resampling>,
 }
@@ -55,6 +58,8 @@ pub struct SplitMeasures {
     pub intervals: Option<RetrievalIntervals>,
     /// Clusters, if they were asked for.
     pub clustering: Option<ClusteringMeasures>,
+    /// Distances, if they were asked for.
+    pub distances: Option<DistanceStatistics>,
 }
 
 /// 95 % intervals of retrieval measures.
@@ -82,8 +87,8 @@ pub struct ClusteringMeasures {
 }
 
 impl SplitMeasures {
-    /// Measures the embeddings of a split, which are finite. Images for which `has_class` is false are not
-    /// clustered.
+    /// Measures the embeddings of a split, which are finite. Images for which `has_class` is false are neither
+    /// clustered nor in the distances.
     ///
     /// # Shapes
     /// - `embeddings`: `[N, D]`, of any length
@@ -104,6 +109,16 @@ impl SplitMeasures {
         monitor: Monitor<'_>,
     ) -> Result<Self, Cancelled> {
         let clustered = options.clustering.map(|_| embeddings.clone());
+        let distances = match options.distances {
+            true => Some(DistanceStatistics::measure(
+                embeddings.clone(),
+                labels,
+                roles,
+                &has_class,
+                monitor,
+            )?),
+            false => None,
+        };
         let queries = measure_queries(embeddings, labels, roles, monitor)?;
         let is_query = |row: &usize| roles.is_none_or(|roles| roles[*row].is_query());
         let labels_of_queries = (0..labels.len()).filter(is_query).map(|row| labels[row]);
@@ -126,6 +141,7 @@ impl SplitMeasures {
             classes: of_classes(&counted, options.recall),
             intervals,
             clustering,
+            distances,
         })
     }
 }

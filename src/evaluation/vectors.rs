@@ -21,6 +21,8 @@ pub(super) struct Vectors {
     longest: f64,
     /// The square of the scale.
     squared_scale: f64,
+    /// The scale of the rows that are not moved.
+    row_scale: f64,
 }
 
 impl Vectors {
@@ -38,11 +40,12 @@ impl Vectors {
         };
         let lengths: Vec<f64> = rows.par_chunks(dim).zip(&finite).map(length).collect();
         let longest = lengths.iter().copied().fold(0.0, f64::max);
-        // A power of two, by which numbers are scaled without rounding.
-        let scale = match longest > 0.0 {
-            true => (-longest.log2().ceil()).exp2(),
-            false => 1.0,
-        };
+        let scale = to_unit(longest);
+        let square = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+        let row_lengths = rows.par_chunks(dim).zip(&finite);
+        let row_lengths =
+            row_lengths.map(|(row, &finite)| if finite { square(row).sqrt() } else { 0.0 });
+        let row_scale = to_unit(row_lengths.reduce(|| 0.0, f64::max));
         let mut moved = vec![0.0; rows.len()];
         let pairs = moved.par_chunks_mut(dim).zip(rows.par_chunks(dim));
         pairs.zip(&finite).for_each(|((moved, row), &finite)| {
@@ -59,12 +62,27 @@ impl Vectors {
             lengths: lengths.iter().map(|length| length * scale).collect(),
             longest: longest * scale,
             squared_scale: scale * scale,
+            row_scale,
         }
     }
 
     /// Returns the numbers of a row.
     pub(super) fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Returns the numbers of a row, as they were given.
+    pub(super) fn row(&self, at: usize) -> &[f32] {
+        row(&self.rows, self.dim, at)
+    }
+
+    /// Returns the numbers of `rows`, one row after the other, not moved and scaled by a power of two, so that
+    /// differences of near rows are exact and the longest row has a length of at most 1.
+    pub(super) fn scaled(&self, rows: &[usize]) -> Vec<f32> {
+        let numbers = rows.iter().flat_map(|&row| self.row(row));
+        numbers
+            .map(|&x| (f64::from(x) * self.row_scale) as f32)
+            .collect()
     }
 
     /// Whether all rows are equal.
@@ -134,6 +152,14 @@ pub(super) fn product_error(dim: usize, own: f64, longest: f64) -> f64 {
     // Numbers too small for `f32` have an absolute error.
     let underflow = terms * f64::from(f32::MIN_POSITIVE);
     1.01 * ROUNDOFF * (sum + half + (product + half)) + underflow
+}
+
+/// A power of two, by which numbers are scaled without rounding, that scales the length to at most 1.
+fn to_unit(length: f64) -> f64 {
+    match length > 0.0 {
+        true => (-length.log2().ceil()).exp2(),
+        false => 1.0,
+    }
 }
 
 /// The mean of the finite rows, in `f32`: equal rows then differ from it by exactly 0.

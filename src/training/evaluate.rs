@@ -1,4 +1,4 @@
-//! The recall of a network on a split, and its other measures.
+//! The measures of a network on a split.
 
 use std::sync::Arc;
 
@@ -6,20 +6,21 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
 use super::TrainingError;
+use super::measured::Measured;
 use super::validation::{RetrievalProtocol, SplitEmbeddings};
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
     DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
 };
-use crate::evaluation::{MeasureOptions, Recall, SplitMeasures};
+use crate::evaluation::{MeasureOptions, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, ProgressObserver, Unit};
 
 /// The task that progress is reported for.
 const TASK: &str = "embedding";
 
-/// Measures the recall of a network on a split. Also returns the causes of skipped images.
+/// Measures what a run records of a network on a split. Also returns the causes of skipped images.
 ///
 /// # Errors
 ///
@@ -32,21 +33,11 @@ pub fn evaluate<B: Backend>(
     device: &B::Device,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
-) -> Result<(Recall, Vec<String>), TrainingError> {
+) -> Result<(Measured, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
-    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
-    let protocol = RetrievalProtocol::new(&config.evaluation, split);
-    let recall = match embeddings.is_empty() {
-        true => Recall::from_ranks(&[], &protocol.recall),
-        false => {
-            let recall = embeddings.recall::<B>(&protocol, device, monitor);
-            recall.map_err(cancelled)?
-        }
-    };
-    match recall.queries {
-        0 => Err(no_readable_query(&skipped)),
-        _ => Ok((recall, skipped)),
-    }
+    let options = MeasureOptions::default();
+    let (measures, skipped) = measure(embedder, config, split, options, device, monitor)?;
+    Ok((measures.retrieval.into(), skipped))
 }
 
 /// Computes all measures of a network on a split; the K of Recall@K are those of the configuration. Also returns

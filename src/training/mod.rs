@@ -16,6 +16,7 @@ mod evaluate;
 mod finite;
 mod guarded_renderer;
 mod host_record;
+mod measured;
 mod metric_learner;
 mod metrics;
 mod network;
@@ -48,8 +49,11 @@ pub(crate) use evaluate::no_readable_query;
 pub use evaluate::{embed_split, evaluate, measure};
 pub use finite::check_finite;
 pub use host_record::HostRecord;
+pub use measured::Measured;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
-pub use metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+pub use metrics::{
+    AnchorLossMetric, RetrievalMeasure, RetrievalMetric, Statistic, StatisticMetric,
+};
 pub use network::{load_checkpoint, load_embedder};
 pub use objective::Objective;
 pub use observer::{RendererContext, TrainingEvent, TrainingObserver};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use burn::tensor::backend::Backend;
 
 use super::TrainingError;
+use super::measured::Measured;
 use super::observer::TrainingObserver;
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunResult};
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
-use crate::evaluation::Recall;
 
 /// Where a training runs, who observes it and what stops it.
 pub struct RunContext<'a, B: Backend> {
@@ -26,8 +26,8 @@ pub struct RunContext<'a, B: Backend> {
 pub struct TrainingSummary {
     /// The run folder.
     pub folder: RunFolder,
-    /// Recall of the untrained network, on the split that chooses the best epoch.
-    pub untrained: Recall,
+    /// Measures of the untrained network, on the split that chooses the best epoch.
+    pub untrained: Measured,
     /// The best epoch and its recall.
     pub result: RunResult,
     /// Whether the run was finished before, so that nothing was trained.
@@ -42,7 +42,7 @@ impl TrainingSummary {
         result: RunResult,
         was_finished: bool,
     ) -> Result<Self, TrainingError> {
-        let untrained = history.first().and_then(|record| record.recall.clone());
+        let untrained = history.first().and_then(EpochRecord::measured);
         let untrained = untrained.ok_or_else(|| RunFolderError::Damaged {
             path: folder.path().join("metrics.jsonl"),
             message: "it does not contain epoch 0".to_string(),

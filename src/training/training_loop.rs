@@ -12,8 +12,11 @@ use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
 use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
 use super::evaluate::{evaluate, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
+use super::measured::Measured;
 use super::metric_learner::MetricLearner;
-use super::metrics::{AnchorLossMetric, RecallMetric, Statistic, StatisticMetric};
+use super::metrics::{
+    AnchorLossMetric, RetrievalMeasure, RetrievalMetric, Statistic, StatisticMetric,
+};
 use super::network::{RestoredState, load_epoch};
 use super::noop_logger::NoopLogger;
 use super::objective::Objective;
@@ -29,7 +32,6 @@ use crate::config::{Config, Protocol};
 use crate::data::{
     EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
 };
-use crate::evaluation::Recall;
 use crate::panic_capture;
 
 /// A network with its data, ready for its remaining epochs.
@@ -93,11 +95,12 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             context.cancellation,
             &*context.observer,
         );
-        let (recall, _) = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
+        let (measured, _) = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
         Ok(EpochRecord {
             epoch: 0,
             training: Default::default(),
-            recall: Some(recall),
+            recall: Some(measured.recall),
+            map_at_r: measured.map_at_r,
             seconds: since.elapsed().as_secs_f64(),
         })
     }
@@ -127,7 +130,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         let first_epoch = start.complete_epochs() + 1;
         let known = history
             .iter()
-            .filter_map(|record| Some((record.epoch, record.recall.clone()?)));
+            .filter_map(|record| Some((record.epoch, record.measured()?)));
         let choosing = splits.validation.unwrap_or(splits.test);
         let schedule = EpochSchedule::Every {
             interval: config.training.validate_every,
@@ -192,8 +195,10 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             .with_application_logger(None)
             .with_training_strategy(TrainingStrategy::Custom(strategy))
             .num_epochs(epochs);
-        for k in recall {
-            training = training.metric_valid_numeric(RecallMetric::new(k, validation.clone()));
+        let recall = recall.into_iter().map(RetrievalMeasure::RecallAt);
+        for measure in recall.chain([RetrievalMeasure::MapAtR]) {
+            let metric = RetrievalMetric::new(measure, validation.clone());
+            training = training.metric_valid_numeric(metric);
         }
         if first_epoch > 1 {
             training = training.checkpoint(first_epoch - 1);
@@ -233,19 +238,19 @@ fn finish<B: AutodiffBackend>(
     context: &RunContext<B>,
 ) -> Result<TrainingSummary, TrainingError> {
     let history = folder.history()?;
-    let recalls = || {
+    let measured = || {
         let trained = history.iter().filter(|record| record.epoch > 0);
-        trained.filter_map(|record| Some((record.epoch, record.recall.as_ref()?)))
+        trained.filter_map(|record| Some((record.epoch, record.measured()?)))
     };
-    let best = best_epoch(recalls().map(|(epoch, recall)| (epoch, recall.at_1())));
+    let best = best_epoch(measured().map(|(epoch, measured)| (epoch, measured.recall.at_1())));
     let best = best.ok_or_else(|| no_readable_query(&[]))?;
     let protocol = config.evaluation.protocol;
     let compute = context.compute.without_gradients();
-    let mut candidates: Vec<(usize, &Recall)> = recalls().collect();
-    let (best_epoch, recall, embedder) = loop {
+    let mut candidates: Vec<(usize, Measured)> = measured().collect();
+    let (best_epoch, best_measured, embedder) = loop {
         let recalls = candidates
             .iter()
-            .map(|(epoch, recall)| (*epoch, recall.at_1()));
+            .map(|(epoch, measured)| (*epoch, measured.recall.at_1()));
         let Some(epoch) = best_epoch(recalls) else {
             // None can be read: the error of the best one.
             load_epoch(folder, config, best, &compute)?;
@@ -253,8 +258,9 @@ fn finish<B: AutodiffBackend>(
         };
         match load_epoch(folder, config, epoch, &compute) {
             Ok(embedder) => {
-                let recall = candidates.iter().find(|(other, _)| *other == epoch);
-                break (epoch, recall.expect("it is a candidate").1, embedder);
+                let mut candidates = candidates.into_iter();
+                let best = candidates.find(|(other, _)| *other == epoch);
+                break (epoch, best.expect("it is a candidate").1, embedder);
             }
             Err(RunFolderError::NoCheckpoint { .. }) if epoch != best => {}
             Err(error) => {
@@ -264,7 +270,7 @@ fn finish<B: AutodiffBackend>(
         candidates.retain(|(other, _)| *other != epoch);
     };
     let (validation, test) = match protocol {
-        Protocol::Published => (None, recall.clone()),
+        Protocol::Published => (None, best_measured),
         Protocol::Validated => {
             let evaluated = evaluate(
                 &embedder,
@@ -281,13 +287,13 @@ fn finish<B: AutodiffBackend>(
                     .observer
                     .event(TrainingEvent::ImagesSkipped { causes });
             }
-            (Some(recall.clone()), test)
+            (Some(best_measured), test)
         }
     };
     // The training may have been killed before it deleted superseded checkpoints.
     let last = history.last().map_or(0, |record| record.epoch);
     let is_scheduled = |epoch| {
-        let measured = recalls().any(|(measured, _)| measured == epoch);
+        let measured = measured().any(|(measured, _)| measured == epoch);
         CheckpointSchedule::is_scheduled(config.training.checkpoint_every, epoch, measured)
     };
     folder.prune(
@@ -301,8 +307,10 @@ fn finish<B: AutodiffBackend>(
         epochs: last,
         protocol,
         best_epoch,
-        validation,
-        test,
+        validation_map_at_r: validation.as_ref().and_then(|measured| measured.map_at_r),
+        validation: validation.map(|measured| measured.recall),
+        test: test.recall,
+        test_map_at_r: test.map_at_r,
     };
     folder.write_result(&result)?;
     TrainingSummary::finished(folder.clone(), &history, result, false)

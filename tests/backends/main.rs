@@ -16,6 +16,7 @@
 mod data;
 mod layers;
 mod losses;
+mod measures;
 mod network;
 mod ranks;
 mod state;
@@ -68,6 +69,7 @@ impl Findings {
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
+    measures::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
 }
 

@@ -242,6 +242,8 @@ fn all_measures_are_printed_as_text_json_and_csv() {
         near(key, expected);
     }
     assert_eq!(report["converged"], true);
+    assert_eq!(report["distances"]["intra"], 1.5);
+    assert!(report["distances"]["negative_margin"].as_f64().unwrap() > 0.0);
     assert_eq!(
         report["recall_interval"]["2"],
         serde_json::json!([1.0, 1.0])
@@ -268,6 +270,7 @@ fn all_measures_are_printed_as_text_json_and_csv() {
         "mAP           83.33 %  [75.00, 100.00]",
         "NMI          100.00 %",
         "inertia      3.625000",
+        "mean distance in a class                1.5000",
         "       2  100.00  100.00  100.00  9",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
@@ -279,8 +282,8 @@ fn all_measures_are_printed_as_text_json_and_csv() {
             .starts_with("class,queries,recall_at_1,recall_at_1_low,recall_at_1_high,recall_at_2,")
     );
     assert!(lines[1].starts_with(",6,0.6666"), "{csv}");
-    assert!(lines[0].ends_with(",nmi,ami,f1,inertia,converged"), "{csv}");
-    assert!(lines[1].ends_with(",true"), "{csv}");
+    assert!(lines[0].contains(",nmi,ami,f1,inertia,converged,intra,inter,"));
+    assert!(lines[1].contains(",true,1.5,"), "{csv}");
     assert!(lines[2].starts_with("7,2,0.5,,,1,"), "{csv}");
     assert_eq!(lines.len(), 5);
 

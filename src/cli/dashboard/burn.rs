@@ -10,10 +10,10 @@ use burn_train::renderer::tui::TuiMetricsRendererWrapper;
 use burn_train::renderer::{MetricState, MetricsRenderer};
 
 use super::terminal;
+use crate::cli::measured_line::measured_line;
 use crate::cli::training_state::{SharedState, TrainingState};
-use crate::evaluation::Recall;
 use crate::panic_capture;
-use crate::training::RendererContext;
+use crate::training::{Measured, RendererContext};
 
 /// The name of the thread that draws. It panics if the user kills the training, and if the terminal is
 /// closed; in the first case, the renderer panics afterwards too.
@@ -99,12 +99,8 @@ impl BurnDashboard {
 
 /// The texts, in the order of their names.
 fn texts(state: &TrainingState, now: Instant) -> [String; 4] {
-    let at = |recall: &Recall| {
-        let values = recall.at.iter();
-        let values = values.map(|(k, share)| format!("R@{k} {:.2}", 100.0 * share));
-        values.collect::<Vec<_>>().join("  ")
-    };
-    let with_epoch = |measured: &Option<(usize, Recall)>| match measured {
+    let at = |measured: &Measured| measured_line(measured, "");
+    let with_epoch = |measured: &Option<(usize, Measured)>| match measured {
         Some((epoch, recall)) => format!("{}  (epoch {epoch})", at(recall)),
         None => "-".to_string(),
     };
@@ -152,9 +148,9 @@ mod tests {
         assert_eq!(
             recalls,
             [
-                "R@1 26.00  R@2 27.00  R@4 29.00  R@8 33.00",
-                "R@1 61.00  R@2 62.00  R@4 64.00  R@8 68.00  (epoch 2)",
-                "R@1 71.00  R@2 72.00  R@4 74.00  R@8 78.00  (epoch 1)",
+                "R@1 26.00  R@2 27.00  R@4 29.00  R@8 33.00  MAP@R 12.50",
+                "R@1 61.00  R@2 62.00  R@4 64.00  R@8 68.00  MAP@R 30.00  (epoch 2)",
+                "R@1 71.00  R@2 72.00  R@4 74.00  R@8 78.00  MAP@R 35.00  (epoch 1)",
             ]
         );
     }

@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, LineGauge, Paragraph};
 use super::number::number;
 use super::plots::draw_plots;
 use crate::cli::training_state::{Phase, TrainingState};
-use crate::evaluation::Recall;
+use crate::training::Measured;
 
 /// The width from which two tables, and two plots, are side by side.
 const TWO_COLUMNS: u16 = 76;
@@ -164,12 +164,18 @@ fn recall_table(state: &TrainingState) -> Vec<Line<'static>> {
         let [untrained, last, best] = cells;
         format!(" {name:<6}{untrained:>10}{last:>9}{best:>9} ")
     };
-    let columns: [Option<(usize, &Recall)>; 3] = [
-        state.untrained.as_ref().map(|recall| (0, recall)),
-        state.last.as_ref().map(|(epoch, recall)| (*epoch, recall)),
-        state.best.as_ref().map(|(epoch, recall)| (*epoch, recall)),
+    let columns: [Option<(usize, &Measured)>; 3] = [
+        state.untrained.as_ref().map(|measured| (0, measured)),
+        state
+            .last
+            .as_ref()
+            .map(|(epoch, measured)| (*epoch, measured)),
+        state
+            .best
+            .as_ref()
+            .map(|(epoch, measured)| (*epoch, measured)),
     ];
-    let cells = |cell: &dyn Fn((usize, &Recall)) -> Option<String>| {
+    let cells = |cell: &dyn Fn((usize, &Measured)) -> Option<String>| {
         columns.map(|column| column.and_then(cell).unwrap_or_else(|| "-".to_string()))
     };
     let line = |name: &str, cells: [String; 3]| row(name, cells.each_ref().map(String::as_str));
@@ -183,16 +189,22 @@ fn recall_table(state: &TrainingState) -> Vec<Line<'static>> {
         .iter()
         .flatten()
         .next()
-        .map(|(_, recall)| recall.at.keys());
+        .map(|(_, measured)| measured.recall.at.keys());
     for k in ks.into_iter().flatten() {
-        let percent = |(_, recall): (usize, &Recall)| {
-            recall
+        let percent = |(_, measured): (usize, &Measured)| {
+            measured
+                .recall
                 .at
                 .get(k)
                 .map(|share| format!("{:.2}", 100.0 * share))
         };
         lines.push(Line::from(line(&format!("R@{k}"), cells(&percent))));
     }
+    let map_at_r = |(_, measured): (usize, &Measured)| {
+        let share = measured.map_at_r?;
+        Some(format!("{:.2}", 100.0 * share))
+    };
+    lines.push(Line::from(line("MAP@R", cells(&map_at_r))));
     lines
 }
 
@@ -281,6 +293,7 @@ mod tests {
             "untrained",
             " R@1        26.00    61.00    71.00",
             " R@8        33.00    68.00    78.00",
+            " MAP@R      12.50    30.00    35.00",
             " Loss               0.5000     0.1250",
             " Learning Rate     1.00e-4          -",
             "┌ loss ",
@@ -304,7 +317,7 @@ mod tests {
 
     #[test]
     fn small_screen_shows_progress_recalls_and_keys() {
-        let screen = screen(&running(Instant::now()), 40, 12);
+        let screen = screen(&running(Instant::now()), 40, 13);
         let text = screen.join("\n");
         for part in [
             "epoch 3/20",

@@ -51,6 +51,10 @@ impl Measured<'_> {
                 clustering.converged.to_string(),
             ]);
         }
+        for (_, key, value) in self.distance_lines() {
+            header.push(key.to_string());
+            all.push(value.map_or(String::new(), |value| value.to_string()));
+        }
         let width = header.len();
         let mut rows = vec![header, all];
         for (label, class) in self.measures.classes.iter().filter(|_| per_class) {
@@ -58,7 +62,7 @@ impl Measured<'_> {
                 self.class_name(*label).to_string(),
                 class.recall.queries.to_string(),
             ];
-            // Classes have neither intervals nor clusters.
+            // Classes have neither intervals, clusters nor distances.
             for (line, of_all) in retrieval_lines(class, None).iter().zip(&lines) {
                 row.push(line.value.to_string());
                 row.extend(of_all.interval.into_iter().flatten().map(|_| String::new()));

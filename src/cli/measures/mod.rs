@@ -71,6 +71,7 @@ impl MeasureArgs {
     pub(super) fn options(&self) -> MeasureOptions<'static> {
         MeasureOptions {
             recall: &[],
+            distances: true,
             clustering: self.clustering.then(ClusteringOptions::default),
             intervals: self.intervals.then_some(match self.intervals_over {
                 Over::Queries => Resampling::Queries,
@@ -148,11 +149,37 @@ impl Measured<'_> {
             let inertia = significant(clustering.inertia);
             print(format_args!("{:12} {inertia}{end}", "inertia"))?;
         }
+        for (name, _, value) in self.distance_lines() {
+            let value = value.map_or("-".to_string(), |value| format!("{value:.4}"));
+            print(format_args!("{name:36} {value:>9}"))?;
+        }
         if args.per_class {
             print("")?;
             print_lines(self.class_table().trim_end())?;
         }
         Ok(())
+    }
+
+    /// Names, JSON keys and values of the statistics of the distances; `None` for what is not defined.
+    fn distance_lines(&self) -> Vec<(&'static str, &'static str, Option<f64>)> {
+        let Some(distances) = self.measures.distances else {
+            return Vec::new();
+        };
+        vec![
+            ("mean distance in a class", "intra", distances.intra),
+            ("mean distance of class centres", "inter", distances.inter),
+            ("their ratio", "intra_inter_ratio", distances.ratio()),
+            (
+                "nearest negative less positive",
+                "negative_margin",
+                distances.margin,
+            ),
+            (
+                "effective number of dimensions",
+                "effective_dimension",
+                distances.effective_dimension,
+            ),
+        ]
     }
 
     /// A row for each class, the worst first.
@@ -201,6 +228,13 @@ impl Measured<'_> {
         if let Some(clustering) = self.measures.clustering {
             object["inertia"] = json!(clustering.inertia);
             object["converged"] = json!(clustering.converged);
+        }
+        let distances = self.distance_lines().into_iter();
+        let distances: serde_json::Map<String, Value> = distances
+            .map(|(_, key, value)| (key.to_string(), json!(value)))
+            .collect();
+        if !distances.is_empty() {
+            object["distances"] = distances.into();
         }
         if args.per_class {
             let class = |(label, measures): (&usize, &RetrievalMeasures)| {

@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use super::super::vectors::Vectors;
 use super::Reduce;
 use super::search::{Query, Search};
 use crate::cancellation::Cancelled;
-use crate::geometry::products::{Products, SplitRows};
+use crate::geometry::products::SplitRows;
 use crate::geometry::widen;
 use crate::progress::{Monitor, Unit};
 
@@ -18,30 +19,37 @@ const TILE_ENTRIES: usize = 1 << 23;
 
 /// Returns for each query `reduce` of the ranks of its positives, or of the nearest one; `None` for a query
 /// without positives.
+///
+/// The rows of each tile are uploaded, and not selected from a tensor on the device: Burn 0.21's fusion computes
+/// wrong distances of selected rows (`docs/burn-0.21.md`).
 pub(super) fn rank<B: Backend, T>(
     search: &Search,
     labels: &[usize],
-    embeddings: Tensor<B, 2>,
+    vectors: &Vectors,
+    device: &B::Device,
     reduce: &Reduce<T>,
     monitor: Monitor<'_>,
 ) -> Result<Vec<Option<T>>, Cancelled> {
     let mut results: Vec<Option<T>> = Vec::new();
     results.resize_with(search.query_count, || None);
-    let device = embeddings.device();
-    let rows = SplitRows::from_rows(widen(embeddings));
-    let squares = rows.squares();
-    let gallery = Rows::select(&rows, &squares, &search.gallery, &device);
-    let squares_of_gallery = gallery.squares.transposed();
+    let split = |rows: &[usize]| {
+        let shape = [rows.len(), vectors.dim()];
+        let data = TensorData::new(vectors.scaled(rows), shape);
+        let rows = Tensor::<B, 2>::from_data(data, device);
+        SplitRows::from_unit(widen(rows))
+    };
+    let gallery = split(&search.gallery);
+    let squares_of_gallery = gallery.squares().transposed();
     let classes_of_gallery = search.gallery.iter().map(|&row| labels[row]);
-    let classes_of_gallery = int_row::<B>(classes_of_gallery.collect(), &device);
+    let classes_of_gallery = int_row::<B>(classes_of_gallery.collect(), device);
 
     let most = (TILE_ENTRIES / search.gallery.len()).max(1);
     let task = monitor.task("ranking", Some(search.queries.len()), Unit::Queries);
     for queries in search.queries.chunks(most) {
         let tile: Vec<usize> = queries.iter().map(|query| query.row).collect();
-        let tile = Rows::select(&rows, &squares, &tile, &device);
-        let products = tile.embeddings.products(&gallery.embeddings);
-        let nearness = products.nearness(&tile.squares, &squares_of_gallery);
+        let tile = split(&tile);
+        let products = tile.products(&gallery);
+        let nearness = products.nearness(&tile.squares(), &squares_of_gallery);
         let ranks = match reduce.nearest {
             true => nearest_ranks(nearness, queries, labels, classes_of_gallery.clone()),
             false => all_ranks(nearness, queries),
@@ -98,8 +106,7 @@ fn nearest_ranks<B: Backend>(
         .collect()
 }
 
-/// Returns the ranks of all positives of each query. The host counts: Burn 0.21's fusion computes wrong counts for
-/// comparisons of a tile with limits that were gathered from it (`docs/burn-0.21.md`).
+/// Returns the ranks of all positives of each query. The host counts; the tile is read once.
 fn all_ranks<B: Backend>(nearness: Tensor<B, 2>, queries: &[Query]) -> Vec<Vec<usize>> {
     let gallery = nearness.dims()[1];
     let data = nearness.into_data();
@@ -146,31 +153,6 @@ fn ranks_of<N: Copy + PartialOrd>(query: &Query, nearness: &[N]) -> Vec<usize> {
             before + k
         });
     counted.collect()
-}
-
-/// Selected rows.
-struct Rows<B: Backend> {
-    /// `[N, D]`
-    embeddings: SplitRows<B>,
-    /// Squared lengths, `[N, 1]`.
-    squares: Products<B>,
-}
-
-impl<B: Backend> Rows<B> {
-    fn select(
-        embeddings: &SplitRows<B>,
-        squares: &Products<B>,
-        rows: &[usize],
-        device: &B::Device,
-    ) -> Self {
-        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-        let rows = Tensor::<B, 1, Int>::from_ints(rows.as_slice(), device);
-        let select = |x: Tensor<B, 2>| x.select(0, rows.clone());
-        Self {
-            embeddings: embeddings.map(select),
-            squares: squares.map(select),
-        }
-    }
 }
 
 /// Numbers as `[1, N]`.

@@ -118,12 +118,10 @@ fn rank<B: Backend, T: Send>(
     if search.queries.is_empty() || search.gallery.is_empty() {
         return Ok((0..search.query_count).map(|_| None).collect());
     }
+    drop(embeddings);
+    let vectors = Vectors::new(values, dim);
     match is_host::<B>(&device) {
-        true => {
-            drop(embeddings);
-            let vectors = Vectors::new(values, dim);
-            host::rank::<B, T>(&search, &vectors, &device, reduce, monitor)
-        }
-        false => device::rank(&search, labels, embeddings, reduce, monitor),
+        true => host::rank::<B, T>(&search, &vectors, &device, reduce, monitor),
+        false => device::rank::<B, T>(&search, labels, &vectors, &device, reduce, monitor),
     }
 }

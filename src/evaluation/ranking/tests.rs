@@ -49,7 +49,11 @@ fn ranks_on_device(rows: &[Vec<f32>], labels: &[usize], roles: Option<&[Role]>) 
         nearest: false,
         ranks: <[usize]>::to_vec,
     };
-    let ranks = device::rank(&search, labels, tensor(rows), &reduce, Monitor::none()).unwrap();
+    let device = Default::default();
+    let values = tensor(rows).into_data().into_vec::<f32>().unwrap();
+    let vectors = Vectors::new(values, rows[0].len());
+    let (reduce, monitor) = (&reduce, Monitor::none());
+    let ranks = device::rank::<B, _>(&search, labels, &vectors, &device, reduce, monitor).unwrap();
     ranks.into_iter().map(Option::unwrap_or_default).collect()
 }
 

@@ -95,7 +95,10 @@ impl<B: AutodiffBackend> Running<B> {
             saved: Some(epochs.start),
             last_step: None,
             skipped: SkippedImages::default(),
-            queries: epochs.validation.latest().map(|(_, recall)| recall.queries),
+            queries: epochs
+                .validation
+                .latest()
+                .map(|(_, measured)| measured.recall.queries),
             epochs,
             learner,
             train,
@@ -266,7 +269,7 @@ impl<B: AutodiffBackend> Running<B> {
             let what = "an embedding of the evaluation".to_string();
             return Err(self.diverged(epoch, None, Divergence::NotFinite { what }));
         }
-        if validation.is_due(epoch) && validation.recall(epoch).is_none() {
+        if validation.is_due(epoch) && validation.measured(epoch).is_none() {
             if self.is_cancelled() {
                 return Ok(Progressed::Interrupted);
             }
@@ -295,7 +298,10 @@ impl<B: AutodiffBackend> Running<B> {
             ..
         } = &mut self.epochs;
         let statistics = std::mem::take(statistics);
-        let recall = validation.recall(epoch);
+        let (recall, map_at_r) = match validation.measured(epoch) {
+            Some(measured) => (Some(measured.recall), measured.map_at_r),
+            None => (None, None),
+        };
         let measured = recall.is_some();
         if let Some(recall) = &recall {
             let before = self.queries.replace(recall.queries);
@@ -311,6 +317,7 @@ impl<B: AutodiffBackend> Running<B> {
             epoch,
             training: statistics.means(),
             recall,
+            map_at_r,
             seconds: since.elapsed().as_secs_f64(),
         };
         folder.append(&record)?;

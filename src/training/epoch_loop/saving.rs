@@ -64,7 +64,7 @@ impl<B: AutodiffBackend> Running<B> {
             ..
         } = config.training;
         let is_scheduled = |epoch| {
-            let measured = validation.recall(epoch).is_some();
+            let measured = validation.measured(epoch).is_some();
             CheckpointSchedule::is_scheduled(checkpoint_every, epoch, measured)
         };
         let saved = folder.checkpoints();

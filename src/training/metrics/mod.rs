@@ -1,14 +1,14 @@
 //! The metrics of the dashboard and the log, as Burn metrics.
 
 mod loss;
-mod recall;
+mod retrieval;
 mod statistic;
 mod weighted_mean;
 
 use burn_train::metric::{Adaptor, MetricAttributes, NumericAttributes};
 
 pub use loss::AnchorLossMetric;
-pub use recall::RecallMetric;
+pub use retrieval::{RetrievalMeasure, RetrievalMetric};
 pub use statistic::{Statistic, StatisticMetric};
 
 use super::step::{FinishedSteps, Validated};

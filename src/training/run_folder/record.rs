@@ -11,6 +11,7 @@ use crate::config::Protocol;
 use crate::data::{Coverage, Split, ValidationSource};
 use crate::evaluation::{Recall, Role};
 use crate::progress::Monitor;
+use crate::training::measured::Measured;
 
 /// The record of a run, `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -175,6 +176,19 @@ pub struct EpochRecord {
     /// evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recall: Option<Recall>,
+    /// MAP@R on the same split, 0 to 1; `None` in runs of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_at_r: Option<f64>,
     /// Wall-clock seconds of the epoch with its validation.
     pub seconds: f64,
+}
+
+impl EpochRecord {
+    /// The measures of the split that chooses the best epoch, if the epoch was evaluated.
+    pub fn measured(&self) -> Option<Measured> {
+        Some(Measured {
+            recall: self.recall.clone()?,
+            map_at_r: self.map_at_r,
+        })
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Protocol;
 use crate::evaluation::Recall;
+use crate::training::measured::Measured;
 
 /// The result of a finished run, `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,8 +20,32 @@ pub struct RunResult {
     /// The recall of the best epoch on the validation classes; `None` with the published protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Recall>,
+    /// Its MAP@R on the validation classes, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_map_at_r: Option<f64>,
     /// The recall of the best epoch on the test split.
     pub test: Recall,
+    /// Its MAP@R on the test split, 0 to 1; `None` in runs of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_map_at_r: Option<f64>,
+}
+
+impl RunResult {
+    /// The measures of the best epoch on the validation classes; `None` with the published protocol.
+    pub fn validation_measured(&self) -> Option<Measured> {
+        Some(Measured {
+            recall: self.validation.clone()?,
+            map_at_r: self.validation_map_at_r,
+        })
+    }
+
+    /// The measures of the best epoch on the test split.
+    pub fn test_measured(&self) -> Measured {
+        Measured {
+            recall: self.test.clone(),
+            map_at_r: self.test_map_at_r,
+        }
+    }
 }
 
 /// Why a training ended.

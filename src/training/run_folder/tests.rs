@@ -41,6 +41,7 @@ fn epoch(epoch: usize, at_1: Option<f64>) -> EpochRecord {
             at: [(1, share)].into(),
             queries: 4,
         }),
+        map_at_r: at_1.map(|share| share / 2.0),
         seconds: 0.5,
     }
 }

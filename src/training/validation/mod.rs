@@ -12,14 +12,15 @@ use burn::tensor::backend::Backend;
 pub use protocol::RetrievalProtocol;
 pub use split_embeddings::SplitEmbeddings;
 
+use super::measured::Measured;
 use super::selection::best_epoch;
 use crate::cancellation::CancellationToken;
 use crate::data::{EpochSchedule, ImageBatch};
-use crate::evaluation::Recall;
+use crate::evaluation::MeasureOptions;
 use crate::model::Embedder;
 use crate::progress::{Monitor, NoProgress, Unit};
 
-/// The recalls of the epochs that were evaluated. Clones share them: the validation step writes them;
+/// The measures of the epochs that were evaluated. Clones share them: the validation step writes them;
 /// checkpointing, early stopping, the dashboard and the log read them.
 #[derive(Clone)]
 pub struct Validation {
@@ -46,19 +47,19 @@ struct State {
     embeddings: SplitEmbeddings,
     /// Whether an embedding of the last evaluation was not finite.
     not_finite: bool,
-    recalls: BTreeMap<usize, Recall>,
+    measured: BTreeMap<usize, Measured>,
 }
 
 impl Validation {
-    /// Creates a validation by `protocol` after the epochs of `schedule`. `known` are earlier recalls:
-    /// that of epoch 0, or those before the run was resumed.
+    /// Creates a validation by `protocol` after the epochs of `schedule`. `known` are earlier measures:
+    /// those of epoch 0, or those before the run was resumed.
     pub fn new(
         protocol: RetrievalProtocol,
         schedule: EpochSchedule,
-        known: impl IntoIterator<Item = (usize, Recall)>,
+        known: impl IntoIterator<Item = (usize, Measured)>,
     ) -> Self {
         let state = State {
-            recalls: known.into_iter().collect(),
+            measured: known.into_iter().collect(),
             ..Default::default()
         };
         Self {
@@ -69,7 +70,7 @@ impl Validation {
         }
     }
 
-    /// Sets the request that stops an evaluation within a second. A stopped evaluation has no recall.
+    /// Sets the request that stops an evaluation within a second. A stopped evaluation has no measures.
     pub fn cancelled_by(self, cancellation: &CancellationToken) -> Self {
         Self {
             cancellation: cancellation.clone(),
@@ -82,14 +83,14 @@ impl Validation {
         self.schedule.includes(epoch)
     }
 
-    /// Whether an embedding of the evaluation of `epoch` was infinite or NaN. Then there is no recall:
+    /// Whether an embedding of the evaluation of `epoch` was infinite or NaN. Then there are no measures:
     /// queries with NaN have no nearest neighbour.
     pub fn is_not_finite(&self, epoch: usize) -> bool {
         let state = self.state();
         state.epoch == epoch && state.not_finite
     }
 
-    /// Embeds a batch of the split. After the last batch, computes the recall.
+    /// Embeds a batch of the split. After the last batch, computes the measures.
     pub fn step<B: Backend>(&self, embedder: &Embedder<B>, batch: ImageBatch<B>) {
         let (epoch, last, device) = (batch.epoch, batch.last, batch.images.device());
         let mut state = self.state();
@@ -108,23 +109,25 @@ impl Validation {
                 state.not_finite = true;
                 return;
             }
-            if let Ok(recall) = embeddings.recall::<B>(&self.protocol, &device, monitor) {
-                state.recalls.insert(epoch, recall);
+            let options = MeasureOptions::default();
+            let measured = embeddings.measure::<B>(&self.protocol, options, &device, monitor);
+            if let Ok(measured) = measured {
+                state.measured.insert(epoch, measured.retrieval.into());
             }
         }
     }
 
-    /// The recall of an epoch, if it was evaluated.
-    pub fn recall(&self, epoch: usize) -> Option<Recall> {
-        self.state().recalls.get(&epoch).cloned()
+    /// The measures of an epoch, if it was evaluated.
+    pub fn measured(&self, epoch: usize) -> Option<Measured> {
+        self.state().measured.get(&epoch).cloned()
     }
 
-    /// The last recall and its epoch.
-    pub fn latest(&self) -> Option<(usize, Recall)> {
+    /// The last measures and their epoch.
+    pub fn latest(&self) -> Option<(usize, Measured)> {
         self.state()
-            .recalls
+            .measured
             .last_key_value()
-            .map(|(epoch, recall)| (*epoch, recall.clone()))
+            .map(|(epoch, measured)| (*epoch, measured.clone()))
     }
 
     /// The trained epoch with the highest Recall@1; the first of several.
@@ -136,10 +139,10 @@ impl Validation {
     pub fn best_epoch_of(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
         best_epoch(
             self.state()
-                .recalls
+                .measured
                 .iter()
                 .filter(|(epoch, _)| **epoch > 0 && is_candidate(**epoch))
-                .map(|(epoch, recall)| (*epoch, recall.at_1())),
+                .map(|(epoch, measured)| (*epoch, measured.recall.at_1())),
         )
     }
 

@@ -5,9 +5,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use super::RetrievalProtocol;
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
-use crate::evaluation::{
-    MeasureOptions, Recall, Role, SplitMeasures, nearest_positive_ranks_monitored,
-};
+use crate::evaluation::{MeasureOptions, Role, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
 
@@ -74,23 +72,6 @@ impl SplitEmbeddings {
     /// Whether every number is finite.
     pub fn are_finite(&self) -> bool {
         self.values.iter().all(|value| value.is_finite())
-    }
-
-    /// Computes Recall@K by `protocol` on `device`.
-    ///
-    /// # Errors
-    /// If a stop was requested.
-    pub fn recall<B: Backend>(
-        self,
-        protocol: &RetrievalProtocol,
-        device: &B::Device,
-        monitor: Monitor<'_>,
-    ) -> Result<Recall, Cancelled> {
-        let roles = self.roles(protocol);
-        let (embeddings, labels) = self.into_tensor::<B>(device);
-        let roles = roles.as_deref();
-        let ranks = nearest_positive_ranks_monitored(embeddings, &labels, roles, monitor)?;
-        Ok(Recall::from_ranks(&ranks, &protocol.recall))
     }
 
     /// Computes all measures by `protocol` on `device`. The K of Recall@K are those of the protocol.

@@ -1,4 +1,4 @@
-//! Recall@K of the split that chooses the best epoch.
+//! Retrieval measures of the split that chooses the best epoch.
 
 use std::sync::Arc;
 
@@ -10,20 +10,29 @@ use super::numeric;
 use crate::training::step::Validated;
 use crate::training::validation::Validation;
 
-/// The last Recall@K of the split that chooses the best epoch, in per cent. Until the first validation ends, the dashboard shows
-/// that of the untrained network.
+/// A retrieval measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetrievalMeasure {
+    /// Recall@K.
+    RecallAt(usize),
+    /// MAP@R.
+    MapAtR,
+}
+
+/// The last value of a measure of the split that chooses the best epoch, in per cent. Until the first
+/// validation ends, the dashboard shows that of the untrained network.
 #[derive(Clone)]
-pub struct RecallMetric {
-    k: usize,
+pub struct RetrievalMetric {
+    measure: RetrievalMeasure,
     validation: Validation,
     measured: usize,
 }
 
-impl RecallMetric {
-    /// Creates a metric of Recall@`k` as `validation` measures it.
-    pub fn new(k: usize, validation: Validation) -> Self {
+impl RetrievalMetric {
+    /// Creates a metric of `measure` as `validation` computes it.
+    pub fn new(measure: RetrievalMeasure, validation: Validation) -> Self {
         Self {
-            k,
+            measure,
             validation,
             measured: 0,
         }
@@ -33,7 +42,10 @@ impl RecallMetric {
         let share = self
             .validation
             .latest()
-            .and_then(|(_, recall)| recall.at.get(&self.k).copied());
+            .and_then(|(_, measured)| match self.measure {
+                RetrievalMeasure::RecallAt(k) => measured.recall.at.get(&k).copied(),
+                RetrievalMeasure::MapAtR => measured.map_at_r,
+            });
         NumericEntry::Aggregated {
             aggregated_value: 100.0 * share.unwrap_or(0.0),
             count: self.measured,
@@ -41,18 +53,21 @@ impl RecallMetric {
     }
 }
 
-impl Metric for RecallMetric {
+impl Metric for RetrievalMetric {
     type Input = Validated;
 
     fn name(&self) -> MetricName {
-        Arc::new(format!("R@{}", self.k))
+        Arc::new(match self.measure {
+            RetrievalMeasure::RecallAt(k) => format!("R@{k}"),
+            RetrievalMeasure::MapAtR => "MAP@R".to_string(),
+        })
     }
 
     fn attributes(&self) -> MetricAttributes {
         numeric(Some("%"), true)
     }
 
-    // Recall is a measure of the whole split, and Burn's event store averages entries by their counts:
+    // These are measures of the whole split, and Burn's event store averages entries by their counts:
     // the counts are 0 until the split's last batch.
     fn update(&mut self, _: &Validated, metadata: &MetricMetadata) -> SerializedEntry {
         let progress = &metadata.progress;
@@ -67,7 +82,7 @@ impl Metric for RecallMetric {
     }
 }
 
-impl Numeric for RecallMetric {
+impl Numeric for RetrievalMetric {
     fn value(&self) -> NumericEntry {
         self.entry()
     }
