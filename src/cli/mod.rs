@@ -27,6 +27,7 @@ mod measures;
 mod option_names;
 mod output;
 mod progress;
+mod report;
 mod signals;
 mod startup;
 mod train;
@@ -67,6 +68,8 @@ Examples:
     loop-dml evaluate artifacts/quickstart-1 --json
     loop-dml export artifacts/quickstart-1 --output embedder.safetensors
     loop-dml embed embedder.safetensors --images photos --output photos.safetensors
+  Write a report of a run as HTML:
+    loop-dml report artifacts/quickstart-1
   Check a dataset before training:
     loop-dml data check --dataset folder --root photos
   Compute a loss:
@@ -93,6 +96,8 @@ enum Command {
     Embed(embed::EmbedArgs),
     /// Check or describe a dataset
     Data(data::DataArgs),
+    /// Write a report of a run, or a comparison of runs, as an HTML file
+    Report(report::ReportArgs),
     /// Compute a loss and its gradient for embeddings in a file
     Loss(loss::LossArgs),
     /// Time parts of training on this machine
@@ -111,6 +116,7 @@ impl Command {
             Self::Evaluate(args) => &args.device,
             Self::Export(args) => &args.device,
             Self::Embed(args) => &args.device,
+            Self::Report(args) => &args.device,
             Self::Loss(args) => &args.device,
             Self::Bench(args) => args.device(),
             Self::Devices(_) => return true,
@@ -125,6 +131,7 @@ impl Command {
             Self::Train(args) => args.option_names(),
             Self::Evaluate(args) => args.option_names(),
             Self::Embed(args) => args.option_names(),
+            Self::Report(args) => args.option_names(),
             Self::Data(args) => args.option_names(),
             Self::Loss(_) => loss::option_names(),
             Self::Bench(args) => args.option_names(),
@@ -179,6 +186,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Report(args) => report::run(args),
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),

@@ -20,3 +20,4 @@ pub use role::{Role, searched_images};
 pub use split_measures::{
     ClusteringMeasures, ClusteringOptions, MeasureOptions, RetrievalIntervals, SplitMeasures,
 };
+pub(crate) use vectors::squared_distance;

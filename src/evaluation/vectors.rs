@@ -180,7 +180,7 @@ pub(super) fn row(rows: &[f32], dim: usize, i: usize) -> &[f32] {
 }
 
 /// The squared distance of two vectors in `f64`. It does not depend on their order.
-pub(super) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
     /// Sums that are accumulated at once.
     const LANES: usize = 8;
     let mut sums = [0.0; LANES];

@@ -109,8 +109,13 @@ fn cancelled(_: Cancelled) -> TrainingError {
     TrainingError::Cancelled { run: None }
 }
 
-/// Embeds a split. Also returns the causes of skipped images.
-fn embed_split<B: Backend>(
+/// Embeds a split with its evaluation transform. Also returns the causes of skipped images. Reports its progress
+/// as the task `embedding`.
+///
+/// # Errors
+///
+/// If an image cannot be read (and such images are not skipped), an embedding is not finite, or a stop was requested.
+pub fn embed_split<B: Backend>(
     embedder: &Embedder<B>,
     config: &Config,
     split: &Split,
@@ -144,7 +149,7 @@ fn embed_split<B: Backend>(
 }
 
 /// The error of a measurement without a query.
-pub(super) fn no_readable_query(skipped: &[String]) -> TrainingError {
+pub(crate) fn no_readable_query(skipped: &[String]) -> TrainingError {
     TrainingError::Data(match skipped.last() {
         Some(last) => DataError::Loader(LoaderError::NoReadableQuery {
             skipped: skipped.len(),

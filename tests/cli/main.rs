@@ -15,6 +15,7 @@ mod loss;
 mod output;
 mod pretrained;
 mod protocol;
+mod report;
 mod resuming;
 mod saved_runs;
 mod support;

@@ -136,6 +136,11 @@ impl RunFolder {
         self.path.join(TENSORBOARD)
     }
 
+    /// Whether the training kept a step whose loss or embeddings were not finite.
+    pub fn has_diverged(&self) -> bool {
+        self.diverged().is_dir()
+    }
+
     /// Reads the run's configuration and applies `overrides`.
     ///
     /// # Errors

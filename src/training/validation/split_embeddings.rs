@@ -46,6 +46,26 @@ impl SplitEmbeddings {
         Ok(())
     }
 
+    /// The embeddings \[N, D\], row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The label of each row.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// The index in the split of the image of each row.
+    pub fn indices(&self) -> &[usize] {
+        &self.indices
+    }
+
+    /// The dimension D of the embeddings; 0 if no image was added.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// Whether no image was added.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
