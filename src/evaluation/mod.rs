@@ -3,6 +3,7 @@
 mod clustering;
 mod intervals;
 mod measures;
+mod neighbours;
 mod ranking;
 mod recall;
 mod role;
@@ -12,6 +13,7 @@ mod vectors;
 pub use clustering::{ClusterAgreement, Clustering, KMeans};
 pub use intervals::{Resampling, mean_interval};
 pub use measures::{QueryMeasures, RetrievalMeasures};
+pub use neighbours::{Neighbour, NeighbourSearch, nearest_neighbours};
 pub use ranking::{measure_queries, nearest_positive_ranks, nearest_positive_ranks_monitored};
 pub use recall::Recall;
 pub use role::{Role, searched_images};
