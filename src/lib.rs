@@ -14,7 +14,8 @@
 //! ```text
 //!  cli            the command line: arguments, output, exit statuses
 //!   │
-//!  bench          timings of the loss, the training step and the loader
+//!   ├─ bench      timings of the loss, the training step and the loader
+//!   ├─ report     HTML pages about runs and searches
 //!   │
 //!  inference      embedding images, files of embeddings, retrieval, export
 //!   │
@@ -161,6 +162,7 @@ pub mod negatives;
 mod panic_capture;
 mod process_memory;
 pub mod progress;
+pub mod report;
 pub mod setting;
 mod shorten;
 mod temporary_files;

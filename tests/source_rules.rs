@@ -31,7 +31,7 @@ const LAYERS: [&[&str]; 11] = [
     &["backend"],
     &["training"],
     &["inference"],
-    &["bench"],
+    &["bench", "report"],
     &["cli", "fuzzing"],
 ];
 
