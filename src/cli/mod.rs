@@ -26,6 +26,7 @@ mod measures;
 mod option_names;
 mod output;
 mod progress;
+mod search;
 mod signals;
 mod startup;
 mod train;
@@ -66,6 +67,8 @@ Examples:
     loop-dml evaluate artifacts/quickstart-1 --json
     loop-dml export artifacts/quickstart-1 --output embedder.safetensors
     loop-dml embed embedder.safetensors --images photos --output photos.safetensors
+  Find the nearest images of a photo in a folder:
+    loop-dml search embedder.safetensors photo.jpg --gallery photos --html neighbours.html
   Check a dataset before training:
     loop-dml data check --dataset folder --root photos
   Compute a loss:
@@ -90,6 +93,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Embed images with a run, an exported embedder or pretrained weights
     Embed(embed::EmbedArgs),
+    /// Find the nearest images of query images
+    Search(search::SearchArgs),
     /// Check or describe a dataset
     Data(data::DataArgs),
     /// Compute a loss and its gradient for embeddings in a file
@@ -110,10 +115,15 @@ impl Command {
             Self::Evaluate(args) => &args.device,
             Self::Export(args) => &args.device,
             Self::Embed(args) => &args.device,
+            Self::Search(args) => &args.device,
             Self::Loss(args) => &args.device,
             Self::Bench(args) => args.device(),
             Self::Devices(_) => return true,
-            Self::Data(_) | Self::Config(_) => return false,
+            Self::Data(args) => match args.device() {
+                Some(device) => device,
+                None => return false,
+            },
+            Self::Config(_) => return false,
         };
         matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
@@ -127,7 +137,9 @@ impl Command {
             Self::Data(args) => args.option_names(),
             Self::Loss(_) => loss::option_names(),
             Self::Bench(args) => args.option_names(),
-            Self::Export(_) | Self::Devices(_) | Self::Config(_) => OptionNames::default(),
+            Self::Export(_) | Self::Search(_) | Self::Devices(_) | Self::Config(_) => {
+                OptionNames::default()
+            }
         }
     }
 }
@@ -178,6 +190,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Embed(args) => embed::run(args),
+        Command::Search(args) => search::run(args),
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),

@@ -36,6 +36,6 @@ mod tests;
 pub use embeddings::Embeddings;
 pub use error::{EmbeddingFileError, RowNames};
 pub use output::{EmbeddingOutput, MatrixOutput, NamedEmbeddings};
-pub use read::LabelsOption;
 #[cfg(feature = "fuzzing")]
 pub(crate) use read::parse_labels;
+pub use read::{LabelsOption, is_embedding_file};
