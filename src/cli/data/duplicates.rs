@@ -40,8 +40,8 @@ const EXAMPLES: &str = "\
 Compares every image with its nearest neighbours in all splits, by a network or by files of embeddings. Near duplicates \
 are at most --threshold apart. By default, it is a tenth of the median distance of an image to its nearest neighbour: \
 unrelated images are almost never that near. Duplicates across splits are listed first, then those across classes. An image \
-is likely mislabelled if more of its neighbours are of another class than of its own; as many neighbours vote as its class \
-has other images. `loop-dml data check` finds files with the same bytes without a network.
+is likely mislabelled if another class leads its own by half of the votes of its neighbours; as many neighbours vote as its \
+class has other images. `loop-dml data check` finds files with the same bytes without a network.
 
 Examples:
   Compare the images of all splits by a trained network:

@@ -104,41 +104,33 @@ mod tests {
 
     #[test]
     fn joined_sets_keep_images_names_and_classes() {
-        let tree = Tree::new();
-        tree.images(&[
+        let names = [
+            "c/5.jpg",
             "a/cat/1.jpg",
             "a/dog/2.jpg",
             "b/cow/3.jpg",
             "b/dog/4.jpg",
-            "c/5.jpg",
-        ]);
+        ];
+        let tree = Tree::new();
+        tree.images(&names);
+        for (name, width) in names.iter().zip(10..) {
+            let picture = RgbImage::new(width, 10);
+            picture.save(tree.root().join(name)).unwrap();
+        }
         let open = |path: &str| {
             let (selection, loading) = (ImageSelection::default(), LoadingConfig::default());
-            ImageSet::open(
-                &tree.root().join(path),
-                &selection,
-                &loading,
-                Monitor::none(),
-            )
-            .unwrap()
+            let path = tree.root().join(path);
+            ImageSet::open(&path, &selection, &loading, Monitor::none()).unwrap()
         };
         let joined = ImageSet::join(["c/5.jpg", "a", "b"].map(open).to_vec());
         assert_eq!(joined.classes, ["cat", "cow", "dog"]);
         assert_eq!(joined.labels, [NO_CLASS, 0, 2, 1, 2]);
-        for (index, name) in [
-            "c/5.jpg",
-            "a/cat/1.jpg",
-            "a/dog/2.jpg",
-            "b/cow/3.jpg",
-            "b/dog/4.jpg",
-        ]
-        .iter()
-        .enumerate()
-        {
+        for (index, name) in names.iter().enumerate() {
             let path = tree.root().join(name);
             assert_eq!(joined.split.image_name(index), path.to_str().unwrap());
             assert_eq!(joined.split.path(index).unwrap(), path);
-            joined.split.image(index).unwrap();
+            let width = joined.split.image(index).unwrap().width();
+            assert_eq!(width as usize, 10 + index);
         }
     }
 }

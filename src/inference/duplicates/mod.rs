@@ -6,8 +6,8 @@
 //! share of 10⁻ᵈ of the neighbours, where d is the number of directions in which embeddings vary around an image. With
 //! six, that is one in a million.
 //!
-//! An image is likely mislabelled if more of its neighbours are of another class than of its own. As many neighbours
-//! vote as there are other images of its class, at most K, so that a small class can win.
+//! An image is likely mislabelled if another class leads by half of the votes of its neighbours, with at least two. As many
+//! neighbours vote as there are other images of its class, at most K, so that a small class can win.
 
 mod groups;
 #[cfg(test)]

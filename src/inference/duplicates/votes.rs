@@ -6,6 +6,13 @@ use super::AllImages;
 use crate::evaluation::Neighbour;
 use crate::inference::search::Class;
 
+/// The least margin of an image that is likely mislabelled: votes for another class less those for its own, relative to
+/// all votes.
+const LEAST_MARGIN: f64 = 0.5;
+
+/// The fewest votes for another class. One neighbour may be near by chance.
+const FEWEST_VOTES: usize = 2;
+
 /// An image whose neighbours vote for another class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mislabelled {
@@ -22,14 +29,14 @@ pub struct Mislabelled {
 }
 
 impl Mislabelled {
-    /// Returns by how much of all votes the other class leads, above 0 and at most 1.
+    /// Returns by how much of all votes the other class leads, 0.5 to 1.
     pub fn margin(&self) -> f64 {
         (self.votes - self.own_votes) as f64 / self.neighbours.len() as f64
     }
 }
 
-/// Returns the images for which another class than their own has more votes; the greatest margin first, of equal ones
-/// that with more votes, then that with the nearest neighbour.
+/// Returns the images for which another class leads by half of the votes, and has at least two; the greatest margin
+/// first, of equal ones that with more votes, then that with the nearest neighbour.
 pub(super) fn mislabelled(images: &AllImages, neighbours: &[Vec<Neighbour>]) -> Vec<Mislabelled> {
     let mut sizes: BTreeMap<Class<'_>, usize> = BTreeMap::new();
     for class in (0..images.count).filter_map(|image| images.class(image)) {
@@ -48,7 +55,9 @@ pub(super) fn mislabelled(images: &AllImages, neighbours: &[Vec<Neighbour>]) -> 
         let own_votes = votes.remove(&own).map_or(0, |(votes, _)| votes);
         let most = votes.into_values();
         let (most, rank) = most.max_by_key(|&(votes, rank)| (votes, std::cmp::Reverse(rank)))?;
-        (most > own_votes).then(|| Mislabelled {
+        let lead = most.saturating_sub(own_votes) as f64;
+        let is_likely = most >= FEWEST_VOTES && lead >= LEAST_MARGIN * voters.len() as f64;
+        is_likely.then(|| Mislabelled {
             image,
             suggested_by: voters[rank].row,
             votes: most,
