@@ -1,5 +1,7 @@
 //! `loop-dml data`.
 
+mod duplicates;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::DeviceArgs;
 use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
 use super::output::{print, print_json, print_lines};
@@ -29,7 +32,8 @@ Examples:
   loop-dml data check --dataset cub200 --root CUB_200_2011
   loop-dml data check --dataset folder --root photos --set data.single_image_classes=drop --json
   loop-dml data check --config configs/folder.toml
-  loop-dml data stats --dataset sop --root Stanford_Online_Products --sheet sheet.png";
+  loop-dml data stats --dataset sop --root Stanford_Online_Products --sheet sheet.png
+  loop-dml data duplicates --dataset folder --root photos --network artifacts/quickstart-1";
 
 const CHECK_EXAMPLES: &str = "\
 Decodes every image once. Errors are what training refuses or what makes results wrong; warnings may be \
@@ -59,6 +63,8 @@ enum DataCommand {
     Check(CheckArgs),
     /// Print classes, image sizes and formats of a dataset
     Stats(StatsArgs),
+    /// Find near-duplicate and likely mislabelled images by their embeddings
+    Duplicates(duplicates::DuplicatesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -113,11 +119,20 @@ struct SourceArgs {
 }
 
 impl DataArgs {
+    /// The device that the command computes on, if it computes.
+    pub(super) fn device(&self) -> Option<&DeviceArgs> {
+        match &self.command {
+            DataCommand::Duplicates(args) => Some(&args.device),
+            _ => None,
+        }
+    }
+
     /// The options that set configuration keys.
     pub(super) fn option_names(&self) -> OptionNames {
         let source = match &self.command {
             DataCommand::Check(args) => &args.source,
             DataCommand::Stats(args) => &args.source,
+            DataCommand::Duplicates(args) => &args.source,
         };
         let options = [
             ("data.dataset", "--dataset", source.dataset.is_some()),
@@ -141,6 +156,9 @@ pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
             check(&args, &names, command.monitor())
         }
         DataCommand::Stats(args) => stats(&args, CommandMonitor::install().monitor()),
+        DataCommand::Duplicates(args) => {
+            duplicates::run(&args, CommandMonitor::install().monitor())
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::data::survey::SheetPathError;
 use crate::data::{CacheError, DataError, DatasetError};
 use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
+use crate::inference::search::SearchError;
 use crate::inference::{InferenceError, RetrievalError};
 use crate::model::weights::{DownloadError, WeightsError};
 use crate::setting::SettingError;
@@ -224,4 +225,5 @@ convert! {
     AtomicFileError => InferenceError,
     ExportError => InferenceError,
     RetrievalError => InferenceError,
+    SearchError => InferenceError,
 }

@@ -28,6 +28,7 @@ mod option_names;
 mod output;
 mod progress;
 mod report;
+mod search;
 mod signals;
 mod startup;
 mod train;
@@ -70,6 +71,8 @@ Examples:
     loop-dml embed embedder.safetensors --images photos --output photos.safetensors
   Write a report of a run as HTML:
     loop-dml report artifacts/quickstart-1
+  Find the nearest images of a photo in a folder:
+    loop-dml search embedder.safetensors photo.jpg --gallery photos --html neighbours.html
   Check a dataset before training:
     loop-dml data check --dataset folder --root photos
   Compute a loss:
@@ -94,6 +97,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Embed images with a run, an exported embedder or pretrained weights
     Embed(embed::EmbedArgs),
+    /// Find the nearest images of query images
+    Search(search::SearchArgs),
     /// Check or describe a dataset
     Data(data::DataArgs),
     /// Write a report of a run, or a comparison of runs, as an HTML file
@@ -117,10 +122,15 @@ impl Command {
             Self::Export(args) => &args.device,
             Self::Embed(args) => &args.device,
             Self::Report(args) => &args.device,
+            Self::Search(args) => &args.device,
             Self::Loss(args) => &args.device,
             Self::Bench(args) => args.device(),
             Self::Devices(_) => return true,
-            Self::Data(_) | Self::Config(_) => return false,
+            Self::Data(args) => match args.device() {
+                Some(device) => device,
+                None => return false,
+            },
+            Self::Config(_) => return false,
         };
         matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
@@ -135,7 +145,9 @@ impl Command {
             Self::Data(args) => args.option_names(),
             Self::Loss(_) => loss::option_names(),
             Self::Bench(args) => args.option_names(),
-            Self::Export(_) | Self::Devices(_) | Self::Config(_) => OptionNames::default(),
+            Self::Export(_) | Self::Search(_) | Self::Devices(_) | Self::Config(_) => {
+                OptionNames::default()
+            }
         }
     }
 }
@@ -187,6 +199,7 @@ pub fn run(cli: Cli) -> Result<(), CliError> {
         Command::Export(args) => export::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Report(args) => report::run(args),
+        Command::Search(args) => search::run(args),
         Command::Data(args) => data::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),

@@ -49,7 +49,9 @@ use std::time::Instant;
 
 pub use batches::ImageBatch;
 pub use bounding_box::BoundingBox;
-pub use datasets::{DatasetError, ImageSelection, ImageSet, NO_CLASS};
+pub use datasets::{
+    DatasetError, ImageSelection, ImageSet, NO_CLASS, named_image, named_image_file,
+};
 pub use error::DataError;
 pub use image_cache::{CacheComparison, CacheError, CacheState};
 pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};

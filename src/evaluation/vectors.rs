@@ -25,43 +25,82 @@ pub(super) struct Vectors {
     row_scale: f64,
 }
 
-impl Vectors {
-    /// Moves and scales the rows, which have `dim` numbers each. Rows that are not finite become 0.
-    pub(super) fn new(rows: Vec<f32>, dim: usize) -> Self {
-        let finite: Vec<bool> = rows
-            .par_chunks(dim)
-            .map(|row| row.iter().all(|x| x.is_finite()))
-            .collect();
-        let mean = mean(&rows, dim, &finite);
-        let length = |(row, &finite): (&[f32], &bool)| {
-            let square = |(&x, &mean): (&f32, &f32)| (f64::from(x) - f64::from(mean)).powi(2);
-            let squares = row.iter().zip(&mean).map(square).sum::<f64>();
-            if finite { squares.sqrt() } else { 0.0 }
+/// The movement of rows by a common vector, and the scale that then gives the longest one a length of at most 1.
+pub(super) struct Shift {
+    mean: Vec<f32>,
+    /// A power of two, by which numbers are scaled without rounding.
+    scale: f64,
+}
+
+impl Shift {
+    /// Returns the movement of `rows` by their mean, without those that are not finite, and the lengths of the moved
+    /// rows; 0 for rows that are not finite. `others` are rows to which they are compared, and are scaled too.
+    pub(super) fn of(rows: &[f32], others: &[f32], dim: usize) -> Self {
+        let mut shift = Self {
+            mean: mean(rows, dim),
+            scale: 1.0,
         };
-        let lengths: Vec<f64> = rows.par_chunks(dim).zip(&finite).map(length).collect();
-        let longest = lengths.iter().copied().fold(0.0, f64::max);
-        let scale = to_unit(longest);
-        let square = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-        let row_lengths = rows.par_chunks(dim).zip(&finite);
-        let row_lengths =
-            row_lengths.map(|(row, &finite)| if finite { square(row).sqrt() } else { 0.0 });
-        let row_scale = to_unit(row_lengths.reduce(|| 0.0, f64::max));
+        let longest = |rows| shift.lengths(rows).into_iter().fold(0.0, f64::max);
+        let longest = f64::max(longest(rows), longest(others));
+        shift.scale = to_unit(longest);
+        shift
+    }
+
+    /// Returns the lengths of the moved and scaled rows; 0 for rows that are not finite.
+    pub(super) fn lengths(&self, rows: &[f32]) -> Vec<f64> {
+        let length = |row: &[f32]| {
+            let square = |(&x, &mean): (&f32, &f32)| (f64::from(x) - f64::from(mean)).powi(2);
+            let squares = row.iter().zip(&self.mean).map(square).sum::<f64>();
+            match is_finite(row) {
+                true => squares.sqrt() * self.scale,
+                false => 0.0,
+            }
+        };
+        rows.par_chunks(self.mean.len()).map(length).collect()
+    }
+
+    /// Returns the moved and scaled rows; zeros for rows that are not finite.
+    pub(super) fn apply(&self, rows: &[f32]) -> Vec<f32> {
+        let dim = self.mean.len();
         let mut moved = vec![0.0; rows.len()];
         let pairs = moved.par_chunks_mut(dim).zip(rows.par_chunks(dim));
-        pairs.zip(&finite).for_each(|((moved, row), &finite)| {
-            if finite {
-                for ((moved, &x), &mean) in moved.iter_mut().zip(row).zip(&mean) {
-                    *moved = ((f64::from(x) - f64::from(mean)) * scale) as f32;
+        pairs.for_each(|(moved, row)| {
+            if is_finite(row) {
+                for ((moved, &x), &mean) in moved.iter_mut().zip(row).zip(&self.mean) {
+                    *moved = ((f64::from(x) - f64::from(mean)) * self.scale) as f32;
                 }
             }
         });
+        moved
+    }
+
+    /// Returns the factor from squared distances of rows to those of moved rows.
+    pub(super) fn squared_scale(&self) -> f64 {
+        self.scale * self.scale
+    }
+}
+
+/// Whether every number of a row is finite.
+pub(super) fn is_finite(row: &[f32]) -> bool {
+    row.iter().all(|x| x.is_finite())
+}
+
+impl Vectors {
+    /// Moves and scales the rows, which have `dim` numbers each. Rows that are not finite become 0.
+    pub(super) fn new(rows: Vec<f32>, dim: usize) -> Self {
+        let shift = Shift::of(&rows, &[], dim);
+        let square = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+        let finite = rows.par_chunks(dim).filter(|row| is_finite(row));
+        let longest_row = finite.map(square).reduce(|| 0.0, f64::max).sqrt();
+        let row_scale = to_unit(longest_row);
+        let lengths = shift.lengths(&rows);
         Self {
+            moved: shift.apply(&rows),
+            longest: lengths.iter().copied().fold(0.0, f64::max),
+            squared_scale: shift.squared_scale(),
+            lengths,
             rows,
             dim,
-            moved,
-            lengths: lengths.iter().map(|length| length * scale).collect(),
-            longest: longest * scale,
-            squared_scale: scale * scale,
             row_scale,
         }
     }
@@ -131,11 +170,16 @@ impl Vectors {
     /// Returns a bound of the error of a·b − |b|²/2 in `f32`, where b is at most as long as `longest`, and of the
     /// rounding of a limit to which it is compared.
     pub(super) fn error(&self, row: usize, longest: f64) -> f64 {
-        let own = self.lengths[row];
-        // Half a squared distance, rounded.
-        let limit = (own + longest) * (own + longest);
-        product_error(self.dim, own, longest) + 2.02 * ROUNDOFF * limit
+        nearness_error(self.dim, self.lengths[row], longest)
     }
+}
+
+/// Returns a bound of the error of a·b − |b|²/2 as [`product_error`] does, and of the rounding of a limit to which it
+/// is compared.
+pub(super) fn nearness_error(dim: usize, own: f64, longest: f64) -> f64 {
+    // Half a squared distance, rounded.
+    let limit = (own + longest) * (own + longest);
+    product_error(dim, own, longest) + 2.02 * ROUNDOFF * limit
 }
 
 /// Returns a bound of the error of a·b − |b|²/2 in `f32` for vectors of `dim` numbers, of which a has the length
@@ -163,15 +207,18 @@ fn to_unit(length: f64) -> f64 {
 }
 
 /// The mean of the finite rows, in `f32`: equal rows then differ from it by exactly 0.
-fn mean(rows: &[f32], dim: usize, finite: &[bool]) -> Vec<f32> {
+fn mean(rows: &[f32], dim: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f64; dim];
-    for (row, _) in rows.chunks(dim).zip(finite).filter(|(_, finite)| **finite) {
+    let mut count = 0_usize;
+    for row in rows.chunks(dim).filter(|row| is_finite(row)) {
+        count += 1;
         for (sum, &x) in sums.iter_mut().zip(row) {
             *sum += f64::from(x);
         }
     }
-    let count = finite.iter().filter(|&&finite| finite).count().max(1);
-    sums.iter().map(|sum| (sum / count as f64) as f32).collect()
+    sums.iter()
+        .map(|sum| (sum / count.max(1) as f64) as f32)
+        .collect()
 }
 
 /// Row `i` of a matrix with rows of `dim` numbers.

@@ -7,8 +7,9 @@ use burn::tensor::backend::Backend;
 
 use super::embedding_file::NamedEmbeddings;
 use super::error::InferenceError;
-use super::source::EmbeddingSource;
+use super::source::{EmbeddingNetwork, EmbeddingSource};
 use crate::backend::ComputeContext;
+use crate::config::Config;
 use crate::data::{
     DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
 };
@@ -28,7 +29,20 @@ pub fn embed<B: Backend>(
     monitor: Monitor<'_>,
 ) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
     let network = source.network(compute, monitor)?;
-    let config = source.config();
+    embed_with(&network, source.config(), images, compute, monitor)
+}
+
+/// Embeds as [`embed()`] does with a network that was loaded, and the preprocessing of `config`.
+///
+/// # Errors
+/// As [`embed()`], except that the network is loaded.
+pub fn embed_with<B: Backend>(
+    network: &EmbeddingNetwork<B>,
+    config: &Config,
+    images: &ImageSet,
+    compute: &ComputeContext<B>,
+    monitor: Monitor<'_>,
+) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
     let failure = LoaderErrors::default();
     let loader = SplitLoader::<B>::new(
         Arc::new(images.split.clone()),
@@ -80,7 +94,6 @@ mod tests {
 
     use super::*;
     use crate::cancellation::CancellationToken;
-    use crate::config::Config;
     use crate::data::ImageSelection;
     use crate::data::NO_CLASS;
     use crate::data::config::{BrokenImages, LoadingConfig};

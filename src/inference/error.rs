@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
 use super::retrieval_error::RetrievalError;
+use super::search::SearchError;
 use crate::atomic_file::AtomicFileError;
 use crate::cancellation::Cancelled;
 use crate::config::ConfigError;
@@ -33,6 +34,9 @@ pub enum InferenceError {
     /// Queries and gallery do not match.
     #[error(transparent)]
     Retrieval(#[from] RetrievalError),
+    /// The inputs of a search do not fit together.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// The output file cannot be written.
     #[error(transparent)]
     File(#[from] AtomicFileError),

@@ -2,9 +2,11 @@
 //!
 //! An [`EmbeddingSource`] is the network: a run, an exported embedder, or a pretrained backbone.
 //! [`embed()`] embeds a set of images with it, [`embedding_file`] reads and writes embeddings, and
-//! [`retrieval()`] measures embeddings from files. [`export_run()`] writes the embedder of
+//! [`retrieval()`] measures embeddings from files, and [`search`] finds the nearest images.
+//! [`duplicates`] finds near duplicates and likely mislabelled images. [`export_run()`] writes the embedder of
 //! a run to a file ([`export`]). [`batch_loss`] computes a loss of embeddings from a file.
 
+pub mod duplicates;
 mod embed;
 pub mod embedding_file;
 mod error;
@@ -14,9 +16,10 @@ mod loss;
 mod retrieval;
 mod retrieval_error;
 mod safetensors_start;
+pub mod search;
 mod source;
 
-pub use embed::embed;
+pub use embed::{embed, embed_with};
 pub use error::InferenceError;
 pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};

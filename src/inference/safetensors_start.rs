@@ -1,7 +1,7 @@
 //! Safetensors files by their first bytes.
 
 /// The most bytes of a header, the limit of the `safetensors` crate.
-const MAXIMUM_HEADER: u64 = 100_000_000;
+pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
 
 /// Whether a file that starts with `start` is a safetensors file: the length of its header, then a JSON object.
 pub(super) fn is_safetensors(start: &[u8]) -> bool {

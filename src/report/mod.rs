@@ -6,6 +6,7 @@
 
 mod comparison;
 mod distances;
+mod duplicates_page;
 mod evaluated_split;
 mod images;
 mod map;
@@ -16,17 +17,21 @@ mod plot;
 mod principal_components;
 mod run_files;
 mod run_report;
+mod search_page;
 mod sections;
 mod sprite_sheet;
 #[cfg(test)]
 mod tests;
 mod text;
 mod thumbnail;
+mod tile;
 
 pub use comparison::{ComparedSplit, Comparison};
+pub use duplicates_page::duplicates_page;
 pub use evaluated_split::{EmbeddedRows, EvaluatedSplit, MeasuredQuery, reason_without_evaluation};
 pub use output::ReportOutput;
 pub use page::{Page, Section, is_page};
 pub use run_files::RunFiles;
 pub use run_report::{REPORT, RunReport};
+pub use search_page::{SearchPage, search_page};
 pub use thumbnail::{Thumbnail, ThumbnailSpec};

@@ -154,7 +154,7 @@ pub(super) fn file_images(files: Vec<Entry>) -> Arc<dyn Images> {
 }
 
 /// Returns the split of a subset.
-pub(super) fn split(index: &DatasetIndex, subset: Subset) -> Split {
+pub(in crate::data) fn split(index: &DatasetIndex, subset: Subset) -> Split {
     let (mut names, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
     for (label, class) in index.classes(subset).iter().enumerate() {
         names.push(class.name.clone());

@@ -259,6 +259,11 @@ impl Split {
         }
     }
 
+    /// Returns the source of the images.
+    pub(super) fn images(&self) -> &dyn Images {
+        &*self.images
+    }
+
     /// Returns the file of image `index`, or `None` for an image in memory.
     pub(super) fn path(&self, index: usize) -> Option<&Path> {
         self.images.path(index)

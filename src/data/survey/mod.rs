@@ -10,6 +10,7 @@ mod class_checks;
 mod contact_sheet;
 mod dataset_survey;
 mod duplicates;
+mod image_sets;
 mod problem;
 mod report;
 mod size;

@@ -1,9 +1,15 @@
 //! The names of images and classes in the metadata of a safetensors file.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
+use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 use serde_json::json;
+
+use crate::inference::safetensors_start::MAXIMUM_HEADER;
 
 /// The key of the classes' names.
 pub(super) const CLASSES: &str = "classes";
@@ -48,4 +54,19 @@ pub(super) fn path_names(metadata: &Metadata) -> Option<Vec<String>> {
 /// Whether the metadata is that of an exported embedder.
 pub(super) fn is_exported_embedder(metadata: &Metadata) -> bool {
     value(metadata, EMBEDDER).is_some()
+}
+
+/// Whether the safetensors file `path` is an exported embedder. Only its header is read.
+pub(super) fn is_exported_embedder_file(path: &Path) -> bool {
+    let header = || -> Option<Vec<u8>> {
+        let mut file = File::open(path).ok()?;
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let mut header = length.to_vec();
+        let limit = u64::from_le_bytes(length).min(MAXIMUM_HEADER);
+        file.take(limit).read_to_end(&mut header).ok()?;
+        Some(header)
+    };
+    let metadata = header().and_then(|bytes| SafeTensors::read_metadata(&bytes).ok());
+    metadata.is_some_and(|(_, metadata)| is_exported_embedder(&metadata))
 }

@@ -40,6 +40,6 @@ pub use embeddings::Embeddings;
 pub use error::{EmbeddingFileError, RowNames};
 pub use named_embeddings::NamedEmbeddings;
 pub use output::{EmbeddingOutput, MatrixOutput};
-pub use read::LabelsOption;
 #[cfg(feature = "fuzzing")]
 pub(crate) use read::parse_labels;
+pub use read::{LabelsOption, is_embedding_file};

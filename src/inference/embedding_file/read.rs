@@ -11,7 +11,9 @@ use super::error::{EmbeddingFileError, RowNames, row_name};
 use super::image_names::first_difference;
 use super::label_text;
 use super::labels::Labels;
+use super::metadata::is_exported_embedder_file;
 use crate::bounded_read::{GIB, StartedFile, read_at_most};
+use crate::data::NO_CLASS;
 use crate::shorten::shorten;
 
 /// The most bytes of a file of embeddings.
@@ -23,6 +25,19 @@ const MAXIMUM_LABEL_BYTES: u64 = GIB;
 const EMBEDDINGS: &str = "embeddings";
 const LABELS: &str = "labels";
 const NAMES: &str = "names";
+
+/// Returns whether a file is one of embeddings, by its content; `false` for a folder, a pipe, an exported embedder, and
+/// a file that cannot be read.
+pub fn is_embedding_file(path: &Path) -> bool {
+    let start = |path| StartedFile::open(path).ok();
+    match path.is_file().then(|| start(path)).flatten() {
+        Some(file) => match Format::of(file.start()) {
+            Some(Format::Safetensors) => !is_exported_embedder_file(path),
+            format => format.is_some(),
+        },
+        None => false,
+    }
+}
 
 /// The option of a command that gives the labels of a file of embeddings.
 #[derive(Debug, Clone, Copy)]
@@ -53,47 +68,23 @@ impl Embeddings {
     /// If a file cannot be read or has another format, if there is not one label for each row, if the labels are
     /// those of other images, or if a value is not finite.
     pub fn read(path: &Path, labels: LabelsOption<'_>) -> Result<Self, EmbeddingFileError> {
-        let file = StartedFile::open(path).map_err(unreadable(EMBEDDINGS, path))?;
-        let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
-        // Before the rest is read: it may be long, or never end.
-        let format = Format::of(file.start()).ok_or_else(unknown)?;
-        let bytes = file
-            .read_at_most(MAXIMUM_BYTES)
-            .map_err(unreadable(EMBEDDINGS, path))?;
-        let with_labels = labels.file.is_none();
-        let mut contents = Contents::parse(format, bytes, with_labels)
-            .map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
-        let rows = contents.matrix.rows.len() / contents.matrix.dim;
-        let names = match format {
-            Format::Npy => names_beside(path)?,
-            _ => None,
+        let (contents, labels_path) = read_contents(path, labels)?;
+        Self::new(path, &labels_path, contents, labels.name)
+    }
+
+    /// Reads as [`read`](Self::read) does a file that may have no labels. Its rows are then without a class.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), except that labels are missing.
+    pub fn read_with_any_labels(path: &Path) -> Result<Self, EmbeddingFileError> {
+        let labels = LabelsOption {
+            name: "--labels",
+            file: None,
         };
-        let mut labels_path = path.to_path_buf();
-        if let Some(file) = labels.file {
-            contents.labels = Some(read_labels(file, rows)?);
-            labels_path = file.into();
-        } else if format == Format::Npy {
-            let beside = path.with_extension("labels.npy");
-            if beside.exists() {
-                tracing::info!(
-                    "the labels of {} are those in {}",
-                    path.display(),
-                    beside.display()
-                );
-                let mut found = read_labels(&beside, rows)?;
-                found.classes = found
-                    .classes
-                    .or(names.as_ref().map(|names| names.classes.clone()));
-                contents.labels = Some(found);
-                labels_path = beside;
-            } else {
-                contents.without_labels = Some(format!(
-                    "a .npy file is one array; save theirs as {}",
-                    name_of(&beside)
-                ));
-            }
-        }
-        contents.paths = contents.paths.or(names.map(|names| names.paths));
+        let (mut contents, labels_path) = read_contents(path, labels)?;
+        let rows = contents.matrix.rows.len() / contents.matrix.dim;
+        let without = || Labels::from_numbers(vec![NO_CLASS; rows]);
+        contents.labels.get_or_insert_with(without);
         Self::new(path, &labels_path, contents, labels.name)
     }
 
@@ -196,6 +187,55 @@ impl Embeddings {
             paths,
         })
     }
+}
+
+/// Reads a file of embeddings and its labels, and the path of the file with the labels.
+fn read_contents(
+    path: &Path,
+    labels: LabelsOption<'_>,
+) -> Result<(Contents, PathBuf), EmbeddingFileError> {
+    let file = StartedFile::open(path).map_err(unreadable(EMBEDDINGS, path))?;
+    let unknown = || EmbeddingFileError::UnknownFormat { path: path.into() };
+    // Before the rest is read: it may be long, or never end.
+    let format = Format::of(file.start()).ok_or_else(unknown)?;
+    let bytes = file
+        .read_at_most(MAXIMUM_BYTES)
+        .map_err(unreadable(EMBEDDINGS, path))?;
+    let with_labels = labels.file.is_none();
+    let mut contents = Contents::parse(format, bytes, with_labels)
+        .map_err(|reason| invalid(EMBEDDINGS, path, &reason))?;
+    let rows = contents.matrix.rows.len() / contents.matrix.dim;
+    let names = match format {
+        Format::Npy => names_beside(path)?,
+        _ => None,
+    };
+    let mut labels_path = path.to_path_buf();
+    if let Some(file) = labels.file {
+        contents.labels = Some(read_labels(file, rows)?);
+        labels_path = file.into();
+    } else if format == Format::Npy {
+        let beside = path.with_extension("labels.npy");
+        if beside.exists() {
+            tracing::info!(
+                "the labels of {} are those in {}",
+                path.display(),
+                beside.display()
+            );
+            let mut found = read_labels(&beside, rows)?;
+            found.classes = found
+                .classes
+                .or(names.as_ref().map(|names| names.classes.clone()));
+            contents.labels = Some(found);
+            labels_path = beside;
+        } else {
+            contents.without_labels = Some(format!(
+                "a .npy file is one array; save theirs as {}",
+                name_of(&beside)
+            ));
+        }
+    }
+    contents.paths = contents.paths.or(names.map(|names| names.paths));
+    Ok((contents, labels_path))
 }
 
 /// Parses the contents of a whole file of labels of `count` rows.

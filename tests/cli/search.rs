@@ -1,0 +1,278 @@
+//! `search`: of embeddings without a network, and of images with a run.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{draw_folder, loop_dml, refusal, train_small, usage_error};
+
+/// Writes rows of two numbers as `name`.
+fn npy(folder: &Path, name: &str, rows: &[[f32; 2]]) {
+    let header = format!(
+        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}\n",
+        rows.len()
+    );
+    let values: Vec<u8> = rows
+        .iter()
+        .flatten()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        header.as_bytes(),
+        &values,
+    ]
+    .concat();
+    fs::write(folder.join(name), bytes).unwrap();
+}
+
+fn search(directory: &Path, arguments: &[&str]) -> (Value, String) {
+    let output = loop_dml(directory)
+        .arg("search")
+        .args(arguments)
+        .arg("--json")
+        .assert()
+        .success();
+    let output = output.get_output();
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    (serde_json::from_slice(&output.stdout).unwrap(), errors)
+}
+
+/// The paths of the neighbours of a query.
+fn paths(query: &Value) -> Vec<&str> {
+    let neighbours = query["neighbours"].as_array().unwrap().iter();
+    neighbours
+        .map(|found| found["path"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn embeddings_are_searched_without_a_network() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    npy(here, "q.npy", &[[0.0, 0.0], [10.0, 0.0]]);
+    npy(
+        here,
+        "g.npy",
+        &[[3.0, 4.0], [0.0, 1.0], [9.0, 0.0], [0.0, -1.0]],
+    );
+    let (found, _) = search(here, &["q.npy", "--gallery", "g.npy", "-k", "2"]);
+    let neighbour = |row: usize, distance: f64| json!({"path": null, "row": row, "label": null, "distance": distance, "right": null});
+    assert_eq!(
+        found["queries"],
+        json!([
+            {"path": null, "row": 0, "label": null, "neighbours": [neighbour(1, 1.0), neighbour(3, 1.0)]},
+            {"path": null, "row": 1, "label": null,
+             "neighbours": [neighbour(2, 1.0), neighbour(0, 65f64.sqrt())]},
+        ])
+    );
+    assert_eq!(
+        found["gallery"],
+        json!({"path": "g.npy", "images": 4, "dim": 2})
+    );
+
+    // A gallery that is the query is searched without the query itself.
+    let (found, printed) = search(here, &["g.npy", "--gallery", "./g.npy"]);
+    let rows = found["queries"][1]["neighbours"].as_array().unwrap().iter();
+    let rows: Vec<u64> = rows.map(|found| found["row"].as_u64().unwrap()).collect();
+    assert_eq!(rows, [3, 0, 2]);
+    assert!(
+        printed
+            .contains("a query is searched among 3 image(s), fewer than the 10 neighbours of -k"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn classes_are_shown_beside_neighbours() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    npy(here, "g.npy", &[[0.0, 0.0], [0.0, 1.0], [9.0, 0.0]]);
+    fs::write(
+        here.join("g.json"),
+        r#"{"paths": ["cat/1.jpg", "cat/2.jpg", "do\u001b[31mg.jpg"], "classes": ["cat", "dog"]}"#,
+    )
+    .unwrap();
+    let labels = [0_i64, 0, 1].map(i64::to_le_bytes).concat();
+    let header = "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n";
+    let length = (header.len() as u16).to_le_bytes();
+    let bytes = [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        header.as_bytes(),
+        &labels,
+    ]
+    .concat();
+    fs::write(here.join("g.labels.npy"), bytes).unwrap();
+    let output = loop_dml(here)
+        .args(["search", "g.npy", "--gallery", "g.npy", "-k", "2"])
+        .assert()
+        .success();
+    let output = output.get_output();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let expected = "\
+cat/1.jpg  (cat)
+   1   1.000000  ✓ cat  cat/2.jpg
+   2   9.000000  ✗ dog  do\\u{1b}[31mg.jpg
+";
+    assert!(text.starts_with(expected), "{text}");
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(
+        errors.contains("searched 3 queries among 3 images"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn wrong_inputs_are_refused_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    npy(here, "a.npy", &[[0.0, 0.0]]);
+    npy(here, "nan.npy", &[[0.0, f32::NAN]]);
+    draw_folder(&here.join("photos"), 1, 1);
+    let refused = |arguments: &[&str]| refusal(here, &[&["search"], arguments].concat());
+    for (arguments, expected) in [
+        (
+            &["a.npy", "--gallery", "photos"][..],
+            "needs a network to be embedded",
+        ),
+        (
+            &["a.npy", "photos", "--gallery", "a.npy"],
+            "needs a network to be embedded",
+        ),
+        (
+            &["photos", "--gallery", "a.npy"],
+            "there is no query after the network photos",
+        ),
+        (
+            &["nowhere", "photos", "--gallery", "a.npy"],
+            "nowhere does not exist",
+        ),
+        (&["photos", "photos", "--gallery", "a.npy"], "photos"),
+        (
+            &["nan.npy", "--gallery", "a.npy"],
+            "an infinite value or NaN",
+        ),
+        (
+            &["a.npy", "--gallery", "nan.npy"],
+            "an infinite value or NaN",
+        ),
+        (
+            &["a.npy", "--gallery", "a.npy", "--html", "no/x.html"],
+            "create it first",
+        ),
+    ] {
+        let message = refused(arguments);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+    }
+    let one = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }\n";
+    let length = (one.len() as u16).to_le_bytes();
+    let bytes = [b"\x93NUMPY\x01\x00", &length[..], one.as_bytes(), &[0; 4]].concat();
+    fs::write(here.join("one.npy"), bytes).unwrap();
+    let message = refused(&["one.npy", "--gallery", "a.npy"]);
+    assert!(
+        message.contains("have dimension 1, those of a.npy have 2"),
+        "{message}"
+    );
+    fs::write(here.join("x.html"), "kept").unwrap();
+    let message = refused(&["a.npy", "--gallery", "a.npy", "--html", "x.html"]);
+    assert!(
+        message.contains("x.html exists and is not overwritten"),
+        "{message}"
+    );
+    let message = usage_error(here, &["search", "a.npy", "--gallery", "a.npy", "-k", "0"]);
+    assert!(
+        message.contains("give a whole number, 1 or more"),
+        "{message}"
+    );
+}
+
+#[test]
+fn images_are_searched_with_a_run_in_a_folder_and_in_embeddings() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    train_small(here, "run", &["--set", "training.epochs=1"]);
+    draw_folder(&here.join("photos"), 3, 4);
+    fs::copy(here.join("photos/class-01/2.png"), here.join("copy.png")).unwrap();
+
+    // A copy elsewhere is nearest, and at distance 0; an image of the gallery is not its own neighbour.
+    let queries = ["run", "copy.png", "photos/class-02/0.png"];
+    let with = |more: &[&str]| search(here, &[&queries[..], more].concat()).0;
+    let found = with(&["--gallery", "photos", "-k", "20"]);
+    let results = found["queries"].as_array().unwrap();
+    assert_eq!(results[0]["path"], "copy.png");
+    assert_eq!(results[0]["label"], Value::Null);
+    assert_eq!(paths(&results[0])[0], "photos/class-01/2.png");
+    assert!(results[0]["neighbours"][0]["distance"].as_f64().unwrap() < 1e-4);
+    assert_eq!(paths(&results[0]).len(), 12);
+    assert_eq!(results[1]["label"], "class-02");
+    assert_eq!(paths(&results[1]).len(), 11);
+    assert!(!paths(&results[1]).contains(&"photos/class-02/0.png"));
+    let nearest = &results[1]["neighbours"][0];
+    assert_eq!(nearest["right"], json!(nearest["label"] == "class-02"));
+
+    // The same from embeddings that were written before.
+    let embed = [
+        "embed",
+        "run",
+        "--images",
+        "photos",
+        "--output",
+        "g.safetensors",
+    ];
+    loop_dml(here).args(embed).assert().success();
+    for options in [&["--gallery-root", "photos"][..], &[]] {
+        let arguments = [&["--gallery", "g.safetensors", "-k", "20"], options].concat();
+        let from_file = with(&arguments);
+        for (result, expected) in from_file["queries"].as_array().unwrap().iter().zip(results) {
+            let found = paths(result)
+                .into_iter()
+                .map(|path| format!("photos/{path}"));
+            assert_eq!(found.collect::<Vec<_>>(), paths(expected));
+            assert_eq!(result["label"], expected["label"]);
+        }
+    }
+
+    // A page for a browser, and a list with bounding boxes.
+    let list = "path,label,x_1,y_1,x_2,y_2\nphotos/class-00/0.png,class-00,0,0,20,20\ncopy.png,class-01,1,1,30,30\n";
+    fs::write(here.join("list.csv"), list).unwrap();
+    fs::write(here.join("photos/class-00/broken.png"), "no image").unwrap();
+    let output = loop_dml(here)
+        .args([
+            "search",
+            "run",
+            "list.csv",
+            "--gallery",
+            "photos",
+            "--html",
+            "page.html",
+        ])
+        .arg("--skip-broken")
+        .assert()
+        .success();
+    let output = output.get_output();
+    let errors = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(errors.contains("1 image(s) skipped"), "{errors}");
+    assert!(
+        errors.contains("wrote page.html: 2 queries, up to 10 neighbours"),
+        "{errors}"
+    );
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(
+        text.starts_with("photos/class-00/0.png#0,0,20,20  (class-00)\n"),
+        "{text}"
+    );
+    let page = fs::read_to_string(here.join("page.html")).unwrap();
+    assert_eq!(page.matches("<img ").count(), 2 + 20);
+    assert!(page.contains("query copy.png#1,1,30,30, class class-01"));
+    assert!(
+        !page.contains("http:") && !page.contains("https:"),
+        "a page loads nothing"
+    );
+
+    let message = refusal(here, &["search", "run", "photos", "--gallery", "photos"]);
+    assert!(message.contains("broken.png"), "{message}");
+}
