@@ -37,7 +37,6 @@ fn tables_serve_as_other_files_of_embeddings() {
     assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"));
     for arguments in [
         &["evaluate", "--per-class", "--embeddings", "FILE"][..],
-        &["evaluate", "--embeddings", "FILE", "--gallery", "FILE"],
         &[
             "evaluate",
             "--embeddings",
