@@ -15,7 +15,7 @@ fn json(directory: &Path, arguments: &[&str]) -> Value {
         .success();
     let mut found: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     let object = found.as_object_mut().unwrap();
-    for key in ["embeddings", "gallery", "seconds", "memory_mib"] {
+    for key in ["embeddings", "gallery", "seconds", "peak_mib"] {
         object.remove(key);
     }
     found
