@@ -93,3 +93,65 @@ fn name(names: &[String], number: i64) -> &str {
         .filter(|name| !is_without_class(name))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    fn merged(label: &[i64], class: &[&str], names: &[&str]) -> Result<Labels, String> {
+        let label = Labels::from_numbers(label.to_vec());
+        let class = Labels::from_names(class);
+        merge(Some(label), Some(class), Some(list(names))).map(Option::unwrap)
+    }
+
+    #[test]
+    fn names_of_the_metadata_keep_the_numbers() {
+        let found = merged(&[2, 0, -1], &["cat", "ant", ""], &["ant", "bee", "cat"]).unwrap();
+        assert_eq!(found.numbers, [2, 0, -1]);
+        assert_eq!(found.classes, Some(list(&["ant", "bee", "cat"])));
+        let label = Labels::from_numbers(vec![1, 0]);
+        let found = merge(Some(label), None, Some(list(&["ant", "bee"]))).unwrap();
+        assert_eq!(found.unwrap().classes, Some(list(&["ant", "bee"])));
+    }
+
+    #[test]
+    fn names_of_the_metadata_yield_to_those_of_the_rows() {
+        // Another program has numbered the classes again.
+        let found = merged(&[1, 0, -1], &["cat", "ant", ""], &["ant", "bee", "cat"]).unwrap();
+        assert_eq!(found.numbers, [1, 0, -1]);
+        assert_eq!(found.classes, Some(list(&["ant", "cat"])));
+    }
+
+    #[test]
+    fn columns_that_disagree_are_refused_with_both_rows() {
+        for (label, class, rows) in [
+            (
+                [1, 1, 0],
+                ["cat", "dog", "ant"],
+                "row 0 has `1` and `cat`, row 1 has `1` and `dog`",
+            ),
+            (
+                [1, 0, 2],
+                ["cat", "ant", "cat"],
+                "row 0 has `1` and `cat`, row 2 has `2` and `cat`",
+            ),
+            (
+                [1, 1, 1],
+                ["cat", "", "cat"],
+                "row 0 has `1` and `cat`, row 1 has `1` and no class",
+            ),
+        ] {
+            let message = merged(&label, &class, &[]).unwrap_err();
+            assert!(message.contains(rows), "{message}");
+        }
+    }
+
+    #[test]
+    fn neither_column_is_no_labels() {
+        assert_eq!(merge(None, None, Some(list(&["ant"]))), Ok(None));
+    }
+}

@@ -11,8 +11,8 @@ use parquet::schema::types::ColumnDescPtr;
 use super::pages::{CheckedPages, Refusal};
 use crate::shorten::shorten;
 
-/// The most rows that are decoded at once.
-const BATCH: usize = 1024;
+/// The most rows that are decoded at once; a row may have thousands of numbers.
+const BATCH: usize = 128;
 
 /// A column with one value, or one list of values, in each row.
 pub(super) struct Column<'a> {
@@ -64,6 +64,21 @@ impl<'a> Column<'a> {
             Some(logical) => format!("{kind}{length} ({logical:?})"),
             None => format!("{kind}{length}"),
         }
+    }
+
+    /// Returns the number of rows that the footer promises.
+    pub(super) fn promised_rows(&self) -> u64 {
+        let rows = self.file.metadata().file_metadata().num_rows();
+        u64::try_from(rows).unwrap_or(0)
+    }
+
+    /// Returns the number of values that the footer promises.
+    pub(super) fn promised_values(&self) -> u64 {
+        let groups = self.file.metadata().row_groups().iter();
+        let counts = groups.map(|group| group.column(self.index).num_values());
+        counts.fold(0, |sum, count| {
+            sum.saturating_add(u64::try_from(count).unwrap_or(0))
+        })
     }
 
     /// Decodes the column, whose physical type is that of `T`, and passes it to `read` in batches of rows.

@@ -17,6 +17,9 @@ const MAXIMUM_BYTES: u64 = GIB;
 /// How many times the size of the file they may have then.
 const MAXIMUM_RATIO: u64 = 16;
 
+/// The most numbers of a row, as of `model.embedding_dim`.
+const MAXIMUM_DIM: usize = 65_536;
+
 /// Returns the embeddings. `row_name` names a row and its image in messages.
 ///
 /// # Errors
@@ -53,6 +56,10 @@ pub(super) fn read_matrix(
          ({} or {MAXIMUM_RATIO} times the file); save it as .npy",
         size(MAXIMUM_BYTES)
     );
+    // A row is decoded as a whole.
+    if column.promised_values() > column.promised_rows().saturating_mul(MAXIMUM_DIM as u64) {
+        return Err(too_long(name));
+    }
     let mut lists = Lists {
         name,
         row_name,
@@ -61,6 +68,9 @@ pub(super) fn read_matrix(
         matrix: Matrix::default(),
         count: 0,
     };
+    // As many as the file can contain without compression; a number takes at least 2 bytes.
+    let fitting = column.promised_values().min(file_bytes / 2);
+    lists.matrix.rows.reserve_exact(fitting as usize);
     match description.physical_type() {
         Type::FLOAT => column.for_each_batch::<FloatType>(limit, &too_many, |batch| {
             lists.add::<FloatType>(batch, |&x| f64::from(x))
@@ -84,6 +94,12 @@ pub(super) fn read_matrix(
         0 => Err("it has no rows; save at least one".into()),
         _ => Ok(lists.matrix),
     }
+}
+
+fn too_long(name: &str) -> String {
+    format!(
+        "its column `{name}` has lists of more than {MAXIMUM_DIM} numbers; save one embedding in each row"
+    )
 }
 
 fn half(bytes: &FixedLenByteArray) -> f64 {
@@ -153,6 +169,9 @@ impl Lists<'_> {
 
     /// Checks the length of the row that ends.
     fn end_row(&mut self, length: usize) -> Result<(), String> {
+        if length > MAXIMUM_DIM {
+            return Err(too_long(self.name));
+        }
         if self.count == 0 {
             self.matrix.dim = length;
         }

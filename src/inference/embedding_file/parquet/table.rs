@@ -116,7 +116,7 @@ impl Table {
         })
     }
 
-    /// Returns the column with one of `names`; `None` if there is none.
+    /// Returns the column with one of `names`; `None` if the table has no such column.
     ///
     /// # Errors
     /// If there are several, or it has several values in each row.

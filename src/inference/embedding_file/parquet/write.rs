@@ -19,8 +19,8 @@ use super::CLASSES_KEY;
 /// About the most bytes of the embeddings in a row group. Readers load one at a time and share them among threads.
 const GROUP_BYTES: usize = 64 << 20;
 
-/// The rows that are passed to the crate at once.
-const BATCH: usize = 1024;
+/// The rows that are passed to the crate at once. Their levels take 4 bytes for each number.
+const BATCH: usize = 128;
 
 /// The path of the numbers among the columns: the groups `list` and `element` are those of Parquet's lists.
 const NUMBERS: [&str; 3] = ["embedding", "list", "element"];

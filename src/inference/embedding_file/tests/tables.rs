@@ -136,6 +136,10 @@ fn tables_that_are_not_embeddings_are_refused_by_column_and_row() {
             "has no labels: it has no column `label`; rename its column `id` to it, or pass",
         ),
         (
+            "wide",
+            "its column `embedding` has lists of more than 65536 numbers; save one embedding in each row",
+        ),
+        (
             "integers",
             "its column `embedding` has lists of INT32 (Integer",
         ),
