@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
 use super::retrieval_error::RetrievalError;
-use super::search::SearchError;
+use super::search_error::SearchError;
 use crate::atomic_file::AtomicFileError;
 use crate::cancellation::Cancelled;
 use crate::config::ConfigError;

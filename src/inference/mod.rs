@@ -17,6 +17,7 @@ mod retrieval;
 mod retrieval_error;
 mod safetensors_start;
 pub mod search;
+mod search_error;
 mod source;
 
 pub use embed::{embed, embed_with};
@@ -25,4 +26,5 @@ pub use export_run::export_run;
 pub use loss::{BatchLoss, batch_loss};
 pub use retrieval::{RetrievalResult, retrieval, searched_rows};
 pub use retrieval_error::RetrievalError;
+pub use search_error::SearchError;
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

@@ -236,6 +236,13 @@ fn images_are_searched_with_a_run_in_a_folder_and_in_embeddings() {
         }
     }
 
+    // An exported embedder is a network, although it is a safetensors file too.
+    let export = ["export", "run", "--output", "embedder.safetensors"];
+    loop_dml(here).args(export).assert().success();
+    let exported = ["embedder.safetensors", "copy.png", "--gallery", "photos"];
+    let (exported, _) = search(here, &exported);
+    assert_eq!(paths(&exported["queries"][0]), paths(&results[0])[..10]);
+
     // A page for a browser, and a list with bounding boxes.
     let list = "path,label,x_1,y_1,x_2,y_2\nphotos/class-00/0.png,class-00,0,0,20,20\ncopy.png,class-01,1,1,30,30\n";
     fs::write(here.join("list.csv"), list).unwrap();

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use safetensors::SafeTensors;
 use safetensors::tensor::Metadata;
 use serde_json::json;
 
@@ -58,15 +57,14 @@ pub(super) fn is_exported_embedder(metadata: &Metadata) -> bool {
 
 /// Whether the safetensors file `path` is an exported embedder. Only its header is read.
 pub(super) fn is_exported_embedder_file(path: &Path) -> bool {
-    let header = || -> Option<Vec<u8>> {
-        let mut file = File::open(path).ok()?;
+    let header = || -> std::io::Result<Metadata> {
+        let mut file = File::open(path)?;
         let mut length = [0; 8];
-        file.read_exact(&mut length).ok()?;
-        let mut header = length.to_vec();
-        let limit = u64::from_le_bytes(length).min(MAXIMUM_HEADER);
-        file.take(limit).read_to_end(&mut header).ok()?;
-        Some(header)
+        file.read_exact(&mut length)?;
+        let mut header = Vec::new();
+        let length = u64::from_le_bytes(length).min(MAXIMUM_HEADER);
+        file.take(length).read_to_end(&mut header)?;
+        Ok(serde_json::from_slice(&header)?)
     };
-    let metadata = header().and_then(|bytes| SafeTensors::read_metadata(&bytes).ok());
-    metadata.is_some_and(|(_, metadata)| is_exported_embedder(&metadata))
+    header().is_ok_and(|metadata| is_exported_embedder(&metadata))
 }
