@@ -57,6 +57,7 @@ fn not_measured(files: &RunFiles, reason: &str) -> Markup {
             p { "Recorded at the end of the training, on the test split at epoch " (result.best_epoch) ":" }
             ul.cards {
                 @for (k, share) in &result.test.at { (card(&format!("Recall@{k}"), &percent(*share))) }
+                @if let Some(share) = result.test_map_at_r { (card("MAP@R", &percent(share))) }
             }
         }
         p { (protocol(files, None)) }
