@@ -365,7 +365,7 @@ fn differences(a: &ComparedSplit, b: &ComparedSplit) -> Result<Differences, &'st
             queries: both.len(),
         })
     };
-    compared().ok_or("it shares no query that could be read")
+    compared().ok_or("the two runs have no query in common")
 }
 
 #[cfg(test)]
