@@ -121,10 +121,10 @@ pub(super) fn run(args: ReportArgs) -> Result<(), CliError> {
     };
     let html = args.device.run(task)??;
     output.write(&html)?;
+    let kilobytes = html.len().div_ceil(1000);
     status(format_args!(
-        "wrote {} ({:.1} MB)",
-        output.path().display(),
-        html.len() as f64 / 1e6
+        "wrote {} ({kilobytes} kB)",
+        output.path().display()
     ));
     Ok(())
 }

@@ -87,6 +87,7 @@ fn files(name: &str, protocol: Protocol, split: &EvaluatedSplit) -> RunFiles {
         epoch,
         training: [("loss".to_string(), 1.0 / epoch as f64)].into(),
         recall: Some(recall(0.1 * epoch as f64)),
+        map_at_r: (protocol == Protocol::Validated).then_some(0.05 * epoch as f64),
         seconds: 1.0,
     };
     let summary = || split.summary.clone();
@@ -125,7 +126,9 @@ fn files(name: &str, protocol: Protocol, split: &EvaluatedSplit) -> RunFiles {
             protocol,
             best_epoch: 2,
             validation: None,
+            validation_map_at_r: None,
             test: recall(0.2),
+            test_map_at_r: Some(0.1),
         }),
         has_diverged: false,
     }
@@ -181,10 +184,11 @@ fn check(html: &str) {
     assert_eq!(html.matches("<img src=x").count(), 0);
     assert!(!html.contains("<b>") && !html.contains('\u{202e}'));
     let text = without_images(html);
-    assert!(
-        !text.contains("NaN") && !text.contains(">inf"),
-        "numbers are finite"
-    );
+    for number in ["NaN", ">inf", "\"inf"] {
+        let at = text.find(number);
+        let context = at.map(|at| &text[text.floor_char_boundary(at.saturating_sub(80))..][..90]);
+        assert_eq!(context, None, "numbers are finite");
+    }
     for (open, close) in [
         ("<section", "</section>"),
         ("<figure", "</figure>"),

@@ -11,7 +11,7 @@ use super::page::{Page, Section};
 use super::plot::{LinePlot, Series};
 use super::run_files::RunFiles;
 use super::run_report::REPORT;
-use super::sections::{loss_series, protocol, recall_series};
+use super::sections::{loss_series, map_at_r_series, protocol, recall_series};
 use super::text::{count, duration, name, path, percent, percent_interval, points};
 use crate::config::Protocol;
 use crate::evaluation::{
@@ -237,6 +237,7 @@ impl Comparison {
         let series =
             |of: &dyn Fn(&ComparedRun) -> Series| self.runs.iter().map(of).collect::<Vec<_>>();
         let recall = series(&|run| recall_series(&run.files.history, 1, run.label.clone()));
+        let map_at_r = series(&|run| map_at_r_series(&run.files.history, run.label.clone()));
         let loss = series(&|run| loss_series(&run.files.history, run.label.clone()));
         let has_points = |series: &[Series]| series.iter().any(|one| !one.points.is_empty());
         let runs = self.runs.len();
@@ -252,6 +253,15 @@ impl Comparison {
                         x: "epoch",
                         percent: true,
                         series: recall,
+                        levels: Vec::new(),
+                    }.markup())
+                    (LinePlot {
+                        id: "map-at-r",
+                        title: "MAP@R while training".into(),
+                        description: format!("MAP@R of {runs} runs by epoch, on the split that chooses the best epoch."),
+                        x: "epoch",
+                        percent: true,
+                        series: map_at_r,
                         levels: Vec::new(),
                     }.markup())
                     (LinePlot {
@@ -355,7 +365,7 @@ fn differences(a: &ComparedSplit, b: &ComparedSplit) -> Result<Differences, &'st
             queries: both.len(),
         })
     };
-    compared().ok_or("it shares no query that could be read")
+    compared().ok_or("the two runs have no query in common")
 }
 
 #[cfg(test)]

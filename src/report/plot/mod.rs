@@ -15,4 +15,4 @@ const WIDTH: f64 = 480.0;
 /// Height of a plot.
 const HEIGHT: f64 = 280.0;
 /// The area of the data: left, top, right, bottom.
-const AREA: [f64; 4] = [54.0, 12.0, 458.0, 236.0];
+const AREA: [f64; 4] = [60.0, 12.0, 458.0, 236.0];

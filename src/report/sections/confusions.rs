@@ -54,7 +54,7 @@ fn table(split: &EvaluatedSplit, confusions: &Confusions, images: &Thumbnails) -
                     (name(split.class_name(pair.class))) span.quiet { " taken for " }
                     (name(split.class_name(pair.taken_for)))
                     span.quiet {
-                        ": " (count(pair.queries)) " queries"
+                        ": " (count(pair.queries)) @if pair.queries == 1 { " query" } @else { " queries" }
                         @if !is_sample {
                             ", " (percent(pair.queries as f64 / of_class(pair.class).max(1) as f64)) " of the class"
                         }

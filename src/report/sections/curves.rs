@@ -46,6 +46,15 @@ pub(crate) fn recall_series(history: &[EpochRecord], k: usize, name: String) -> 
     }
 }
 
+/// MAP@R of the evaluated epochs; no points in runs of versions that did not record it.
+pub(crate) fn map_at_r_series(history: &[EpochRecord], name: String) -> Series {
+    let measured = |epoch: &EpochRecord| Some((epoch.epoch as f64, epoch.map_at_r?));
+    Series {
+        name,
+        points: history.iter().filter_map(measured).collect(),
+    }
+}
+
 fn loss(files: &RunFiles) -> Markup {
     let series = loss_series(&files.history, "loss".into());
     let ends = [series.points.first(), series.points.last()];
@@ -75,10 +84,11 @@ fn recall(files: &RunFiles) -> Markup {
     let Some(recall) = evaluated.last().and_then(|epoch| epoch.recall.as_ref()) else {
         return html! {};
     };
-    let series = recall
-        .at
-        .keys()
-        .map(|&k| recall_series(history, k, format!("Recall@{k}")));
+    let recalls = recall.at.keys();
+    let recalls = recalls.map(|&k| recall_series(history, k, format!("Recall@{k}")));
+    let map_at_r = map_at_r_series(history, "MAP@R".into());
+    let recorded = Some(map_at_r).filter(|series| !series.points.is_empty());
+    let series = recalls.chain(recorded);
     let untrained = history.first().filter(|epoch| epoch.epoch == 0);
     let untrained = untrained
         .and_then(|epoch| epoch.recall.as_ref())
@@ -106,7 +116,7 @@ fn recall(files: &RunFiles) -> Markup {
     });
     LinePlot {
         id: "recall",
-        title: format!("Recall on {split}"),
+        title: format!("Retrieval on {split}"),
         description,
         x: "epoch",
         percent: true,
@@ -141,6 +151,7 @@ fn table(history: &[EpochRecord]) -> Markup {
                         th.number scope="col" { "Epoch" }
                         th.number scope="col" { "Loss" }
                         @for k in &ks { th.number scope="col" { "R@" (k) } }
+                        th.number scope="col" { "MAP@R" }
                     } }
                     tbody { @for epoch in evaluated.iter().step_by(step) { tr {
                         th.number scope="row" { @if epoch.epoch == 0 { "untrained" } @else { (epoch.epoch) } }
@@ -149,6 +160,7 @@ fn table(history: &[EpochRecord]) -> Markup {
                             @let recall = epoch.recall.as_ref().and_then(|recall| recall.at.get(k));
                             td.number { @if let Some(recall) = recall { (percent(*recall)) } }
                         }
+                        td.number { @if let Some(measure) = epoch.map_at_r { (percent(measure)) } }
                     } } }
                 }
             }

@@ -12,7 +12,7 @@ mod skipped;
 mod tile;
 
 pub(super) use confusions::confusions;
-pub(super) use curves::{curves, loss_series, recall_series};
+pub(super) use curves::{curves, loss_series, map_at_r_series, recall_series};
 pub(super) use distances::distances;
 pub(super) use map::map;
 pub(super) use overview::{overview, protocol};

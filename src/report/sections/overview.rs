@@ -15,7 +15,7 @@ use crate::training::EndReason;
 /// Below this number of classes, intervals over classes are rough.
 const FEW_CLASSES: usize = 20;
 
-/// The section of the measures; `split` is the evaluated test split, or why there is none.
+/// The section of the measures; `split` is the evaluated test split, or the reason without one.
 pub(crate) fn overview(files: &RunFiles, split: Result<&EvaluatedSplit, &str>) -> Section {
     let body = match split {
         Ok(split) => measured(files, split),
@@ -57,6 +57,7 @@ fn not_measured(files: &RunFiles, reason: &str) -> Markup {
             p { "Recorded at the end of the training, on the test split at epoch " (result.best_epoch) ":" }
             ul.cards {
                 @for (k, share) in &result.test.at { (card(&format!("Recall@{k}"), &percent(*share))) }
+                @if let Some(share) = result.test_map_at_r { (card("MAP@R", &percent(share))) }
             }
         }
         p { (protocol(files, None)) }
@@ -79,7 +80,7 @@ fn state(files: &RunFiles) -> Markup {
             },
         }
         @if files.has_diverged {
-            p.note { "A step diverged: its loss or embeddings were infinite or NaN. The folder diverged of the run has its batch." }
+            p.note { "A step diverged: its loss or embeddings were not finite. The folder diverged of the run has its batch." }
         }
     }
 }
