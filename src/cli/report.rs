@@ -47,7 +47,7 @@ pub(super) struct ReportArgs {
     /// Write this file [default: report.html in the run folder, or here for several runs]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Checkpoint to evaluate [default: best, which has the highest Recall@1]
+    /// Checkpoint to evaluate; best has the highest Recall@1 [default: best]
     #[arg(long, value_name = "best|last|EPOCH", value_parser = checkpoint, allow_negative_numbers = true)]
     checkpoint: Option<Checkpoint>,
     /// Read the images of the runs from this folder, if they were moved
