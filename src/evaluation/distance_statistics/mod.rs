@@ -31,8 +31,7 @@ const SEED: u64 = 0;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DistanceStatistics {
     /// The mean distance of two images of one class, over all such pairs (π_intra of Roth et al., "Revisiting
-    /// Training Strategies and Generalization Performance in Deep Metric Learning", ICML 2020, section 5, but for
-    /// the weight of a class, which is its number of pairs).
+    /// Training Strategies", ICML 2020, section 5, but for the weight of a class, which is its number of pairs).
     pub intra: Option<f64>,
     /// The mean distance of the mean embeddings of two classes (π_inter there).
     pub inter: Option<f64>,
