@@ -12,17 +12,23 @@ pub mod embedding_file;
 mod error;
 pub mod export;
 mod export_run;
+#[cfg(feature = "index")]
+mod index_error;
 mod loss;
 mod retrieval;
 mod retrieval_error;
 mod safetensors_start;
 pub mod search;
+mod search_error;
 mod source;
 
 pub use embed::{embed, embed_with};
 pub use error::InferenceError;
 pub use export_run::export_run;
+#[cfg(feature = "index")]
+pub use index_error::IndexError;
 pub use loss::{BatchLoss, batch_loss};
 pub use retrieval::{RetrievalResult, retrieval, searched_rows};
 pub use retrieval_error::RetrievalError;
+pub use search_error::SearchError;
 pub use source::{EmbeddingNetwork, EmbeddingSource, PretrainedBackbone};

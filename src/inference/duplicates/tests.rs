@@ -7,7 +7,7 @@ use crate::inference::embedding_file::NamedEmbeddings;
 
 type B = burn_flex::Flex;
 
-/// A split of images at places on a line, each with a class; an empty class is none.
+/// A split of images at places on a line, each with a class, or an empty text without one.
 fn part(split: &str, images: &[(f32, &str)]) -> ImagePart {
     let classes: Vec<String> = images.iter().map(|image| image.1.to_string()).collect();
     let label = |i: usize| match classes[i].is_empty() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::embedding_file::is_embedding_file;
-use super::error::SearchError;
+use super::super::search_error::SearchError;
 
 /// The paths of a search by what they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! the queries, and the gallery. [`search()`] finds the neighbours exactly.
 
 mod embedded_images;
-mod error;
+#[cfg(feature = "index")]
+mod index;
 mod inputs;
 mod same_image;
 #[cfg(test)]
@@ -14,10 +15,12 @@ use burn::tensor::backend::Backend;
 
 use super::error::InferenceError;
 use super::retrieval_error::RetrievalError;
+use super::search_error::SearchError;
 use crate::evaluation::{Neighbour, NeighbourSearch, nearest_neighbours};
 use crate::progress::Monitor;
 pub use embedded_images::{Class, EmbeddedImages};
-pub use error::SearchError;
+#[cfg(feature = "index")]
+pub use index::{IndexedSearch, search_by_index};
 pub use inputs::{SearchInput, SearchInputs};
 use same_image::same_images;
 
@@ -67,6 +70,26 @@ pub fn search<B: Backend>(
     device: &B::Device,
     monitor: Monitor<'_>,
 ) -> Result<SearchResult, InferenceError> {
+    let most = check(&sets, k)?;
+    let (queries, gallery) = (&sets.queries, sets.gallery());
+    let own_rows = same_images(queries, sets.gallery.as_ref());
+    let neighbours = NeighbourSearch {
+        queries: &queries.rows,
+        gallery: &gallery.rows,
+        dim: queries.dim,
+        k: most,
+        is_excluded: &|query, row| own_rows[query].contains(&row),
+    };
+    let neighbours = nearest_neighbours::<B>(neighbours, device, monitor)?;
+    Ok(SearchResult {
+        sets,
+        neighbours,
+        own_rows,
+    })
+}
+
+/// Checks that queries can be searched in the gallery. Returns the most neighbours of a query.
+fn check(sets: &SearchSets, k: usize) -> Result<usize, InferenceError> {
     let (queries, gallery) = (&sets.queries, sets.gallery());
     if queries.dim != gallery.dim {
         return Err(RetrievalError::Dimensions {
@@ -86,20 +109,7 @@ pub fn search<B: Backend>(
         }
         .into());
     }
-    let own_rows = same_images(queries, sets.gallery.as_ref());
-    let neighbours = NeighbourSearch {
-        queries: &queries.rows,
-        gallery: &gallery.rows,
-        dim: queries.dim,
-        k: most,
-        is_excluded: &|query, row| own_rows[query].contains(&row),
-    };
-    let neighbours = nearest_neighbours::<B>(neighbours, device, monitor)?;
-    Ok(SearchResult {
-        sets,
-        neighbours,
-        own_rows,
-    })
+    Ok(most)
 }
 
 impl SearchResult {
