@@ -11,6 +11,8 @@ use crate::bench::BenchError;
 use crate::config::ConfigError;
 use crate::data::survey::SheetPathError;
 use crate::data::{CacheError, DataError, DatasetError};
+#[cfg(feature = "index")]
+use crate::inference::IndexError;
 use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
 use crate::inference::{InferenceError, RetrievalError, SearchError};
@@ -187,6 +189,10 @@ fn inference_status(error: &InferenceError) -> u8 {
         InferenceError::EmbeddingFile(EmbeddingFileError::Output(error))
         | InferenceError::Export(ExportError::Output(error))
         | InferenceError::File(error) => file_status(error),
+        #[cfg(feature = "index")]
+        InferenceError::Index(IndexError::Output(error)) => file_status(error),
+        #[cfg(feature = "index")]
+        InferenceError::Index(IndexError::Build { .. }) => FAILURE,
         InferenceError::Cancelled => INTERRUPTED,
         InferenceError::BrokenNetwork => FAILURE,
         _ => USER_ERROR,

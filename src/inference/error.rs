@@ -6,6 +6,8 @@ use thiserror::Error;
 
 use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
+#[cfg(feature = "index")]
+use super::index_error::IndexError;
 use super::retrieval_error::RetrievalError;
 use super::search_error::SearchError;
 use crate::atomic_file::AtomicFileError;
@@ -37,6 +39,10 @@ pub enum InferenceError {
     /// The inputs of a search do not fit together.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// An index cannot be built or used.
+    #[cfg(feature = "index")]
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// The output file cannot be written.
     #[error(transparent)]
     File(#[from] AtomicFileError),

@@ -12,6 +12,8 @@ pub mod embedding_file;
 mod error;
 pub mod export;
 mod export_run;
+#[cfg(feature = "index")]
+mod index_error;
 mod loss;
 mod retrieval;
 mod retrieval_error;
@@ -23,6 +25,8 @@ mod source;
 pub use embed::{embed, embed_with};
 pub use error::InferenceError;
 pub use export_run::export_run;
+#[cfg(feature = "index")]
+pub use index_error::IndexError;
 pub use loss::{BatchLoss, batch_loss};
 pub use retrieval::{RetrievalResult, retrieval, searched_rows};
 pub use retrieval_error::RetrievalError;

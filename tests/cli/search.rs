@@ -283,3 +283,126 @@ fn images_are_searched_with_a_run_in_a_folder_and_in_embeddings() {
     let message = refusal(here, &["search", "run", "photos", "--gallery", "photos"]);
     assert!(message.contains("broken.png"), "{message}");
 }
+
+#[cfg(not(feature = "index"))]
+#[test]
+fn an_index_needs_a_binary_with_the_feature() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    npy(here, "a.npy", &[[0.0, 0.0]]);
+    let message = refusal(
+        here,
+        &[
+            "search",
+            "a.npy",
+            "--gallery",
+            "a.npy",
+            "--index",
+            "a.usearch",
+        ],
+    );
+    assert!(
+        message.contains("build it with `cargo build --release --features index`"),
+        "{message}"
+    );
+}
+
+#[cfg(feature = "index")]
+#[test]
+fn index_is_built_reopened_and_checked_against_its_gallery() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let rows = |count: usize, seed: usize| -> Vec<[f32; 2]> {
+        let number = |i: usize| ((i * 7919 + seed * 104_729) % 10_007) as f32 / 10_007.0;
+        (0..count)
+            .map(|i| [number(2 * i), number(2 * i + 1)])
+            .collect()
+    };
+    npy(here, "g.npy", &rows(3_000, 1));
+    npy(here, "other.npy", &rows(3_000, 2));
+    npy(here, "q.npy", &rows(150, 3));
+    let search_in = |gallery: &str| {
+        search(
+            here,
+            &[
+                "q.npy",
+                "--gallery",
+                gallery,
+                "-k",
+                "5",
+                "--index",
+                "g.usearch",
+            ],
+        )
+    };
+    let (exact, _) = search(here, &["q.npy", "--gallery", "g.npy", "-k", "5"]);
+    for built in [true, false] {
+        let (found, printed) = search_in("g.npy");
+        assert_eq!(found["index"]["built"], built);
+        assert_eq!(found["index"]["sample"], 75);
+        assert!(
+            found["index"]["recall"].as_f64().unwrap() > 0.95,
+            "{printed}"
+        );
+        assert!(
+            printed.contains("recall@5 of the index against the exact"),
+            "{printed}"
+        );
+        let neighbours = |of: &Value, query: usize| of["queries"][query]["neighbours"].clone();
+        let equal =
+            (0..150).filter(|&query| neighbours(&found, query) == neighbours(&exact, query));
+        assert!(equal.count() > 140);
+    }
+    let arguments = [
+        "search",
+        "q.npy",
+        "--gallery",
+        "other.npy",
+        "--index",
+        "g.usearch",
+    ];
+    let message = refusal(here, &arguments);
+    assert!(
+        message.contains("g.usearch is the index of another gallery than other.npy"),
+        "{message}"
+    );
+    let mut bytes = fs::read(here.join("g.usearch")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(here.join("g.usearch"), bytes).unwrap();
+    let arguments = [
+        "search",
+        "q.npy",
+        "--gallery",
+        "g.npy",
+        "--index",
+        "g.usearch",
+    ];
+    let message = refusal(here, &arguments);
+    assert!(
+        message.contains("it is damaged; remove it and g.usearch.json"),
+        "{message}"
+    );
+    fs::remove_file(here.join("g.usearch.json")).unwrap();
+    let message = refusal(here, &arguments);
+    assert!(
+        message.contains("g.usearch.json cannot be read"),
+        "{message}"
+    );
+    // A query in its own gallery is not its neighbour.
+    let (found, _) = search(
+        here,
+        &[
+            "g.npy",
+            "--gallery",
+            "g.npy",
+            "-k",
+            "1",
+            "--index",
+            "own.usearch",
+        ],
+    );
+    for (row, query) in found["queries"].as_array().unwrap().iter().enumerate() {
+        assert_ne!(query["neighbours"][0]["row"], row);
+    }
+}

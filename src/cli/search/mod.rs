@@ -1,5 +1,6 @@
 //! `loop-dml search`.
 
+mod index;
 mod output;
 
 use std::io::Write;
@@ -27,6 +28,7 @@ use crate::inference::{self, EmbeddingNetwork, EmbeddingSource, InferenceError};
 use crate::progress::Monitor;
 use crate::report::search_page;
 use crate::training::Checkpoint;
+use index::IndexUse;
 
 const EXAMPLES: &str = "\
 A QUERY is an image, a folder, a list (a text file with one path per line, or a CSV file with a column path), or a file of \
@@ -42,6 +44,8 @@ Examples:
     loop-dml search embedder.safetensors a.jpg --gallery photos.safetensors --gallery-root photos
   Show every image of a folder beside the 5 nearest others, in a page for a browser:
     loop-dml search artifacts/quickstart-1 photos --gallery photos -k 5 --html photos.html
+  Search millions of embeddings approximately, by an index that is built once (feature index):
+    loop-dml search queries.npy --gallery shop.safetensors --index shop.usearch
   Search embeddings in embeddings, as JSON:
     loop-dml search queries.npy --gallery shop.safetensors --json";
 
@@ -61,6 +65,9 @@ pub(super) struct SearchArgs {
     /// Number of neighbours of each query
     #[arg(short = 'k', value_name = "K", default_value_t = 10, value_parser = whole_number::<usize>(1..), allow_negative_numbers = true)]
     k: usize,
+    /// Search approximately by this index of the gallery; it is built if it does not exist
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
     /// Write a page with the queries and their neighbours to this .html file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -96,6 +103,9 @@ pub(super) fn run(args: SearchArgs) -> Result<(), CliError> {
     if let Some(path) = &args.html {
         check_free(path)?;
     }
+    if let Some(path) = &args.index {
+        index::check(path)?;
+    }
     let inputs = SearchInputs::new(&args.paths, &args.gallery)?;
     let source = network(&args, &inputs)?;
     let name = source.as_ref().map(EmbeddingSource::describe);
@@ -111,17 +121,22 @@ pub(super) fn run(args: SearchArgs) -> Result<(), CliError> {
         queries,
         gallery,
         k: args.k,
+        index: args.index.clone(),
         monitor,
     };
-    let (result, skipped) = args.device.run(task)??;
+    let (found, skipped) = args.device.run(task)??;
     print_skipped(&skipped);
+    let Found { result, index } = found;
+    if let Some(index) = &index {
+        index.print(args.k);
+    }
     warn(&args, &inputs, &result);
     if let Some(path) = &args.html {
         write_page(path, &result, name.as_deref(), monitor)?;
     }
     let seconds = since.elapsed().as_secs_f64();
     match args.json {
-        true => output::print_result_json(&result, name.as_deref(), seconds),
+        true => output::print_result_json(&result, name.as_deref(), index, seconds),
         false => output::print_result(&result, seconds),
     }
 }
@@ -211,11 +226,18 @@ struct SearchTask<'a> {
     queries: Side,
     gallery: Option<Side>,
     k: usize,
+    index: Option<PathBuf>,
     monitor: Monitor<'a>,
 }
 
+/// What was found, and by which index.
+struct Found {
+    result: SearchResult,
+    index: Option<IndexUse>,
+}
+
 impl BackendTask for SearchTask<'_> {
-    type Output = Result<(SearchResult, Vec<String>), InferenceError>;
+    type Output = Result<(Found, Vec<String>), InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let compute = compute.without_gradients();
@@ -232,8 +254,15 @@ impl BackendTask for SearchTask<'_> {
             None => None,
         };
         let sets = SearchSets { queries, gallery };
-        let result = search::<B::InnerBackend>(sets, self.k, &compute.device, monitor)?;
-        Ok((result, skipped))
+        let device = &compute.device;
+        let found = match &self.index {
+            Some(path) => index::search::<B::InnerBackend>(sets, path, self.k, device, monitor)?,
+            None => Found {
+                result: search::<B::InnerBackend>(sets, self.k, device, monitor)?,
+                index: None,
+            },
+        };
+        Ok((found, skipped))
     }
 }
 

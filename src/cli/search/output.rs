@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::CliError;
 use super::super::output::{print, print_json, status};
+use super::index::IndexUse;
 use crate::inference::search::SearchResult;
 
 /// The most characters of a class in the table; longer ones move the rest of their line.
@@ -61,6 +62,7 @@ pub(super) fn print_result(result: &SearchResult, seconds: f64) -> Result<(), Cl
 pub(super) fn print_result_json(
     result: &SearchResult,
     network: Option<&str>,
+    index: Option<IndexUse>,
     seconds: f64,
 ) -> Result<(), CliError> {
     let (queries, gallery) = (result.queries(), result.gallery());
@@ -84,6 +86,7 @@ pub(super) fn print_result_json(
     };
     print_json(json!({
         "network": network,
+        "index": index,
         "gallery": {
             "path": gallery.origin.to_string_lossy(),
             "images": gallery.count(),

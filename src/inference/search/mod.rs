@@ -4,6 +4,8 @@
 //! the queries, and the gallery. [`search()`] finds the neighbours exactly.
 
 mod embedded_images;
+#[cfg(feature = "index")]
+mod index;
 mod inputs;
 mod same_image;
 #[cfg(test)]
@@ -17,6 +19,8 @@ use super::search_error::SearchError;
 use crate::evaluation::{Neighbour, NeighbourSearch, nearest_neighbours};
 use crate::progress::Monitor;
 pub use embedded_images::{Class, EmbeddedImages};
+#[cfg(feature = "index")]
+pub use index::{IndexedSearch, search_by_index};
 pub use inputs::{SearchInput, SearchInputs};
 use same_image::same_images;
 
