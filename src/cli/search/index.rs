@@ -52,7 +52,7 @@ pub(super) fn check(path: &Path) -> Result<(), CliError> {
 #[cfg(not(feature = "index"))]
 pub(super) fn check(path: &Path) -> Result<(), CliError> {
     let reason = "this binary was built without indexes; build it with `cargo build --release --features index`, or omit \
-                  the option: search is exact, and takes seconds for some million images";
+                  the option: search is exact without it";
     let error = crate::setting::SettingError::value("--index", path.display().to_string(), reason);
     Err(error.into())
 }
