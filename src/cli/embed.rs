@@ -7,13 +7,13 @@ use clap::Args;
 
 use super::CliError;
 use super::DeviceArgs;
+use super::embedding_args::EmbeddingArgs;
 use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
 use super::output::status;
 use super::training_output::print_skipped;
-use super::values::{self, MAXIMUM_BATCH_SIZE, checkpoint, whole_number};
+use super::values::{self, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::data::config::BrokenImages;
 use crate::data::{ImageSelection, ImageSet};
 use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
 use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone};
@@ -85,15 +85,8 @@ pub(super) struct EmbedArgs {
     /// Write this .safetensors, .npy or .parquet file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Average the embeddings of each image and its mirror image [default: as in the run]
-    #[arg(long)]
-    mirror: bool,
-    /// Skip and report images that cannot be read [default: as in the run]
-    #[arg(long)]
-    skip_broken: bool,
-    /// Number of images embedded at once [default: that of the run]
-    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(1..=MAXIMUM_BATCH_SIZE), allow_negative_numbers = true)]
-    batch_size: Option<usize>,
+    #[command(flatten)]
+    embedding: EmbeddingArgs,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
@@ -117,14 +110,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
     let output = EmbeddingOutput::new(&args.output)?;
     let mut source = embedding_source(&args)?;
-    let config = source.config_mut();
-    config.evaluation.mirror |= args.mirror;
-    if let Some(size) = args.batch_size {
-        config.evaluation.batch_size = size;
-    }
-    if args.skip_broken {
-        config.data.loading.broken_images = BrokenImages::Skip;
-    }
+    args.embedding.apply(source.config_mut());
     let selection = ImageSelection {
         root: args.root,
         split: args.split,

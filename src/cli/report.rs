@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use super::DeviceArgs;
+use super::extension::check_extension;
 use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
 use super::output::status;
@@ -108,6 +109,9 @@ pub(super) fn run(args: ReportArgs) -> Result<(), CliError> {
     check_different(&args.runs)?;
     let runs = args.runs.iter().map(|path| args.open(path));
     let runs: Vec<Run> = runs.collect::<Result<_, _>>()?;
+    if let Some(output) = &args.output {
+        check_extension("--output", output, "html")?;
+    }
     let output = match (&args.output, &args.runs[..]) {
         (Some(output), _) => ReportOutput::new(output)?,
         (None, [run]) => ReportOutput::new(&run.join(REPORT))?,

@@ -70,6 +70,7 @@ use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};
 use crate::progress::{Monitor, ProgressObserver};
 use image_cache::CacheOptions;
 use resize::ResizeSpec;
+pub(crate) use resize::with_longer_side;
 use survey::{CheckReport, DatasetSurvey};
 
 /// Opens the configured dataset: finds the images of both splits, checks them as far as possible

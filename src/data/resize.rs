@@ -102,6 +102,15 @@ impl Pixels {
     }
 }
 
+/// Resizes an image so that its longer side has `longer` pixels. The aspect ratio is kept.
+pub(crate) fn with_longer_side(image: &RgbImage, longer: u32) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let scale = f64::from(longer) / f64::from(width.max(height));
+    let [width, height] =
+        [width, height].map(|side| ((f64::from(side) * scale).round() as u32).max(1));
+    rgb_image((width, height), resize(image, None, (width, height)))
+}
+
 fn rgb_image((width, height): (u32, u32), bytes: Vec<u8>) -> RgbImage {
     RgbImage::from_raw(width, height, bytes).expect("there are three bytes per pixel")
 }

@@ -51,8 +51,8 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A name of a file or class without characters that are not shown as themselves; of a long one the end, which
-/// tells files apart.
+/// A name of a file or class without characters that are not shown as themselves; of a long one the end, by
+/// which files differ.
 pub(super) fn name(text: &str) -> String {
     let text = escaped(text).to_string();
     let length = text.chars().count();

@@ -4,12 +4,10 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
-use crate::data::{ImageError, read_image_file_reduced};
+use crate::data::{ImageError, read_image_file_reduced, with_longer_side};
 
 /// The qualities that are tried, from the best on, until an image is small enough.
 pub(super) const QUALITIES: [i32; 6] = [80, 70, 55, 40, 25, 10];
@@ -74,25 +72,10 @@ impl ThumbnailSpec {
 
 /// Returns the image with its longer side at most `side`.
 pub(super) fn shrink(image: &RgbImage, side: u32) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let longer = width.max(height);
-    if longer <= side {
+    if image.width().max(image.height()) <= side {
         return image.clone();
     }
-    let scaled = |length: u32| {
-        let length = f64::from(length) * f64::from(side) / f64::from(longer);
-        (length.round() as u32).max(1)
-    };
-    let (to_width, to_height) = (scaled(width), scaled(height));
-    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
-        .expect("an RgbImage has three bytes per pixel");
-    let mut target = Image::new(to_width, to_height, PixelType::U8x3);
-    let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut target, &bilinear)
-        .expect("both images have the same pixel type and there is no crop");
-    RgbImage::from_raw(to_width, to_height, target.into_vec())
-        .expect("the target has three bytes per pixel")
+    with_longer_side(image, side)
 }
 
 /// Encodes an image as it is.

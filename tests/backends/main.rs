@@ -17,6 +17,7 @@ mod data;
 mod layers;
 mod losses;
 mod measures;
+mod neighbours;
 mod network;
 mod ranks;
 mod state;
@@ -70,6 +71,7 @@ fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     measures::trials::<AB::InnerBackend>(name, trials);
+    neighbours::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
 }
 

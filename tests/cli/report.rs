@@ -38,6 +38,8 @@ fn a_run_is_reported_with_the_measures_of_evaluate() {
     assert_eq!(evaluation(folder, "run", &[])["recall"], measured["recall"]);
 
     fs::write(folder.join("mine.html"), "mine").unwrap();
+    let message = refusal(folder, &["report", "run", "--output", "mine.txt"]);
+    assert!(message.contains("use the extension .html"), "{message}");
     let message = refusal(folder, &["report", "run", "--output", "mine.html"]);
     assert!(
         message.contains("mine.html exists and is not overwritten"),

@@ -121,7 +121,7 @@ cat/1.jpg  (cat)
     assert!(text.starts_with(expected), "{text}");
     let errors = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(
-        errors.contains("searched 3 queries among 3 images"),
+        errors.contains("searched 3 image(s) among 3 images"),
         "{errors}"
     );
 }
@@ -178,6 +178,8 @@ fn wrong_inputs_are_refused_with_what_to_do() {
         "{message}"
     );
     fs::write(here.join("x.html"), "kept").unwrap();
+    let message = refused(&["a.npy", "--gallery", "a.npy", "--html", "x.txt"]);
+    assert!(message.contains("use the extension .html"), "{message}");
     let message = refused(&["a.npy", "--gallery", "a.npy", "--html", "x.html"]);
     assert!(
         message.contains("x.html exists and is not overwritten"),
@@ -264,7 +266,7 @@ fn images_are_searched_with_a_run_in_a_folder_and_in_embeddings() {
     let errors = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(errors.contains("1 image(s) skipped"), "{errors}");
     assert!(
-        errors.contains("wrote page.html: 2 queries, up to 10 neighbours"),
+        errors.contains("wrote page.html: 2 query image(s), up to 10 neighbours"),
         "{errors}"
     );
     let text = String::from_utf8(output.stdout.clone()).unwrap();

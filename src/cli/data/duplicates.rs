@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::super::CliError;
 use super::super::DeviceArgs;
+use super::super::extension::check_extension;
 use super::super::output::status;
 use super::super::training_output::print_skipped;
 use super::super::values::{checkpoint, whole_number};
@@ -91,6 +92,7 @@ fn distance(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &DuplicatesArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     let since = Instant::now();
     if let Some(path) = &args.html {
+        check_extension("--html", path, "html")?;
         check_free(path)?;
     }
     let (title, parts) = match args.embeddings.is_empty() {

@@ -9,13 +9,13 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::extension::check_extension;
 use super::output::{print, print_lines};
 use crate::atomic_file::check_free;
 use crate::evaluation::{
     ClusteringOptions, MeasureOptions, Resampling, RetrievalIntervals, RetrievalMeasures,
     SplitMeasures,
 };
-use crate::setting::SettingError;
 
 /// What is measured besides the means of the retrieval measures.
 #[derive(Debug, Args)]
@@ -57,15 +57,8 @@ impl MeasureArgs {
         let Some(path) = &self.csv else {
             return Ok(());
         };
-        let is_csv = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        if is_csv {
-            return check_free(path).map_err(CliError::from);
-        }
-        let value = path.display().to_string();
-        let reason = "measures are written as CSV; use the extension .csv";
-        Err(SettingError::value("--csv", value, reason).into())
+        check_extension("--csv", path, "csv")?;
+        check_free(path).map_err(CliError::from)
     }
 
     pub(super) fn options(&self) -> MeasureOptions<'static> {

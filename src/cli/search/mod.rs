@@ -12,13 +12,15 @@ use clap::Args;
 
 use super::CliError;
 use super::DeviceArgs;
+use super::embedding_args::EmbeddingArgs;
+use super::extension::check_extension;
 use super::interrupt::CommandMonitor;
 use super::output::status;
 use super::training_output::print_skipped;
-use super::values::{MAXIMUM_BATCH_SIZE, checkpoint, whole_number};
+use super::values::{checkpoint, whole_number};
 use crate::atomic_file::{check_free, write_new};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::data::config::{BrokenImages, LoadingConfig};
+use crate::data::config::LoadingConfig;
 use crate::data::{ImageSelection, ImageSet, named_image_file};
 use crate::inference::embedding_file::Embeddings;
 use crate::inference::search::{
@@ -80,15 +82,8 @@ pub(super) struct SearchArgs {
     /// Folder that the paths of the gallery are relative to, if it is a list or embeddings
     #[arg(long, value_name = "DIR")]
     gallery_root: Option<PathBuf>,
-    /// Average the embeddings of each image and its mirror image [default: as in the run]
-    #[arg(long)]
-    mirror: bool,
-    /// Skip and report images that cannot be read [default: as in the run]
-    #[arg(long)]
-    skip_broken: bool,
-    /// Number of images embedded at once [default: that of the run]
-    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(1..=MAXIMUM_BATCH_SIZE), allow_negative_numbers = true)]
-    batch_size: Option<usize>,
+    #[command(flatten)]
+    embedding: EmbeddingArgs,
     /// Print one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -101,6 +96,7 @@ pub(super) fn run(args: SearchArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
     let monitor = command.monitor();
     if let Some(path) = &args.html {
+        check_extension("--html", path, "html")?;
         check_free(path)?;
     }
     if let Some(path) = &args.index {
@@ -157,14 +153,7 @@ fn network(
         );
         return Ok(None);
     }
-    let config = source.config_mut();
-    config.evaluation.mirror |= args.mirror;
-    if let Some(size) = args.batch_size {
-        config.evaluation.batch_size = size;
-    }
-    if args.skip_broken {
-        config.data.loading.broken_images = BrokenImages::Skip;
-    }
+    args.embedding.apply(source.config_mut());
     Ok(Some(source))
 }
 
@@ -320,7 +309,7 @@ fn write_page(
         false => String::new(),
     };
     status(format_args!(
-        "wrote {}: {} queries{left_out}, up to {} neighbours of each",
+        "wrote {}: {} query image(s){left_out}, up to {} neighbours of each",
         path.display(),
         page.queries,
         page.neighbours

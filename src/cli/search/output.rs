@@ -50,7 +50,7 @@ pub(super) fn print_result(result: &SearchResult, seconds: f64) -> Result<(), Cl
         }
     }
     status(format_args!(
-        "searched {} queries among {} images, {} numbers each, in {seconds:.1} s",
+        "searched {} image(s) among {} images, {} numbers each, in {seconds:.1} s",
         result.queries().count(),
         gallery.count(),
         gallery.dim

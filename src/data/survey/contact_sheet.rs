@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 use rand::SeedableRng;
@@ -17,6 +15,7 @@ use super::dataset_survey::{Contents, DatasetSurvey};
 use crate::cancellation::Cancelled;
 use crate::data::datasets::{Entry, Subset};
 use crate::data::image_file::ImageError;
+use crate::data::resize::with_longer_side;
 use crate::data::split::Split;
 use crate::progress::{Monitor, Task, Unit};
 use crate::temporary_files;
@@ -309,18 +308,5 @@ fn offset(index: u32) -> u32 {
 
 /// Scales an image so that its longer side is that of a thumbnail. The aspect ratio is kept.
 pub(crate) fn thumbnail(image: &RgbImage) -> RgbImage {
-    let (width, height) = image.dimensions();
-    let longer = f64::from(width.max(height));
-    let [to_width, to_height] = [width, height]
-        .map(|side| (f64::from(side * THUMBNAIL) / longer).round() as u32)
-        .map(|side| side.max(1));
-    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
-        .expect("an RgbImage has three bytes per pixel");
-    let mut target = Image::new(to_width, to_height, PixelType::U8x3);
-    let bilinear = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new()
-        .resize(&source, &mut target, &bilinear)
-        .expect("both images have the same pixel type and there is no crop");
-    RgbImage::from_raw(to_width, to_height, target.into_vec())
-        .expect("the target has three bytes per pixel")
+    with_longer_side(image, THUMBNAIL)
 }

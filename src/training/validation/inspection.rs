@@ -11,9 +11,9 @@ pub(in crate::training) const WORST_QUERIES: usize = 8;
 /// What is seen in the embeddings of an evaluation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::training) struct Inspection {
-    /// Euclidean distances of a sample of pairs of images of the same class, whatever their roles.
+    /// Euclidean distances of a sample of pairs of a query and a gallery image of the same class.
     pub(in crate::training) positive: Vec<f32>,
-    /// Euclidean distances of a sample of pairs of images of different classes.
+    /// Euclidean distances of a sample of pairs of a query and a gallery image of different classes.
     pub(in crate::training) negative: Vec<f32>,
     /// The wrong queries whose nearest positive has the worst rank, worst first. Empty if the epoch is not the
     /// best so far.
@@ -81,11 +81,15 @@ impl Embedded<'_> {
         }
     }
 
-    /// The distances of a sample of pairs, positive and negative ones.
+    /// The distances of a sample of pairs of a query and a gallery image, positive and negative ones. Pairs of other
+    /// roles are drawn too, and left out.
     fn pair_distances(&self, seed: u64) -> [Vec<f32>; 2] {
         let PairSample { positive, negative } = PairSample::draw(self.labels, seed);
         [positive, negative].map(|pairs| {
-            let pairs = pairs.par_iter();
+            let pairs = pairs.par_iter().filter(|[a, b]| match self.roles {
+                Some(roles) => roles[*a].is_query() && roles[*b].is_in_gallery(),
+                None => true,
+            });
             pairs.map(|&[a, b]| self.distance(a, b) as f32).collect()
         })
     }
