@@ -9,6 +9,7 @@ mod ranking;
 mod recall;
 mod role;
 mod split_measures;
+mod tiles;
 mod vectors;
 
 pub use clustering::{ClusterAgreement, Clustering, KMeans};

@@ -1,16 +1,13 @@
 //! The nearest centre of each row.
 
-use std::ops::Range;
-
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use crate::evaluation::tiles::{Matrix, Tiling, blocks, for_each_tile};
 use crate::evaluation::vectors::{product_error, row, squared_distance};
 use crate::geometry::products::{Products, SplitRows};
-use crate::geometry::{is_host, transpose, widen};
+use crate::geometry::{is_host, widen};
 
-/// Rows and columns of a tile on the CPU: 16 MiB.
-const TILE: usize = 2048;
 /// Entries of one tile on a GPU.
 const TILE_ENTRIES: usize = 1 << 23;
 /// Numbers of which the greatest is searched at once.
@@ -20,7 +17,7 @@ const LANES: usize = 16;
 
 /// Rows that are assigned to centres, on a device.
 pub(super) enum Rows<'a, B: Backend> {
-    Host(HostRows<'a, B>),
+    Host(HostRows<'a>),
     Device {
         rows: SplitRows<B>,
         squares: Products<B>,
@@ -32,17 +29,15 @@ pub(super) enum Rows<'a, B: Backend> {
 impl<'a, B: Backend> Rows<'a, B> {
     /// Copies `rows`, `[N, D]`, of at most length 1 to the device.
     pub(super) fn new(rows: &'a [f32], dim: usize, device: &B::Device) -> Self {
-        let tensor = matrix::<B>(rows, dim, device);
         match is_host::<B>(device) {
             true => Self::Host(HostRows {
                 rows,
                 dim,
                 lengths: rows.par_chunks(dim).map(length).collect(),
-                tensor,
             }),
             false => {
                 let count = rows.len() / dim;
-                let rows = SplitRows::from_unit(widen(tensor));
+                let rows = SplitRows::from_unit(widen(matrix::<B>(rows, dim, device)));
                 Self::Device {
                     squares: rows.squares(),
                     rows,
@@ -54,26 +49,18 @@ impl<'a, B: Backend> Rows<'a, B> {
     }
 
     /// Returns for each row the number of the nearest of the `centres`, `[K, D]`, of at most length 1. Calls
-    /// `advance` with the number of rows after each tile.
+    /// `check` after each tile.
     ///
     /// # Errors
-    /// Those of `advance`.
-    pub(super) fn assign<E>(
+    /// Those of `check`.
+    pub(super) fn assign<E: Send>(
         &self,
         centres: &[f32],
         dim: usize,
-        mut advance: impl FnMut(usize) -> Result<(), E>,
+        check: impl Fn() -> Result<(), E> + Sync,
     ) -> Result<Vec<usize>, E> {
         match self {
-            Self::Host(rows) => {
-                let centres = Centres::<B>::new(centres, dim, &rows.tensor.device());
-                let mut nearest = Vec::with_capacity(rows.lengths.len());
-                for block in blocks(rows.lengths.len(), TILE) {
-                    nearest.extend(centres.nearest(rows, block.clone()));
-                    advance(block.len())?;
-                }
-                Ok(nearest)
-            }
+            Self::Host(rows) => Centres::new(centres, dim).nearest(rows, check),
             Self::Device {
                 rows,
                 squares,
@@ -90,7 +77,7 @@ impl<'a, B: Backend> Rows<'a, B> {
                     let nearness = products.nearness(&squares.map(part), &squares_of_centres);
                     let numbers = nearness.argmax(1).into_data().convert::<i64>();
                     nearest.extend(numbers.iter::<i64>().map(|number| number as usize));
-                    advance(block.len())?;
+                    check()?;
                 }
                 Ok(nearest)
             }
@@ -99,29 +86,25 @@ impl<'a, B: Backend> Rows<'a, B> {
 }
 
 /// Rows on the CPU.
-pub(super) struct HostRows<'a, B: Backend> {
+pub(super) struct HostRows<'a> {
     rows: &'a [f32],
     dim: usize,
     lengths: Vec<f64>,
-    /// The same rows, `[N, D]`.
-    tensor: Tensor<B, 2>,
 }
 
 /// Centres on the CPU.
-struct Centres<'a, B: Backend> {
+struct Centres<'a> {
     rows: &'a [f32],
-    tensor: Tensor<B, 2>,
     /// Half the squared lengths.
     halves: Vec<f32>,
     /// The greatest length.
     longest: f64,
 }
 
-impl<'a, B: Backend> Centres<'a, B> {
-    fn new(rows: &'a [f32], dim: usize, device: &B::Device) -> Self {
+impl<'a> Centres<'a> {
+    fn new(rows: &'a [f32], dim: usize) -> Self {
         let lengths: Vec<f64> = rows.par_chunks(dim).map(length).collect();
         Self {
-            tensor: matrix(rows, dim, device),
             halves: lengths
                 .iter()
                 .map(|length| (length * length / 2.0) as f32)
@@ -131,30 +114,35 @@ impl<'a, B: Backend> Centres<'a, B> {
         }
     }
 
-    /// Returns the numbers of the centres that are nearest to a block of rows. Products in `f32` decide, and
-    /// distances in `f64` where another centre is as near within the error of the products.
-    fn nearest(&self, rows: &HostRows<'_, B>, block: Range<usize>) -> Vec<usize> {
-        let tensor = rows.tensor.clone().slice([block.clone()]);
-        let mut best = vec![Best::default(); block.len()];
-        for centres in blocks(self.halves.len(), TILE) {
-            let part = self.tensor.clone().slice([centres.clone()]);
-            let products = tensor.clone().matmul(transpose(part)).into_data();
-            let products = products.as_slice::<f32>().expect("they are f32");
-            let products = products.par_chunks(centres.len());
-            best.par_iter_mut()
-                .zip(products)
-                .for_each(|(best, products)| {
-                    best.update(products, &self.halves[centres.clone()], centres.start);
-                });
-        }
-        let decided = best.par_iter().zip(block).map(|(best, i)| {
-            let error = product_error(rows.dim, rows.lengths[i], self.longest);
+    /// Returns the numbers of the centres that are nearest to the rows. Products in `f32` decide, and distances in
+    /// `f64` where another centre is as near within the error of the products.
+    fn nearest<E: Send>(
+        &self,
+        rows: &HostRows<'_>,
+        check: impl Fn() -> Result<(), E> + Sync,
+    ) -> Result<Vec<usize>, E> {
+        let dim = rows.dim;
+        let mut best = vec![Best::default(); rows.lengths.len()];
+        let tiling = Tiling::new(best.len(), self.halves.len());
+        let of_rows = tiling.divide(&mut best);
+        let (own, centres) = (Matrix::new(rows.rows, dim), Matrix::new(self.rows, dim));
+        for_each_tile(own, centres, &tiling.all(), |tile| {
+            let mut best = of_rows.lock(tiling.block_of(tile.rows.start));
+            let halves = &self.halves[tile.columns.clone()];
+            for (best, products) in best.iter_mut().zip(tile.products.chunks(halves.len())) {
+                best.update(products, halves, tile.columns.start);
+            }
+            check()
+        })?;
+        drop(of_rows);
+        let decided = best.par_iter().enumerate().map(|(i, best)| {
+            let error = product_error(dim, rows.lengths[i], self.longest);
             match f64::from(best.nearness) - f64::from(best.second) > 2.0 * error {
                 true => best.number,
-                false => self.exactly_nearest(row(rows.rows, rows.dim, i)),
+                false => self.exactly_nearest(row(rows.rows, dim, i)),
             }
         });
-        decided.collect()
+        Ok(decided.collect())
     }
 
     /// The number of the centre at the least distance in `f64`, the first of equal ones.
@@ -232,11 +220,6 @@ fn length(row: &[f32]) -> f64 {
         .map(|&x| f64::from(x).powi(2))
         .sum::<f64>()
         .sqrt()
-}
-
-fn blocks(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    let starts = (0..count).step_by(size);
-    starts.map(move |start| start..(start + size).min(count))
 }
 
 fn matrix<B: Backend>(rows: &[f32], dim: usize, device: &B::Device) -> Tensor<B, 2> {

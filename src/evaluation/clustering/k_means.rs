@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::assignment::Rows;
-use super::seeding;
+use super::seeding::{self, Seeding};
 use crate::cancellation::Cancelled;
 use crate::evaluation::vectors::{Vectors, row, squared_distance};
 use crate::progress::{Monitor, Task, Unit};
@@ -80,7 +80,7 @@ impl KMeans {
             };
             let clusters = self.clusters.clamp(1, count);
             let seeds = seeding::draw(rows, dim, clusters, &on_device, &mut random, &task)?;
-            let clustering = lloyd.run(&seeds, self.iterations.max(1))?;
+            let clustering = lloyd.run(seeds, self.iterations.max(1))?;
             if best
                 .as_ref()
                 .is_none_or(|best| clustering.inertia < best.inertia)
@@ -103,17 +103,22 @@ struct Lloyd<'a, B: Backend> {
 }
 
 impl<B: Backend> Lloyd<'_, B> {
-    fn run(&self, seeds: &[usize], most: usize) -> Result<Clustering, Cancelled> {
-        let seeds = seeds
-            .iter()
-            .flat_map(|&seed| row(self.rows, self.dim, seed));
+    fn run(&self, seeding: Seeding, most: usize) -> Result<Clustering, Cancelled> {
+        let seeds = seeding.rows.iter();
+        let seeds = seeds.flat_map(|&seed| row(self.rows, self.dim, seed));
         let mut centres: Vec<f32> = seeds.copied().collect();
         let mut clusters: Vec<usize> = Vec::new();
+        // The first iteration divides the rows among the seeds.
+        let mut first = Some(seeding.nearest);
         let (mut iterations, mut converged) = (0, false);
         while iterations < most && !converged {
-            let assigned = self
-                .on_device
-                .assign(&centres, self.dim, |_| self.task.check())?;
+            let assigned = match first.take() {
+                Some(nearest) => nearest,
+                None => {
+                    let check = || self.task.check();
+                    self.on_device.assign(&centres, self.dim, check)?
+                }
+            };
             iterations += 1;
             self.task.advance(1)?;
             converged = assigned == clusters;
@@ -215,7 +220,11 @@ mod tests {
             task: &task,
         };
         // The first centre wins all points, the second none.
-        let clustering = lloyd.run(&[0, 0], 10).unwrap();
+        let seeding = Seeding {
+            rows: vec![0, 0],
+            nearest: vec![0; 5],
+        };
+        let clustering = lloyd.run(seeding, 10).unwrap();
         assert_eq!(clustering.clusters, [0, 0, 0, 1, 1]);
         assert!((clustering.inertia - (0.02 + 0.005)).abs() < 1e-6);
         assert!(clustering.converged);

@@ -17,7 +17,15 @@ const GREEDY_WORK: f64 = 4e10;
 /// Otherwise, centres are drawn in this many rounds.
 const ROUNDS: usize = 16;
 
-/// Draws `count` rows as centres and returns their numbers, with probabilities proportional to the squared
+/// The first centres, and the division of the rows among them.
+pub(super) struct Seeding {
+    /// The rows that are centres.
+    pub(super) rows: Vec<usize>,
+    /// The number of the nearest centre of each row, the first of equal ones.
+    pub(super) nearest: Vec<usize>,
+}
+
+/// Draws `count` rows as centres, with probabilities proportional to the squared
 /// distance to the nearest centre drawn before (k-means++; Arthur and Vassilvitskii, SODA 2007).
 ///
 /// Of several candidates for each centre, the one that reduces the sum of the squared distances most is taken,
@@ -30,14 +38,14 @@ pub(super) fn draw<B: Backend>(
     on_device: &Rows<'_, B>,
     random: &mut ChaCha8Rng,
     task: &Task<'_>,
-) -> Result<Vec<usize>, Cancelled> {
+) -> Result<Seeding, Cancelled> {
     let total = rows.len() / dim;
     let candidates = 2 + (count as f64).ln() as usize;
     let work = |candidates: usize| rows.len() as f64 * count as f64 * candidates as f64;
     let mut seeds = Seeds {
         rows,
         dim,
-        nearest: vec![f64::INFINITY; total],
+        nearest: vec![(f64::INFINITY, 0); total],
         chosen: Vec::with_capacity(count),
     };
     seeds.add(&[random.random_range(0..total)]);
@@ -49,31 +57,44 @@ pub(super) fn draw<B: Backend>(
             let best = drawn.into_iter().map(|row| (seeds.sum_with(row), row));
             match best.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))) {
                 Some((_, row)) => seeds.add(&[row]),
-                None => return Ok(seeds.fill(count, random)),
+                None => return Ok(seeds.fill(count, random).into()),
             }
         } else {
             let drawn = seeds.draw(left.min(count.div_ceil(ROUNDS)), random);
             if drawn.is_empty() {
-                return Ok(seeds.fill(count, random));
+                return Ok(seeds.fill(count, random).into());
             }
             let centres: Vec<f32> = drawn
                 .iter()
                 .flat_map(|&i| row(rows, dim, i))
                 .copied()
                 .collect();
-            let of_row = on_device.assign(&centres, dim, |_| task.check())?;
+            let of_row = on_device.assign(&centres, dim, || task.check())?;
             seeds.add_assigned(&drawn, &of_row);
         }
     }
-    Ok(seeds.chosen)
+    Ok(seeds.into())
 }
 
 struct Seeds<'a> {
     rows: &'a [f32],
     dim: usize,
-    /// The squared distance of each row to the nearest centre.
-    nearest: Vec<f64>,
+    /// The squared distance of each row to the nearest centre, and the number of this centre.
+    nearest: Vec<(f64, usize)>,
     chosen: Vec<usize>,
+}
+
+impl From<Seeds<'_>> for Seeding {
+    fn from(seeds: Seeds<'_>) -> Self {
+        Self {
+            rows: seeds.chosen,
+            nearest: seeds
+                .nearest
+                .into_iter()
+                .map(|(_, centre)| centre)
+                .collect(),
+        }
+    }
 }
 
 impl Seeds<'_> {
@@ -84,7 +105,7 @@ impl Seeds<'_> {
     /// Draws up to `count` different rows with probabilities proportional to their squared distances. None if
     /// every row is at a centre.
     fn draw(&self, count: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
-        let sums = self.nearest.iter().scan(0.0, |sum, distance| {
+        let sums = self.nearest.iter().scan(0.0, |sum, (distance, _)| {
             *sum += distance;
             Some(*sum)
         });
@@ -99,7 +120,7 @@ impl Seeds<'_> {
         for _ in 0..2 * count {
             let at = random.random::<f64>() * sum;
             let row = sums.partition_point(|&sum| sum <= at).min(sums.len() - 1);
-            if self.nearest[row] > 0.0 && seen.insert(row) {
+            if self.nearest[row].0 > 0.0 && seen.insert(row) {
                 drawn.push(row);
             }
             if drawn.len() == count {
@@ -114,7 +135,7 @@ impl Seeds<'_> {
         let centre = self.row(centre);
         let nearest = self.nearest.par_iter().zip(self.rows.par_chunks(self.dim));
         // The order of a parallel sum of numbers varies; that of a collected one does not.
-        let distances = nearest.map(|(&nearest, row)| nearest.min(squared_distance(row, centre)));
+        let distances = nearest.map(|(nearest, row)| nearest.0.min(squared_distance(row, centre)));
         distances.collect::<Vec<f64>>().iter().sum()
     }
 
@@ -122,12 +143,11 @@ impl Seeds<'_> {
         for &centre in centres {
             let at = row(self.rows, self.dim, centre);
             let rows = self.rows.par_chunks(self.dim);
-            self.nearest
-                .par_iter_mut()
-                .zip(rows)
-                .for_each(|(nearest, row)| {
-                    *nearest = nearest.min(squared_distance(row, at));
-                });
+            let number = self.chosen.len();
+            let nearest = self.nearest.par_iter_mut().zip(rows);
+            nearest.for_each(|(nearest, row)| {
+                replace_if_nearer(nearest, squared_distance(row, at), number);
+            });
             self.chosen.push(centre);
         }
     }
@@ -137,19 +157,20 @@ impl Seeds<'_> {
         let (rows, dim) = (self.rows, self.dim);
         let assigned = rows.par_chunks(dim).zip(of_row);
         let nearest = self.nearest.par_iter_mut().zip(assigned);
-        nearest.for_each(|(nearest, (values, &centre))| {
-            let centre = row(rows, dim, centres[centre]);
-            *nearest = nearest.min(squared_distance(values, centre));
+        let before = self.chosen.len();
+        nearest.for_each(|(nearest, (values, &number))| {
+            let centre = row(rows, dim, centres[number]);
+            replace_if_nearer(nearest, squared_distance(values, centre), before + number);
         });
         // By rounding, a centre may be assigned to an equal row.
         for &centre in centres {
-            self.nearest[centre] = 0.0;
+            self.nearest[centre].0 = 0.0;
         }
         self.chosen.extend_from_slice(centres);
     }
 
     /// Adds other rows until there are `count` centres: fewer rows than centres are different.
-    fn fill(mut self, count: usize, random: &mut ChaCha8Rng) -> Vec<usize> {
+    fn fill(mut self, count: usize, random: &mut ChaCha8Rng) -> Self {
         let chosen: HashSet<usize> = self.chosen.iter().copied().collect();
         let mut others: Vec<usize> = (0..self.nearest.len())
             .filter(|row| !chosen.contains(row))
@@ -158,6 +179,12 @@ impl Seeds<'_> {
             let at = random.random_range(0..others.len());
             self.chosen.push(others.swap_remove(at));
         }
-        self.chosen
+        self
+    }
+}
+
+fn replace_if_nearer(nearest: &mut (f64, usize), squared: f64, number: usize) {
+    if squared < nearest.0 {
+        *nearest = (squared, number);
     }
 }

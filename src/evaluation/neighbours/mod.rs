@@ -12,14 +12,17 @@ use std::ops::Range;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use super::tiles::{Matrix, PairProgress, Tile, Tiling, blocks, for_each_tile};
 use super::vectors::{Shift, is_finite, nearness_error, row, squared_distance};
 use crate::cancellation::Cancelled;
 use crate::geometry::products::SplitRows;
-use crate::geometry::{is_host, transpose, widen};
+use crate::geometry::{is_host, widen};
 use crate::progress::{Monitor, Unit};
 use nearest::{Compared, Nearest, TileRow};
 
-/// Rows and columns of a tile: 16 MiB.
+/// Rows that are moved at once on the CPU: 16 MiB of 512 numbers each.
+const MOVED: usize = 8192;
+/// Rows and columns of a tile on a GPU: 16 MiB.
 const TILE: usize = 2048;
 
 /// A row of a gallery near a query.
@@ -55,7 +58,7 @@ pub struct NeighbourSearch<'a> {
 /// gallery has fewer. Of rows as near, the first in the gallery is first. Rows that are not finite are not
 /// neighbours, and have none.
 ///
-/// Distances and their order are those in `f64`. Memory beyond the rows is 16 MiB, and 16 bytes for each neighbour.
+/// Distances and their order are those in `f64`. Memory beyond the rows is a few times 16 MiB, and 16 bytes for each neighbour.
 /// Reports the share of the pairs that was compared as the queries of the task `searching`.
 ///
 /// # Errors
@@ -108,36 +111,100 @@ impl<'a, B: Backend> Tiles<'a, B> {
     fn compare(&self, nearest: &mut [Nearest], monitor: Monitor<'_>) -> Result<(), Cancelled> {
         let (queries, gallery) = (self.query_lengths.len(), self.gallery_lengths.len());
         let task = monitor.task("searching", Some(queries), Unit::Queries);
-        let (mut compared, mut reported) = (0, 0);
-        for others in blocks(gallery) {
-            let columns = self.tensor(self.search.gallery, &others);
+        let progress = PairProgress::new(&task, queries, queries * gallery);
+        let on_host = is_host::<B>(self.device);
+        let size = if on_host { MOVED } else { TILE };
+        for others in blocks(gallery, size) {
+            let columns = self.moved(self.search.gallery, &others);
             let halves = self.halves(&others);
-            let lengths = &self.gallery_lengths[others.clone()];
-            let longest = lengths.iter().copied().fold(0.0, f64::max);
-            for own in blocks(queries) {
-                let rows = self.tensor(self.search.queries, &own);
-                let products = products(rows, columns.clone());
-                let queries = nearest[own.clone()].par_iter_mut().zip(own.clone());
-                queries
-                    .zip(products.par_chunks(others.len()))
-                    .for_each_init(Vec::new, |scratch, ((nearest, at), products)| {
-                        let tile = TileRow {
-                            products,
-                            halves: &halves,
-                            first: others.start,
-                        };
-                        if let Some(query) = self.query(at, longest) {
-                            nearest.add(&tile, &query, scratch);
-                        }
-                    });
-                compared += own.len() * others.len();
-                let done = (compared as f64 / gallery as f64) as usize;
-                task.advance(done - reported)?;
-                reported = done;
+            for own in blocks(queries, size) {
+                let rows = self.moved(self.search.queries, &own);
+                let pair = BlockPair {
+                    own: own.clone(),
+                    others: others.clone(),
+                    halves: &halves,
+                };
+                let nearest = &mut nearest[own];
+                match on_host {
+                    true => self.compare_on_host(&pair, &rows, &columns, nearest, &progress)?,
+                    false => {
+                        let products = self.products(rows, columns.clone());
+                        let queries = nearest.par_iter_mut().enumerate();
+                        let products = products.par_chunks(pair.others.len());
+                        let (columns, longest) = (0..pair.others.len(), self.longest(&pair.others));
+                        queries.zip(products).for_each_init(
+                            Vec::new,
+                            |scratch, ((row, nearest), products)| {
+                                let row = QueryRow {
+                                    row,
+                                    longest,
+                                    products,
+                                };
+                                self.add(&pair, &columns, row, nearest, scratch);
+                            },
+                        );
+                        progress.advance(pair.own.len() * pair.others.len())?;
+                    }
+                }
             }
         }
         task.finish();
         Ok(())
+    }
+
+    fn compare_on_host(
+        &self,
+        pair: &BlockPair<'_>,
+        rows: &[f32],
+        columns: &[f32],
+        nearest: &mut [Nearest],
+        progress: &PairProgress<'_>,
+    ) -> Result<(), Cancelled> {
+        let dim = self.search.dim;
+        let tiling = Tiling::new(pair.own.len(), pair.others.len());
+        let nearest = tiling.divide(nearest);
+        let (rows, columns) = (Matrix::new(rows, dim), Matrix::new(columns, dim));
+        for_each_tile(rows, columns, &tiling.all(), |tile: Tile<'_>| {
+            let mut nearest = nearest.lock(tiling.block_of(tile.rows.start));
+            let mut scratch = Vec::new();
+            let first = pair.others.start;
+            let longest = self.longest(&(first + tile.columns.start..first + tile.columns.end));
+            let products = tile.products.chunks(tile.columns.len());
+            for ((nearest, row), products) in nearest.iter_mut().zip(tile.rows).zip(products) {
+                let row = QueryRow {
+                    row,
+                    longest,
+                    products,
+                };
+                self.add(pair, &tile.columns, row, nearest, &mut scratch);
+            }
+            progress.advance(tile.products.len())
+        })
+    }
+
+    /// Adds the rows `columns` of a block of the gallery to the nearest of a query.
+    fn add(
+        &self,
+        pair: &BlockPair<'_>,
+        columns: &Range<usize>,
+        query: QueryRow<'_>,
+        nearest: &mut Nearest,
+        scratch: &mut Vec<(f32, usize)>,
+    ) {
+        let tile = TileRow {
+            products: query.products,
+            halves: &pair.halves[columns.clone()],
+            first: pair.others.start + columns.start,
+        };
+        if let Some(query) = self.query(pair.own.start + query.row, query.longest) {
+            nearest.add(&tile, &query, scratch);
+        }
+    }
+
+    /// Returns the greatest length of moved rows of the gallery.
+    fn longest(&self, gallery: &Range<usize>) -> f64 {
+        let lengths = self.gallery_lengths[gallery.clone()].iter();
+        lengths.copied().fold(0.0, f64::max)
     }
 
     /// Returns a query to compare with rows that are at most as long as `longest`; `None` if it is not finite.
@@ -167,11 +234,46 @@ impl<'a, B: Backend> Tiles<'a, B> {
         rows.clone().map(half).collect()
     }
 
-    fn tensor(&self, rows: &[f32], block: &Range<usize>) -> Tensor<B, 2> {
+    /// Returns the moved rows of a block.
+    fn moved(&self, rows: &[f32], block: &Range<usize>) -> Vec<f32> {
         let dim = self.search.dim;
-        let moved = self.shift.apply(&rows[block.start * dim..block.end * dim]);
-        Tensor::from_data(TensorData::new(moved, [block.len(), dim]), self.device)
+        self.shift.apply(&rows[block.start * dim..block.end * dim])
     }
+
+    /// Returns the inner products of the rows, of a length of at most 1, on the device. Their error is at most that of
+    /// a sum in `f32`.
+    ///
+    /// # Shapes
+    /// - rows: `[R, D]`, columns: `[C, D]`, row by row
+    /// - output: `[R, C]`, row by row
+    fn products(&self, rows: Vec<f32>, columns: Vec<f32>) -> Vec<f32> {
+        let [rows, columns] = [rows, columns].map(|rows| {
+            let shape = [rows.len() / self.search.dim, self.search.dim];
+            let rows = Tensor::<B, 2>::from_data(TensorData::new(rows, shape), self.device);
+            // One product of a GPU may be less accurate than a sum in `f32`.
+            SplitRows::from_unit(widen(rows))
+        });
+        let products = rows.products(&columns).linear(Clone::clone);
+        let products = products.into_data().convert::<f32>();
+        products.into_vec::<f32>().expect("they are f32")
+    }
+}
+
+/// A block of the queries and a block of the gallery.
+struct BlockPair<'a> {
+    own: Range<usize>,
+    others: Range<usize>,
+    /// Half the squared lengths of the moved rows of the gallery.
+    halves: &'a [f32],
+}
+
+/// The products of a query with rows of the gallery.
+struct QueryRow<'a> {
+    /// The query, in its block.
+    row: usize,
+    /// The greatest length of the rows of the gallery.
+    longest: f64,
+    products: &'a [f32],
 }
 
 /// A query, and what is compared with its products.
@@ -200,27 +302,4 @@ impl Compared for Query<'_> {
     fn squared_distance(&self, at: usize) -> f64 {
         squared_distance(self.row, row(self.search.gallery, self.search.dim, at))
     }
-}
-
-/// Returns the inner products of the rows, of a length of at most 1, with an error of at most that of a sum in `f32`.
-///
-/// # Shapes
-/// - rows: `[R, D]`, columns: `[C, D]`
-/// - output: `[R, C]`, row by row
-fn products<B: Backend>(rows: Tensor<B, 2>, columns: Tensor<B, 2>) -> Vec<f32> {
-    let products = match is_host::<B>(&rows.device()) {
-        true => rows.matmul(transpose(columns)),
-        // Products of a GPU may be less accurate than a sum in `f32`.
-        false => {
-            let [rows, columns] = [rows, columns].map(|rows| SplitRows::from_unit(widen(rows)));
-            rows.products(&columns).linear(Clone::clone)
-        }
-    };
-    let products = products.into_data().convert::<f32>();
-    products.into_vec::<f32>().expect("they are f32")
-}
-
-fn blocks(count: usize) -> impl Iterator<Item = Range<usize>> {
-    let block = move |at: usize| at..(at + TILE).min(count);
-    (0..count).step_by(TILE).map(block)
 }

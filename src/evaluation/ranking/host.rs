@@ -5,19 +5,16 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rayon::prelude::*;
 
+use super::super::tiles::{Matrix, PairProgress, Tile, Tiling, for_each_tile};
 use super::super::vectors::Vectors;
 use super::Reduce;
 use super::search::{Query, Search};
 use super::thresholds::Thresholds;
 use crate::cancellation::Cancelled;
-use crate::geometry::transpose;
 use crate::progress::{Monitor, Task, Unit};
 
-/// Rows and columns of a tile: 16 MiB.
-const TILE: usize = 2048;
 /// The most distances to positives that are kept at once: 160 MiB.
 const MOST_THRESHOLDS: usize = 1 << 23;
 /// Columns of a tile that are transposed at once.
@@ -25,17 +22,16 @@ const TRANSPOSED: usize = 64;
 
 /// Returns for each query `reduce` of the ranks of its positives, or of the nearest one; `None` for a query
 /// without positives.
-pub(super) fn rank<B: Backend, T: Send>(
+pub(super) fn rank<T: Send>(
     search: &Search,
     vectors: &Vectors,
-    device: &B::Device,
     reduce: &Reduce<T>,
     monitor: Monitor<'_>,
 ) -> Result<Vec<Option<T>>, Cancelled> {
     let mut results: Vec<Option<T>> = Vec::new();
     results.resize_with(search.query_count, || None);
     let task = monitor.task("ranking", Some(search.queries.len()), Unit::Queries);
-    let ranking = Ranking::<B>::new(search, vectors, reduce, device, &task);
+    let ranking = Ranking::new(search, vectors, reduce, &task);
     for queries in ranking.parts() {
         task.check()?;
         let thresholds = ranking.thresholds(queries.clone())?;
@@ -49,42 +45,30 @@ pub(super) fn rank<B: Backend, T: Send>(
     Ok(results)
 }
 
-struct Ranking<'a, B: Backend> {
+struct Ranking<'a> {
     search: &'a Search,
     vectors: &'a Vectors,
     /// Whether only the nearest positive of a query is ranked.
     nearest: bool,
-    /// The gallery's moved rows, `[G, D]`.
-    gallery: Tensor<B, 2>,
+    /// The gallery's moved rows.
+    gallery: Vec<f32>,
     /// Half the squared lengths of the gallery's moved rows.
     halves: Vec<f32>,
-    /// The greatest length of the moved rows in each block of the gallery.
-    longest: Vec<f64>,
     task: &'a Task<'a>,
 }
 
-impl<'a, B: Backend> Ranking<'a, B> {
+impl<'a> Ranking<'a> {
     fn new<T>(
         search: &'a Search,
         vectors: &'a Vectors,
         reduce: &Reduce<T>,
-        device: &B::Device,
         task: &'a Task<'a>,
     ) -> Self {
         let halves = search.gallery.iter();
         Self {
             nearest: reduce.nearest,
-            gallery: moved(vectors, search.gallery.iter().copied(), device),
+            gallery: vectors.moved(search.gallery.iter().copied()),
             halves: halves.map(|&row| vectors.half_square(row) as f32).collect(),
-            longest: search
-                .gallery
-                .chunks(TILE)
-                .map(|rows| {
-                    rows.iter()
-                        .map(|&row| vectors.length(row))
-                        .fold(0.0, f64::max)
-                })
-                .collect(),
             search,
             vectors,
             task,
@@ -129,101 +113,114 @@ impl<'a, B: Backend> Ranking<'a, B> {
         }
         // All queries in one part are the gallery: half of the tiles suffice.
         let symmetric = self.search.is_symmetric && part.len() == self.search.queries.len();
+        let rows: Vec<f32>;
+        let (dim, gallery) = (self.vectors.dim(), &self.gallery);
         let rows = match symmetric {
-            true => self.gallery.clone(),
-            false => moved(
-                self.vectors,
-                queries.iter().map(|query| query.row),
-                &self.gallery.device(),
-            ),
-        };
-        let mut done = Done::new(queries.len(), self.search.gallery.len(), symmetric);
-        for own in blocks(0..queries.len()) {
-            let block = rows.clone().slice([own.clone()]);
-            let first = if symmetric { own.start } else { 0 };
-            for others in blocks(first..self.search.gallery.len()) {
-                let gallery = self.gallery.clone().slice([others.clone()]);
-                let products = block.clone().matmul(transpose(gallery)).into_data();
-                let products = products.as_slice::<f32>().expect("they are f32");
-                let tile = Tile {
-                    products,
-                    columns: others.len(),
-                };
-                self.count(
-                    &tile,
-                    &mut thresholds[own.clone()],
-                    &queries[own.clone()],
-                    &others,
-                );
-                if symmetric && others.start != own.start {
-                    let thresholds = &mut thresholds[others.clone()];
-                    self.count_columns(&tile, thresholds, &queries[others.clone()], &own);
-                }
-                self.task.advance(done.add(own.len() * others.len()))?;
+            true => gallery,
+            false => {
+                rows = self.vectors.moved(queries.iter().map(|query| query.row));
+                &rows
             }
-        }
+        };
+        let tiling = Tiling::new(queries.len(), self.search.gallery.len());
+        let tiles = match symmetric {
+            true => tiling.above_diagonal(),
+            false => tiling.all(),
+        };
+        let longest: Vec<f64> = tiling
+            .columns()
+            .map(|columns| self.longest(columns))
+            .collect();
+        let pairs = tiles
+            .iter()
+            .map(|(rows, columns)| rows.len() * columns.len());
+        let progress = PairProgress::new(self.task, queries.len(), pairs.sum());
+        let of_queries = tiling.divide(&mut thresholds);
+        let (rows, gallery) = (Matrix::new(rows, dim), Matrix::new(gallery, dim));
+        for_each_tile(rows, gallery, &tiles, |tile| {
+            let [of_rows, of_columns] =
+                [&tile.rows, &tile.columns].map(|range| tiling.block_of(range.start));
+            {
+                let mut thresholds = of_queries.lock(of_rows);
+                let longest = longest[of_columns];
+                self.count_rows(&tile, &mut thresholds, &queries[tile.rows.clone()], longest);
+            }
+            if symmetric && of_rows != of_columns {
+                let mut thresholds = of_queries.lock(of_columns);
+                let (queries, longest) = (&queries[tile.columns.clone()], longest[of_rows]);
+                self.count_columns(&tile, &mut thresholds, queries, longest);
+            }
+            progress.advance(tile.products.len())
+        })?;
+        drop(of_queries);
         Ok(thresholds)
     }
 
-    /// Compares each row of a tile with the limits of its query. The columns are `gallery`.
-    fn count(
+    /// Returns the greatest length of moved rows of the gallery.
+    fn longest(&self, gallery: Range<usize>) -> f64 {
+        let rows = self.search.gallery[gallery].iter();
+        rows.map(|&row| self.vectors.length(row))
+            .fold(0.0, f64::max)
+    }
+
+    /// Compares each row of a tile with the limits of its query. The columns are images of the gallery of at most
+    /// the length `longest`.
+    fn count_rows(
         &self,
         tile: &Tile<'_>,
         thresholds: &mut [Thresholds],
         queries: &[Query],
-        gallery: &Range<usize>,
+        longest: f64,
     ) {
-        let rows = tile.products.par_chunks(tile.columns);
-        let queries = thresholds.par_iter_mut().zip(queries);
-        queries.zip(rows).for_each(|((thresholds, query), row)| {
-            self.count_row(row, thresholds, query, gallery.clone());
-        });
+        let rows = tile.products.chunks(tile.columns.len());
+        for ((thresholds, query), row) in thresholds.iter_mut().zip(queries).zip(rows) {
+            self.count(row, thresholds, query, &tile.columns, longest);
+        }
     }
 
-    /// Compares each column of a tile with the limits of its query. The rows are `gallery`.
+    /// Compares each column of a tile with the limits of its query. The rows are images of the gallery of at most
+    /// the length `longest`.
     fn count_columns(
         &self,
         tile: &Tile<'_>,
         thresholds: &mut [Thresholds],
         queries: &[Query],
-        gallery: &Range<usize>,
+        longest: f64,
     ) {
         // An odd number of cache lines, so that the columns do not compete for one place in the cache.
-        let stride = (gallery.len().div_ceil(16) | 1) * 16;
-        let parts = thresholds.par_chunks_mut(TRANSPOSED);
-        let parts = parts.zip(queries.par_chunks(TRANSPOSED)).enumerate();
-        parts.for_each_init(
-            || vec![0.0; TRANSPOSED * stride],
-            |columns, (part, (thresholds, queries))| {
-                let first = part * TRANSPOSED;
-                for (r, row) in tile.products.chunks(tile.columns).enumerate() {
-                    let row = &row[first..first + queries.len()];
-                    for (column, &product) in columns.chunks_mut(stride).zip(row) {
-                        column[r] = product;
-                    }
+        let stride = (tile.rows.len().div_ceil(16) | 1) * 16;
+        let mut columns = vec![0.0; TRANSPOSED * stride];
+        let parts = thresholds.chunks_mut(TRANSPOSED);
+        let parts = parts.zip(queries.chunks(TRANSPOSED)).enumerate();
+        for (part, (thresholds, queries)) in parts {
+            let first = part * TRANSPOSED;
+            for (r, row) in tile.products.chunks(tile.columns.len()).enumerate() {
+                let row = &row[first..first + queries.len()];
+                for (column, &product) in columns.chunks_mut(stride).zip(row) {
+                    column[r] = product;
                 }
-                let columns = columns.chunks(stride).zip(thresholds.iter_mut());
-                for ((column, thresholds), query) in columns.zip(queries) {
-                    let column = &column[..gallery.len()];
-                    self.count_row(column, thresholds, query, gallery.clone());
-                }
-            },
-        );
+            }
+            let columns = columns.chunks(stride).zip(thresholds.iter_mut());
+            for ((column, thresholds), query) in columns.zip(queries) {
+                let column = &column[..tile.rows.len()];
+                self.count(column, thresholds, query, &tile.rows, longest);
+            }
+        }
     }
 
-    /// Compares the products of a query with the images `gallery` of other classes.
-    fn count_row(
+    /// Compares the products of a query with the images `gallery` of other classes, of at most the length
+    /// `longest`.
+    fn count(
         &self,
         products: &[f32],
         thresholds: &mut Thresholds,
         query: &Query,
-        gallery: Range<usize>,
+        gallery: &Range<usize>,
+        longest: f64,
     ) {
         let within = |at: usize| at.clamp(gallery.start, gallery.end);
         let class = within(query.class.start)..within(query.class.end);
-        let error = self
-            .vectors
-            .error(query.row, self.longest[gallery.start / TILE]);
+        let error = self.vectors.error(query.row, longest);
         for part in [gallery.start..class.start, class.end..gallery.end] {
             let products = &products[part.start - gallery.start..part.end - gallery.start];
             thresholds.count(products, &self.halves[part.clone()], error, |i| {
@@ -231,61 +228,5 @@ impl<'a, B: Backend> Ranking<'a, B> {
                 self.vectors.squared_distance(query.row, row)
             });
         }
-    }
-}
-
-/// Products of a block of queries with a block of the gallery.
-struct Tile<'a> {
-    products: &'a [f32],
-    columns: usize,
-}
-
-fn moved<B: Backend>(
-    vectors: &Vectors,
-    rows: impl ExactSizeIterator<Item = usize>,
-    device: &B::Device,
-) -> Tensor<B, 2> {
-    let shape = [rows.len(), vectors.dim()];
-    Tensor::from_data(TensorData::new(vectors.moved(rows), shape), device)
-}
-
-fn blocks(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = range.end;
-    range.step_by(TILE).map(move |at| at..(at + TILE).min(end))
-}
-
-/// The share of the pairs that was compared, as a number of queries.
-struct Done {
-    queries: usize,
-    pairs: usize,
-    compared: usize,
-    reported: usize,
-}
-
-impl Done {
-    fn new(queries: usize, gallery: usize, symmetric: bool) -> Self {
-        let pairs = match symmetric {
-            // The tiles of the diagonal are whole.
-            true => blocks(0..queries)
-                .map(|own| own.len() * (gallery - own.start))
-                .sum(),
-            false => queries * gallery,
-        };
-        Self {
-            queries,
-            pairs,
-            compared: 0,
-            reported: 0,
-        }
-    }
-
-    /// Returns the queries that are done with `pairs` more.
-    fn add(&mut self, pairs: usize) -> usize {
-        self.compared += pairs;
-        let share = self.compared as f64 / self.pairs as f64;
-        let done = (share * self.queries as f64) as usize;
-        let new = done - self.reported;
-        self.reported = done;
-        new
     }
 }

@@ -121,7 +121,7 @@ fn rank<B: Backend, T: Send>(
     drop(embeddings);
     let vectors = Vectors::new(values, dim);
     match is_host::<B>(&device) {
-        true => host::rank::<B, T>(&search, &vectors, &device, reduce, monitor),
+        true => host::rank(&search, &vectors, reduce, monitor),
         false => device::rank::<B, T>(&search, labels, &vectors, &device, reduce, monitor),
     }
 }
