@@ -29,5 +29,5 @@ pub(crate) fn is_host<B: Backend>(device: &B::Device) -> bool {
     if super::simulated_device::has_no_f64() {
         return false;
     }
-    B::name(device) == "flex"
+    matches!(B::name(device).as_str(), "flex" | "autodiff<flex>")
 }

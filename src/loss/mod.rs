@@ -25,6 +25,7 @@ mod ranked;
 #[cfg(test)]
 mod test_values;
 mod triplet;
+mod triplet_blocks;
 
 pub use config::{LossConfig, Reduction};
 pub use contrastive::{ContrastiveLoss, ContrastiveLossConfig};

@@ -1,7 +1,7 @@
 //! Triplet loss.
 
 use burn::config::Config;
-use burn::tensor::{Int, Tensor, backend::Backend};
+use burn::tensor::{FloatDType, Int, Tensor, backend::Backend};
 use derive_setters::Setters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,8 @@ use super::hinge::hinge;
 use super::masked::{count, mean};
 use super::output::LossOutput;
 use super::ranked::Ranked;
-use crate::geometry::Measure;
+use super::triplet_blocks;
+use crate::geometry::{Measure, is_host};
 use crate::negatives::{Comparisons, Space};
 use crate::setting::{Checked, SettingError, not_negative};
 
@@ -116,8 +117,9 @@ impl TripletLossConfig {
 /// them. An anchor without a positive or without a negative (for random triplets, without its random
 /// negative) is not counted: its loss is 0 with gradient 0.
 ///
-/// Semi-hard and all triplets sort each anchor's comparisons, so that they need no memory for A·Kp·Kn
-/// triplets. On GPUs Burn 0.21 sorts on the host: these two copy from the device in every step.
+/// Semi-hard and all triplets sort each anchor's comparisons on the CPU, so that they need neither time nor memory
+/// for A·Kp·Kn triplets. Burn 0.21 cannot sort on a GPU, which therefore compares every positive of an anchor with
+/// every negative, in blocks of anchors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TripletLoss {
     /// m, at least 0.
@@ -186,29 +188,21 @@ impl TripletLoss {
     /// piecewise constant, so the gradient is exact too.
     fn all<B: Backend>(&self, comparisons: Comparisons<B>, hardest: Hardest<B>) -> LossOutput<B> {
         assert!(!self.soft_margin, "{ALL_WITH_SOFT_MARGIN}");
-        let positives = comparisons.positives.add_scalar(self.margin);
-        let [anchors, columns] = positives.dims();
-        let ranked = Ranked::new(
-            positives.clone().detach(),
-            comparisons.positive_mask.clone(),
-            comparisons.negatives.clone().detach(),
-            comparisons.negative_mask.clone(),
-        );
-        let negatives_before = ranked.is_negative.clone().cumsum(1);
-        let positives_before = ranked.is_positive.clone().cumsum(1);
-        let positives_after = ranked.is_positive.clone().sum_dim(1) - positives_before;
-        let counts = ranked.at_columns(
-            negatives_before * ranked.is_positive.clone()
-                + positives_after * ranked.is_negative.clone(),
-        );
-        let [_, all] = counts.dims();
-        let of_positives = counts.clone().slice([0..anchors, 0..columns]);
-        let of_negatives = counts.clone().slice([0..anchors, columns..all]);
-        let total = (positives * of_positives).sum_dim(1)
-            - (comparisons.negatives * of_negatives).sum_dim(1);
+        let positives = comparisons.positives.clone().add_scalar(self.margin);
+        let [of_positives, of_negatives] = match is_host::<B>(&positives.device()) {
+            true => crossings_by_sorting(positives.clone(), &comparisons),
+            false => {
+                let dtype: FloatDType = positives.dtype().into();
+                triplet_blocks::crossings(positives.clone(), &comparisons)
+                    .map(|counts| counts.float().cast(dtype))
+            }
+        };
+        let total = (positives * of_positives.clone()).sum_dim(1)
+            - (comparisons.negatives * of_negatives.clone()).sum_dim(1);
         let triplets = count(comparisons.positive_mask, &hardest.positive)
             * count(comparisons.negative_mask, &hardest.positive);
-        let mined = count(counts.greater_elem(0.0), &hardest.positive);
+        let counted = |counts: Tensor<B, 2>| count(counts.greater_elem(0.0), &hardest.positive);
+        let mined = counted(of_positives) + counted(of_negatives);
         LossOutput::new(total / triplets.clamp_min(1.0), mined, hardest)
     }
 }
@@ -240,9 +234,44 @@ fn with_random_negatives<B: Backend>(comparisons: Comparisons<B>) -> Comparisons
     }
 }
 
+/// Returns the number of negatives below each positive, \[A, Kp\], and the number of positives above each negative,
+/// \[A, Kn\]. Of equal values, some count and others do not.
+pub(super) fn crossings_by_sorting<B: Backend>(
+    positives: Tensor<B, 2>,
+    comparisons: &Comparisons<B>,
+) -> [Tensor<B, 2>; 2] {
+    let [anchors, columns] = positives.dims();
+    let ranked = Ranked::new(
+        positives.detach(),
+        comparisons.positive_mask.clone(),
+        comparisons.negatives.clone().detach(),
+        comparisons.negative_mask.clone(),
+    );
+    let negatives_before = ranked.is_negative.clone().cumsum(1);
+    let positives_before = ranked.is_positive.clone().cumsum(1);
+    let positives_after = ranked.is_positive.clone().sum_dim(1) - positives_before;
+    let counts = ranked.at_columns(
+        negatives_before * ranked.is_positive.clone()
+            + positives_after * ranked.is_negative.clone(),
+    );
+    let [_, all] = counts.dims();
+    [0..columns, columns..all].map(|columns| counts.clone().slice([0..anchors, columns]))
+}
+
 /// Returns for every positive the nearest negative of the anchor that is not nearer, or the farthest
 /// negative if all are nearer, \[A, Kp\].
 fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
+    let columns = match is_host::<B>(&comparisons.positives.device()) {
+        true => semi_hard_columns_by_sorting(comparisons),
+        false => triplet_blocks::semi_hard_columns(comparisons),
+    };
+    comparisons.negatives.clone().gather(1, columns)
+}
+
+/// Returns the columns of these negatives, \[A, Kp\].
+pub(super) fn semi_hard_columns_by_sorting<B: Backend>(
+    comparisons: &Comparisons<B>,
+) -> Tensor<B, 2, Int> {
     let [anchors, columns] = comparisons.positives.dims();
     let negatives = comparisons.negatives.clone().detach();
     let ranked = Ranked::new(
@@ -280,10 +309,7 @@ fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
         .mask_fill(comparisons.negative_mask.clone().bool_not(), f32::MAX)
         .argsort(1);
     let index = nearer.min_pair(last.expand([anchors, columns])).int();
-    comparisons
-        .negatives
-        .clone()
-        .gather(1, ascending.gather(1, index))
+    ascending.gather(1, index)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::search::Query;
 
 /// Queries with more positives are counted by a binary search for each near image, the others by a pass over
 /// the tile for each positive.
-const FEW: usize = 64;
+const FEW: usize = 128;
 /// Products that are compared at once, so that they stay in the fastest cache.
 const CHUNK: usize = 512;
 
@@ -121,18 +121,19 @@ impl Thresholds {
         squared_distance: impl Fn(usize) -> f64,
     ) {
         for (i, &near) in nearness.iter().enumerate() {
+            let near = f64::from(near);
             // Limits descend. From the first one that is not above, the image may be nearer.
-            let below = |limit: fn(f64, f64) -> f32| {
-                self.nearness.partition_point(|&at| near < limit(at, error))
-            };
-            let possible = below(|at, error| limits(at, error).0);
-            let certain = below(|at, error| limits(at, error).1);
-            let first = match possible < certain {
-                true => {
+            let possible = self.nearness.partition_point(|&at| near + error < at);
+            let is_certain = self
+                .nearness
+                .get(possible)
+                .is_none_or(|&at| near - error >= at);
+            let first = match is_certain {
+                true => possible,
+                false => {
                     let distance = squared_distance(i);
                     self.squared.partition_point(|&squared| squared < distance)
                 }
-                false => certain,
             };
             if let Some(count) = self.nearer.get_mut(first) {
                 *count += 1;
