@@ -146,7 +146,7 @@ impl LoaderBenchmark {
             1..epochs + 1,
             &self.config.data.loading,
             failure.clone(),
-            &compute.device,
+            compute.image_upload(),
         ))
     }
 

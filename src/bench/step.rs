@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::{Distribution, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
@@ -114,10 +114,9 @@ impl StepBenchmark {
         let n = self.config.batch.classes * per_class;
         let side = self.config.data.transform.image_size;
         let noise = Distribution::Normal(0.0, 1.0);
-        let labels: Vec<i32> = (0..n).map(|i| (i / per_class) as i32).collect();
         ImageBatch {
             images: Tensor::random([n, 3, side, side], noise, device),
-            labels: Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device),
+            labels: (0..n).map(|i| i / per_class).collect(),
             indices: (0..n).collect(),
             epoch: 1,
             // Within an epoch, statistics are read one step later.
