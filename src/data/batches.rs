@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use image::RgbImage;
 
-use super::pixels::{DeviceNormalizer, pack, write_planes};
+use super::pixels::{DeviceNormalizer, pack};
 use super::split::Split;
 use super::transform::Transform;
 use super::upload::UploadMode;
@@ -47,7 +47,7 @@ pub(super) struct HostBatch {
 enum HostPixels {
     /// Normalised values of shape `[N, 3, S, S]`, row-major.
     Normalized(Vec<f32>),
-    /// Bytes of the same shape, packed.
+    /// Bytes of shape `[N, S, S, 3]`, packed.
     Packed(Vec<i32>),
 }
 
@@ -61,11 +61,17 @@ impl HostBatch {
     ) -> Self {
         let pixels = match mode {
             UploadMode::Normalized => {
-                let normalize = |image: &_, values: &mut [f32]| transform.normalize(image, values);
-                HostPixels::Normalized(collate(&images, transform, normalize))
+                let length = transform.values_per_image();
+                let mut values = vec![0.0; images.len() * length];
+                for ((_, image), values) in images.iter().zip(values.chunks_exact_mut(length)) {
+                    transform.normalize(image, values);
+                }
+                HostPixels::Normalized(values)
             }
             UploadMode::Bytes | UploadMode::BytesAhead => {
-                HostPixels::Packed(pack(&collate(&images, transform, write_planes)))
+                let length = transform.values_per_image();
+                let bytes = images.iter().map(|(_, image)| &image.as_raw()[..length]);
+                HostPixels::Packed(pack(bytes))
             }
         };
         Self {
@@ -102,20 +108,6 @@ impl HostBatch {
     }
 }
 
-/// Writes the values of each image with `write`.
-fn collate<T: Copy + Default>(
-    images: &[TransformedImage],
-    transform: &Transform,
-    write: impl Fn(&RgbImage, &mut [T]),
-) -> Vec<T> {
-    let length = transform.values_per_image();
-    let mut values = vec![T::default(); images.len() * length];
-    for ((_, image), values) in images.iter().zip(values.chunks_exact_mut(length)) {
-        write(image, values);
-    }
-    values
-}
-
 /// A batch whose images are on the device, in the form they were uploaded in.
 pub(super) struct UploadedBatch<B: Backend> {
     pub(super) indices: Vec<usize>,
@@ -126,7 +118,7 @@ pub(super) struct UploadedBatch<B: Backend> {
 enum DevicePixels<B: Backend> {
     /// `[N, 3, S, S]`
     Normalized(Tensor<B, 4>),
-    /// Bytes of the same shape, packed.
+    /// Bytes of shape `[N, S, S, 3]`, packed.
     Packed(Tensor<B, 1, Int>),
 }
 

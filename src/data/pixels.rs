@@ -3,35 +3,42 @@
 //! WGSL has no buffers of bytes, so four bytes are packed into each 32 bit integer, the integer type of every GPU
 //! backend. The device unpacks them with shifts and masks, and looks up the value of each byte in the table that the
 //! host uses too. So the values are those of [`Transform::normalize`], bit for bit.
+//!
+//! Bytes stay in the order of a decoded image, `[S, S, 3]`, which is the layout of the network too: the permutations to
+//! `[3, S, S]` and back move no values.
 
 use burn::tensor::{ElementConversion, Int, Tensor, TensorData, backend::Backend};
-use image::RgbImage;
 
 use super::transform::Transform;
 
 /// Values of a byte.
 const LEVELS: usize = 256;
 
-/// Writes an image to `planes`, `[3, S, S]`.
-pub(super) fn write_planes(image: &RgbImage, planes: &mut [u8]) {
-    let plane = planes.len() / 3;
-    let (red, rest) = planes.split_at_mut(plane);
-    let (green, blue) = rest.split_at_mut(plane);
-    let channels = red.iter_mut().zip(green).zip(blue);
-    for (pixel, ((red, green), blue)) in image.as_raw().chunks_exact(3).zip(channels) {
-        [*red, *green, *blue] = [pixel[0], pixel[1], pixel[2]];
+/// Packs four bytes into each integer, the first into its lowest bits. The bytes of `parts` follow one another. The
+/// last integer is filled with zeros.
+pub(super) fn pack<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<i32> {
+    let bytes: usize = parts.clone().map(<[u8]>::len).sum();
+    let mut packed = Vec::with_capacity(bytes.div_ceil(4));
+    // The last bytes, fewer than four, of the parts so far.
+    let (mut word, mut filled) = ([0; 4], 0);
+    for part in parts {
+        let (first, part) = part.split_at(part.len().min((4 - filled) % 4));
+        word[filled..filled + first.len()].copy_from_slice(first);
+        filled += first.len();
+        if filled == 4 {
+            packed.push(i32::from_le_bytes(word));
+            filled = 0;
+        }
+        let (words, rest) = part.as_chunks::<4>();
+        packed.extend(words.iter().map(|word| i32::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            word[..rest.len()].copy_from_slice(rest);
+            filled = rest.len();
+        }
     }
-}
-
-/// Packs four bytes into each integer, the first into its lowest bits. The last integer is filled with zeros.
-pub(super) fn pack(bytes: &[u8]) -> Vec<i32> {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut packed = Vec::with_capacity(bytes.len().div_ceil(4));
-    packed.extend(words.iter().map(|word| i32::from_le_bytes(*word)));
-    if !rest.is_empty() {
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        packed.push(i32::from_le_bytes(last));
+    if filled > 0 {
+        word[filled..].fill(0);
+        packed.push(i32::from_le_bytes(word));
     }
     packed
 }
@@ -42,19 +49,19 @@ pub(super) struct DeviceNormalizer<B: Backend> {
     table: Tensor<B, 1>,
     /// The position of each byte in an integer in bits, \[1, 4\].
     shifts: Tensor<B, 2, Int>,
-    /// The start of each channel in the table, \[1, 3, 1\].
-    offsets: Tensor<B, 3, Int>,
+    /// The start of each channel in the table, \[1, 3\].
+    offsets: Tensor<B, 2, Int>,
 }
 
 impl<B: Backend> DeviceNormalizer<B> {
     /// Uploads the table of `transform`.
     pub(super) fn new(transform: &Transform, device: &B::Device) -> Self {
         let table = transform.normalized_levels().concat();
-        let starts = [0, 1, 2].map(|channel| (channel * LEVELS) as i32);
+        let [red, green, blue] = [0, 1, 2].map(|channel| (channel * LEVELS) as i32);
         Self {
             table: Tensor::from_data(TensorData::new(table, [3 * LEVELS]), device),
             shifts: Tensor::from_data([[0i32, 8, 16, 24]], device),
-            offsets: Tensor::from_data(TensorData::new(starts.to_vec(), [1, 3, 1]), device),
+            offsets: Tensor::from_data([[red, green, blue]], device),
         }
     }
 
@@ -80,15 +87,17 @@ impl<B: Backend> DeviceNormalizer<B> {
             true => bytes,
             false => bytes.slice([0..count]),
         };
-        let entries = bytes.reshape([images, 3, side * side]) + self.offsets.clone();
+        let entries = bytes.reshape([count / 3, 3]) + self.offsets.clone();
         let values = self.table.clone().select(0, entries.reshape([count]));
-        values.reshape([images, 3, side, side])
+        values
+            .reshape([images, side, side, 3])
+            .permute([0, 3, 1, 2])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     use super::*;
     use crate::data::config::TransformConfig;
@@ -110,9 +119,19 @@ mod tests {
 
     #[test]
     fn bytes_are_packed_from_the_lowest_bits_on() {
-        assert_eq!(pack(&[1, 2, 3, 4]), [0x0403_0201]);
-        assert_eq!(pack(&[0, 0, 0, 255, 128]), [-0x0100_0000, 128]);
-        assert!(pack(&[]).is_empty());
+        let packed = |bytes: &[u8]| pack([bytes].into_iter());
+        assert_eq!(packed(&[1, 2, 3, 4]), [0x0403_0201]);
+        assert_eq!(packed(&[0, 0, 0, 255, 128]), [-0x0100_0000, 128]);
+        assert!(packed(&[]).is_empty());
+    }
+
+    #[test]
+    fn parts_are_packed_as_their_concatenation() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        for length in [1, 2, 3, 4, 5, 7, 13, 40] {
+            let whole = pack([&bytes[..]].into_iter());
+            assert_eq!(pack(bytes.chunks(length)), whole, "{length}");
+        }
     }
 
     #[test]
@@ -126,15 +145,12 @@ mod tests {
             let transform = transform.unwrap();
             let length = transform.values_per_image();
             let images = images(count, side);
-            let mut bytes = vec![0; images.len() * length];
-            let mut expected = vec![0.0; bytes.len()];
-            for (i, image) in images.iter().enumerate() {
-                let range = i * length..(i + 1) * length;
-                write_planes(image, &mut bytes[range.clone()]);
-                transform.normalize(image, &mut expected[range]);
+            let mut expected = vec![0.0; images.len() * length];
+            for (image, expected) in images.iter().zip(expected.chunks_exact_mut(length)) {
+                transform.normalize(image, expected);
             }
             let device = Default::default();
-            let packed = pack(&bytes);
+            let packed = pack(images.iter().map(|image| &image.as_raw()[..]));
             let words = packed.len();
             let packed = Tensor::from_data(TensorData::new(packed, [words]), &device);
             let normalizer = DeviceNormalizer::<B>::new(&transform, &device);

@@ -386,13 +386,19 @@ fn benchmarks_print_the_keys_that_scripts_read() {
         ]),
         [
             "activation_mib_per_image",
+            "backward_gflop",
+            "backward_gflop_per_second",
             "backward_ms",
+            "forward_gflop",
+            "forward_gflop_per_second",
             "forward_ms",
             "images_per_second",
             "optimizer_ms",
             "peak_mib",
             "step_ms",
-            "training_forward_ms"
+            "training_forward_gflop_per_second",
+            "training_forward_ms",
+            "upload_bytes"
         ]
     );
 }

@@ -2,6 +2,7 @@
 
 mod broken_images;
 mod image_files;
+mod uploads;
 
 use burn_flex::Flex;
 use image::{Rgb, RgbImage};
@@ -95,6 +96,17 @@ fn broken_train_loader(
     broken: &[usize],
     errors: LoaderErrors,
 ) -> TrainLoader<B> {
+    let mode = UploadMode::Normalized;
+    uploading_train_loader(first_epoch, loading, broken, errors, mode)
+}
+
+fn uploading_train_loader(
+    first_epoch: usize,
+    loading: &LoadingConfig,
+    broken: &[usize],
+    errors: LoaderErrors,
+    mode: UploadMode,
+) -> TrainLoader<B> {
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 2,
@@ -114,7 +126,7 @@ fn broken_train_loader(
         first_epoch..9,
         loading,
         errors,
-        upload(UploadMode::Normalized),
+        upload(mode),
     )
 }
 
@@ -140,6 +152,16 @@ fn split_loader_of(
     schedule: EpochSchedule,
     errors: LoaderErrors,
 ) -> SplitLoader<B> {
+    uploading_split_loader(broken, loading, schedule, errors, UploadMode::Normalized)
+}
+
+fn uploading_split_loader(
+    broken: &[usize],
+    loading: &LoadingConfig,
+    schedule: EpochSchedule,
+    errors: LoaderErrors,
+    mode: UploadMode,
+) -> SplitLoader<B> {
     SplitLoader::new(
         split(broken),
         transform(),
@@ -147,7 +169,7 @@ fn split_loader_of(
         schedule,
         loading,
         errors,
-        upload(UploadMode::Normalized),
+        upload(mode),
     )
 }
 
