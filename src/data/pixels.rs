@@ -85,7 +85,7 @@ impl<B: Backend> DeviceNormalizer<B> {
             .reshape([4 * words]);
         let bytes = match 4 * words == count {
             true => bytes,
-            false => bytes.slice([0..count]),
+            false => bytes.narrow(0, 0, count),
         };
         let entries = bytes.reshape([count / 3, 3]) + self.offsets.clone();
         let values = self.table.clone().select(0, entries.reshape([count]));

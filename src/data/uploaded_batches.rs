@@ -20,10 +20,10 @@ type Uploaded<B, E> = Result<UploadedBatch<B>, E>;
 /// that fails.
 ///
 /// # Threads
-/// With [`UploadMode::BytesAhead`], a thread uploads a batch ahead: a copy on the host, and the transfer. It names the
-/// stream of the thread that takes the batches as its own (CubeCL 0.10 has a stream for each thread). On another
-/// stream, CubeCL would reuse the memory of a batch for the one after the next as soon as the host has dropped its
-/// tensor, though the device may not have read it yet: only within a stream is that in order.
+/// With [`UploadMode::BytesAhead`], a thread uploads a batch ahead: a copy on the host, and the transfer. It does so on
+/// the stream of the thread that takes the batches (CubeCL 0.10 has a stream for each thread). On another stream, CubeCL
+/// would write a later batch to the memory of one whose tensor was dropped, though the device may not have read it yet.
+/// Only the operations of one stream are executed in their order.
 ///
 /// The operations on a batch are left to the thread that takes it.
 pub(super) struct UploadedBatches<J: BatchJob, B: Backend> {

@@ -65,8 +65,8 @@ impl EmbeddingReader {
     }
 
     fn collect(&mut self, read: Option<QueuedRead<Vec<f32>>>) {
-        let values = read.into_iter().flat_map(QueuedRead::wait);
-        self.embeddings.values.extend(values);
+        let values = read.map(QueuedRead::wait);
+        self.embeddings.values.extend(values.unwrap_or_default());
     }
 }
 
