@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use image::RgbImage;
 
-use super::pixels::{DeviceNormalizer, pack};
+use super::pixels::{PixelTable, pack};
 use super::split::Split;
 use super::transform::Transform;
 use super::upload::UploadMode;
@@ -123,20 +123,20 @@ enum DevicePixels<B: Backend> {
 }
 
 impl<B: Backend> UploadedBatch<B> {
-    /// Returns the batch with normalised images and the labels of `split`. `normalizer` is asked for if bytes were
+    /// Returns the batch with normalised images and the labels of `split`. `pixel_table` is asked for if bytes were
     /// uploaded.
     pub(super) fn normalize<'n>(
         self,
         split: &Split,
         epoch: usize,
         last: bool,
-        normalizer: impl FnOnce() -> &'n DeviceNormalizer<B>,
+        pixel_table: impl FnOnce() -> &'n PixelTable<B>,
     ) -> ImageBatch<B> {
         let images = self.indices.len();
         ImageBatch {
             images: match self.pixels {
                 DevicePixels::Normalized(images) => images,
-                DevicePixels::Packed(packed) => normalizer().normalize(packed, images, self.side),
+                DevicePixels::Packed(packed) => pixel_table().normalize(packed, images, self.side),
             },
             labels: self.indices.iter().map(|&i| split.labels()[i]).collect(),
             indices: self.indices,

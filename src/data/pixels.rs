@@ -44,22 +44,22 @@ pub(super) fn pack<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<i32
 }
 
 /// Unpacks and normalises the images of a batch on the device.
-pub(super) struct DeviceNormalizer<B: Backend> {
+pub(super) struct PixelTable<B: Backend> {
     /// The normalised value of byte b of channel c at 256 c + b, \[768\].
-    table: Tensor<B, 1>,
+    levels: Tensor<B, 1>,
     /// The position of each byte in an integer in bits, \[1, 4\].
     shifts: Tensor<B, 2, Int>,
     /// The start of each channel in the table, \[1, 3\].
     offsets: Tensor<B, 2, Int>,
 }
 
-impl<B: Backend> DeviceNormalizer<B> {
+impl<B: Backend> PixelTable<B> {
     /// Uploads the table of `transform`.
     pub(super) fn new(transform: &Transform, device: &B::Device) -> Self {
-        let table = transform.normalized_levels().concat();
+        let levels = transform.normalized_levels().concat();
         let [red, green, blue] = [0, 1, 2].map(|channel| (channel * LEVELS) as i32);
         Self {
-            table: Tensor::from_data(TensorData::new(table, [3 * LEVELS]), device),
+            levels: Tensor::from_data(TensorData::new(levels, [3 * LEVELS]), device),
             shifts: Tensor::from_data([[0i32, 8, 16, 24]], device),
             offsets: Tensor::from_data([[red, green, blue]], device),
         }
@@ -88,7 +88,7 @@ impl<B: Backend> DeviceNormalizer<B> {
             false => bytes.narrow(0, 0, count),
         };
         let entries = bytes.reshape([count / 3, 3]) + self.offsets.clone();
-        let values = self.table.clone().select(0, entries.reshape([count]));
+        let values = self.levels.clone().select(0, entries.reshape([count]));
         values
             .reshape([images, side, side, 3])
             .permute([0, 3, 1, 2])
@@ -153,8 +153,8 @@ mod tests {
             let packed = pack(images.iter().map(|image| &image.as_raw()[..]));
             let words = packed.len();
             let packed = Tensor::from_data(TensorData::new(packed, [words]), &device);
-            let normalizer = DeviceNormalizer::<B>::new(&transform, &device);
-            let found = normalizer.normalize(packed, images.len(), side as usize);
+            let pixel_table = PixelTable::<B>::new(&transform, &device);
+            let found = pixel_table.normalize(packed, images.len(), side as usize);
             assert_eq!(
                 found.dims(),
                 [images.len(), 3, side as usize, side as usize]

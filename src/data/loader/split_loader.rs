@@ -14,7 +14,7 @@ use super::errors::LoaderErrors;
 use super::slices::batches_between;
 use crate::data::batches::{HostBatch, ImageBatch, TransformedImage, UploadedBatch};
 use crate::data::config::{BrokenImages, LoadingConfig};
-use crate::data::pixels::DeviceNormalizer;
+use crate::data::pixels::PixelTable;
 use crate::data::prefetch::BatchJob;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
@@ -158,7 +158,7 @@ struct SplitBatches<'a, B: Backend> {
     loader: &'a SplitLoader<B>,
     batches: Option<UploadedBatches<SplitJob, B>>,
     held: Option<UploadedBatch<B>>,
-    normalizer: OnceCell<DeviceNormalizer<B>>,
+    pixel_table: OnceCell<PixelTable<B>>,
     epoch: usize,
     /// Images returned so far.
     returned: usize,
@@ -198,9 +198,9 @@ impl<B: Backend> Iterator for SplitBatches<'_, B> {
         } = self.loader;
         // After a failure, no batch is the last.
         let last = self.held.is_none() && !self.failed;
-        let normalizer = || DeviceNormalizer::new(transform, &upload.device);
+        let pixel_table = || PixelTable::new(transform, &upload.device);
         Some(batch.normalize(split, self.epoch, last, || {
-            self.normalizer.get_or_init(normalizer)
+            self.pixel_table.get_or_init(pixel_table)
         }))
     }
 }
@@ -229,7 +229,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
             loader: self,
             batches: job.map(|job| UploadedBatches::new(Arc::new(job), loading, upload)),
             held: None,
-            normalizer: OnceCell::new(),
+            pixel_table: OnceCell::new(),
             epoch,
             returned: 0,
             failed: false,

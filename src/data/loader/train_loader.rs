@@ -14,7 +14,7 @@ use super::slices::batches_between;
 use super::train_job::{SampledEpochs, TrainJob};
 use crate::data::batches::{ImageBatch, UploadedBatch};
 use crate::data::config::LoadingConfig;
-use crate::data::pixels::DeviceNormalizer;
+use crate::data::pixels::PixelTable;
 use crate::data::sampler::PairSampler;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
@@ -171,7 +171,7 @@ struct TrainBatches<'a, B: Backend> {
     epoch: usize,
     returned: usize,
     failed: bool,
-    normalizer: OnceCell<DeviceNormalizer<B>>,
+    pixel_table: OnceCell<PixelTable<B>>,
 }
 
 impl<B: Backend> Iterator for TrainBatches<'_, B> {
@@ -186,9 +186,9 @@ impl<B: Backend> Iterator for TrainBatches<'_, B> {
             Ok(batch) => {
                 self.returned += 1;
                 let last = self.returned == loader.range.len();
-                let normalizer = || DeviceNormalizer::new(&loader.transform, &loader.upload.device);
+                let pixel_table = || PixelTable::new(&loader.transform, &loader.upload.device);
                 Some(batch.normalize(&loader.split, self.epoch, last, || {
-                    self.normalizer.get_or_init(normalizer)
+                    self.pixel_table.get_or_init(pixel_table)
                 }))
             }
             Err(error) => {
@@ -220,7 +220,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
             epoch,
             returned: taken,
             failed: false,
-            normalizer: OnceCell::new(),
+            pixel_table: OnceCell::new(),
         })
     }
 
