@@ -122,7 +122,7 @@ fn text(timing: &LoaderTiming) -> String {
         ),
         format!("batches of an epoch sampled in {:.2} ms", timing.sampler_ms),
         format!(
-            "a GPU backend uploads {:.2} MiB per batch",
+            "a GPU backend uploads {:.3} MiB per batch",
             timing.upload_bytes as f64 / MIB
         ),
     ];

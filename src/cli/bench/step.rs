@@ -108,11 +108,11 @@ fn text(timing: &StepTiming, backbone: Backbone, images: usize, side: usize) -> 
              {optimizer_ms:.1} ms; evaluation: forward {forward_ms:.1} ms"
         ),
         format!(
-            "arithmetic: forward {forward_gflop:.2} GFLOP at {training_forward_gflop_per_second:.0} GFLOP/s, \
-             backward {backward_gflop:.2} GFLOP at {backward_gflop_per_second:.0} GFLOP/s; evaluation: \
-             {forward_gflop_per_second:.0} GFLOP/s"
+            "arithmetic: forward {forward_gflop:.2} GFLOP at {training_forward_gflop_per_second:.1} GFLOP/s, \
+             backward {backward_gflop:.2} GFLOP at {backward_gflop_per_second:.1} GFLOP/s; evaluation: \
+             {forward_gflop_per_second:.1} GFLOP/s"
         ),
-        format!("uploaded: {uploaded:.2} MiB per step"),
+        format!("uploaded: {uploaded:.3} MiB per step"),
         format!("memory: {memory}"),
     ]
     .join("\n")
