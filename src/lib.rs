@@ -47,6 +47,7 @@
 //!  hex            hashes in hexadecimal digits
 //!  panic_capture  panics of libraries as values
 //!  process_memory the memory of this process
+//!  queued_read    reads from a device that are awaited later
 //!  shorten        long texts in messages
 //!  temporary_files  what an immediate exit removes
 //! ```
@@ -162,6 +163,7 @@ pub mod negatives;
 mod panic_capture;
 mod process_memory;
 pub mod progress;
+mod queued_read;
 pub mod report;
 pub mod setting;
 mod shorten;

@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 11] = [
         "panic_capture",
         "process_memory",
         "progress",
+        "queued_read",
         "setting",
         "shorten",
         "temporary_files",

@@ -8,6 +8,7 @@ use super::concrete;
 use super::error::BackendError;
 use super::kernel_cache::KernelCache;
 use super::task::{BackendTask, ComputeContext};
+use crate::data::UploadMode;
 use crate::model::ConvAlgorithm;
 
 /// A backend that can start, and its device.
@@ -117,10 +118,12 @@ impl Prepared {
                         BackendName::Cuda,
                         index,
                         device,
+                        UploadMode::Bytes,
                         task,
                     );
                 }
-                on_gpu::<concrete::Cuda, T>(BackendName::Cuda, index, device, task)
+                let upload = UploadMode::BytesAhead;
+                on_gpu::<concrete::Cuda, T>(BackendName::Cuda, index, device, upload, task)
             }
             #[cfg(feature = "wgpu")]
             Target::Wgpu { index, device } => {
@@ -130,10 +133,12 @@ impl Prepared {
                         BackendName::Wgpu,
                         index,
                         device,
+                        UploadMode::Bytes,
                         task,
                     );
                 }
-                on_gpu::<concrete::Wgpu, T>(BackendName::Wgpu, index, device, task)
+                let upload = UploadMode::BytesAhead;
+                on_gpu::<concrete::Wgpu, T>(BackendName::Wgpu, index, device, upload, task)
             }
             #[cfg(feature = "cpu")]
             Target::Cpu => Ok(
@@ -141,6 +146,7 @@ impl Prepared {
                     device: burn_flex::FlexDevice,
                     conv: ConvAlgorithm::Im2col,
                     in_process: true,
+                    upload: UploadMode::Normalized,
                 }),
             ),
         }
@@ -163,6 +169,7 @@ fn on_gpu<B: Backend, T: BackendTask>(
     name: BackendName,
     index: usize,
     device: B::Device,
+    upload: UploadMode,
     task: T,
 ) -> Result<T::Output, BackendError> {
     use super::probe::{first_computation, first_line};
@@ -180,5 +187,6 @@ fn on_gpu<B: Backend, T: BackendTask>(
         device,
         conv: ConvAlgorithm::Backend,
         in_process: false,
+        upload,
     }))
 }

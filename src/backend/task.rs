@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 
+use crate::data::{ImageUpload, UploadMode};
 use crate::model::ConvAlgorithm;
 
 /// A device, and how to compute on it.
@@ -16,6 +17,18 @@ pub struct ComputeContext<B: Backend> {
     pub conv: ConvAlgorithm,
     /// Whether tensors are in the memory of this process.
     pub in_process: bool,
+    /// How images are uploaded to the device.
+    pub upload: UploadMode,
+}
+
+impl<B: Backend> ComputeContext<B> {
+    /// Returns how images are uploaded to the device.
+    pub fn image_upload(&self) -> ImageUpload<B> {
+        ImageUpload {
+            device: self.device.clone(),
+            mode: self.upload,
+        }
+    }
 }
 
 impl<B: AutodiffBackend> ComputeContext<B> {
@@ -25,6 +38,7 @@ impl<B: AutodiffBackend> ComputeContext<B> {
             device: self.device.inner().clone(),
             conv: self.conv,
             in_process: self.in_process,
+            upload: self.upload,
         }
     }
 }

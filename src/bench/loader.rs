@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::data::config::{BatchConfig, Sampler};
 use crate::data::{
     self, DataError, ImageBatch, LoaderErrors, PairSampler, Split, TrainLoader, Transform,
+    UploadMode,
 };
 use crate::process_memory::{peak_mib, reset_peak};
 use crate::progress::{Monitor, Unit};
@@ -53,6 +54,9 @@ pub struct LoaderTiming {
     pub cached_images_per_second: f64,
     /// Milliseconds to draw the batches of an epoch.
     pub sampler_ms: f64,
+    /// Bytes of a batch's images that a GPU backend uploads. The CPU's tensors take the workers' values without a
+    /// copy.
+    pub upload_bytes: usize,
     /// Share of the training steps' time spent waiting for images, decoded and from the cache; `None`
     /// if it was not measured.
     pub waiting: Option<[f64; 2]>,
@@ -93,16 +97,19 @@ impl LoaderBenchmark {
             ]),
         };
         let workers = data::worker_count(self.config.data.loading.workers);
+        let batch = self.sampler(&decoded)?.batch_len();
+        let side = self.config.data.transform.image_size;
         Ok(LoaderTiming {
             workers,
             images: decoded.labels().len(),
-            batch: self.sampler(&decoded)?.batch_len(),
+            batch,
             cold_images_per_second,
             images_per_second,
             images_per_second_per_worker: images_per_second / workers as f64,
             cache_seconds,
             cached_images_per_second: median(&mut cached_rates),
             sampler_ms: self.sampler_ms(&decoded)?,
+            upload_bytes: UploadMode::BytesAhead.bytes(batch, side),
             waiting,
             peak_mib,
         })
@@ -146,7 +153,7 @@ impl LoaderBenchmark {
             1..epochs + 1,
             &self.config.data.loading,
             failure.clone(),
-            &compute.device,
+            compute.image_upload(),
         ))
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::{Distribution, Tensor};
 use burn_train::Learner;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::{BenchError, WARM_UP, median, median_ms, repetitions, synchronise};
 use crate::backend::ComputeContext;
 use crate::cancellation::Cancelled;
 use crate::config::Config;
-use crate::data::{EpochSchedule, ImageBatch};
+use crate::data::{EpochSchedule, ImageBatch, UploadMode};
 use crate::model::{Embedder, EmbedderConfig};
 use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use crate::progress::{Monitor, Task, Unit};
@@ -46,6 +46,19 @@ pub struct StepTiming {
     pub forward_ms: f64,
     /// Training images per second.
     pub images_per_second: f64,
+    /// Operations of the network's convolutions and dense layers in a forward pass, in 10⁹.
+    pub forward_gflop: f64,
+    /// Those of its gradients, in 10⁹.
+    pub backward_gflop: f64,
+    /// Operations per second of the forward pass of training, in 10⁹. Its time includes all other work of the pass.
+    pub training_forward_gflop_per_second: f64,
+    /// Those of the backward pass.
+    pub backward_gflop_per_second: f64,
+    /// Those of the forward pass without gradients.
+    pub forward_gflop_per_second: f64,
+    /// Bytes that a step uploads: images, labels, and the mask of dropout; 0 if tensors are in the memory of the
+    /// process.
+    pub upload_bytes: usize,
     /// Growth of the process in the first forward pass of a training step, in MiB per image of the
     /// batch: the saved activations, and freed memory that the allocator keeps. `None` if the memory is
     /// unknown, or if tensors are not in the memory of the process.
@@ -82,6 +95,9 @@ impl StepBenchmark {
         let task = monitor.task("timing steps", Some(total), Unit::Repetitions);
         let embedder = network(config, compute);
         let for_inference = embedder.valid();
+        let operations = embedder.operations(n, config.data.transform.image_size);
+        let forward_gflop = operations.forward as f64 / 1e9;
+        let backward_gflop = operations.backward as f64 / 1e9;
         reset_peak();
         let activation_mib_per_image = compute
             .in_process
@@ -103,9 +119,29 @@ impl StepBenchmark {
             optimizer_ms: parts.optimizer,
             forward_ms,
             images_per_second: n as f64 / step_ms * 1e3,
+            forward_gflop,
+            backward_gflop,
+            training_forward_gflop_per_second: forward_gflop / parts.forward * 1e3,
+            backward_gflop_per_second: backward_gflop / parts.backward * 1e3,
+            forward_gflop_per_second: forward_gflop / forward_ms * 1e3,
+            upload_bytes: self.upload_bytes(compute.upload),
             activation_mib_per_image,
             peak_mib,
         })
+    }
+
+    /// Returns the number of bytes that a training step uploads.
+    fn upload_bytes(&self, mode: UploadMode) -> usize {
+        let (model, batch) = (&self.config.model, &self.config.batch);
+        let n = batch.classes * batch.images_per_class;
+        let masked = match model.dropout > 0.0 {
+            true => n * model.pooling.0.len() * model.backbone.features(),
+            false => 0,
+        };
+        match mode {
+            UploadMode::Normalized => 0,
+            mode => mode.bytes(n, self.config.data.transform.image_size) + 4 * (n + masked),
+        }
     }
 
     /// Returns a batch of noise.
@@ -114,10 +150,9 @@ impl StepBenchmark {
         let n = self.config.batch.classes * per_class;
         let side = self.config.data.transform.image_size;
         let noise = Distribution::Normal(0.0, 1.0);
-        let labels: Vec<i32> = (0..n).map(|i| (i / per_class) as i32).collect();
         ImageBatch {
             images: Tensor::random([n, 3, side, side], noise, device),
-            labels: Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device),
+            labels: (0..n).map(|i| i / per_class).collect(),
             indices: (0..n).collect(),
             epoch: 1,
             // Within an epoch, statistics are read one step later.

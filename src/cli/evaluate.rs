@@ -341,7 +341,7 @@ fn evaluate_on<B: Backend>(
         &task.config,
         &test,
         task.options,
-        &compute.device,
+        compute,
         task.monitor,
     )?;
     skipped.extend(test.skipped().iter().map(ToString::to_string));

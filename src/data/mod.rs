@@ -9,12 +9,14 @@
 //! ```text
 //! error
 //! survey, loader, opened
+//! uploaded_batches
 //! datasets, batches, sampler
-//! split, transform
+//! split, pixels
+//! transform
 //! image_cache, augment
-//! prefetch, images
+//! prefetch, item_ahead, images
 //! image_file, resize, config
-//! bounding_box, list_line, parallel, random
+//! bounding_box, list_line, parallel, random, upload
 //! ```
 
 mod augment;
@@ -28,12 +30,14 @@ pub(crate) mod fuzzing;
 mod image_cache;
 pub(crate) mod image_file;
 mod images;
+mod item_ahead;
 mod list_line;
 mod loader;
 #[cfg(test)]
 mod manifest_tests;
 mod opened;
 mod parallel;
+mod pixels;
 mod prefetch;
 pub(crate) mod random;
 mod resize;
@@ -43,6 +47,8 @@ pub mod survey;
 #[cfg(test)]
 mod tests;
 mod transform;
+mod upload;
+mod uploaded_batches;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -64,6 +70,7 @@ pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
 pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource};
 pub use transform::Transform;
+pub use upload::{ImageUpload, UploadMode};
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};

@@ -67,6 +67,8 @@ struct State<J: BatchJob> {
     next: (usize, usize),
     /// Workers start no sample of this batch or a later one. A failure lowers it.
     end: usize,
+    /// Whether the consumer gets no more batches.
+    stopped: bool,
     /// Batches taken by the consumer.
     taken: usize,
     started: HashMap<usize, Vec<Option<J::Sample>>>,
@@ -94,6 +96,7 @@ impl<J: BatchJob> Prefetcher<J> {
             state: Mutex::new(State {
                 next: (0, 0),
                 end: batches,
+                stopped: false,
                 taken: 0,
                 started: HashMap::new(),
                 done: HashMap::new(),
@@ -116,6 +119,25 @@ impl<J: BatchJob> Prefetcher<J> {
         }
         Self { shared, workers }
     }
+
+    /// Returns what ends the batches from another thread.
+    pub(super) fn stopper(&self) -> Stopper<J> {
+        Stopper(self.shared.clone())
+    }
+}
+
+/// Ends the batches of a [`Prefetcher`].
+pub(super) struct Stopper<J: BatchJob>(Arc<Shared<J>>);
+
+impl<J: BatchJob> Stopper<J> {
+    /// Stops the workers after their current samples. A consumer that waits for a batch gets none.
+    pub(super) fn stop(&self) {
+        let mut state = self.0.lock();
+        state.end = 0;
+        state.stopped = true;
+        self.0.room.notify_all();
+        self.0.ready.notify_all();
+    }
 }
 
 impl<J: BatchJob> Iterator for Prefetcher<J> {
@@ -130,6 +152,9 @@ impl<J: BatchJob> Iterator for Prefetcher<J> {
             if let Some(panic) = state.panic.take() {
                 drop(state);
                 resume_unwind(panic);
+            }
+            if state.stopped {
+                return None;
             }
             let batch = state.taken;
             if let Some(done) = state.done.remove(&batch) {
@@ -341,6 +366,22 @@ mod tests {
         let mut batches = Prefetcher::new(job.clone(), 4, 3);
         batches.next();
         drop(batches);
+        assert_eq!(Arc::strong_count(&job), 1, "a thread still holds the job");
+    }
+
+    #[test]
+    fn stopping_ends_a_consumer_that_waits() {
+        let job = Arc::new(Numbers {
+            batches: 1000,
+            ..Default::default()
+        });
+        let batches = Prefetcher::new(job.clone(), 1, 1);
+        let stopper = batches.stopper();
+        let consumer = thread::spawn(move || batches.count());
+        thread::sleep(Duration::from_millis(5));
+        stopper.stop();
+        assert!(consumer.join().unwrap() < 1000);
+        drop(stopper);
         assert_eq!(Arc::strong_count(&job), 1, "a thread still holds the job");
     }
 

@@ -168,6 +168,11 @@ impl Transform {
         })
     }
 
+    /// Returns the normalised value (b / 255 − mean) / std of each byte b, by channel.
+    pub(super) fn normalized_levels(&self) -> &[[f32; 256]; 3] {
+        &self.table
+    }
+
     /// Writes a transformed image to `values` as (x / 255 − mean) / std, with shape `[3, S, S]`.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ use crate::data::{
     DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
 };
 use crate::progress::{Monitor, Unit};
+use crate::queued_read::{QueuedRead, read_values};
 
 /// Returns the embeddings of `images` in their order, and a message for each image that was skipped.
 ///
@@ -51,12 +52,14 @@ pub fn embed_with<B: Backend>(
         EpochSchedule::Always,
         &config.data.loading,
         failure.clone(),
-        &compute.device,
+        compute.image_upload(),
     );
     let mut embedded = NamedEmbeddings {
         classes: images.classes.clone(),
         ..NamedEmbeddings::default()
     };
+    // The rows of a batch are read after the next batch is queued, so that the device always has work.
+    let mut last = None;
     let task = monitor.task("embedding", Some(images.labels.len()), Unit::Images);
     task.check()?;
     for batch in loader.iter() {
@@ -66,12 +69,9 @@ pub fn embed_with<B: Backend>(
         }
         let rows = network.embed(batch.images, config.evaluation.mirror, &task)?;
         embedded.dim = rows.dims()[1];
-        let rows = rows.into_data().convert::<f32>();
-        if rows.iter::<f32>().any(|value| !value.is_finite()) {
-            return Err(InferenceError::BrokenNetwork);
-        }
-        embedded.rows.extend(rows.iter::<f32>());
+        add_rows(&mut embedded, last.replace(read_values(rows)))?;
     }
+    add_rows(&mut embedded, last)?;
     task.finish();
     if let Some(error) = failure.take() {
         return Err(DataError::from(error).into());
@@ -86,6 +86,22 @@ pub fn embed_with<B: Backend>(
     Ok((embedded, skipped))
 }
 
+/// Waits for the rows of a batch and adds them.
+///
+/// # Errors
+/// If a number is not finite.
+fn add_rows(
+    embedded: &mut NamedEmbeddings,
+    read: Option<QueuedRead<Vec<f32>>>,
+) -> Result<(), InferenceError> {
+    let rows = read.map(QueuedRead::wait).unwrap_or_default();
+    if rows.iter().any(|value| !value.is_finite()) {
+        return Err(InferenceError::BrokenNetwork);
+    }
+    embedded.rows.extend(rows);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -94,9 +110,8 @@ mod tests {
 
     use super::*;
     use crate::cancellation::CancellationToken;
-    use crate::data::ImageSelection;
-    use crate::data::NO_CLASS;
     use crate::data::config::{BrokenImages, LoadingConfig};
+    use crate::data::{ImageSelection, NO_CLASS, UploadMode};
     use crate::inference::export::ExportOutput;
     use crate::model::{ConvAlgorithm, EmbedderConfig};
     use crate::progress::NoProgress;
@@ -108,6 +123,7 @@ mod tests {
         device: burn_flex::FlexDevice,
         conv: ConvAlgorithm::Im2col,
         in_process: true,
+        upload: UploadMode::Normalized,
     };
 
     /// Returns an untrained embedder and three images, the second of which is corrupt.

@@ -4,7 +4,7 @@
 //! embeddings have the usual order of axes; feature maps inside are channels-last (see [`layers`]).
 //!
 //! ```text
-//! backward_pass                    a training step's forward and backward pass
+//! backward_pass, operations        a training step's forward and backward pass, and their arithmetic
 //!   embedder, embedding_parts      images → embeddings
 //!     weights                      .pth and .safetensors files, names and prefixes, downloads
 //!       backbones                  networks, written with layers and an Executor
@@ -25,6 +25,7 @@ mod embedding_parts;
 pub mod execution;
 mod image_scale;
 pub mod layers;
+mod operations;
 mod pooling;
 #[cfg(test)]
 mod reference_tests;

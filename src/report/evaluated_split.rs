@@ -117,7 +117,7 @@ impl EvaluatedSplit {
         let (epoch, embedder) = training::load_checkpoint(folder, &config, checkpoint, compute)?;
         let device = &compute.device;
         let (embeddings, mut skipped) =
-            training::embed_split(&embedder, &config, &split, device, monitor)?;
+            training::embed_split(&embedder, &config, &split, compute, monitor)?;
         skipped.extend(split.skipped().iter().cloned());
         let rows = EmbeddedRows {
             values: embeddings.values().to_vec(),

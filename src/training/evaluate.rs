@@ -7,7 +7,10 @@ use burn::tensor::backend::Backend;
 
 use super::TrainingError;
 use super::measured::Measured;
-use super::validation::{Inspection, Inspector, RetrievalProtocol, SplitEmbeddings};
+use super::validation::{
+    EmbeddingReader, Inspection, Inspector, RetrievalProtocol, SplitEmbeddings,
+};
+use crate::backend::ComputeContext;
 use crate::cancellation::{CancellationToken, Cancelled};
 use crate::config::Config;
 use crate::data::{
@@ -30,12 +33,12 @@ pub fn evaluate<B: Backend>(
     embedder: &Embedder<B>,
     config: &Config,
     split: &Split,
-    device: &B::Device,
+    compute: &ComputeContext<B>,
     cancellation: &CancellationToken,
     progress: &dyn ProgressObserver,
 ) -> Result<(Measured, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
-    let evaluated = inspected_evaluation(embedder, config, split, None, device, monitor)?;
+    let evaluated = inspected_evaluation(embedder, config, split, None, compute, monitor)?;
     Ok((evaluated.measured, evaluated.skipped))
 }
 
@@ -58,15 +61,16 @@ pub(super) fn inspected_evaluation<B: Backend>(
     config: &Config,
     split: &Split,
     inspector: Option<Inspector>,
-    device: &B::Device,
+    compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<Evaluation, TrainingError> {
-    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
+    let (embeddings, skipped) = embed_split(embedder, config, split, compute, monitor)?;
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
     if embeddings.is_empty() {
         return Err(no_readable_query(&skipped));
     }
-    let measured = embeddings.inspected_measures::<B>(&protocol, inspector, device, monitor);
+    let measured =
+        embeddings.inspected_measures::<B>(&protocol, inspector, &compute.device, monitor);
     let (measured, inspection) = measured.map_err(cancelled)?;
     match measured.recall.queries {
         0 => Err(no_readable_query(&skipped)),
@@ -89,15 +93,15 @@ pub fn measure<B: Backend>(
     config: &Config,
     split: &Split,
     options: MeasureOptions<'_>,
-    device: &B::Device,
+    compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<(SplitMeasures, Vec<String>), TrainingError> {
-    let (embeddings, skipped) = embed_split(embedder, config, split, device, monitor)?;
+    let (embeddings, skipped) = embed_split(embedder, config, split, compute, monitor)?;
     if embeddings.is_empty() {
         return Err(no_readable_query(&skipped));
     }
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
-    let measures = embeddings.measure::<B>(&protocol, options, device, monitor);
+    let measures = embeddings.measure::<B>(&protocol, options, &compute.device, monitor);
     let measures = measures.map_err(cancelled)?;
     match measures.retrieval.recall.queries {
         0 => Err(no_readable_query(&skipped)),
@@ -119,7 +123,7 @@ pub fn embed_split<B: Backend>(
     embedder: &Embedder<B>,
     config: &Config,
     split: &Split,
-    device: &B::Device,
+    compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<(SplitEmbeddings, Vec<String>), TrainingError> {
     let errors = LoaderErrors::default();
@@ -128,16 +132,17 @@ pub fn embed_split<B: Backend>(
         split.clone(),
         EpochSchedule::Always,
         errors.clone(),
-        device,
+        compute,
     )?;
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
-    let mut embeddings = SplitEmbeddings::default();
+    let mut reader = EmbeddingReader::default();
     let task = monitor.task(TASK, Some(split.labels().len()), Unit::Images);
     task.check().map_err(cancelled)?;
     for batch in loader.iter() {
-        let added = embeddings.add(embedder, &protocol, batch, &task);
+        let added = reader.add(embedder, &protocol, batch, &task);
         added.map_err(cancelled)?;
     }
+    let embeddings = reader.finish();
     task.finish();
     if let Some(error) = errors.take() {
         return Err(DataError::from(error).into());
@@ -165,7 +170,7 @@ pub(super) fn split_loader<B: Backend>(
     split: Split,
     schedule: EpochSchedule,
     errors: LoaderErrors,
-    device: &B::Device,
+    compute: &ComputeContext<B>,
 ) -> Result<SplitLoader<B>, TrainingError> {
     Ok(SplitLoader::new(
         Arc::new(split),
@@ -174,6 +179,6 @@ pub(super) fn split_loader<B: Backend>(
         schedule,
         &config.data.loading,
         errors,
-        device,
+        compute.image_upload(),
     ))
 }

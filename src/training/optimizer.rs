@@ -148,7 +148,7 @@ mod tests {
 
     use burn::backend::Autodiff;
     use burn::module::AutodiffModule;
-    use burn::tensor::{Int, TensorData};
+    use burn::tensor::TensorData;
     use burn_store::ModuleSnapshot;
     use burn_train::TrainStep;
 
@@ -181,7 +181,7 @@ mod tests {
         let device = Default::default();
         ImageBatch {
             images: Tensor::from_data(TensorData::new(wave, shape), &device),
-            labels: Tensor::<AB, 1, Int>::from_ints([0, 0, 1, 1], &device),
+            labels: vec![0, 0, 1, 1],
             indices: vec![0, 1, 2, 3],
             epoch,
             last: false,

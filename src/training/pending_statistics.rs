@@ -1,25 +1,20 @@
 //! Statistics of training steps that are still on the device.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 
-use burn::tensor::{backend::Backend, read_sync};
+use burn::tensor::backend::Backend;
 
 use super::step_statistics::{FinishedStep, StepOutputs, read};
-
-/// A read that is queued.
-type Read = Pin<Box<dyn Future<Output = FinishedStep> + Send>>;
+use crate::queued_read::QueuedRead;
 
 /// The statistics of the last step, which the next step waits for.
 ///
 /// The training thread reads them for the reason given at [`HostRecord`](super::HostRecord). The copy to
 /// the host is queued behind the step, and awaited after the next step is queued, so that the device
-/// always has work.
+/// always has work. It is the only read of a training step, unless the loss sorts on the host.
 #[derive(Clone, Default)]
-pub struct PendingStatistics(Arc<Mutex<Option<Read>>>);
+pub struct PendingStatistics(Arc<Mutex<Option<QueuedRead<FinishedStep>>>>);
 
 impl PendingStatistics {
     /// Queues the read of a step's outputs and returns the statistics of the step before. After the `last`
@@ -30,28 +25,20 @@ impl PendingStatistics {
         last: bool,
     ) -> Vec<FinishedStep> {
         let mut pending = self.pending();
-        let before = pending.replace(start_read(read(outputs)));
+        let before = pending.replace(QueuedRead::start(read(outputs)));
         let own = if last { pending.take() } else { None };
-        [before, own].into_iter().flatten().map(read_sync).collect()
+        let steps = [before, own].into_iter().flatten();
+        steps.map(QueuedRead::wait).collect()
     }
 
     /// Waits for the statistics of the last step, if they were not returned yet.
     pub(super) fn flush(&self) -> Option<FinishedStep> {
         let last = self.pending().take();
-        last.map(read_sync)
+        last.map(QueuedRead::wait)
     }
 
-    fn pending(&self) -> MutexGuard<'_, Option<Read>> {
+    fn pending(&self) -> MutexGuard<'_, Option<QueuedRead<FinishedStep>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Polls a read once, which queues the copy.
-fn start_read(read: impl Future<Output = FinishedStep> + Send + 'static) -> Read {
-    let mut read: Read = Box::pin(read);
-    match read.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(statistics) => Box::pin(std::future::ready(statistics)),
-        Poll::Pending => read,
     }
 }
 

@@ -79,9 +79,10 @@ impl<B: AutodiffBackend> MetricLearner<B> {
         batch: ImageBatch<B>,
     ) -> (ForwardPass<'_, B>, StepOutputs<B::InnerBackend>) {
         let options = self.schedule.options(batch.epoch, &batch.indices);
+        let labels = batch.upload_labels();
         let (embeddings, backward) = self.embedder.forward_train(batch.images, options);
         let detached = embeddings.clone().inner();
-        let (loss, statistics) = self.objective.forward(embeddings, batch.labels);
+        let (loss, statistics) = self.objective.forward(embeddings, labels);
         let outputs = StepOutputs {
             packed: pack(statistics, detached.clone()),
             embeddings: detached,

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::tensor::backend::{AutodiffBackend, DeviceOps};
+use burn::tensor::backend::AutodiffBackend;
 use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
@@ -107,7 +107,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             self.config,
             self.choosing_split(),
             inspector,
-            context.compute.device.inner(),
+            &context.compute.without_gradients(),
             Monitor::new(context.cancellation, &*context.observer),
         );
         let evaluated = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
@@ -141,7 +141,6 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             ref observer,
             cancellation,
         } = *context;
-        let device = &compute.device;
         let epochs = config.training.epochs;
         let start = state.position;
         let first_epoch = start.complete_epochs() + 1;
@@ -171,11 +170,16 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             first_epoch..epochs + 1,
             &config.data.loading,
             errors.clone(),
-            device,
+            compute.image_upload(),
         )
         .starting_after(start.steps());
-        let valid_loader =
-            split_loader(config, choosing, schedule, errors.clone(), device.inner())?;
+        let valid_loader = split_loader(
+            config,
+            choosing,
+            schedule,
+            errors.clone(),
+            &compute.without_gradients(),
+        )?;
 
         let learner = MetricLearner::new(
             state.embedder,
@@ -302,7 +306,7 @@ fn finish<B: AutodiffBackend>(
                 &embedder,
                 config,
                 &test,
-                &compute.device,
+                &compute,
                 context.cancellation,
                 &*context.observer,
             );

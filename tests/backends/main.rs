@@ -14,6 +14,7 @@
 //! kernels and fused blocks that earlier tests have cached.
 
 mod data;
+mod images;
 mod layers;
 mod losses;
 mod measures;
@@ -73,6 +74,7 @@ fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     measures::trials::<AB::InnerBackend>(name, trials);
     neighbours::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
+    images::trials::<AB::InnerBackend>(name, trials);
 }
 
 /// Adds the tests of the parts, of whole networks and of training. Fused backends run the parts and the tests
@@ -82,6 +84,7 @@ fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
     training::trials::<AB>(name, trials);
+    images::network_trials::<AB::InnerBackend>(name, trials);
     state::trials::<AB>(name, trials);
 }
 

@@ -3,7 +3,7 @@
 use burn::backend::Autodiff;
 use burn::optim::Optimizer;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::config::Config;
@@ -56,10 +56,9 @@ impl Images {
     pub(crate) fn batch<B: Backend>(&self) -> ImageBatch<B> {
         let device = Default::default();
         let count = self.labels.len();
-        let labels = TensorData::new(self.labels.clone(), [count]);
         ImageBatch {
             images: Tensor::from_data(TensorData::new(self.values.clone(), self.shape()), &device),
-            labels: Tensor::<B, 1, Int>::from_data(labels, &device),
+            labels: self.labels.iter().map(|&label| label as usize).collect(),
             indices: (0..count).collect(),
             epoch: 1,
             last: false,

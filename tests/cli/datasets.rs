@@ -413,6 +413,7 @@ fn bench_loader_measures_decoding_and_the_cache() {
     for key in ["images_per_second", "cached_images_per_second"] {
         assert!(timing[key].as_f64().unwrap() > 0.0, "{timing}");
     }
+    assert_eq!(timing["upload_bytes"], 8 * 3 * 16 * 16);
     for share in timing["waiting"].as_array().unwrap() {
         assert!((0.0..=1.0).contains(&share.as_f64().unwrap()), "{timing}");
     }

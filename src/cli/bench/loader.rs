@@ -101,6 +101,9 @@ pub(super) fn run(args: LoaderArgs) -> Result<(), CliError> {
     print(&args.output, &timing, || text(&timing))
 }
 
+/// Bytes of a MiB.
+const MIB: f64 = 1_048_576.0;
+
 fn text(timing: &LoaderTiming) -> String {
     let mut lines = vec![
         format!(
@@ -118,6 +121,10 @@ fn text(timing: &LoaderTiming) -> String {
             timing.cached_images_per_second, timing.cache_seconds
         ),
         format!("batches of an epoch sampled in {:.2} ms", timing.sampler_ms),
+        format!(
+            "a GPU backend uploads {:.3} MiB per batch",
+            timing.upload_bytes as f64 / MIB
+        ),
     ];
     if let Some([decoded, cached]) = timing.waiting {
         lines.push(format!(

@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod loader;
+mod step;
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::{Args, Subcommand};
@@ -9,10 +10,10 @@ use serde::Serialize;
 
 use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
-use super::values::{self, whole_number};
+use super::values::whole_number;
 use super::{DeviceArgs, output};
 use crate::backend::{BackendTask, ComputeContext};
-use crate::bench::{BenchError, LossBenchmark, LossTiming, StepBenchmark, StepTiming};
+use crate::bench::{BenchError, LossBenchmark, LossTiming};
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::loss::{LossKind, MAXIMUM_BATCH, pairwise_gib};
@@ -41,7 +42,7 @@ impl BenchArgs {
     pub(super) fn device(&self) -> &DeviceArgs {
         let output = match &self.command {
             BenchCommand::Loss(args) => &args.output,
-            BenchCommand::Step(args) => &args.output,
+            BenchCommand::Step(args) => args.output(),
             BenchCommand::Loader(args) => args.output(),
             BenchCommand::Neighbours(args) => args.output(),
             BenchCommand::Clustering(args) => args.output(),
@@ -67,7 +68,7 @@ impl BenchArgs {
                 ("data.resize", "--size"),
                 ("--batch", "--batch"),
             ])
-            .without_set(&args.set),
+            .without_set(args.set()),
             BenchCommand::Loader(_) => OptionNames::new(&[
                 ("data.dataset", "--dataset"),
                 ("data.root", "--root"),
@@ -88,7 +89,7 @@ enum BenchCommand {
     /// Time the forward and backward pass of a loss
     Loss(LossArgs),
     /// Time a training step of a network
-    Step(StepArgs),
+    Step(step::StepArgs),
     /// Time loading images, decoded and from the cache
     Loader(loader::LoaderArgs),
     /// Time the retrieval measures of embeddings
@@ -125,30 +126,6 @@ struct LossArgs {
 }
 
 #[derive(Debug, Args)]
-struct StepArgs {
-    /// Backbone
-    #[arg(long, value_name = "NAME", default_value = "googlenet", value_parser = values::backbone())]
-    backbone: String,
-    /// Number of images in the batch, even, from 4 to 8192; two per class
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
-    batch: usize,
-    /// Side of an image in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
-    size: usize,
-    /// Length of an embedding
-    #[arg(long, value_name = "D", default_value_t = 512, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
-    dim: usize,
-    /// Set a configuration key, such as training.gradient_checkpointing=true (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Number of repetitions; the median is printed
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = whole_number::<usize>(1..=65_535), allow_negative_numbers = true)]
-    repeats: usize,
-    #[command(flatten)]
-    output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
 struct OutputArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
@@ -160,7 +137,7 @@ struct OutputArgs {
 pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
     match args.command {
         BenchCommand::Loss(args) => loss(args),
-        BenchCommand::Step(args) => step(args),
+        BenchCommand::Step(args) => step::run(args),
         BenchCommand::Loader(args) => loader::run(args),
         BenchCommand::Neighbours(args) => evaluation::neighbours(args),
         BenchCommand::Clustering(args) => evaluation::clustering(args),
@@ -246,54 +223,6 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
     )
 }
 
-fn step(args: StepArgs) -> Result<(), CliError> {
-    let command = CommandMonitor::install();
-    check_batch_size(args.batch, 2)?;
-    let mut overrides = vec![
-        format!("model.backbone={}", args.backbone),
-        format!("model.embedding_dim={}", args.dim),
-        format!("data.image_size={}", args.size),
-        format!("data.resize={}", args.size),
-        "batch.images_per_class=2".to_string(),
-        format!("batch.classes={}", args.batch / 2),
-    ];
-    overrides.extend(args.set);
-    let config = checked_config(&overrides)?;
-    let images = config.batch.classes * config.batch.images_per_class;
-    let side = config.data.transform.image_size;
-    let backbone = config.model.backbone;
-    let benchmark = StepBenchmark {
-        config,
-        repeats: args.repeats,
-    };
-    let monitor = command.monitor();
-    let timing = args.output.device.run(StepTask { benchmark, monitor })??;
-    print(&args.output, &timing, || {
-        let StepTiming {
-            step_ms,
-            training_forward_ms,
-            backward_ms,
-            optimizer_ms,
-            forward_ms,
-            images_per_second,
-            activation_mib_per_image,
-            peak_mib,
-        } = timing;
-        let memory = match (activation_mib_per_image, peak_mib) {
-            (Some(activation), Some(peak)) => format!(
-                "\nmemory: {activation:.1} MiB per image in the forward pass, peak {peak:.0} MiB"
-            ),
-            _ => "\nmemory: not available for this backend or system".to_string(),
-        };
-        format!(
-            "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
-             ({images_per_second:.1} images/s)\n\
-             training: forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
-             {optimizer_ms:.1} ms; evaluation: forward {forward_ms:.1} ms{memory}"
-        )
-    })
-}
-
 /// Refuses a batch that is not a whole number of classes, or whose loss needs too much memory.
 fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
     if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
@@ -347,18 +276,5 @@ impl BackendTask for LossTask<'_> {
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         self.benchmark.run::<B>(&compute.device, self.monitor)
-    }
-}
-
-struct StepTask<'a> {
-    benchmark: StepBenchmark,
-    monitor: Monitor<'a>,
-}
-
-impl BackendTask for StepTask<'_> {
-    type Output = Result<StepTiming, BenchError>;
-
-    fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
-        self.benchmark.run::<B>(&compute, self.monitor)
     }
 }

@@ -1,5 +1,6 @@
 //! Batches of a split in order.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +12,14 @@ use burn_dataset::Dataset;
 use super::error::LoaderError;
 use super::errors::LoaderErrors;
 use super::slices::batches_between;
-use crate::data::batches::{HostBatch, ImageBatch, TransformedImage};
+use crate::data::batches::{HostBatch, ImageBatch, TransformedImage, UploadedBatch};
 use crate::data::config::{BrokenImages, LoadingConfig};
-use crate::data::parallel::worker_count;
-use crate::data::prefetch::{BatchJob, Prefetcher};
+use crate::data::pixels::PixelTable;
+use crate::data::prefetch::BatchJob;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
+use crate::data::upload::{ImageUpload, UploadMode};
+use crate::data::uploaded_batches::UploadedBatches;
 
 /// Which of a [`SplitLoader`]'s `iter` calls return the split. The others return no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,10 @@ impl EpochSchedule {
 
 /// A whole split in order, with the test transform, in batches of `batch_size` images. The last batch
 /// may be smaller.
+///
+/// # Memory
+/// At most `prefetch` batches are loading or ready. On the device are the batch that was returned last and the next
+/// one, and one more with [`UploadMode::BytesAhead`].
 #[derive(Clone)]
 pub struct SplitLoader<B: Backend> {
     split: Arc<Split>,
@@ -69,7 +76,7 @@ pub struct SplitLoader<B: Backend> {
     next_epoch: Arc<AtomicUsize>,
     loading: LoadingConfig,
     errors: LoaderErrors,
-    device: B::Device,
+    upload: ImageUpload<B>,
 }
 
 impl<B: Backend> SplitLoader<B> {
@@ -81,7 +88,7 @@ impl<B: Backend> SplitLoader<B> {
         schedule: EpochSchedule,
         loading: &LoadingConfig,
         errors: LoaderErrors,
-        device: &B::Device,
+        upload: ImageUpload<B>,
     ) -> Self {
         Self {
             range: 0..split.len(),
@@ -92,7 +99,7 @@ impl<B: Backend> SplitLoader<B> {
             next_epoch: Arc::new(AtomicUsize::new(schedule.first_epoch())),
             loading: loading.clone(),
             errors,
-            device: device.clone(),
+            upload,
         }
     }
 }
@@ -106,6 +113,7 @@ struct SplitJob {
     /// The images to load.
     range: Range<usize>,
     batch_size: usize,
+    mode: UploadMode,
     broken: BrokenImages,
     errors: LoaderErrors,
 }
@@ -139,7 +147,8 @@ impl BatchJob for SplitJob {
     }
 
     fn collate(&self, _batch: usize, images: Vec<Option<TransformedImage>>) -> HostBatch {
-        HostBatch::new(images.into_iter().flatten().collect(), &self.transform)
+        let images = images.into_iter().flatten().collect();
+        HostBatch::new(images, &self.transform, self.mode)
     }
 }
 
@@ -147,8 +156,9 @@ impl BatchJob for SplitJob {
 /// only the next batch shows whether this one is the last.
 struct SplitBatches<'a, B: Backend> {
     loader: &'a SplitLoader<B>,
-    prefetcher: Option<Prefetcher<SplitJob>>,
-    held: Option<HostBatch>,
+    batches: Option<UploadedBatches<SplitJob, B>>,
+    held: Option<UploadedBatch<B>>,
+    pixel_table: OnceCell<PixelTable<B>>,
     epoch: usize,
     /// Images returned so far.
     returned: usize,
@@ -157,17 +167,14 @@ struct SplitBatches<'a, B: Backend> {
 
 impl<B: Backend> SplitBatches<'_, B> {
     /// Returns the next batch that has images.
-    fn load(&mut self) -> Option<HostBatch> {
-        loop {
-            match self.prefetcher.as_mut()?.next()? {
-                Ok(batch) if batch.indices.is_empty() => {}
-                Ok(batch) => return Some(batch),
-                Err(error) => {
-                    self.prefetcher = None;
-                    self.failed = true;
-                    self.loader.errors.record(error);
-                    return None;
-                }
+    fn load(&mut self) -> Option<UploadedBatch<B>> {
+        match self.batches.as_mut()?.next()? {
+            Ok(batch) => Some(batch),
+            Err(error) => {
+                self.batches = None;
+                self.failed = true;
+                self.loader.errors.record(error);
+                None
             }
         }
     }
@@ -186,12 +193,15 @@ impl<B: Backend> Iterator for SplitBatches<'_, B> {
         let SplitLoader {
             split,
             transform,
-            device,
+            upload,
             ..
         } = self.loader;
         // After a failure, no batch is the last.
         let last = self.held.is_none() && !self.failed;
-        Some(batch.upload(split, transform.image_size(), self.epoch, last, device))
+        let pixel_table = || PixelTable::new(transform, &upload.device);
+        Some(batch.normalize(split, self.epoch, last, || {
+            self.pixel_table.get_or_init(pixel_table)
+        }))
     }
 }
 
@@ -210,15 +220,16 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
             transform: self.transform.clone(),
             range: self.range.clone(),
             batch_size: self.batch_size,
+            mode: self.upload.mode,
             broken: self.loading.broken_images,
             errors: self.errors.clone(),
         });
-        let workers = worker_count(self.loading.workers);
-        let ahead = self.loading.prefetch;
+        let (loading, upload) = (&self.loading, &self.upload);
         Box::new(SplitBatches {
             loader: self,
-            prefetcher: job.map(|job| Prefetcher::new(Arc::new(job), workers, ahead)),
+            batches: job.map(|job| UploadedBatches::new(Arc::new(job), loading, upload)),
             held: None,
+            pixel_table: OnceCell::new(),
             epoch,
             returned: 0,
             failed: false,
@@ -231,7 +242,10 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
 
     fn to_device(&self, device: &B::Device) -> Arc<dyn DataLoader<B, ImageBatch<B>>> {
         Arc::new(Self {
-            device: device.clone(),
+            upload: ImageUpload {
+                device: device.clone(),
+                mode: self.upload.mode,
+            },
             ..self.clone()
         })
     }

@@ -17,6 +17,7 @@ use crate::data::random::{Purpose, stream};
 use crate::data::sampler::PairSampler;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
+use crate::data::upload::UploadMode;
 
 /// Loads the batches of several epochs of the training split.
 pub(super) struct TrainJob {
@@ -31,6 +32,7 @@ pub(super) struct TrainJob {
     pub(super) range: Range<usize>,
     /// Batches of the first epoch that are not loaded.
     pub(super) skipped: usize,
+    pub(super) mode: UploadMode,
     pub(super) broken: BrokenImages,
     pub(super) errors: LoaderErrors,
     pub(super) sampled: SampledEpochs,
@@ -151,6 +153,6 @@ impl BatchJob for TrainJob {
     }
 
     fn collate(&self, _batch: usize, images: Vec<TransformedImage>) -> HostBatch {
-        HostBatch::new(images, &self.transform)
+        HostBatch::new(images, &self.transform, self.mode)
     }
 }

@@ -1,5 +1,6 @@
 //! Batches of the training split, randomly transformed.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,13 +12,14 @@ use super::error::LoaderError;
 use super::errors::LoaderErrors;
 use super::slices::batches_between;
 use super::train_job::{SampledEpochs, TrainJob};
-use crate::data::batches::{HostBatch, ImageBatch};
+use crate::data::batches::{ImageBatch, UploadedBatch};
 use crate::data::config::LoadingConfig;
-use crate::data::parallel::worker_count;
-use crate::data::prefetch::Prefetcher;
+use crate::data::pixels::PixelTable;
 use crate::data::sampler::PairSampler;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
+use crate::data::upload::ImageUpload;
+use crate::data::uploaded_batches::UploadedBatches;
 
 /// Batches of P classes × K images, randomly transformed.
 ///
@@ -26,8 +28,9 @@ use crate::data::transform::Transform;
 ///
 /// # Memory
 /// - At most `prefetch` batches are loading or ready, of 12 · P · K · S² bytes each (and a quarter more
-///   during collation).
-/// - One more batch is being uploaded to the device.
+///   during collation), or a quarter of it if bytes are uploaded
+///   ([`UploadMode`](crate::data::UploadMode)).
+/// - One more batch is being uploaded to the device, or waits there.
 /// - Each worker holds one file with its decoded pixels: at most 100 million, of 3 bytes each, or of up
 ///   to 15 while those of a transparent or 16 bit PNG are converted.
 #[derive(Clone)]
@@ -43,18 +46,26 @@ pub struct TrainLoader<B: Backend> {
     first_epoch: usize,
     /// One after the last epoch.
     end: usize,
-    prefetch: Arc<Mutex<Prefetch>>,
+    prefetch: Arc<Mutex<Prefetch<B>>>,
     loading: LoadingConfig,
     errors: LoaderErrors,
-    device: B::Device,
+    upload: ImageUpload<B>,
 }
 
 /// The workers and their position.
-#[derive(Default)]
-struct Prefetch {
-    prefetcher: Option<Prefetcher<TrainJob>>,
-    /// The epoch, and the batch in it, that the prefetcher returns next.
+struct Prefetch<B: Backend> {
+    batches: Option<UploadedBatches<TrainJob, B>>,
+    /// The epoch, and the batch in it, that `batches` returns next.
     next: (usize, usize),
+}
+
+impl<B: Backend> Default for Prefetch<B> {
+    fn default() -> Self {
+        Self {
+            batches: None,
+            next: (0, 0),
+        }
+    }
 }
 
 impl<B: Backend> TrainLoader<B> {
@@ -68,7 +79,7 @@ impl<B: Backend> TrainLoader<B> {
         epochs: Range<usize>,
         loading: &LoadingConfig,
         errors: LoaderErrors,
-        device: &B::Device,
+        upload: ImageUpload<B>,
     ) -> Self {
         Self {
             split,
@@ -82,7 +93,7 @@ impl<B: Backend> TrainLoader<B> {
             prefetch: Arc::default(),
             loading: loading.clone(),
             errors,
-            device: device.clone(),
+            upload,
         }
     }
 
@@ -101,26 +112,31 @@ impl<B: Backend> TrainLoader<B> {
     }
 
     /// Returns batch `position` of an epoch. Restarts the workers there if they are elsewhere.
-    fn batch(&self, epoch: usize, position: usize) -> Option<Result<HostBatch, LoaderError>> {
+    fn batch(
+        &self,
+        epoch: usize,
+        position: usize,
+    ) -> Option<Result<UploadedBatch<B>, LoaderError>> {
         let mut prefetch = lock(&self.prefetch);
-        if prefetch.prefetcher.is_none() || prefetch.next != (epoch, position) {
-            // The consumer left an epoch early. The old workers end before the new ones start.
-            prefetch.prefetcher = None;
-            prefetch.prefetcher = Some(Prefetcher::new(
-                Arc::new(self.job_from(epoch, position)),
-                worker_count(self.loading.workers),
-                self.loading.prefetch,
-            ));
+        let is_next = prefetch.next == (epoch, position);
+        let (loading, upload) = (&self.loading, &self.upload);
+        let running = prefetch.batches.as_ref();
+        if !running.is_some_and(|batches| is_next && batches.are_for(upload)) {
+            // The consumer left an epoch early, or the device is another one. The old workers end before
+            // the new ones start.
+            prefetch.batches = None;
+            let job = Arc::new(self.job_from(epoch, position));
+            prefetch.batches = Some(UploadedBatches::new(job, loading, upload));
         }
         let per_epoch = self.range.len();
         prefetch.next = match position + 1 == per_epoch {
             true => (epoch + 1, 0),
             false => (epoch, position + 1),
         };
-        let batch = prefetch.prefetcher.as_mut()?.next();
+        let batch = prefetch.batches.as_mut()?.next();
         if !matches!(batch, Some(Ok(_))) {
-            // The prefetcher has ended. The next call starts another.
-            prefetch.prefetcher = None;
+            // They have ended. The next call starts others.
+            prefetch.batches = None;
         }
         batch
     }
@@ -134,6 +150,7 @@ impl<B: Backend> TrainLoader<B> {
             epochs: epoch..self.end.max(epoch + 1),
             range: self.range.clone(),
             skipped: position,
+            mode: self.upload.mode,
             broken: self.loading.broken_images,
             errors: self.errors.clone(),
             sampled: SampledEpochs::new(self.loading.prefetch),
@@ -141,7 +158,7 @@ impl<B: Backend> TrainLoader<B> {
     }
 }
 
-fn lock(prefetch: &Mutex<Prefetch>) -> MutexGuard<'_, Prefetch> {
+fn lock<B: Backend>(prefetch: &Mutex<Prefetch<B>>) -> MutexGuard<'_, Prefetch<B>> {
     // A panic of a worker may unwind through the guard. The state is consistent then.
     prefetch
         .lock()
@@ -154,6 +171,7 @@ struct TrainBatches<'a, B: Backend> {
     epoch: usize,
     returned: usize,
     failed: bool,
+    pixel_table: OnceCell<PixelTable<B>>,
 }
 
 impl<B: Backend> Iterator for TrainBatches<'_, B> {
@@ -168,8 +186,10 @@ impl<B: Backend> Iterator for TrainBatches<'_, B> {
             Ok(batch) => {
                 self.returned += 1;
                 let last = self.returned == loader.range.len();
-                let side = loader.transform.image_size();
-                Some(batch.upload(&loader.split, side, self.epoch, last, &loader.device))
+                let pixel_table = || PixelTable::new(&loader.transform, &loader.upload.device);
+                Some(batch.normalize(&loader.split, self.epoch, last, || {
+                    self.pixel_table.get_or_init(pixel_table)
+                }))
             }
             Err(error) => {
                 self.failed = true;
@@ -200,6 +220,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
             epoch,
             returned: taken,
             failed: false,
+            pixel_table: OnceCell::new(),
         })
     }
 
@@ -209,7 +230,10 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
 
     fn to_device(&self, device: &B::Device) -> Arc<dyn DataLoader<B, ImageBatch<B>>> {
         Arc::new(Self {
-            device: device.clone(),
+            upload: ImageUpload {
+                device: device.clone(),
+                mode: self.upload.mode,
+            },
             ..self.clone()
         })
     }

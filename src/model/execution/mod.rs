@@ -1,8 +1,9 @@
 //! How a network's layers are executed: one after the other on tensors ([`EagerExecutor`]), or
 //! recorded on a [`Tape`] whose backward pass uses hand-written adjoints of whole layers.
 //!
-//! A backbone is written once, as a function of any [`Executor`].
+//! A backbone is written once, as a function of any [`Executor`]. [`OperationCounter`] counts its arithmetic.
 
+mod arithmetic;
 mod eager;
 mod executor;
 mod shards;
@@ -13,6 +14,7 @@ mod taped_forward;
 #[cfg(test)]
 mod tests;
 
+pub use arithmetic::{MapShape, OperationCounter, Operations};
 pub use eager::EagerExecutor;
 pub use executor::Executor;
 pub use stages::Stages;

@@ -64,6 +64,13 @@ impl ConvKernel {
         }
     }
 
+    /// Returns the shape `[N, H', W', O]` of the output for an input and weights of these shapes.
+    pub(in crate::model) fn output_shape(self, x: [usize; 4], weight: [usize; 4]) -> [usize; 4] {
+        let windows = WindowGeometry::of_shape(x, weight[0], self.stride, self.padding);
+        let [height, width] = windows.output_size();
+        [x[0], height, width, weight[3]]
+    }
+
     fn windows<B: Backend>(self, x: &Tensor<B, 4>, weight: &Tensor<B, 4>) -> WindowGeometry {
         WindowGeometry::new(x, weight.dims()[0], self.stride, self.padding)
     }

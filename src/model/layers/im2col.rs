@@ -35,7 +35,16 @@ impl WindowGeometry {
         stride: usize,
         padding: Padding,
     ) -> Self {
-        let [images, h, w, _] = x.dims();
+        Self::of_shape(x.dims(), kernel, stride, padding)
+    }
+
+    /// The windows on a map `[N, H, W, C]`.
+    pub(super) fn of_shape(
+        [images, h, w, _]: [usize; 4],
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Self {
         let size = [h, w];
         Self {
             images,

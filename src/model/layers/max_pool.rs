@@ -65,6 +65,12 @@ impl MaxPool {
         (x.reshape(shape), mask)
     }
 
+    /// Returns the shape of the output for an input of this shape.
+    pub(in crate::model) fn output_shape(&self, x: [usize; 4]) -> [usize; 4] {
+        let [along_width, along_height] = self.axes(x);
+        [x[0], along_height.windows, along_width.windows, x[3]]
+    }
+
     /// The axes of maps `[n, h, w, _]` in the order of pooling: the width, then the height of the map
     /// with pooled width.
     fn axes(&self, [n, h, w, _]: [usize; 4]) -> [Axis; 2] {

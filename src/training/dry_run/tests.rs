@@ -8,6 +8,7 @@ use super::*;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Protocol;
+use crate::data::UploadMode;
 use crate::model::ConvAlgorithm;
 use crate::progress::NoProgress;
 use crate::training::{resume, train};
@@ -40,6 +41,7 @@ fn compute() -> ComputeContext<AB> {
         device: Default::default(),
         conv: ConvAlgorithm::Im2col,
         in_process: true,
+        upload: UploadMode::Normalized,
     }
 }
 

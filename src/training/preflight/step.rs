@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::data::dataloader::DataLoader;
 use burn::module::AutodiffModule;
-use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn_train::Learner;
 
 use crate::config::Config;
@@ -89,7 +89,7 @@ fn take_steps<B: AutodiffBackend>(
         epoch..epoch + STEPS + 1,
         &config.data.loading,
         errors.clone(),
-        device,
+        context.compute.image_upload(),
     );
     let module = MetricLearner::new(
         state.embedder,
@@ -150,14 +150,14 @@ fn embed_batch<B: AutodiffBackend>(
     choosing: &Split,
     context: &RunContext<B>,
 ) -> Result<f64, TrainingError> {
-    let device = context.compute.device.inner();
+    let compute = context.compute.without_gradients();
     let errors = LoaderErrors::default();
     let loader = split_loader::<B::InnerBackend>(
         config,
         choosing.clone(),
         EpochSchedule::Always,
         errors.clone(),
-        device,
+        &compute,
     )?;
     let since = Instant::now();
     let batch = loader.iter().next().ok_or_else(|| failure(&errors))?;

@@ -15,6 +15,7 @@ use burn::tensor::backend::Backend;
 pub(super) use inspection::Near;
 pub(super) use inspection::{Inspection, Inspector, WORST_QUERIES, WorstQuery};
 pub use protocol::RetrievalProtocol;
+pub(super) use split_embeddings::EmbeddingReader;
 pub use split_embeddings::SplitEmbeddings;
 
 use super::measured::Measured;
@@ -50,7 +51,7 @@ impl fmt::Debug for Validation {
 struct State {
     /// The epoch of the current or last evaluation.
     epoch: usize,
-    embeddings: SplitEmbeddings,
+    reader: EmbeddingReader,
     /// Whether an embedding of the last evaluation was not finite.
     not_finite: bool,
     measured: BTreeMap<usize, Measured>,
@@ -120,15 +121,15 @@ impl Validation {
         let mut state = self.state();
         if state.epoch != epoch {
             // An interrupted evaluation may have left embeddings.
-            state.embeddings = SplitEmbeddings::default();
+            state.reader = EmbeddingReader::default();
             state.not_finite = false;
             state.epoch = epoch;
         }
         let monitor = Monitor::new(&self.cancellation, &NoProgress);
         let task = monitor.task("embedding", None, Unit::Images);
-        let added = state.embeddings.add(embedder, &self.protocol, batch, &task);
+        let added = state.reader.add(embedder, &self.protocol, batch, &task);
         if added.is_ok() && last {
-            let embeddings = std::mem::take(&mut state.embeddings);
+            let embeddings = std::mem::take(&mut state.reader).finish();
             if !embeddings.are_finite() {
                 state.not_finite = true;
                 return;

@@ -9,9 +9,10 @@ use crate::data::ImageBatch;
 use crate::evaluation::{MeasureOptions, Role, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
+use crate::queued_read::{QueuedRead, read_values};
 use crate::training::measured::Measured;
 
-/// The embeddings of a split, collected on the host batch by batch.
+/// The embeddings of a split on the host.
 #[derive(Debug, Clone, Default)]
 pub struct SplitEmbeddings {
     values: Vec<f32>,
@@ -21,13 +22,25 @@ pub struct SplitEmbeddings {
     dim: usize,
 }
 
-impl SplitEmbeddings {
+/// Embeds a split batch by batch, and collects the embeddings on the host.
+///
+/// The embeddings of a batch are read after the next batch is queued, so that the device always has work, and at most
+/// two batches at a time.
+#[derive(Debug, Default)]
+pub(in crate::training) struct EmbeddingReader {
+    /// The labels and indices of all batches, and the values of those that were read.
+    embeddings: SplitEmbeddings,
+    /// The values of the last batch.
+    last: Option<QueuedRead<Vec<f32>>>,
+}
+
+impl EmbeddingReader {
     /// Embeds a batch and adds it. Counts its images in `task`; on a processor every few images, so that
     /// a stop takes less than a second also in a large batch.
     ///
     /// # Errors
     /// If a stop was requested. Then the batch is not added.
-    pub fn add<B: Backend>(
+    pub(in crate::training) fn add<B: Backend>(
         &mut self,
         embedder: &Embedder<B>,
         protocol: &RetrievalProtocol,
@@ -36,16 +49,28 @@ impl SplitEmbeddings {
     ) -> Result<(), Cancelled> {
         let advance = |images| task.advance(images);
         let embeddings = embedder.forward_in_parts(batch.images, protocol.mirror, advance)?;
-        self.dim = embeddings.dims()[1];
-        self.values
-            .extend(embeddings.into_data().convert::<f32>().iter::<f32>());
-        let labels = batch.labels.into_data();
-        self.labels
-            .extend(labels.iter::<i64>().map(|label| label as usize));
-        self.indices.extend(batch.indices);
+        self.embeddings.dim = embeddings.dims()[1];
+        let before = self.last.replace(read_values(embeddings));
+        self.embeddings.labels.extend(batch.labels);
+        self.embeddings.indices.extend(batch.indices);
+        self.collect(before);
         Ok(())
     }
 
+    /// Waits for the last batch and returns the embeddings.
+    pub(in crate::training) fn finish(mut self) -> SplitEmbeddings {
+        let last = self.last.take();
+        self.collect(last);
+        self.embeddings
+    }
+
+    fn collect(&mut self, read: Option<QueuedRead<Vec<f32>>>) {
+        let values = read.map(QueuedRead::wait);
+        self.embeddings.values.extend(values.unwrap_or_default());
+    }
+}
+
+impl SplitEmbeddings {
     /// The embeddings \[N, D\], row by row.
     pub fn values(&self) -> &[f32] {
         &self.values

@@ -21,7 +21,7 @@ fn image_folder() -> tempfile::TempDir {
 }
 
 /// Loads two epochs of training, the validation split if there is one, and the test split.
-fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>) -> Vec<Contents> {
+fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>, mode: UploadMode) -> Vec<Contents> {
     let transform = Transform::new(&data.transform).unwrap();
     let cancellation = CancellationToken::new();
     let splits = crate::data::open(data, hold_out, &transform, &cancellation, &NoProgress).unwrap();
@@ -31,7 +31,6 @@ fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>) -> Vec<Contents> {
         ..Default::default()
     };
     let sampler = PairSampler::new(splits.train.labels(), &batch, 3).unwrap();
-    let device = Default::default();
     let train = TrainLoader::<B>::new(
         Arc::new(splits.train),
         sampler,
@@ -39,7 +38,7 @@ fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>) -> Vec<Contents> {
         1..3,
         &data.loading,
         LoaderErrors::default(),
-        &device,
+        upload(mode),
     );
     let mut all = vec![contents(&train), contents(&train)];
     for split in splits.validation.into_iter().chain([splits.test]) {
@@ -50,14 +49,14 @@ fn all_bytes(data: &DataConfig, hold_out: Option<HoldOut>) -> Vec<Contents> {
             EpochSchedule::Always,
             &data.loading,
             LoaderErrors::default(),
-            &device,
+            upload(mode),
         )));
     }
     all
 }
 
 #[test]
-fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
+fn seed_and_epoch_determine_the_images_for_any_workers_cache_and_upload() {
     let folder = image_folder();
     let published = TransformConfig {
         image_size: 16,
@@ -92,13 +91,19 @@ fn seed_and_epoch_determine_the_bytes_for_any_workers_with_and_without_cache() {
             },
         };
         for hold_out in [None, Some(HoldOut { batch_classes: 2 })] {
-            let expected = all_bytes(&data(1, false), hold_out);
+            let expected = all_bytes(&data(1, false), hold_out, UploadMode::Normalized);
             assert_eq!(expected.len(), if hold_out.is_some() { 4 } else { 3 });
             assert_ne!(expected[0], expected[1]);
-            for (workers, cache) in [(2, false), (8, false), (1, true), (2, true), (8, true)] {
+            for (workers, cache, mode) in [
+                (2, false, UploadMode::Normalized),
+                (8, false, UploadMode::BytesAhead),
+                (1, true, UploadMode::Bytes),
+                (2, true, UploadMode::Normalized),
+                (8, true, UploadMode::BytesAhead),
+            ] {
                 assert!(
-                    all_bytes(&data(workers, cache), hold_out) == expected,
-                    "{workers} workers, cache {cache}, {hold_out:?}"
+                    all_bytes(&data(workers, cache), hold_out, mode) == expected,
+                    "{workers} workers, cache {cache}, {hold_out:?}, {mode:?}"
                 );
             }
         }

@@ -2,6 +2,7 @@
 
 mod broken_images;
 mod image_files;
+mod uploads;
 
 use burn_flex::Flex;
 use image::{Rgb, RgbImage};
@@ -18,6 +19,7 @@ use crate::data::images::Images;
 use crate::data::sampler::PairSampler;
 use crate::data::split::Split;
 use crate::data::transform::Transform;
+use crate::data::upload::{ImageUpload, UploadMode};
 use crate::progress::NoProgress;
 use burn::data::dataloader::DataLoader;
 use std::sync::Arc;
@@ -94,6 +96,17 @@ fn broken_train_loader(
     broken: &[usize],
     errors: LoaderErrors,
 ) -> TrainLoader<B> {
+    let mode = UploadMode::Normalized;
+    uploading_train_loader(first_epoch, loading, broken, errors, mode)
+}
+
+fn uploading_train_loader(
+    first_epoch: usize,
+    loading: &LoadingConfig,
+    broken: &[usize],
+    errors: LoaderErrors,
+    mode: UploadMode,
+) -> TrainLoader<B> {
     let batch = BatchConfig {
         classes: 2,
         images_per_class: 2,
@@ -113,8 +126,15 @@ fn broken_train_loader(
         first_epoch..9,
         loading,
         errors,
-        &Default::default(),
+        upload(mode),
     )
+}
+
+fn upload(mode: UploadMode) -> ImageUpload<B> {
+    ImageUpload {
+        device: Default::default(),
+        mode,
+    }
 }
 
 fn split_loader(
@@ -132,7 +152,16 @@ fn split_loader_of(
     schedule: EpochSchedule,
     errors: LoaderErrors,
 ) -> SplitLoader<B> {
-    let device = Default::default();
+    uploading_split_loader(broken, loading, schedule, errors, UploadMode::Normalized)
+}
+
+fn uploading_split_loader(
+    broken: &[usize],
+    loading: &LoadingConfig,
+    schedule: EpochSchedule,
+    errors: LoaderErrors,
+    mode: UploadMode,
+) -> SplitLoader<B> {
     SplitLoader::new(
         split(broken),
         transform(),
@@ -140,24 +169,18 @@ fn split_loader_of(
         schedule,
         loading,
         errors,
-        &device,
+        upload(mode),
     )
 }
 
 /// The contents of an epoch: pixels, labels, epoch, last.
-type Contents = Vec<(Vec<f32>, Vec<i64>, usize, bool)>;
+type Contents = Vec<(Vec<f32>, Vec<usize>, usize, bool)>;
 
 fn contents(loader: &dyn DataLoader<B, ImageBatch<B>>) -> Contents {
     let batches = loader.iter().map(|batch| {
-        let labels = batch
-            .labels
-            .into_data()
-            .convert::<i64>()
-            .into_vec()
-            .unwrap();
         (
             batch.images.into_data().into_vec().unwrap(),
-            labels,
+            batch.labels,
             batch.epoch,
             batch.last,
         )
@@ -171,10 +194,7 @@ fn a_split_is_returned_completely_and_in_order_with_a_smaller_last_batch() {
     assert_eq!(loader.num_items(), 12);
     let mut batches = loader.iter();
     let batch = batches.next().unwrap();
-    assert_eq!(
-        (batch.images.dims(), batch.labels.dims()),
-        ([5, 3, 4, 4], [5])
-    );
+    assert_eq!((batch.images.dims(), batch.labels.len()), ([5, 3, 4, 4], 5));
     assert_eq!((batch.epoch, batch.last), (1, false));
     assert_eq!(batch.indices, [0, 1, 2, 3, 4]);
     assert_eq!(batches.progress().items_processed, 5);
@@ -182,7 +202,7 @@ fn a_split_is_returned_completely_and_in_order_with_a_smaller_last_batch() {
     drop(batches);
 
     let epoch = contents(&loader);
-    let labels: Vec<i64> = epoch.iter().flat_map(|batch| batch.1.clone()).collect();
+    let labels: Vec<usize> = epoch.iter().flat_map(|batch| batch.1.clone()).collect();
     assert_eq!(labels, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
     assert_eq!(
         epoch.iter().map(|batch| batch.3).collect::<Vec<_>>(),
