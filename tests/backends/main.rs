@@ -19,6 +19,7 @@ mod losses;
 mod measures;
 mod neighbours;
 mod network;
+mod precision;
 mod ranks;
 mod state;
 mod training;
@@ -82,6 +83,7 @@ fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     of_parts::<AB>(name, trials);
     network::trials::<AB>(name, trials);
     training::trials::<AB>(name, trials);
+    precision::trials::<AB>(name, trials);
     state::trials::<AB>(name, trials);
 }
 

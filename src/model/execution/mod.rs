@@ -5,6 +5,8 @@
 
 mod eager;
 mod executor;
+#[cfg(test)]
+mod precision_tests;
 mod shards;
 mod stages;
 mod tape;
