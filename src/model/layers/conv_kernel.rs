@@ -99,7 +99,9 @@ impl ConvKernel {
         let dense_on_gpu = self.algorithm == ConvAlgorithm::Backend && !self.depthwise;
         let matrix_units =
             || B::dtype_usage(&x.device(), x.dtype()).contains(DTypeUsage::Accelerated);
-        let full_vectors = channels_in % VECTOR == 0 && channels_out % VECTOR == 0;
+        let full_vectors = [channels_in, channels_out]
+            .iter()
+            .all(|c| c.is_multiple_of(VECTOR));
         dense_on_gpu && (windows.is_pointwise() || (full_vectors && matrix_units()))
     }
 
