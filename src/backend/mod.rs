@@ -17,6 +17,7 @@ mod cuda;
 mod device_info;
 mod error;
 mod kernel_cache;
+mod precision;
 mod prepare;
 mod probe;
 #[cfg(feature = "cpu")]

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
+use crate::model::Precision;
 use crate::panic_capture::catch_with_texts;
 
 /// Returns the first line of a panic's text, for a message of one line.
@@ -33,14 +34,22 @@ pub(super) fn first_computation<B: Backend>(device: &B::Device) -> Result<(), St
 /// at other sizes (docs/burn-0.21.md).
 const SIDE: usize = 32;
 
-/// Multiplies two small matrices of integers and compares the product with the host's. Integers up
-/// to 7 and their sums are exact in TF32 and bfloat16 too, so every entry must be equal.
+/// Multiplies two small matrices of integers in `precision` and compares the product with the host's. The
+/// integers are exact in every format (TF32 too), and their sums in `precision`, so every entry must be equal.
 ///
 /// # Errors
 ///
 /// If the computation panics, with the texts of the panics, or if an entry is wrong.
-pub(super) fn matrix_product<B: Backend>(device: &B::Device) -> Result<(), String> {
-    let entry = |row: usize, column: usize, step: usize| ((row * step + column) % 8) as f32;
+pub(super) fn matrix_product<B: Backend>(
+    device: &B::Device,
+    precision: Precision,
+) -> Result<(), String> {
+    // Sums of 32 products. bfloat16 has all integers up to 256.
+    let modulus = match precision {
+        Precision::F32 => 8,
+        Precision::Bf16 | Precision::F16 => 3,
+    };
+    let entry = |row: usize, column: usize, step: usize| ((row * step + column) % modulus) as f32;
     let matrix = |step| -> Vec<f32> {
         (0..SIDE * SIDE)
             .map(|at| entry(at / SIDE, at % SIDE, step))
@@ -49,7 +58,8 @@ pub(super) fn matrix_product<B: Backend>(device: &B::Device) -> Result<(), Strin
     let (left, right) = (matrix(3), matrix(5));
     let product = catch_with_texts(|| {
         let on_device = |values: &[f32]| {
-            Tensor::<B, 2>::from_data(TensorData::new(values.to_vec(), [SIDE, SIDE]), device)
+            let data = TensorData::new(values.to_vec(), [SIDE, SIDE]);
+            Tensor::<B, 2>::from_data(data, device).cast(precision.dtype())
         };
         let product = on_device(&left).matmul(on_device(&right));
         // Fusion joins an operation after the product to it.
@@ -82,9 +92,9 @@ mod tests {
     #[cfg(feature = "cpu")]
     #[test]
     fn processor_multiplies_matrices() {
-        assert_eq!(
-            matrix_product::<burn_flex::Flex>(&burn_flex::FlexDevice),
-            Ok(())
-        );
+        for precision in Precision::ALL {
+            let result = matrix_product::<burn_flex::Flex>(&burn_flex::FlexDevice, precision);
+            assert_eq!(result, Ok(()));
+        }
     }
 }

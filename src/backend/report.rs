@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::choice::BackendName;
 use super::device_info::DeviceInfo;
 use super::probe;
+use crate::model::Precision;
 
 /// The result of a small computation on a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -127,8 +128,9 @@ pub fn report() -> Vec<BackendReport> {
 
 #[cfg(feature = "cpu")]
 fn probe_processor() -> DeviceReport {
-    let probe = probe::matrix_product::<super::concrete::Cpu>(&burn_flex::FlexDevice)
-        .map_err(|text| probe::first_line(&text));
+    let probe =
+        probe::matrix_product::<super::concrete::Cpu>(&burn_flex::FlexDevice, Precision::F32)
+            .map_err(|text| probe::first_line(&text));
     DeviceReport {
         device: super::processor::describe(),
         probe: probe.into(),
@@ -167,12 +169,14 @@ impl Found {
                 known.map_or_else(|| probe::first_line(&text), |error| error.to_string())
             };
             let works = match &self.nvrtc {
-                Ok(_) => probe::matrix_product::<super::concrete::Cuda>(&cuda).map_err(readable),
+                Ok(_) => probe::matrix_product::<super::concrete::Cuda>(&cuda, Precision::F32)
+                    .map_err(readable),
                 Err(missing) => Err(missing.clone()),
             };
             #[cfg(feature = "fusion")]
             let fusion = works.is_ok().then(|| {
-                probe::matrix_product::<super::concrete::FusedCuda>(&cuda).map_err(readable)
+                probe::matrix_product::<super::concrete::FusedCuda>(&cuda, Precision::F32)
+                    .map_err(readable)
             });
             #[cfg(not(feature = "fusion"))]
             let fusion = None::<Result<(), String>>;
@@ -193,11 +197,12 @@ fn probe_adapters(adapters: Vec<super::adapters::Adapter>) -> Result<Vec<DeviceR
     }
     let probed = adapters.iter().enumerate().map(|(index, adapter)| {
         let readable = |text: String| probe::first_line(&text);
-        let works =
-            probe::matrix_product::<super::concrete::Wgpu>(&adapter.device).map_err(readable);
+        let works = probe::matrix_product::<super::concrete::Wgpu>(&adapter.device, Precision::F32)
+            .map_err(readable);
         #[cfg(feature = "fusion")]
         let fusion = works.is_ok().then(|| {
-            probe::matrix_product::<super::concrete::FusedWgpu>(&adapter.device).map_err(readable)
+            probe::matrix_product::<super::concrete::FusedWgpu>(&adapter.device, Precision::F32)
+                .map_err(readable)
         });
         #[cfg(not(feature = "fusion"))]
         let fusion = None::<Result<(), String>>;

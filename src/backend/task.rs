@@ -31,6 +31,14 @@ impl<B: Backend> ComputeContext<B> {
     }
 }
 
+impl<B: Backend> ComputeContext<B> {
+    /// Returns the backend and the device, as the record of a run names them.
+    pub fn name(&self) -> String {
+        let device = &self.device;
+        format!("{} {device:?}", B::name(device))
+    }
+}
+
 impl<B: AutodiffBackend> ComputeContext<B> {
     /// Returns the same device without automatic differentiation.
     pub fn without_gradients(&self) -> ComputeContext<B::InnerBackend> {

@@ -78,7 +78,8 @@ impl StepBenchmark {
     /// Runs the benchmark.
     ///
     /// # Errors
-    /// If a stop was requested. This is checked between repetitions.
+    /// If the device does not compute in the precision of the configuration, or if a stop was requested, which
+    /// is checked between repetitions.
     pub fn run<B: AutodiffBackend>(
         &self,
         compute: &ComputeContext<B>,
@@ -86,6 +87,7 @@ impl StepBenchmark {
     ) -> Result<StepTiming, BenchError> {
         let device = &compute.device;
         let config = &self.config;
+        compute.check_precision(config.training.precision)?;
         B::seed(device, config.training.seed);
         let batch = self.batch::<B>(device);
         let (images, n) = (batch.images.clone().inner(), batch.indices.len());

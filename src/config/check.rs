@@ -143,6 +143,7 @@ mod tests {
             ("model.dropout=-0.1", "0 or more"),
             ("optimizer.backbone_lr_scale=0", "above 0"),
             ("training.freeze_backbone_epochs=-1", "give 0 or more"),
+            ("training.precision=fp16", "`bf16`"),
             ("data.classes=7", "give 6 or 8"),
         ] {
             let message = refused(&[beside(set), set]);

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CheckpointInterval;
+use crate::model::Precision;
 use crate::setting::{
     Checked, SettingError, at_least, at_most, below_one, counts, increasing, not_negative, positive,
 };
@@ -72,6 +73,10 @@ pub struct TrainingConfig {
     /// activations again for the gradients. It takes a fraction of the memory and about a third more
     /// time; results are bit-identical.
     pub gradient_checkpointing: bool,
+    /// Number format of the backbone's convolutions and element-wise operations in training. Parameters, their
+    /// gradients, the optimiser, batch norms, pooling, head and loss are f32 in every format, and so are
+    /// evaluation and embedding. A format that the device does not have is refused.
+    pub precision: Precision,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
     #[schemars(range(max = i64::MAX))]
     pub seed: u64,
@@ -101,6 +106,7 @@ impl Default for TrainingConfig {
             epochs: 20,
             freeze_backbone_epochs: 0,
             gradient_checkpointing: false,
+            precision: Precision::default(),
             seed: 1,
             validate_every: 1,
             early_stopping: None,

@@ -3,11 +3,12 @@
 use burn::{
     module::AutodiffModule,
     optim::GradientsParams,
-    tensor::{Tensor, backend::AutodiffBackend},
+    tensor::{DType, Tensor, backend::AutodiffBackend},
 };
 
 use super::{
-    BackboneNetwork, Embedder, TrainStepOptions, dropout::dropout, execution::TapedForward,
+    BackboneNetwork, Embedder, Precision, TrainStepOptions, dropout::dropout,
+    execution::TapedForward, loss_scaling,
 };
 
 /// Computes the gradients of the parameters from a loss of the embeddings of
@@ -22,6 +23,7 @@ pub struct BackwardPass<'m, B: AutodiffBackend> {
 struct TapedBackbone<'m, B: AutodiffBackend> {
     maps: Tensor<B, 4>,
     forward: TapedForward<'m, B, BackboneNetwork<B>>,
+    precision: Precision,
 }
 
 impl<B: AutodiffBackend> Embedder<B> {
@@ -32,6 +34,8 @@ impl<B: AutodiffBackend> Embedder<B> {
     /// A frozen backbone runs as at evaluation, with folded batch norms and without recording. Only
     /// the head's parameters get gradients then.
     ///
+    /// The backbone is computed in the number format of the options, and everything after it in f32.
+    ///
     /// # Shapes
     /// Those of [`forward`](Self::forward).
     pub fn forward_train(
@@ -39,18 +43,20 @@ impl<B: AutodiffBackend> Embedder<B> {
         images: Tensor<B, 4>,
         mut options: TrainStepOptions,
     ) -> (Tensor<B, 2>, BackwardPass<'_, B>) {
-        let images = self.channels_last(images).inner();
+        let precision = options.precision;
+        let images = self.channels_last(images).inner().cast(precision.dtype());
         let (maps, backbone) = match options.freeze_backbone {
             true => {
                 let maps = self.backbone.valid().forward(images);
-                (Tensor::from_inner(maps), None)
+                (Tensor::from_inner(maps.cast(DType::F32)), None)
             }
             false => {
                 let (maps, forward) = TapedForward::new(&self.backbone, images, options.recompute);
-                let maps = Tensor::from_inner(maps).require_grad();
+                let maps = Tensor::from_inner(maps.cast(DType::F32)).require_grad();
                 let backbone = TapedBackbone {
                     maps: maps.clone(),
                     forward,
+                    precision,
                 };
                 (maps, Some(backbone))
             }
@@ -66,17 +72,32 @@ impl<B: AutodiffBackend> Embedder<B> {
 
 impl<B: AutodiffBackend> BackwardPass<'_, B> {
     /// The gradients of `loss`, a scalar function of the embeddings, by parameter.
+    ///
+    /// Empty if the backbone is computed in f16 and one of its gradients overflows, so that an optimiser step
+    /// with them changes nothing. With f16 it waits for the device.
     pub fn gradients(self, loss: Tensor<B, 1>) -> GradientsParams {
         let autodiff = loss.backward();
-        let backbone = self.backbone.and_then(|TapedBackbone { maps, forward }| {
-            let maps_gradient = maps.grad(&autodiff)?;
-            Some((maps_gradient, forward))
+        let backbone = self.backbone.and_then(|backbone| {
+            let maps_gradient = backbone.maps.grad(&autodiff)?;
+            Some((maps_gradient, backbone.forward, backbone.precision))
         });
         let mut gradients = GradientsParams::from_grads(autodiff, self.embedder);
-        if let Some((maps_gradient, forward)) = backbone {
-            forward.backward(maps_gradient, &mut gradients);
+        let Some((maps_gradient, forward, precision)) = backbone else {
+            return gradients;
+        };
+        match precision {
+            Precision::F32 | Precision::Bf16 => {
+                forward.backward(maps_gradient.cast(precision.dtype()), &mut gradients);
+                gradients
+            }
+            Precision::F16 => {
+                let backbone = &self.embedder.backbone;
+                match loss_scaling::backward(backbone, forward, maps_gradient, &mut gradients) {
+                    true => gradients,
+                    false => GradientsParams::new(),
+                }
+            }
         }
-        gradients
     }
 }
 
@@ -110,6 +131,7 @@ mod tests {
             draws: ChaCha8Rng::seed_from_u64(seed),
             freeze_backbone,
             recompute: false,
+            precision: Precision::F32,
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! backward_pass, operations        a training step's forward and backward pass, and their arithmetic
+//!   loss_scaling                   backward passes in f16
 //!   embedder, embedding_parts      images → embeddings
 //!     weights                      .pth and .safetensors files, names and prefixes, downloads
 //!       backbones                  networks, written with layers and an Executor
@@ -25,8 +26,12 @@ mod embedding_parts;
 pub mod execution;
 mod image_scale;
 pub mod layers;
+mod loss_scaling;
 mod operations;
 mod pooling;
+mod precision;
+#[cfg(test)]
+mod precision_tests;
 #[cfg(test)]
 mod reference_tests;
 mod train_step_options;
@@ -40,4 +45,5 @@ pub use backward_pass::BackwardPass;
 pub use embedder::{Embedder, EmbedderConfig, EmbedderRecord, unit_length};
 pub use layers::{ConvAlgorithm, LayerOptions};
 pub use pooling::GemPool;
+pub use precision::Precision;
 pub use train_step_options::TrainStepOptions;

@@ -2,6 +2,8 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::Precision;
+
 /// Options of a forward and backward pass in training.
 #[derive(Debug, Clone)]
 pub struct TrainStepOptions {
@@ -12,4 +14,6 @@ pub struct TrainStepOptions {
     pub freeze_backbone: bool,
     /// Gradient checkpointing: whether the backward pass recomputes each stage of the backbone.
     pub recompute: bool,
+    /// The number format of the backbone. Pooling, head and loss are computed in f32.
+    pub precision: Precision,
 }

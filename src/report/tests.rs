@@ -100,6 +100,7 @@ fn files(name: &str, protocol: Protocol, split: &EvaluatedSplit) -> RunFiles {
             backend: "<b>flex</b>".into(),
             threads: Some(2),
             seed: 1,
+            precision: Default::default(),
             parameters: 1000,
             weights: Vec::new(),
             protocol,

@@ -15,8 +15,8 @@ use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config};
 use super::preflight::{
     Check, CheckOutcome, Checks, DiskNeed, LargeK, check_batches, check_configuration, check_data,
-    check_disk, check_objective, check_recall, check_weights, checkpoint_bytes, measure_steps,
-    names,
+    check_disk, check_objective, check_precision, check_recall, check_weights, checkpoint_bytes,
+    measure_steps, names,
 };
 use super::resumable_keys::changes;
 use super::resume::{
@@ -326,6 +326,8 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
             .map_or_else(|embedder| embedder, |state| &state.embedder);
         need.checkpoint = checkpoint_bytes(embedder, config);
         need.events = tensorboard::expected_bytes(config);
+        let precision = check_precision(&mut self.checks, config, self.context.compute);
+        let precision = self.attempt(names::PRECISION, precision)?;
         let images = self.images(config, &mut need, resumed)?;
         let objective =
             check_objective::<B>(&mut self.checks, config, &self.context.compute.device);
@@ -333,7 +335,8 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         let disk = check_disk(&mut self.checks, &need);
         self.attempt(names::DISK, disk)?;
         estimate.disk_bytes = Some(need.bytes());
-        if let (Some((splits, sampler)), Ok(state), Some(())) = (images, state, objective) {
+        let ready = precision.and(objective);
+        if let (Some((splits, sampler)), Ok(state), Some(())) = (images, state, ready) {
             self.steps(config, state, &splits, &sampler, &mut estimate)?;
         }
         Ok(estimate)

@@ -10,14 +10,15 @@ use super::run_folder::ConfigChange;
 use crate::config::{Config, ConfigError, OptimizerConfig, TrainingConfig};
 use crate::data::config::LoadingConfig;
 
-/// The keys that may change when a run is resumed: the length of the training, the learning rate of the
-/// remaining steps, and what changes neither batches nor gradients.
-pub(super) const RESUMABLE: [&str; 18] = [
+/// The keys that may change when a run is resumed: the length of the training, the learning rate and the
+/// precision of the remaining steps, and what changes neither batches nor gradients.
+pub(super) const RESUMABLE: [&str; 19] = [
     "training.epochs",
     "training.early_stopping",
     "training.checkpoint_every",
     "training.keep_checkpoints",
     "training.gradient_checkpointing",
+    "training.precision",
     "training.tensorboard",
     "optimizer.learning_rate",
     "optimizer.backbone_lr_scale",
@@ -43,6 +44,7 @@ pub(super) fn pinned(config: &Config) -> String {
         checkpoint_every,
         keep_checkpoints,
         gradient_checkpointing,
+        precision,
         tensorboard,
         ..
     } = TrainingConfig::default();
@@ -52,6 +54,7 @@ pub(super) fn pinned(config: &Config) -> String {
         checkpoint_every,
         keep_checkpoints,
         gradient_checkpointing,
+        precision,
         tensorboard,
         ..pinned.training
     };
@@ -134,12 +137,13 @@ mod tests {
     }
 
     /// A value other than the default of each resumable key.
-    const OTHERS: [&str; 18] = [
+    const OTHERS: [&str; 19] = [
         "training.epochs=7",
         "training.early_stopping=3",
         "training.checkpoint_every=9",
         "training.keep_checkpoints=5",
         "training.gradient_checkpointing=true",
+        "training.precision=bf16",
         "training.tensorboard=false",
         "optimizer.learning_rate=0.5",
         "optimizer.backbone_lr_scale=0.5",

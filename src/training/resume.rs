@@ -5,7 +5,9 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
 use super::network::{RestoredState, embedder_config, restore};
-use super::preflight::{Checks, DiskNeed, LargeK, check_configuration, checkpoint_bytes, names};
+use super::preflight::{
+    Checks, DiskNeed, LargeK, check_configuration, check_precision, checkpoint_bytes, names,
+};
 use super::resumable_keys::{RESUMABLE, changes, first_difference, pinned};
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{
@@ -13,7 +15,7 @@ use super::run_folder::{
 };
 use super::selection::{best_epoch, should_stop};
 use super::tensorboard;
-use super::train::{backend_name, burn_version, open_data, report_start, threads};
+use super::train::{burn_version, open_data, report_start, threads};
 use super::training_loop::TrainingLoop;
 use super::{GroupedAdam, TrainingError};
 use crate::config::Config;
@@ -81,6 +83,7 @@ fn resume_locked<B: AutodiffBackend>(
 
     let mut checks = Checks::default();
     check_configuration(&mut checks, &config);
+    check_precision(&mut checks, &config, context.compute)?;
     let message = format!("{} can be written", folder.path().display());
     checks.passed(names::RUN_FOLDER, message);
     checks.passed(names::CHECKPOINT, describe_resumption(position));
@@ -338,7 +341,7 @@ fn warn_about_differences<B: Backend>(record: &RunRecord, context: &RunContext<B
     for (what, before, now) in [
         ("the version of loop-dml", &record.loop_dml, own),
         ("the version of Burn", &record.burn, burn_version()),
-        ("the backend", &record.backend, backend_name(compute)),
+        ("the backend", &record.backend, compute.name()),
     ] {
         if *before != now {
             tracing::warn!("{what} changed ({before} → {now}): results will not be bit-identical");

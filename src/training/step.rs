@@ -40,9 +40,15 @@ impl<B: AutodiffBackend> TrainStep for MetricLearner<B> {
     type Output = FinishedSteps;
 
     fn step(&self, batch: ImageBatch<B>) -> TrainOutput<FinishedSteps> {
-        let last = batch.last;
+        let (epoch, last) = (batch.epoch, batch.last);
         let (forward, outputs) = self.forward_step(batch);
         let grads = forward.gradients();
+        if grads.is_empty() {
+            tracing::warn!(
+                "epoch {epoch}: a gradient overflows f16, and its step is skipped; if this repeats, resume with \
+                 --set training.precision=bf16 or f32"
+            );
+        }
         TrainOutput {
             grads,
             item: FinishedSteps(self.pending.push(outputs, last)),

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::data::random::{Purpose, stream};
-use crate::model::TrainStepOptions;
+use crate::model::{Precision, TrainStepOptions};
 
 /// The options of every training step as a function of its epoch and batch, so that a resumed run
 /// equals the uninterrupted one.
@@ -11,6 +11,7 @@ pub struct TrainStepSchedule {
     seed: u64,
     freeze_backbone_epochs: usize,
     recompute: bool,
+    precision: Precision,
 }
 
 impl TrainStepSchedule {
@@ -20,6 +21,7 @@ impl TrainStepSchedule {
             seed: config.training.seed,
             freeze_backbone_epochs: config.training.freeze_backbone_epochs,
             recompute: config.training.gradient_checkpointing,
+            precision: config.training.precision,
         }
     }
 
@@ -30,6 +32,7 @@ impl TrainStepSchedule {
             draws: stream(Purpose::Dropout, self.seed, epoch, batch),
             freeze_backbone: epoch <= self.freeze_backbone_epochs,
             recompute: self.recompute,
+            precision: self.precision,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
 use super::preflight::{
     Checks, DiskNeed, LargeK, check_batches, check_configuration, check_data, check_disk,
-    check_objective, check_recall, check_weights, checkpoint_bytes, names,
+    check_objective, check_precision, check_recall, check_weights, checkpoint_bytes, names,
 };
 use super::resumable_keys::pinned;
 use super::run_context::{RunContext, TrainingSummary};
@@ -52,6 +52,7 @@ pub fn train<B: AutodiffBackend>(
         .map_err(TrainingError::WorkingDirectory)?;
     let mut checks = Checks::default();
     check_configuration(&mut checks, config);
+    check_precision(&mut checks, config, compute)?;
     let new = NewRunFolder::create(run, name)?;
     context
         .observer
@@ -78,9 +79,10 @@ pub fn train<B: AutodiffBackend>(
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
-        backend: backend_name(compute),
+        backend: compute.name(),
         threads: threads(compute),
         seed: config.training.seed,
+        precision: config.training.precision,
         parameters: embedder.num_params(),
         weights: loaded.notes.iter().map(ToString::to_string).collect(),
         protocol: config.evaluation.protocol,
@@ -178,12 +180,6 @@ pub(super) fn report_start<B: Backend>(
         record,
         resumed,
     });
-}
-
-/// The backend and the device, as the record of a run names them.
-pub(super) fn backend_name<B: Backend>(compute: &ComputeContext<B>) -> String {
-    let device = &compute.device;
-    format!("{} {device:?}", B::name(device))
 }
 
 /// The number of threads that share a batch, if the CPU computes.

@@ -20,6 +20,7 @@ mod losses;
 mod measures;
 mod neighbours;
 mod network;
+mod precision;
 mod ranks;
 mod state;
 mod training;
@@ -85,6 +86,7 @@ fn of<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     network::trials::<AB>(name, trials);
     training::trials::<AB>(name, trials);
     images::network_trials::<AB::InnerBackend>(name, trials);
+    precision::trials::<AB>(name, trials);
     state::trials::<AB>(name, trials);
 }
 

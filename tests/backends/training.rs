@@ -91,7 +91,7 @@ pub(crate) fn learner<B: Backend>(embedder: Embedder<B>, config: &Config) -> Met
 }
 
 /// Returns the mean loss and the number of anchors of every step.
-fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
+pub(crate) fn losses<AB: AutodiffBackend>(config: &Config, backend: &str) -> Vec<[f64; 2]> {
     let mut learner = learner::<AB>(embedder(config, algorithm(backend)), config);
     let mut optimizer = GroupedAdam::new(&config.optimizer, &Default::default());
     (0..STEPS)

@@ -14,6 +14,7 @@ mod interrupts;
 mod limits;
 mod loss;
 mod output;
+mod precision;
 mod pretrained;
 mod protocol;
 mod report;

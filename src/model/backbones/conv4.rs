@@ -74,6 +74,17 @@ impl<B: Backend> Conv4<B> {
     ) -> impl Iterator<Item = &crate::model::layers::BatchNorm<B>> {
         self.blocks.iter().map(|block| &block.bn)
     }
+
+    /// Multiplies the weights and γ of the last block.
+    #[cfg(test)]
+    pub(in crate::model) fn scale_last_block(&mut self, weights: f64, gamma: f64) {
+        use burn::module::Param;
+        let last = self.blocks.last_mut().expect("it has four");
+        let scaled = last.conv.weight.val() * weights;
+        last.conv.weight = Param::from_tensor(scaled.detach());
+        let scaled = last.bn.weight.val() * gamma;
+        last.bn.weight = Param::from_tensor(scaled.detach());
+    }
 }
 
 impl<B: Backend> Stages<B> for Conv4<B> {

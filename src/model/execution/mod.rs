@@ -6,6 +6,8 @@
 mod arithmetic;
 mod eager;
 mod executor;
+#[cfg(test)]
+mod precision_tests;
 mod shards;
 mod stages;
 mod tape;

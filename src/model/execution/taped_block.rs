@@ -4,7 +4,7 @@ use burn::{
     module::ParamId,
     optim::GradientsParams,
     tensor::{
-        Tensor,
+        DType, Tensor,
         backend::{AutodiffBackend, Backend},
     },
 };
@@ -36,8 +36,9 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
         let (index, inputs) = (x.tracked_index(), x.shards);
         let x_tracked = index.is_some();
         let outputs = par_map(inputs.clone(), |x| {
-            let output = kernel.forward(x, scaled.clone()) + offset.clone().unsqueeze();
-            activation.forward(output)
+            let output = kernel.forward(x, scaled.clone());
+            let offset = offset.clone().cast(output.dtype());
+            activation.forward(output + offset.unsqueeze())
         });
         let saved = saved_outputs(activation, &outputs);
         self.step(vec![index], outputs, move |output_gradient, gradients| {
@@ -71,7 +72,8 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
     ///
     /// With x̂ = (v − μ)/√(σ² + ε) of the convolution's outputs v, L per channel, and g the gradient
     /// before the activation: ∂β = Σg, ∂γ = Σg x̂, ∂v = γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L)
-    /// (Ioffe & Szegedy 2015, section 3).
+    /// (Ioffe & Szegedy 2015, section 3). The batch norm is computed in f32, whatever the number format of
+    /// the maps.
     pub(super) fn training_block(
         &mut self,
         block: &'m ConvolutionBlock<B>,
@@ -84,7 +86,8 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
         let kernel_weight = weight.val().inner();
         let algorithm = kernel.algorithm;
         let convolved = par_map(inputs.clone(), |x| {
-            let rows = Rows::from_map(kernel.forward(x, kernel_weight.clone()));
+            let map = kernel.forward(x, kernel_weight.clone());
+            let rows = Rows::from_map(map.cast(DType::F32));
             let sums = rows.sums(algorithm);
             (rows, sums)
         });
@@ -109,9 +112,12 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
         let inverse = (variance + norm.epsilon()).sqrt().recip();
         let scale = norm.weight.val().inner().unsqueeze() * inverse.clone();
         let shift: Tensor<Inner<B>, 2> = norm.bias.val().inner().unsqueeze();
+        let precision = inputs[0].dtype();
         let outputs = par_map(centred.clone(), |rows| {
             let output = rows.map(|rows| rows * scale.clone() + shift.clone());
-            output.map(|rows| activation.forward(rows)).into_map()
+            output
+                .map(|rows| activation.forward(rows).cast(precision))
+                .into_map()
         });
         let saved = saved_outputs(activation, &outputs);
         self.step(vec![index], outputs, move |output_gradient, gradients| {
@@ -122,7 +128,7 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
                 .collect();
             let shards = par_map(shards, |((output_gradient, output), centred)| {
                 let gradient = activation_gradient(activation, output, output_gradient);
-                let gradient = Rows::from_map(gradient);
+                let gradient = Rows::from_map(gradient.cast(DType::F32));
                 let sums = gradient.sums(algorithm);
                 let products = gradient
                     .clone()
@@ -147,7 +153,10 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             let shards = par_map(shards, |((gradient, centred), x)| {
                 let correction = centred.rows * slope.clone();
                 let gradient = gradient
-                    .map(|rows| (rows - correction - offset.clone()) * scale.clone())
+                    .map(|rows| {
+                        let gradient = (rows - correction - offset.clone()) * scale.clone();
+                        gradient.cast(precision)
+                    })
                     .into_map();
                 kernel.gradients(x, kernel_weight.clone(), gradient, x_tracked)
             });

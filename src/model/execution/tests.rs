@@ -6,7 +6,7 @@ use burn::{
     backend::Autodiff,
     module::{AutodiffModule, Module, ModuleVisitor, Param},
     optim::GradientsParams,
-    tensor::{Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, TensorData, backend::Backend},
 };
 
 use super::{EagerExecutor, Executor, Stages, Tape, TapedForward, shards::shard, tape::TapeMode};
@@ -18,8 +18,8 @@ use crate::model::{
     },
 };
 
-type B = burn_flex::Flex;
-type AB = Autodiff<B>;
+pub(super) type B = burn_flex::Flex;
+pub(super) type AB = Autodiff<B>;
 
 /// Largest error of a gradient, relative to its norm: two orders of the same sums in single
 /// precision.
@@ -33,7 +33,10 @@ const NETWORK_TOLERANCE: f64 = 1e-3;
 const ABSOLUTE_TOLERANCE: f64 = 1e-5;
 
 /// A wave of numbers in [−1, 1] that does not repeat.
-fn wave<Back: Backend, const D: usize>(shape: [usize; D], frequency: f64) -> Tensor<Back, D> {
+pub(super) fn wave<Back: Backend, const D: usize>(
+    shape: [usize; D],
+    frequency: f64,
+) -> Tensor<Back, D> {
     let count = shape.iter().product::<usize>();
     let values: Vec<f32> = (0..count)
         .map(|i| (i as f64 * frequency + 0.3).sin() as f32)
@@ -61,13 +64,26 @@ fn in_order(gradients: &GradientsParams, module: &impl Module<AB>) -> Vec<Vec<f6
 
 fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let norm = expected.iter().map(|g| g * g).sum::<f64>().sqrt();
-    let squares = found.iter().zip(expected).map(|(a, b)| (a - b).powi(2));
-    let error = squares.sum::<f64>().sqrt();
+    let (error, norm) = (distance(found, expected), length(expected));
     assert!(
         error <= tolerance * norm + ABSOLUTE_TOLERANCE,
         "{what}: {error:e} of {norm:e}"
     );
+}
+
+fn length(values: &[f64]) -> f64 {
+    values.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    length(&differences)
+}
+
+/// The error of `found` relative to the larger of the norm of `expected` and 1.
+pub(super) fn relative_error(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    distance(found, expected) / length(expected).max(1.0)
 }
 
 fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f64> {
@@ -76,9 +92,9 @@ fn values<Back: Backend, const D: usize>(tensor: Tensor<Back, D>) -> Vec<f64> {
 
 /// A network with every kind of layer, and one layer whose output is not used.
 #[derive(Module, Debug)]
-struct EveryLayer<B: Backend> {
+pub(super) struct EveryLayer<B: Backend> {
     strided: ConvolutionBlock<B>,
-    narrow: ConvolutionBlock<B>,
+    pub(super) narrow: ConvolutionBlock<B>,
     wide: ConvolutionBlock<B>,
     pointwise: ConvolutionBlock<B>,
     depthwise: ConvolutionBlock<B>,
@@ -86,7 +102,7 @@ struct EveryLayer<B: Backend> {
 }
 
 impl EveryLayer<AB> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let block = |input, output, k, stride, padding, activation| {
             let convolution = ConvolutionConfig::new(input, output, k)
                 .with_stride(stride)
@@ -163,25 +179,46 @@ impl Stages<AB> for EveryLayer<AB> {
 }
 
 /// Maps and gradients by autodiff.
-fn eager_gradients<N: Stages<AB> + AutodiffModule<AB>>(
+pub(super) fn eager_gradients<N: Stages<AB> + AutodiffModule<AB>>(
     network: &N,
     images: Tensor<B, 4>,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
+    eager_gradients_for(network, images, |shape| wave(shape, 0.9))
+}
+
+/// The same for a gradient of the maps as a function of their shape.
+pub(super) fn eager_gradients_for<N: Stages<AB> + AutodiffModule<AB>>(
+    network: &N,
+    images: Tensor<B, 4>,
+    maps_gradient: impl Fn([usize; 4]) -> Tensor<B, 4>,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
     let maps = network.run(Tensor::from_inner(images), &mut EagerExecutor::default());
-    let loss = (maps.clone() * wave(maps.dims(), 0.9)).sum();
+    let probe = Tensor::from_inner(maps_gradient(maps.dims()));
+    let loss = (maps.clone().cast(DType::F32) * probe).sum();
     let gradients = GradientsParams::from_grads(loss.backward(), network);
     (values(maps), in_order(&gradients, network))
 }
 
 /// Maps and gradients by a taped forward pass.
-fn taped_gradients<N: Stages<AB> + AutodiffModule<AB>>(
+pub(super) fn taped_gradients<N: Stages<AB> + AutodiffModule<AB>>(
     network: &N,
     images: Tensor<B, 4>,
     recompute: bool,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
+    taped_gradients_for(network, images, recompute, |shape| wave(shape, 0.9))
+}
+
+/// The same for a gradient of the maps as a function of their shape.
+pub(super) fn taped_gradients_for<N: Stages<AB> + AutodiffModule<AB>>(
+    network: &N,
+    images: Tensor<B, 4>,
+    recompute: bool,
+    maps_gradient: impl Fn([usize; 4]) -> Tensor<B, 4>,
+) -> (Vec<f64>, Vec<Vec<f64>>) {
     let (maps, forward) = TapedForward::new(network, images, recompute);
     let mut gradients = GradientsParams::new();
-    forward.backward(wave(maps.dims(), 0.9), &mut gradients);
+    let maps_gradient = maps_gradient(maps.dims()).cast(maps.dtype());
+    forward.backward(maps_gradient, &mut gradients);
     (values(maps), in_order(&gradients, network))
 }
 

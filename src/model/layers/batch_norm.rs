@@ -4,7 +4,7 @@ use burn::{
     config::Config,
     module::{Module, Param, RunningState},
     nn::Initializer,
-    tensor::{Tensor, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
 
 use super::ConvAlgorithm;
@@ -71,6 +71,8 @@ impl<B: Backend> BatchNorm<B> {
     /// Normalises `x` with the batch's statistics. `algorithm` computes the sums;
     /// `update_statistics`: whether to update the running statistics.
     ///
+    /// Statistics and output are computed in f32. The output is rounded to the number format of `x`.
+    ///
     /// # Shapes
     /// - `x`: `[N, H, W, C]`
     /// - output: `[N, H, W, C]`
@@ -80,8 +82,9 @@ impl<B: Backend> BatchNorm<B> {
         algorithm: ConvAlgorithm,
         update_statistics: bool,
     ) -> Tensor<B, 4> {
+        let precision = x.dtype();
         let [n, h, w, c] = x.dims();
-        let x = x.reshape([n * h * w, c]);
+        let x = x.cast(DType::F32).reshape([n * h * w, c]);
 
         // The mean is subtracted as a constant, so that the backward pass does not process a whole map
         // for the subtraction. The mean's gradient is added below.
@@ -101,7 +104,8 @@ impl<B: Backend> BatchNorm<B> {
 
         let scale = self.weight.val().unsqueeze() / (variance + self.epsilon).sqrt();
         let shift = self.bias.val().unsqueeze() - residual * scale.clone();
-        (centred * scale + shift).reshape([n, h, w, c])
+        let y = (centred * scale + shift).reshape([n, h, w, c]);
+        y.cast(precision)
     }
 
     /// The factor and the offset, `[C]` each, of the normalisation with the running statistics:
@@ -152,7 +156,7 @@ fn channel_means<B: Backend>(
     channel_sums(x, images, algorithm) / rows as f64
 }
 
-/// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`. Every image is summed
+/// The sum of each column of `x` `[N·M, C]` of N `images`, as `[1, C]`, in f32. Every image is summed
 /// separately, which bounds the error of single-precision sums.
 ///
 /// [`ConvAlgorithm::Im2col`] multiplies by a row of ones: the gradient is an outer product, one pass
@@ -165,7 +169,7 @@ pub(in crate::model) fn channel_sums<B: Backend>(
 ) -> Tensor<B, 2> {
     let [rows, c] = x.dims();
     let device = x.device();
-    let x = x.reshape([images, rows / images, c]);
+    let x = x.cast(DType::F32).reshape([images, rows / images, c]);
     let sums = match algorithm {
         ConvAlgorithm::Im2col => Tensor::ones([1, 1, rows / images], &device).matmul(x),
         ConvAlgorithm::Backend => x.sum_dim(1),

@@ -78,7 +78,7 @@ impl ConvolutionConfig {
 }
 
 impl<B: Backend> Convolution<B> {
-    /// Convolves `x`.
+    /// Convolves `x` in its number format.
     ///
     /// # Shapes
     /// - `x`: `[N, H, W, C_in]`

@@ -58,6 +58,8 @@ impl<B: Backend> ConvolutionBlock<B> {
     /// is frozen, the running statistics are folded into the convolution's weights; the gradients of
     /// the weights, γ and β are the same as without folding.
     ///
+    /// The convolution and the activation are computed in the number format of `x`, the batch norm in f32.
+    ///
     /// # Shapes
     /// - `x`: `[N, H, W, C_in]`
     /// - output: `[N, H', W', C_out]`
@@ -79,7 +81,9 @@ impl<B: Backend> ConvolutionBlock<B> {
             ),
             false => {
                 let (factor, offset) = self.bn.inference_affine();
-                self.conv.forward_scaled(x, factor) + offset.unsqueeze()
+                let y = self.conv.forward_scaled(x, factor);
+                let offset = offset.cast(y.dtype());
+                y + offset.unsqueeze()
             }
         }
     }

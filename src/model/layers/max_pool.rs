@@ -1,7 +1,7 @@
 //! Max pooling on channels-last feature maps.
 
 use burn::tensor::{
-    Bool, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::max_pool2d,
+    Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::max_pool2d,
 };
 
 use super::ConvAlgorithm;
@@ -228,12 +228,16 @@ pub(in crate::model) struct ArgmaxMask<B: Backend> {
 impl<B: Backend> ArgmaxMask<B> {
     /// The gradient of the pool's input from the gradient of its output.
     pub(in crate::model) fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
+        let precision = output_gradient.dtype();
+        // Sums of the gradients of overlapping windows.
+        let output_gradient = output_gradient.cast(DType::F32);
         let [n, h, w, c] = output_gradient.dims();
         let [(along_width, width_masks), (along_height, height_masks)] = self.axes;
         let gradient = along_height.gradient(output_gradient.reshape([n * h * w, c]), height_masks);
         along_width
             .gradient(gradient, width_masks)
             .reshape(self.shape)
+            .cast(precision)
     }
 }
 

@@ -8,6 +8,7 @@ mod data;
 mod disk;
 mod network;
 mod objective;
+mod precision;
 mod recall;
 mod step;
 
@@ -17,12 +18,14 @@ pub(super) use data::{check_batches, check_data};
 pub(super) use disk::{DiskNeed, check_disk};
 pub(super) use network::{check_configuration, check_weights, checkpoint_bytes};
 pub(super) use objective::check_objective;
+pub(super) use precision::check_precision;
 pub(super) use recall::{LargeK, check_recall};
 pub(super) use step::{MeasuredSteps, measure_steps};
 
 /// The names of the checks.
 pub(super) mod names {
     pub(in crate::training) const CONFIGURATION: &str = "configuration";
+    pub(in crate::training) const PRECISION: &str = "precision";
     pub(in crate::training) const RUN_FOLDER: &str = "run folder";
     pub(in crate::training) const CHECKPOINT: &str = "checkpoint";
     pub(in crate::training) const WEIGHTS: &str = "weights";

@@ -10,6 +10,7 @@ use crate::cancellation::Cancelled;
 use crate::config::Protocol;
 use crate::data::{Coverage, Split, ValidationSource};
 use crate::evaluation::{Recall, Role};
+use crate::model::Precision;
 use crate::progress::Monitor;
 use crate::training::measured::Measured;
 
@@ -27,6 +28,9 @@ pub struct RunRecord {
     pub threads: Option<usize>,
     /// Seed of initialisation, batches and augmentation.
     pub seed: u64,
+    /// Number format of the backbone in training when the run began; `changes` has later ones.
+    #[serde(default)]
+    pub precision: Precision,
     /// Trainable parameters of the network.
     pub parameters: usize,
     /// How the file of pretrained weights was read, if it is not exactly the backbone.

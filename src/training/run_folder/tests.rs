@@ -19,6 +19,7 @@ fn record() -> RunRecord {
         backend: "cpu".into(),
         threads: Some(2),
         seed: 1,
+        precision: Default::default(),
         parameters: 1,
         weights: Vec::new(),
         protocol: Protocol::Validated,
