@@ -146,7 +146,7 @@ mod tests {
             let distances = |columns: Tensor<B, 2, Int>| {
                 let negatives = comparisons.negatives.clone().gather(1, columns);
                 let counted = negatives.mask_fill(invalid.clone(), 0.0);
-                numbers(counted.slice([0..anchors - 1]))
+                numbers(counted.narrow(0, 0, anchors - 1))
             };
             assert_eq!(
                 distances(semi_hard_columns(&comparisons)),
