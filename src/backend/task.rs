@@ -29,9 +29,7 @@ impl<B: Backend> ComputeContext<B> {
             mode: self.upload,
         }
     }
-}
 
-impl<B: Backend> ComputeContext<B> {
     /// Returns the backend and the device, as the record of a run names them.
     pub fn name(&self) -> String {
         let device = &self.device;

@@ -1,5 +1,5 @@
 //! Inner products of many rows on the CPU, by tiles. A tile is computed and used by one thread, while it is in that
-//! thread's cache, and all threads have tiles of their own.
+//! thread's cache, and no two threads share a tile.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

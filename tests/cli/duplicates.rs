@@ -159,6 +159,27 @@ fn images_of_a_dataset_are_compared_across_splits_and_classes() {
 }
 
 #[test]
+fn what_is_left_out_of_a_dataset_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    train_small(here, "run", &["--set", "training.epochs=1"]);
+    draw_folder(&here.join("photos"), 4, 4);
+    fs::create_dir(here.join("photos/empty")).unwrap();
+    let dataset = ["--dataset", "folder", "--root", "photos"];
+    let output = loop_dml(here)
+        .args(["data", "duplicates", "--network", "run"])
+        .args(dataset)
+        .assert()
+        .success();
+    let warnings = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    assert!(
+        warnings.contains("photos/empty contains no image"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("1 in all"), "{warnings}");
+}
+
+#[test]
 fn wrong_arguments_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{SMALL, evaluate, loop_dml, metrics, refusal, train_small};
+use crate::support::{SMALL, evaluate, loop_dml, metrics, refusal, resume, train_small};
 
 const SHORT: [&str; 2] = ["--set", "training.epochs=2"];
 
@@ -58,11 +58,7 @@ fn resumed_low_precision_run_equals_the_uninterrupted_one() {
         };
         train(&whole, "training.epochs=4");
         train(&resumed, "training.epochs=2");
-        loop_dml(directory.path())
-            .args(["train", "--resume", "--run", &resumed])
-            .args(["--set", "training.epochs=4"])
-            .assert()
-            .success();
+        resume(directory.path(), &resumed, &["training.epochs=4"]);
         assert_eq!(
             metrics(directory.path(), &resumed),
             metrics(directory.path(), &whole)
@@ -75,16 +71,8 @@ fn run_resumes_in_another_precision_which_is_recorded() {
     let directory = tempfile::tempdir().unwrap();
     let bf16 = ["--set", "training.precision=bf16"];
     train_small(directory.path(), "run", &[&SHORT[..], &bf16].concat());
-    loop_dml(directory.path())
-        .args(["train", "--resume", "--run", "run"])
-        .args([
-            "--set",
-            "training.epochs=3",
-            "--set",
-            "training.precision=f32",
-        ])
-        .assert()
-        .success();
+    let settings = ["training.epochs=3", "training.precision=f32"];
+    resume(directory.path(), "run", &settings);
     let record = record(directory.path(), "run");
     assert_eq!(record["precision"], "bf16");
     let changes = record["changes"].as_array().unwrap();

@@ -66,6 +66,17 @@ pub(crate) fn train_small(directory: &Path, run: &str, more: &[&str]) -> String 
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// Resumes a training with these settings and returns what it prints on standard error.
+pub(crate) fn resume(directory: &Path, run: &str, settings: &[&str]) -> String {
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let output = loop_dml(directory)
+        .args(["train", "--resume", "--run", run])
+        .args(settings)
+        .assert()
+        .success();
+    String::from_utf8(output.get_output().stderr.clone()).unwrap()
+}
+
 /// The recall that `evaluate --json` prints for `run`, with `more` arguments.
 pub(crate) fn evaluate(directory: &Path, run: &str, more: &[&str]) -> Value {
     evaluation(directory, run, more)["recall"].take()

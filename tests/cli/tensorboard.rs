@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{loop_dml, metrics, refusal, train_small};
+use crate::support::{loop_dml, metrics, refusal, resume, train_small};
 
 /// CRC-32C bit by bit (reversed polynomial 0x82f63b78).
 fn crc32c(bytes: &[u8]) -> u32 {
@@ -167,18 +167,6 @@ fn check(directory: &Path, epochs: usize) -> Vec<Vec<u8>> {
     records
 }
 
-const EPOCHS: &str = "training.epochs";
-
-fn resume(directory: &Path, epochs: usize, more: &[&str]) -> String {
-    let output = loop_dml(directory)
-        .args(["train", "--resume", "--run", "run", "--set"])
-        .arg(format!("{EPOCHS}={epochs}"))
-        .args(more)
-        .assert()
-        .success();
-    String::from_utf8(output.get_output().stderr.clone()).unwrap()
-}
-
 #[test]
 fn events_are_the_metrics_and_exact_after_a_resume_from_an_earlier_epoch() {
     let directory = tempfile::tempdir().unwrap();
@@ -201,7 +189,7 @@ fn events_are_the_metrics_and_exact_after_a_resume_from_an_earlier_epoch() {
     let path = event_file(directory);
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 7]).unwrap();
-    let printed = resume(directory, 5, &[]);
+    let printed = resume(directory, "run", &["training.epochs=5"]);
     assert!(printed.contains("resumed after epoch 3"), "{printed}");
     let after = check(directory, 5);
     // The file version, the start and the hyper-parameters, and epochs 0 to 3.
@@ -220,7 +208,8 @@ fn disabled_run_has_no_events_and_gets_them_when_it_is_resumed() {
     ];
     train_small(directory, "run", &off);
     assert!(!directory.join("run/tensorboard").exists());
-    resume(directory, 3, &["--set", "training.tensorboard=true"]);
+    let settings = ["training.epochs=3", "training.tensorboard=true"];
+    resume(directory, "run", &settings);
     let records = check(directory, 3);
     assert!(!values(&records[5]).contains_key("distance/positive"));
     assert!(values(&records[6]).contains_key("distance/positive"));
@@ -234,7 +223,7 @@ fn events_that_cannot_be_written_are_one_warning() {
     let folder = directory.join("run/tensorboard");
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
-    let printed = resume(directory, 3, &[]);
+    let printed = resume(directory, "run", &["training.epochs=3"]);
     assert_eq!(
         printed.matches("cannot write TensorBoard's events").count(),
         1,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{SMALL, draw_folder, evaluate, loop_dml, metrics, train_small};
+use crate::support::{SMALL, draw_folder, evaluate, loop_dml, metrics, resume, train_small};
 use serde_json::Value;
 
 #[test]
@@ -178,11 +178,7 @@ fn resumed_run_with_every_option_of_the_head_equals_the_uninterrupted_one() {
             |run: &str, arguments: Vec<&str>| train_small(directory.path(), run, &arguments);
         train(&whole, with("training.epochs=4"));
         train(&resumed, with("training.epochs=2"));
-        loop_dml(directory.path())
-            .args(["train", "--resume", "--run", &resumed])
-            .args(["--set", "training.epochs=4"])
-            .assert()
-            .success();
+        resume(directory.path(), &resumed, &["training.epochs=4"]);
         assert_eq!(
             metrics(directory.path(), &resumed),
             metrics(directory.path(), &whole)
@@ -344,10 +340,7 @@ fn interrupted_run_names_the_command_that_resumes_it() {
     let before = metrics(directory.path(), "run");
     let done = before.last().unwrap()["epoch"].as_u64().unwrap();
     let more = format!("training.epochs={}", done + 1);
-    loop_dml(directory.path())
-        .args(["train", "--resume", "--run", "run", "--set", &more])
-        .assert()
-        .success();
+    resume(directory.path(), "run", &[&more]);
     let after = metrics(directory.path(), "run");
     assert_eq!(after.last().unwrap()["epoch"].as_u64().unwrap(), done + 1);
 }

@@ -97,7 +97,10 @@ fn text(timing: &StepTiming, backbone: Backbone, images: usize, side: usize) -> 
         }
         _ => "not available for this backend or system".to_string(),
     };
-    let uploaded = upload_bytes as f64 / 1_048_576.0;
+    let uploaded = match upload_bytes {
+        0 => "nothing".to_string(),
+        bytes => format!("{:.3} MiB per step", bytes as f64 / 1_048_576.0),
+    };
     [
         format!(
             "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
@@ -112,7 +115,7 @@ fn text(timing: &StepTiming, backbone: Backbone, images: usize, side: usize) -> 
              backward {backward_gflop:.2} GFLOP at {backward_gflop_per_second:.1} GFLOP/s; evaluation: \
              {forward_gflop_per_second:.1} GFLOP/s"
         ),
-        format!("uploaded: {uploaded:.3} MiB per step"),
+        format!("uploaded: {uploaded}"),
         format!("memory: {memory}"),
     ]
     .join("\n")

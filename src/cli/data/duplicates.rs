@@ -172,6 +172,12 @@ fn dataset_parts(args: &DuplicatesArgs, monitor: Monitor<'_>) -> Result<(String,
     let data = read_config(&args.source)?.0;
     let survey = DatasetSurvey::open(&data, monitor)?;
     survey.check_splits()?;
+    if let [first, ..] = survey.errors() {
+        let count = survey.errors().len();
+        tracing::warn!(
+            "{first}; what has errors ({count} in all) is not compared: `loop-dml data check` lists them"
+        );
+    }
     source.config_mut().data.loading = data.loading.clone();
     let title = super::named(data.source.name(), data.source.root());
     let sets = survey.image_sets().into_iter();

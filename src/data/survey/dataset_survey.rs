@@ -63,12 +63,18 @@ impl DatasetSurvey {
         }
     }
 
+    /// Returns the errors of single files, folders and rows that were found while the dataset was listed. Their images
+    /// are left out.
+    pub fn errors(&self) -> &[DatasetError] {
+        match &self.contents {
+            Contents::Files(index) => &index.errors,
+            Contents::Memory(_) => &[],
+        }
+    }
+
     /// Returns why the images cannot be divided into splits. All are then in the training split.
     pub(super) fn undivided(&self) -> Option<&DatasetError> {
-        match &self.contents {
-            Contents::Files(index) => index.errors.iter().find(|error| error.prevents_splits()),
-            Contents::Memory(_) => None,
-        }
+        self.errors().iter().find(|error| error.prevents_splits())
     }
 
     /// Returns the number of images of each training class, without classes that are left out because
