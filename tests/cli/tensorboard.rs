@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{loop_dml, metrics, refusal, resume, train_small};
+use crate::support::{metrics, refusal, resume, train_small};
 
 /// CRC-32C bit by bit (reversed polynomial 0x82f63b78).
 fn crc32c(bytes: &[u8]) -> u32 {
