@@ -1,6 +1,6 @@
 //! The positives and the negatives of each anchor in one ascending order.
 
-use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor, backend::Backend};
+use burn::tensor::{Bool, FloatDType, IndexingUpdateOp, Int, Tensor, backend::Backend};
 
 /// The positives and the negatives of each anchor in ascending order, \[A, Kp + Kn\].
 pub(super) struct Ranked<B: Backend> {
@@ -22,8 +22,10 @@ impl<B: Backend> Ranked<B> {
         negatives: Tensor<B, 2>,
         negative_mask: Tensor<B, 2, Bool>,
     ) -> Self {
-        let (flags_of_positives, flags_of_negatives) =
-            (positive_mask.clone().float(), negative_mask.clone().float());
+        // Of the type of the values, which may be f64.
+        let dtype: FloatDType = positives.dtype().into();
+        let [flags_of_positives, flags_of_negatives] =
+            [&positive_mask, &negative_mask].map(|mask| mask.clone().float().cast(dtype));
         let is_positive = Tensor::cat(
             vec![flags_of_positives.clone(), flags_of_negatives.zeros_like()],
             1,

@@ -119,7 +119,7 @@ impl TripletLossConfig {
 ///
 /// Semi-hard and all triplets sort each anchor's comparisons on the CPU, so that they need neither time nor memory
 /// for A·Kp·Kn triplets. Burn 0.21 cannot sort on a GPU, which therefore compares every positive of an anchor with
-/// every negative, in blocks of anchors, except with fusion.
+/// every negative, in blocks of anchors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TripletLoss {
     /// m, at least 0.
@@ -189,7 +189,7 @@ impl TripletLoss {
     fn all<B: Backend>(&self, comparisons: Comparisons<B>, hardest: Hardest<B>) -> LossOutput<B> {
         assert!(!self.soft_margin, "{ALL_WITH_SOFT_MARGIN}");
         let positives = comparisons.positives.clone().add_scalar(self.margin);
-        let [of_positives, of_negatives] = match sorts::<B>(&positives.device()) {
+        let [of_positives, of_negatives] = match is_host::<B>(&positives.device()) {
             true => crossings_by_sorting(positives.clone(), &comparisons),
             false => {
                 let dtype: FloatDType = positives.dtype().into();
@@ -205,12 +205,6 @@ impl TripletLoss {
         let mined = counted(of_positives) + counted(of_negatives);
         LossOutput::new(total / triplets.clamp_min(1.0), mined, hardest)
     }
-}
-
-/// Whether comparisons are sorted: on the CPU, and with Burn's fusion, which computes wrong numbers from a column and
-/// its transpose in one kernel (`docs/burn-0.21.md`), as a comparison of blocks has them.
-fn sorts<B: Backend>(device: &B::Device) -> bool {
-    is_host::<B>(device) || B::name(device).contains("fusion<")
 }
 
 const ALL_WITH_SOFT_MARGIN: &str =
@@ -267,7 +261,7 @@ pub(super) fn crossings_by_sorting<B: Backend>(
 /// Returns for every positive the nearest negative of the anchor that is not nearer, or the farthest
 /// negative if all are nearer, \[A, Kp\].
 fn semi_hard<B: Backend>(comparisons: &Comparisons<B>) -> Tensor<B, 2> {
-    let columns = match sorts::<B>(&comparisons.positives.device()) {
+    let columns = match is_host::<B>(&comparisons.positives.device()) {
         true => semi_hard_columns_by_sorting(comparisons),
         false => triplet_blocks::semi_hard_columns(comparisons),
     };

@@ -75,13 +75,13 @@ fn losses() -> Vec<(&'static str, Loss, Space)> {
             Space::Sphere,
         ),
     ];
+    let of = |triplets| Loss::Triplet(triplet.with_triplets(triplets).init());
+    losses.extend([
+        ("triplet-semi-hard", of(Triplets::SemiHard), Space::Sphere),
+        ("triplet-all", of(Triplets::All), Space::Sphere),
+    ]);
     if full() {
-        let of = |triplets| Loss::Triplet(triplet.with_triplets(triplets).init());
-        losses.extend([
-            ("triplet-semi-hard", of(Triplets::SemiHard), Space::Sphere),
-            ("triplet-all", of(Triplets::All), Space::Sphere),
-            ("triplet-random", of(Triplets::Random), Space::Sphere),
-        ]);
+        losses.push(("triplet-random", of(Triplets::Random), Space::Sphere));
     }
     losses
 }
