@@ -156,6 +156,7 @@ impl Command {
 
 /// Runs the program: parses the arguments, runs the command, and reports what ends it.
 pub fn main() -> ExitCode {
+    startup::silence_graphics_drivers();
     startup::report_file_size_limit();
     logging::install();
     let mut options = OptionNames::default();

@@ -19,6 +19,22 @@ pub(super) fn report_file_size_limit() {
     }
 }
 
+/// Keeps graphics drivers from printing on a machine without a desktop.
+///
+/// Mesa's Vulkan layer asks for the desktop's graphics card even where nothing is displayed, and its Wayland
+/// library prints an error for each try if `XDG_RUNTIME_DIR` is not set, as on most servers. A folder that
+/// does not exist is no error. Call it before any thread starts.
+pub(super) fn silence_graphics_drivers() {
+    #[cfg(all(feature = "wgpu", target_os = "linux"))]
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // SAFETY: no other thread runs that could read the environment.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var("XDG_RUNTIME_DIR", "/nonexistent");
+        }
+    }
+}
+
 /// Checks the working folder, and starts the threads that compute.
 ///
 /// # Errors
