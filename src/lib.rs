@@ -35,6 +35,8 @@
 //!   │
 //!  geometry       closest approach of arcs and segments, from inner products
 //!
+//!  kernels        kernels for GPUs: batch norm and Adam in few passes
+//!
 //!  support, for all of them:
 //!  setting        checks of configuration values
 //!  cancellation   one request to stop
@@ -157,6 +159,7 @@ pub mod fuzzing;
 pub mod geometry;
 mod hex;
 pub mod inference;
+pub mod kernels;
 pub mod loss;
 pub mod model;
 pub mod negatives;

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 11] = [
         "shorten",
         "temporary_files",
     ],
-    &["geometry"],
+    &["geometry", "kernels"],
     &["negatives"],
     &["loss", "evaluation"],
     &["data", "model"],

@@ -4,6 +4,7 @@
 //! trains, a loss over embeddings ([`Objective`]) is what it minimises, and [`GroupedAdam`] with
 //! [`StepDecay`] updates its parameters. A [`TrainingObserver`] receives the epochs.
 
+mod adam;
 pub mod checkpoint;
 mod collapse;
 mod diverged;

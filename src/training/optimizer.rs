@@ -4,14 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{
-    Adam, AdamConfig, GradientsParams, LearningRate, MultiGradientsParams, Optimizer,
-};
+use burn::optim::{GradientsParams, LearningRate, MultiGradientsParams, Optimizer};
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 
 use super::HostRecord;
+use super::adam::OnePassAdam;
 use super::metric_learner::MetricLearner;
 use crate::config::OptimizerConfig;
 
@@ -31,20 +29,15 @@ pub struct GroupedAdam<B: AutodiffBackend> {
 impl<B: AutodiffBackend> GroupedAdam<B> {
     /// Creates the optimiser of a configuration for parameters on `device`.
     pub fn new(config: &OptimizerConfig, device: &B::Device) -> Self {
-        let adam = AdamConfig::new()
-            .with_beta_1(config.beta_1 as f32)
-            .with_beta_2(config.beta_2 as f32)
-            .with_epsilon(config.epsilon as f32)
-            .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay as f32)));
         Self {
-            adam: Arc::new(Mutex::new(adam.init())),
+            adam: Arc::new(Mutex::new(OnePassAdam::new(config).into())),
             backbone_lr_scale: config.backbone_lr_scale,
             device: device.clone(),
         }
     }
 }
 
-type AdamAdaptor<B> = OptimizerAdaptor<Adam, MetricLearner<B>, B>;
+type AdamAdaptor<B> = OptimizerAdaptor<OnePassAdam, MetricLearner<B>, B>;
 
 /// The state of Adam for every parameter that has been updated.
 pub(super) type AdamRecords<B> = <AdamAdaptor<B> as Optimizer<MetricLearner<B>, B>>::Record;

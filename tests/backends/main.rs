@@ -15,6 +15,7 @@
 
 mod data;
 mod images;
+mod kernels;
 mod layers;
 mod losses;
 mod measures;
@@ -76,6 +77,7 @@ fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     neighbours::trials::<AB::InnerBackend>(name, trials);
     layers::trials::<AB>(name, trials);
     images::trials::<AB::InnerBackend>(name, trials);
+    kernels::trials::<AB::InnerBackend>(name, trials);
 }
 
 /// Adds the tests of the parts, of whole networks and of training. Fused backends run the parts and the tests

@@ -6,6 +6,7 @@
 mod arithmetic;
 mod eager;
 mod executor;
+mod kernel_block;
 #[cfg(test)]
 mod precision_tests;
 mod shards;

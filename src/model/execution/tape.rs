@@ -16,8 +16,9 @@ use super::{
     executor::Executor,
     shards::{Shards, par_map},
 };
+use crate::kernels;
 use crate::model::layers::{
-    Activation, ArgmaxMask, ConvAlgorithm, ConvolutionBlock, MaxPool, concat_channels,
+    Activation, ConvAlgorithm, ConvolutionBlock, MaxPool, MaxPositions, concat_channels,
     split_channels,
 };
 
@@ -183,9 +184,10 @@ impl<'m, B: AutodiffBackend> Executor<'m, B> for Tape<'m, B> {
     type Map = TapedMap<B>;
 
     fn block(&mut self, block: &'m ConvolutionBlock<B>, x: TapedMap<B>) -> TapedMap<B> {
-        match block.bn.is_frozen() {
-            true => self.frozen_block(block, x),
-            false => self.training_block(block, x),
+        match (block.bn.is_frozen(), &x.shards[..]) {
+            (true, _) => self.frozen_block(block, x),
+            (false, [_]) if kernels::available::<Inner<B>>() => self.kernel_block(block, x),
+            (false, _) => self.training_block(block, x),
         }
     }
 
@@ -195,12 +197,12 @@ impl<'m, B: AutodiffBackend> Executor<'m, B> for Tape<'m, B> {
             let outputs = par_map(x.shards, |x| pool.forward(x, algorithm));
             return self.map(outputs, x.tracked);
         }
-        let pooled = par_map(x.shards, |x| pool.forward_with_argmax(x));
-        let (outputs, masks): (_, Vec<ArgmaxMask<Inner<B>>>) = pooled.into_iter().unzip();
+        let pooled = par_map(x.shards, |x| pool.forward_with_positions(x, algorithm));
+        let (outputs, positions): (_, Vec<MaxPositions<Inner<B>>>) = pooled.into_iter().unzip();
         self.step_without_parameters(inputs, outputs, |output_gradient| {
-            let shards = output_gradient.into_iter().zip(masks).collect();
-            vec![par_map(shards, |(output_gradient, mask)| {
-                mask.gradient(output_gradient)
+            let shards = output_gradient.into_iter().zip(positions).collect();
+            vec![par_map(shards, |(output_gradient, positions)| {
+                positions.gradient(output_gradient)
             })]
         })
     }

@@ -168,7 +168,8 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
     }
 }
 
-fn register<B: Backend, const D: usize>(
+/// Registers the gradient of a parameter.
+pub(super) fn register<B: Backend, const D: usize>(
     gradients: &mut GradientsParams,
     id: ParamId,
     gradient: Tensor<B, D>,

@@ -12,6 +12,7 @@ use super::{
     stages::Stages,
     tape::{Inner, Tape, TapeMode},
 };
+use crate::kernels;
 use crate::model::layers::ConvAlgorithm;
 
 /// A forward pass of `network` in training, with the activations for its backward pass.
@@ -40,8 +41,8 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
     /// Runs `network` on `images` `[N, S, S, 3]`. Returns the feature maps `[N, h, w, features]` and
     /// the forward pass. Batch norms use the batch's statistics and update their running statistics.
     ///
-    /// With [`ConvAlgorithm::Im2col`] layers are recorded on a [`Tape`], otherwise by autodiff. With
-    /// `recompute` (gradient checkpointing) only the input of each stage is saved, and the backward
+    /// Layers are recorded on a [`Tape`] with [`ConvAlgorithm::Im2col`] and where
+    /// [kernels of this project](kernels) run, otherwise by autodiff. With `recompute` (gradient checkpointing) only the input of each stage is saved, and the backward
     /// pass recomputes each stage.
     pub fn new(
         network: &'m N,
@@ -61,7 +62,7 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
                 }
                 (concat(maps), SavedActivations::StageInputs(inputs))
             }
-            ConvAlgorithm::Im2col => {
+            _ if taped::<B>(algorithm) => {
                 let images = shard(images, algorithm);
                 let sizes = sizes(&images);
                 let mut tape = Tape::new(TapeMode::RecordAndUpdateStatistics);
@@ -76,7 +77,7 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
                 };
                 (concat(output.into_shards()), saved)
             }
-            ConvAlgorithm::Backend => {
+            _ => {
                 let images = Tensor::from_inner(images);
                 let output = network.run(images, &mut EagerExecutor::default());
                 (output.clone().inner(), SavedActivations::Graph(output))
@@ -102,11 +103,9 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
             SavedActivations::StageInputs(inputs) => {
                 let mut gradient = maps_gradient;
                 for (stage, input) in inputs.into_iter().enumerate().rev() {
-                    let input_gradient = match network.algorithm() {
-                        ConvAlgorithm::Im2col => {
-                            recompute_with_tape(network, stage, input, gradient, gradients)
-                        }
-                        ConvAlgorithm::Backend => {
+                    let input_gradient = match taped::<B>(network.algorithm()) {
+                        true => recompute_with_tape(network, stage, input, gradient, gradients),
+                        false => {
                             recompute_with_autodiff(network, stage, input, gradient, gradients)
                         }
                     };
@@ -127,6 +126,11 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
             }
         }
     }
+}
+
+/// Whether layers are recorded on a [`Tape`]. With fusion, autodiff records operations that Burn fuses.
+fn taped<B: AutodiffBackend>(algorithm: ConvAlgorithm) -> bool {
+    algorithm == ConvAlgorithm::Im2col || kernels::available::<Inner<B>>()
 }
 
 /// Recomputes a stage on a tape and runs its backward pass. Returns the gradient of the stage's input,

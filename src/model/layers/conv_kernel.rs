@@ -6,6 +6,8 @@ use burn::tensor::{
     backend::{Backend, DTypeUsage},
 };
 
+use crate::kernels;
+
 use super::{
     ConvAlgorithm, Padding, dense_convolution as dense, depthwise_convolution as depthwise,
     im2col::WindowGeometry,
@@ -43,18 +45,15 @@ impl ConvKernel {
                 windows.conv2d(x, weight, 1)
             }
             (_, false) => dense::forward(&windows, x, weight),
-            (ConvAlgorithm::Backend, true) => {
-                let channels = x.dims()[3];
-                windows.conv2d(x, weight, channels)
-            }
+            (ConvAlgorithm::Backend, true) => depthwise::forward_on_gpu(&windows, x, weight),
             (ConvAlgorithm::Im2col, true) => depthwise::forward(&windows, x, weight),
         };
         y.cast(precision)
     }
 
-    /// The gradients of `x`, if `x_tracked`, and of `weight` from the gradient of the output. Always
-    /// computed by [`ConvAlgorithm::Im2col`]; of the forward pass they need only `x`. The gradient of `x` has
-    /// the number format of `x`, that of `weight` is f32.
+    /// The gradients of `x`, if `x_tracked`, and of `weight` from the gradient of the output; of the forward pass
+    /// they need only `x`. The gradient of `x` has the number format of `x`, that of `weight` is f32. Products are
+    /// added in f32.
     pub(in crate::model) fn gradients<B: Backend>(
         self,
         x: Tensor<B, 4>,
@@ -63,30 +62,35 @@ impl ConvKernel {
         x_tracked: bool,
     ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
         let precision = x.dtype();
-        let weight = weight.cast(precision).cast(DType::F32);
-        let (x, output_gradient) = (x.cast(DType::F32), output_gradient.cast(DType::F32));
         let windows = self.windows(&x, &weight);
-        let (x_gradient, weight_gradient) = match self.depthwise {
-            false => dense::gradients(&windows, x, weight, output_gradient, x_tracked),
-            true => depthwise::gradients(
-                &windows,
-                x,
-                weight,
-                output_gradient,
-                x_tracked,
-                self.algorithm,
-            ),
+        let computed = match self.adds_in_f32(&windows, &x, weight.dims()) {
+            true => precision,
+            false => DType::F32,
+        };
+        let weight = weight.cast(precision).cast(computed);
+        let (x, output_gradient) = (x.cast(computed), output_gradient.cast(computed));
+        let (x_gradient, weight_gradient) = match (self.algorithm, self.depthwise) {
+            (ConvAlgorithm::Backend, false) if !windows.is_pointwise() => {
+                windows.conv2d_gradients(x, weight, output_gradient, x_tracked, 1)
+            }
+            (_, false) => dense::gradients(&windows, x, weight, output_gradient, x_tracked),
+            (ConvAlgorithm::Backend, true) => {
+                depthwise::gradients_on_gpu(&windows, x, weight, output_gradient, x_tracked)
+            }
+            (ConvAlgorithm::Im2col, true) => {
+                depthwise::gradients(&windows, x, weight, output_gradient, x_tracked)
+            }
         };
         let x_gradient = x_gradient.map(|gradient| gradient.cast(precision));
-        (x_gradient, weight_gradient)
+        (x_gradient, weight_gradient.cast(DType::F32))
     }
 
     /// Whether the backend adds the products of `x` and weights of shape `[k, k, C, O]` in f32, forward and
     /// backward, if they have the number format of `x`.
     ///
     /// Matrix products do, and so do Burn 0.21's convolutions on matrix units, for which channels must fill
-    /// vectors. Burn's direct convolution, the only one on other devices and for separate kernels, adds in the
-    /// format of `x`, and the gradient of the weights is a sum over all positions of a batch
+    /// vectors, and the depthwise kernels of this project. Burn's direct convolution, the only one on other
+    /// devices, adds in the format of `x`, and the gradient of the weights is a sum over all positions of a batch
     /// (docs/burn-0.21.md). Processors have no arithmetic in other formats.
     fn adds_in_f32<B: Backend>(
         self,
@@ -96,13 +100,18 @@ impl ConvKernel {
     ) -> bool {
         /// Numbers of 16 bits in the widest load of a GPU's thread.
         const VECTOR: usize = 8;
-        let dense_on_gpu = self.algorithm == ConvAlgorithm::Backend && !self.depthwise;
+        if self.algorithm == ConvAlgorithm::Im2col {
+            return false;
+        }
+        if self.depthwise {
+            return kernels::available::<B>();
+        }
         let matrix_units =
             || B::dtype_usage(&x.device(), x.dtype()).contains(DTypeUsage::Accelerated);
         let full_vectors = [channels_in, channels_out]
             .iter()
             .all(|c| c.is_multiple_of(VECTOR));
-        dense_on_gpu && (windows.is_pointwise() || (full_vectors && matrix_units()))
+        windows.is_pointwise() || (full_vectors && matrix_units())
     }
 
     /// Returns the shape `[N, H', W', O]` of the output for an input and weights of these shapes.

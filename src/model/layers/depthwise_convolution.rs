@@ -1,5 +1,5 @@
-//! Depthwise convolution with im2col: for every tap of the kernel, a selection of rows and an
-//! element-wise product.
+//! Depthwise convolution with im2col (for every tap of the kernel, a selection of rows and an element-wise
+//! product), and with kernels for GPUs.
 
 use burn::tensor::{IndexingUpdateOp, Tensor, backend::Backend};
 
@@ -8,6 +8,7 @@ use super::{
     batch_norm::channel_sums,
     im2col::{WindowGeometry, as_rows},
 };
+use crate::kernels::depthwise as kernels;
 
 /// Convolves each channel of `x` `[N, H, W, C]` with its filter in `weight` `[k, k, 1, C]`:
 /// `[N, H', W', C]`.
@@ -29,15 +30,13 @@ pub(super) fn forward<B: Backend>(
     sum.reshape([n, h, w, c])
 }
 
-/// The gradients of `x`, if `x_tracked`, and of `weight` from the gradient of the output. `algorithm`
-/// computes the sums over positions.
+/// The gradients of `x`, if `x_tracked`, and of `weight` from the gradient of the output.
 pub(super) fn gradients<B: Backend>(
     windows: &WindowGeometry,
     x: Tensor<B, 4>,
     weight: Tensor<B, 4>,
     output_gradient: Tensor<B, 4>,
     x_tracked: bool,
-    algorithm: ConvAlgorithm,
 ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
     let device = x.device();
     let images = x.dims()[0];
@@ -52,7 +51,7 @@ pub(super) fn gradients<B: Backend>(
         weight_gradient.push(channel_sums(
             selected * output_gradient.clone(),
             images,
-            algorithm,
+            ConvAlgorithm::Im2col,
         ));
         rows_gradient = rows_gradient.map(|rows_gradient| {
             let selected_gradient = output_gradient.clone() * weight;
@@ -61,6 +60,41 @@ pub(super) fn gradients<B: Backend>(
     }
     let x_gradient = rows_gradient.map(|rows| windows.unpadded_map(rows));
     (x_gradient, Tensor::cat(weight_gradient, 0).reshape(shape))
+}
+
+/// [`forward`] by the kernels of this project, or by Burn's.
+pub(super) fn forward_on_gpu<B: Backend>(
+    windows: &WindowGeometry,
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let channels = x.dims()[3];
+    kernels::forward(x.clone(), weight.clone(), windows.depthwise())
+        .unwrap_or_else(|| windows.conv2d(x, weight, channels))
+}
+
+/// [`gradients`] by the kernels of this project, or by Burn's.
+pub(super) fn gradients_on_gpu<B: Backend>(
+    windows: &WindowGeometry,
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    output_gradient: Tensor<B, 4>,
+    x_tracked: bool,
+) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
+    let of_kernels = windows.depthwise();
+    match kernels::weight_gradient(x.clone(), output_gradient.clone(), of_kernels) {
+        Some(weight_gradient) => {
+            let x_gradient = match x_tracked {
+                true => kernels::x_gradient(weight, output_gradient, of_kernels),
+                false => None,
+            };
+            (x_gradient, weight_gradient)
+        }
+        None => {
+            let channels = x.dims()[3];
+            windows.conv2d_gradients(x, weight, output_gradient, x_tracked, channels)
+        }
+    }
 }
 
 /// Filters `[k, k, 1, C]` as a row `[1, C]` per tap.

@@ -1,11 +1,14 @@
 //! im2col: the windows of a sliding kernel, and the rows of a channels-last map inside them.
 
 use burn::tensor::{
-    IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::conv2d,
-    ops::PaddedConvOptions,
+    IndexingUpdateOp, Int, Tensor, TensorData, TensorPrimitive,
+    backend::Backend,
+    module::conv2d,
+    ops::{ConvOptions, PaddedConvOptions},
 };
 
 use super::Padding;
+use crate::kernels::depthwise::Windows;
 
 /// The most numbers in the im2col matrix of one chunk of a batch, 16 MiB of f32. Larger buffers leave
 /// the processor's caches, and the system maps their pages again for every use.
@@ -72,6 +75,17 @@ impl WindowGeometry {
         })
     }
 
+    /// These windows as the kernels for depthwise convolutions take them.
+    pub(super) fn depthwise(&self) -> Windows {
+        Windows {
+            kernel: self.kernel,
+            stride: self.stride,
+            before: self.zeros.map(|[before, _]| before),
+            input: self.size,
+            output: self.output_size(),
+        }
+    }
+
     /// Burn's `conv2d` over these windows: `x` `[N, H, W, C]`, `weight` `[k, k, C / groups, O]`, output
     /// `[N, H', W', O]`.
     pub(super) fn conv2d<B: Backend>(
@@ -87,6 +101,53 @@ impl WindowGeometry {
         let x = x.permute([0, 3, 1, 2]);
         let weight = weight.permute([3, 2, 0, 1]);
         conv2d(x, weight, None, options).permute([0, 2, 3, 1])
+    }
+
+    /// The gradients of [`conv2d`](Self::conv2d)'s `x`, if `x_tracked`, and `weight` by Burn's kernels, from the
+    /// gradient of its output.
+    pub(super) fn conv2d_gradients<B: Backend>(
+        &self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        output_gradient: Tensor<B, 4>,
+        x_tracked: bool,
+        groups: usize,
+    ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
+        let [[top, bottom], [left, right]] = self.zeros;
+        let symmetric = top == bottom && left == right;
+        let x = x.permute([0, 3, 1, 2]);
+        // The gradients of Burn's convolutions know only symmetric padding.
+        let (x, padding) = match symmetric {
+            true => (x, [top, left]),
+            false => (x.pad((left, right, top, bottom), 0.0), [0; 2]),
+        };
+        let options = ConvOptions::new([self.stride; 2], padding, [1; 2], groups);
+        let primitive = |tensor: &Tensor<B, 4>| tensor.clone().into_primitive().tensor();
+        let tensor = |primitive| Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(primitive));
+        let weight = weight.permute([3, 2, 0, 1]);
+        let output_gradient = output_gradient.permute([0, 3, 1, 2]);
+        let x_gradient = x_tracked.then(|| {
+            let gradient = tensor(B::conv2d_x_backward(
+                primitive(&x),
+                primitive(&weight),
+                primitive(&output_gradient),
+                options.clone(),
+            ));
+            let gradient = match symmetric {
+                true => gradient,
+                false => gradient
+                    .narrow(2, top, self.size[0])
+                    .narrow(3, left, self.size[1]),
+            };
+            gradient.permute([0, 2, 3, 1])
+        });
+        let weight_gradient = B::conv2d_weight_backward(
+            primitive(&x),
+            primitive(&weight),
+            primitive(&output_gradient),
+            options,
+        );
+        (x_gradient, tensor(weight_gradient).permute([2, 3, 1, 0]))
     }
 
     /// The windows of the transposed convolution: the windows on the output whose taps cover each input

@@ -4,7 +4,7 @@ use burn::tensor::{
     Bool, DType, IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend, module::max_pool2d,
 };
 
-use super::ConvAlgorithm;
+use super::{ConvAlgorithm, max_pool_indices::WindowIndices};
 
 /// Max pooling over square windows. Positions outside the map are ignored. Of equal values the first in
 /// reading order gets the gradient.
@@ -48,11 +48,25 @@ impl MaxPool {
         x.reshape([n, h_out, w_out, c])
     }
 
-    /// Pools `x` with [`ConvAlgorithm::Im2col`]. Also returns the position of each maximum.
-    pub(in crate::model) fn forward_with_argmax<B: Backend>(
+    /// Pools `x`. Also returns the position of each maximum.
+    pub(in crate::model) fn forward_with_positions<B: Backend>(
         &self,
         x: Tensor<B, 4>,
-    ) -> (Tensor<B, 4>, ArgmaxMask<B>) {
+        algorithm: ConvAlgorithm,
+    ) -> (Tensor<B, 4>, MaxPositions<B>) {
+        match algorithm {
+            ConvAlgorithm::Im2col => {
+                let (maxima, mask) = self.forward_with_mask(x);
+                (maxima, MaxPositions::Mask(mask))
+            }
+            ConvAlgorithm::Backend => {
+                let (maxima, indices) = WindowIndices::forward(*self, x);
+                (maxima, MaxPositions::Indices(indices))
+            }
+        }
+    }
+
+    fn forward_with_mask<B: Backend>(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, ArgmaxMask<B>) {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, w, c] = x.dims();
         let shape = [n, along_height.windows, along_width.windows, c];
@@ -218,6 +232,28 @@ fn as_tensor<B: Backend>(indices: Vec<i32>, device: &B::Device) -> Tensor<B, 1, 
 }
 
 /// The position of the maximum in each window of a max pool.
+pub(in crate::model) enum MaxPositions<B: Backend> {
+    /// Of [`ConvAlgorithm::Im2col`].
+    Mask(ArgmaxMask<B>),
+    /// Of [`ConvAlgorithm::Backend`].
+    Indices(WindowIndices<B>),
+}
+
+impl<B: Backend> MaxPositions<B> {
+    /// The gradient of the pool's input from the gradient of its output. Sums of overlapping windows are
+    /// computed in f32.
+    pub(in crate::model) fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
+        let precision = output_gradient.dtype();
+        let output_gradient = output_gradient.cast(DType::F32);
+        let gradient = match self {
+            Self::Mask(mask) => mask.gradient(output_gradient),
+            Self::Indices(indices) => indices.gradient(output_gradient),
+        };
+        gradient.cast(precision)
+    }
+}
+
+/// The position of the maximum along each axis.
 pub(in crate::model) struct ArgmaxMask<B: Backend> {
     /// Along the width and along the height.
     axes: [(Axis, Vec<Tensor<B, 2, Bool>>); 2],
@@ -226,18 +262,13 @@ pub(in crate::model) struct ArgmaxMask<B: Backend> {
 }
 
 impl<B: Backend> ArgmaxMask<B> {
-    /// The gradient of the pool's input from the gradient of its output.
-    pub(in crate::model) fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
-        let precision = output_gradient.dtype();
-        // Sums of the gradients of overlapping windows.
-        let output_gradient = output_gradient.cast(DType::F32);
+    fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
         let [n, h, w, c] = output_gradient.dims();
         let [(along_width, width_masks), (along_height, height_masks)] = self.axes;
         let gradient = along_height.gradient(output_gradient.reshape([n * h * w, c]), height_masks);
         along_width
             .gradient(gradient, width_masks)
             .reshape(self.shape)
-            .cast(precision)
     }
 }
 

@@ -16,6 +16,7 @@ mod depthwise_convolution;
 mod im2col;
 pub(in crate::model) mod initial_weights;
 mod max_pool;
+mod max_pool_indices;
 mod options;
 mod padding;
 
@@ -26,7 +27,7 @@ pub(super) use concat_channels::{concat_channels, split_channels};
 pub use conv_algorithm::ConvAlgorithm;
 pub use convolution::{Convolution, ConvolutionConfig};
 pub use convolution_block::{ConvolutionBlock, ConvolutionBlockConfig};
-pub(super) use max_pool::ArgmaxMask;
 pub use max_pool::MaxPool;
+pub(super) use max_pool::MaxPositions;
 pub use options::LayerOptions;
 pub use padding::Padding;

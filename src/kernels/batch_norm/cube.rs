@@ -1,0 +1,511 @@
+//! The kernels, and their launches.
+//!
+//! A map is a matrix with a row per position and a column per channel, or per vector of channels. The sums of
+//! columns are computed in two steps: each cube sums a chunk of rows, and a second kernel adds the chunks, in a
+//! fixed order.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor};
+use burn_cubecl::CubeRuntime;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::calculate_cube_count_elemwise;
+use cubecl::ir::StorageType;
+use cubecl::prelude::*;
+
+use super::{Gradients, Parameters, Statistics, Then};
+use crate::kernels::division::Division;
+use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
+
+/// The mean, and the sum of squared differences from it, of each column of each chunk of rows.
+///
+/// Differences from the chunk's first row are summed, so that a mean far from zero costs no digits.
+#[cube(launch, address_type = "dynamic")]
+fn chunk_moments<E: Float, N: Size>(
+    x: &Array<Vector<E, N>>,
+    means: &mut Array<Vector<f32, N>>,
+    squares: &mut Array<Vector<f32, N>>,
+    rows: usize,
+    columns: usize,
+    rows_per_chunk: usize,
+    #[comptime] across: usize,
+    #[comptime] down: usize,
+    #[define(E)] _dtype: StorageType,
+) {
+    let column = CUBE_POS_X as usize * across + UNIT_POS_X as usize;
+    let chunk = CUBE_POS_Y as usize;
+    let start = chunk * rows_per_chunk;
+    let end = min(start + rows_per_chunk, rows);
+
+    let mut shift = Vector::<f32, N>::new(0.0);
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut square = Vector::<f32, N>::new(0.0);
+    if column < columns {
+        shift = Vector::cast_from(x[start * columns + column]);
+        let mut row = start + UNIT_POS_Y as usize;
+        while row < end {
+            let difference = Vector::<f32, N>::cast_from(x[row * columns + column]) - shift;
+            sum += difference;
+            square += difference * difference;
+            row += down;
+        }
+    }
+
+    let mut sums = SharedMemory::<Vector<f32, N>>::new(across * down);
+    let mut sums_of_squares = SharedMemory::<Vector<f32, N>>::new(across * down);
+    sums[UNIT_POS as usize] = sum;
+    sums_of_squares[UNIT_POS as usize] = square;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < columns {
+        for other in 1..down {
+            sum += sums[other * across + UNIT_POS_X as usize];
+            square += sums_of_squares[other * across + UNIT_POS_X as usize];
+        }
+        let offset = sum / Vector::new(f32::cast_from((end - start) as u32));
+        means[chunk * columns + column] = shift + offset;
+        squares[chunk * columns + column] = square - sum * offset;
+    }
+}
+
+/// The mean, the biased variance and 1 / √(σ² + ε) of each column, from the moments of its chunks.
+#[cube(launch)]
+fn total_moments<N: Size>(
+    means: &Array<Vector<f32, N>>,
+    squares: &Array<Vector<f32, N>>,
+    mean: &mut Array<Vector<f32, N>>,
+    variance: &mut Array<Vector<f32, N>>,
+    inverse: &mut Array<Vector<f32, N>>,
+    rows: usize,
+    columns: usize,
+    rows_per_chunk: usize,
+    chunks: usize,
+    epsilon: f32,
+    #[comptime] across: usize,
+    #[comptime] down: usize,
+) {
+    let column = CUBE_POS_X as usize * across + UNIT_POS_X as usize;
+    let mut shift = Vector::<f32, N>::new(0.0);
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut square = Vector::<f32, N>::new(0.0);
+    if column < columns {
+        shift = means[column];
+        let mut chunk = UNIT_POS_Y as usize;
+        while chunk < chunks {
+            let start = chunk * rows_per_chunk;
+            let count = min(start + rows_per_chunk, rows) - start;
+            let count = Vector::new(f32::cast_from(count as u32));
+            let difference = means[chunk * columns + column] - shift;
+            sum += count * difference;
+            square += squares[chunk * columns + column] + count * difference * difference;
+            chunk += down;
+        }
+    }
+
+    let mut sums = SharedMemory::<Vector<f32, N>>::new(across * down);
+    let mut sums_of_squares = SharedMemory::<Vector<f32, N>>::new(across * down);
+    sums[UNIT_POS as usize] = sum;
+    sums_of_squares[UNIT_POS as usize] = square;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < columns {
+        for other in 1..down {
+            sum += sums[other * across + UNIT_POS_X as usize];
+            square += sums_of_squares[other * across + UNIT_POS_X as usize];
+        }
+        let count = Vector::new(f32::cast_from(rows as u32));
+        let offset = sum / count;
+        let biased = max((square - sum * offset) / count, Vector::new(0.0));
+        mean[column] = shift + offset;
+        variance[column] = biased;
+        inverse[column] = Vector::new(1.0) / (biased + Vector::new(epsilon)).sqrt();
+    }
+}
+
+/// γ (x − μ)/√(σ² + ε) + β, and the activation.
+#[cube(launch, address_type = "dynamic")]
+fn normalise<E: Float, N: Size>(
+    x: &Array<Vector<E, N>>,
+    weight: &Array<Vector<f32, N>>,
+    bias: &Array<Vector<f32, N>>,
+    mean: &Array<Vector<f32, N>>,
+    inverse: &Array<Vector<f32, N>>,
+    output: &mut Array<Vector<E, N>>,
+    vectors: usize,
+    columns: usize,
+    #[comptime] then: Then,
+    #[define(E)] _dtype: StorageType,
+) {
+    if ABSOLUTE_POS >= vectors {
+        terminate!();
+    }
+    let column = ABSOLUTE_POS % columns;
+    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS]) - mean[column];
+    let z = centred * (weight[column] * inverse[column]) + bias[column];
+    output[ABSOLUTE_POS] = Vector::cast_from(activated::<N>(z, then));
+}
+
+#[cube]
+fn activated<N: Size>(z: Vector<f32, N>, #[comptime] then: Then) -> Vector<f32, N> {
+    if comptime!(then == Then::Relu) {
+        max(z, Vector::new(0.0))
+    } else if comptime!(then == Then::Relu6) {
+        min(max(z, Vector::new(0.0)), Vector::new(6.0))
+    } else {
+        z
+    }
+}
+
+/// The gradient before the activation: that of the output where the slope is 1, otherwise 0.
+#[cube]
+fn before_activation<N: Size>(
+    z: Vector<f32, N>,
+    gradient: Vector<f32, N>,
+    #[comptime] then: Then,
+) -> Vector<f32, N> {
+    let zero = Vector::<f32, N>::new(0.0);
+    if comptime!(then == Then::Relu) {
+        select_many(z.greater_than(zero), gradient, zero)
+    } else if comptime!(then == Then::Relu6) {
+        let below = select_many(z.less_than(Vector::new(6.0)), gradient, zero);
+        select_many(z.greater_than(zero), below, zero)
+    } else {
+        gradient
+    }
+}
+
+/// Σg and Σg x̂ of each column of each chunk of rows.
+#[cube(launch, address_type = "dynamic")]
+fn chunk_gradients<E: Float, N: Size>(
+    x: &Array<Vector<E, N>>,
+    output_gradient: &Array<Vector<E, N>>,
+    weight: &Array<Vector<f32, N>>,
+    bias: &Array<Vector<f32, N>>,
+    mean: &Array<Vector<f32, N>>,
+    inverse: &Array<Vector<f32, N>>,
+    sums: &mut Array<Vector<f32, N>>,
+    products: &mut Array<Vector<f32, N>>,
+    rows: usize,
+    columns: usize,
+    rows_per_chunk: usize,
+    #[comptime] then: Then,
+    #[comptime] across: usize,
+    #[comptime] down: usize,
+    #[define(E)] _dtype: StorageType,
+) {
+    let column = CUBE_POS_X as usize * across + UNIT_POS_X as usize;
+    let chunk = CUBE_POS_Y as usize;
+    let start = chunk * rows_per_chunk;
+    let end = min(start + rows_per_chunk, rows);
+
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut product = Vector::<f32, N>::new(0.0);
+    if column < columns {
+        let (weight, bias) = (weight[column], bias[column]);
+        let (mean, inverse) = (mean[column], inverse[column]);
+        let mut row = start + UNIT_POS_Y as usize;
+        while row < end {
+            let position = row * columns + column;
+            let centred = Vector::<f32, N>::cast_from(x[position]) - mean;
+            let z = centred * (weight * inverse) + bias;
+            let gradient = Vector::<f32, N>::cast_from(output_gradient[position]);
+            let gradient = before_activation::<N>(z, gradient, then);
+            sum += gradient;
+            product += gradient * (centred * inverse);
+            row += down;
+        }
+    }
+
+    let mut shared_sums = SharedMemory::<Vector<f32, N>>::new(across * down);
+    let mut shared_products = SharedMemory::<Vector<f32, N>>::new(across * down);
+    shared_sums[UNIT_POS as usize] = sum;
+    shared_products[UNIT_POS as usize] = product;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < columns {
+        for other in 1..down {
+            sum += shared_sums[other * across + UNIT_POS_X as usize];
+            product += shared_products[other * across + UNIT_POS_X as usize];
+        }
+        sums[chunk * columns + column] = sum;
+        products[chunk * columns + column] = product;
+    }
+}
+
+/// The sums of both over the chunks.
+#[cube(launch)]
+fn total_gradients<N: Size>(
+    sums: &Array<Vector<f32, N>>,
+    products: &Array<Vector<f32, N>>,
+    bias_gradient: &mut Array<Vector<f32, N>>,
+    weight_gradient: &mut Array<Vector<f32, N>>,
+    columns: usize,
+    chunks: usize,
+    #[comptime] across: usize,
+    #[comptime] down: usize,
+) {
+    let column = CUBE_POS_X as usize * across + UNIT_POS_X as usize;
+    let mut sum = Vector::<f32, N>::new(0.0);
+    let mut product = Vector::<f32, N>::new(0.0);
+    if column < columns {
+        let mut chunk = UNIT_POS_Y as usize;
+        while chunk < chunks {
+            sum += sums[chunk * columns + column];
+            product += products[chunk * columns + column];
+            chunk += down;
+        }
+    }
+    let mut shared_sums = SharedMemory::<Vector<f32, N>>::new(across * down);
+    let mut shared_products = SharedMemory::<Vector<f32, N>>::new(across * down);
+    shared_sums[UNIT_POS as usize] = sum;
+    shared_products[UNIT_POS as usize] = product;
+    sync_cube();
+    if UNIT_POS_Y == 0 && column < columns {
+        for other in 1..down {
+            sum += shared_sums[other * across + UNIT_POS_X as usize];
+            product += shared_products[other * across + UNIT_POS_X as usize];
+        }
+        bias_gradient[column] = sum;
+        weight_gradient[column] = product;
+    }
+}
+
+/// γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L).
+#[cube(launch, address_type = "dynamic")]
+fn input_gradients<E: Float, N: Size>(
+    x: &Array<Vector<E, N>>,
+    output_gradient: &Array<Vector<E, N>>,
+    weight: &Array<Vector<f32, N>>,
+    bias: &Array<Vector<f32, N>>,
+    mean: &Array<Vector<f32, N>>,
+    inverse: &Array<Vector<f32, N>>,
+    bias_gradient: &Array<Vector<f32, N>>,
+    weight_gradient: &Array<Vector<f32, N>>,
+    x_gradient: &mut Array<Vector<E, N>>,
+    vectors: usize,
+    columns: usize,
+    share: f32,
+    #[comptime] then: Then,
+    #[define(E)] _dtype: StorageType,
+) {
+    if ABSOLUTE_POS >= vectors {
+        terminate!();
+    }
+    let column = ABSOLUTE_POS % columns;
+    let inverse = inverse[column];
+    let scale = weight[column] * inverse;
+    let share = Vector::<f32, N>::new(share);
+    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS]) - mean[column];
+    let gradient = Vector::<f32, N>::cast_from(output_gradient[ABSOLUTE_POS]);
+    let gradient = before_activation::<N>(centred * scale + bias[column], gradient, then);
+    let slope = weight_gradient[column] * inverse * share;
+    let offset = bias_gradient[column] * share;
+    x_gradient[ABSOLUTE_POS] = Vector::cast_from((gradient - centred * slope - offset) * scale);
+}
+
+struct Forward {
+    division: Division,
+    epsilon: f32,
+    then: Then,
+}
+
+pub(super) fn forward<B: Backend>(
+    x: Tensor<B, 4>,
+    parameters: &Parameters<B>,
+    then: Then,
+) -> Option<(Tensor<B, 4>, Statistics<B>)> {
+    let kernel = Forward {
+        division: Division::of_map(x.dims()),
+        epsilon: parameters.epsilon as f32,
+        then,
+    };
+    let inputs = [
+        primitive(x),
+        primitive(parameters.weight.clone()),
+        primitive(parameters.bias.clone()),
+    ];
+    let [output, mean, variance, inverse] = launch::run::<B, 3, 4>(inputs, kernel)?;
+    let statistics = Statistics {
+        mean: tensor(mean),
+        variance: tensor(variance),
+        inverse: tensor(inverse),
+    };
+    Some((tensor(output), statistics))
+}
+
+impl Kernel<3, 4> for Forward {
+    fn launch<R: CubeRuntime>(self, [x, weight, bias]: [CubeTensor<R>; 3]) -> [CubeTensor<R>; 4] {
+        let Self {
+            division,
+            epsilon,
+            then,
+        } = self;
+        let [across, down] = division.units;
+        let client = x.client.clone();
+        let (address, dtype) = (x.required_address_type(), x.dtype);
+        let partial = || like(&x, [division.chunks, division.channels()], DType::F32);
+        let (means, squares) = (partial(), partial());
+        chunk_moments::launch::<R>(
+            &client,
+            division.cubes(division.chunks, 1),
+            division.cube_dim(),
+            address,
+            division.vector,
+            x.clone().into_array_arg(),
+            means.clone().into_array_arg(),
+            squares.clone().into_array_arg(),
+            division.rows,
+            division.columns,
+            division.rows_per_chunk,
+            across,
+            down,
+            dtype.into(),
+        );
+        let of_channels = || like(&x, [division.channels()], DType::F32);
+        let (mean, variance, inverse) = (of_channels(), of_channels(), of_channels());
+        total_moments::launch::<R>(
+            &client,
+            division.cubes(1, 1),
+            division.cube_dim(),
+            division.vector,
+            means.into_array_arg(),
+            squares.into_array_arg(),
+            mean.clone().into_array_arg(),
+            variance.clone().into_array_arg(),
+            inverse.clone().into_array_arg(),
+            division.rows,
+            division.columns,
+            division.rows_per_chunk,
+            division.chunks,
+            epsilon,
+            across,
+            down,
+        );
+        let output = like(&x, x.meta.shape().clone(), dtype);
+        let vectors = division.vectors();
+        let cube_dim = CubeDim::new(&client, vectors);
+        normalise::launch::<R>(
+            &client,
+            calculate_cube_count_elemwise(&client, vectors, cube_dim),
+            cube_dim,
+            address,
+            division.vector,
+            x.into_array_arg(),
+            weight.into_array_arg(),
+            bias.into_array_arg(),
+            mean.clone().into_array_arg(),
+            inverse.clone().into_array_arg(),
+            output.clone().into_array_arg(),
+            vectors,
+            division.columns,
+            then,
+            dtype.into(),
+        );
+        [output, mean, variance, inverse]
+    }
+}
+
+struct Backward {
+    division: Division,
+    then: Then,
+}
+
+pub(super) fn backward<B: Backend>(
+    x: Tensor<B, 4>,
+    output_gradient: Tensor<B, 4>,
+    parameters: &Parameters<B>,
+    statistics: &Statistics<B>,
+    then: Then,
+) -> Option<Gradients<B>> {
+    let kernel = Backward {
+        division: Division::of_map(x.dims()),
+        then,
+    };
+    let inputs = [
+        primitive(x),
+        primitive(output_gradient),
+        primitive(parameters.weight.clone()),
+        primitive(parameters.bias.clone()),
+        primitive(statistics.mean.clone()),
+        primitive(statistics.inverse.clone()),
+    ];
+    let [x, weight, bias] = launch::run::<B, 6, 3>(inputs, kernel)?;
+    Some(Gradients {
+        x: tensor(x),
+        weight: tensor(weight),
+        bias: tensor(bias),
+    })
+}
+
+impl Kernel<6, 3> for Backward {
+    fn launch<R: CubeRuntime>(
+        self,
+        [x, output_gradient, weight, bias, mean, inverse]: [CubeTensor<R>; 6],
+    ) -> [CubeTensor<R>; 3] {
+        let Self { division, then } = self;
+        let [across, down] = division.units;
+        let client = x.client.clone();
+        let (address, dtype) = (x.required_address_type(), x.dtype);
+        let partial = || like(&x, [division.chunks, division.channels()], DType::F32);
+        let (sums, products) = (partial(), partial());
+        chunk_gradients::launch::<R>(
+            &client,
+            division.cubes(division.chunks, 1),
+            division.cube_dim(),
+            address,
+            division.vector,
+            x.clone().into_array_arg(),
+            output_gradient.clone().into_array_arg(),
+            weight.clone().into_array_arg(),
+            bias.clone().into_array_arg(),
+            mean.clone().into_array_arg(),
+            inverse.clone().into_array_arg(),
+            sums.clone().into_array_arg(),
+            products.clone().into_array_arg(),
+            division.rows,
+            division.columns,
+            division.rows_per_chunk,
+            then,
+            across,
+            down,
+            dtype.into(),
+        );
+        let of_channels = || like(&x, [division.channels()], DType::F32);
+        let (bias_gradient, weight_gradient) = (of_channels(), of_channels());
+        total_gradients::launch::<R>(
+            &client,
+            division.cubes(1, 1),
+            division.cube_dim(),
+            division.vector,
+            sums.into_array_arg(),
+            products.into_array_arg(),
+            bias_gradient.clone().into_array_arg(),
+            weight_gradient.clone().into_array_arg(),
+            division.columns,
+            division.chunks,
+            across,
+            down,
+        );
+        let x_gradient = like(&x, x.meta.shape().clone(), dtype);
+        let vectors = division.vectors();
+        let cube_dim = CubeDim::new(&client, vectors);
+        input_gradients::launch::<R>(
+            &client,
+            calculate_cube_count_elemwise(&client, vectors, cube_dim),
+            cube_dim,
+            address,
+            division.vector,
+            x.into_array_arg(),
+            output_gradient.into_array_arg(),
+            weight.into_array_arg(),
+            bias.into_array_arg(),
+            mean.into_array_arg(),
+            inverse.into_array_arg(),
+            bias_gradient.clone().into_array_arg(),
+            weight_gradient.clone().into_array_arg(),
+            x_gradient.clone().into_array_arg(),
+            vectors,
+            division.columns,
+            1.0 / division.rows as f32,
+            then,
+            dtype.into(),
+        );
+        [x_gradient, weight_gradient, bias_gradient]
+    }
+}
