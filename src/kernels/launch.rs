@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorPrimitive, ops::FloatTensor};
+use burn::tensor::ops::FloatTensor;
 
 /// Whether kernels of this project run on the backend: on wgpu and CUDA without fusion.
 pub fn available<B: Backend>() -> bool {
@@ -20,27 +20,31 @@ pub fn available<B: Backend>() -> bool {
     false
 }
 
-/// A tensor of any rank, as kernels take it.
-pub(super) fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
-    tensor.into_primitive().tensor()
-}
-
-/// The inverse of [`primitive`].
-pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
-}
-
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-pub(super) use cube::{Kernel, like, run};
+pub(super) use cube::{Kernel, like, primitive, run, tensor};
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube {
     use std::any::Any;
 
-    use burn::tensor::{DType, Shape, backend::Backend, ops::FloatTensor};
+    use burn::tensor::{DType, Shape, Tensor, TensorPrimitive, backend::Backend, ops::FloatTensor};
     use burn_cubecl::CubeRuntime;
     use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
     use burn_cubecl::tensor::CubeTensor;
+
+    /// A tensor of any rank, as kernels take it.
+    pub(in crate::kernels) fn primitive<B: Backend, const D: usize>(
+        tensor: Tensor<B, D>,
+    ) -> FloatTensor<B> {
+        tensor.into_primitive().tensor()
+    }
+
+    /// The inverse of [`primitive`].
+    pub(in crate::kernels) fn tensor<B: Backend, const D: usize>(
+        primitive: FloatTensor<B>,
+    ) -> Tensor<B, D> {
+        Tensor::from_primitive(TensorPrimitive::Float(primitive))
+    }
 
     /// Launches of kernels on `INPUTS` tensors that result in `OUTPUTS` tensors.
     pub(in crate::kernels) trait Kernel<const INPUTS: usize, const OUTPUTS: usize> {

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::kernels::adam::{self, Parameter, Update};
-use loop_dml::kernels::batch_norm::{self, Parameters, Then};
+use loop_dml::kernels::batch_norm::{self, Parameters, Running, Then};
 use loop_dml::kernels::depthwise::{self, Windows};
 
 use crate::data::Draws;
@@ -65,8 +65,9 @@ fn batch_norms<B: Backend>() -> Findings {
                     expected[0][i] = activated(then, g * unit(i) + b).0;
                     expected[3][i] = g * inverse * (before(i) - sum - unit(i) * product);
                 }
-                expected[1][channel] = centre;
-                expected[2][channel] = variance;
+                expected[1][channel] = 0.7 * 0.5 + 0.3 * centre;
+                let unbiased = variance * rows as f64 / (rows - 1).max(1) as f64;
+                expected[2][channel] = 0.7 * 4.0 + 0.3 * unbiased;
                 expected[4][channel] = product * rows as f64;
                 expected[5][channel] = sum * rows as f64;
             }
@@ -77,23 +78,28 @@ fn batch_norms<B: Backend>() -> Findings {
                 bias: tensor::<B, 1>(&beta, [c]),
                 epsilon: EPSILON,
             };
-            let (output, statistics) =
-                batch_norm::forward(map.clone(), &parameters, then).expect("kernels run");
+            let running = Running {
+                mean: tensor::<B, 1>(&vec![0.5; c], [c]),
+                variance: tensor::<B, 1>(&vec![4.0; c], [c]),
+                momentum: 0.3,
+            };
+            let (output, statistics, running) =
+                batch_norm::forward(map.clone(), &parameters, running, then).expect("kernels run");
             let above = tensor::<B, 4>(&above, [n, h, w, c]);
             let gradients = batch_norm::backward(map, above, &parameters, &statistics, then)
                 .expect("kernels run");
             let found = [
                 values(output),
-                values(statistics.mean),
-                values(statistics.variance),
+                values(running.mean),
+                values(running.variance),
                 values(gradients.x),
                 values(gradients.weight),
                 values(gradients.bias),
             ];
             let names = [
                 "output",
-                "mean",
-                "variance",
+                "running mean",
+                "running variance",
                 "gradient of x",
                 "of γ",
                 "of β",

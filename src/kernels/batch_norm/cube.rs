@@ -12,7 +12,7 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::ir::StorageType;
 use cubecl::prelude::*;
 
-use super::{Gradients, Parameters, Statistics, Then};
+use super::{Gradients, Parameters, Running, Statistics, Then};
 use crate::kernels::division::Division;
 use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
 
@@ -66,19 +66,24 @@ fn chunk_moments<E: Float, N: Size>(
     }
 }
 
-/// The mean, the biased variance and 1 / √(σ² + ε) of each column, from the moments of its chunks.
+/// The mean and 1 / √(σ² + ε) of each column, from the moments of its chunks, and the running statistics.
 #[cube(launch)]
 fn total_moments<N: Size>(
     means: &Array<Vector<f32, N>>,
     squares: &Array<Vector<f32, N>>,
+    running_mean: &Array<Vector<f32, N>>,
+    running_variance: &Array<Vector<f32, N>>,
     mean: &mut Array<Vector<f32, N>>,
-    variance: &mut Array<Vector<f32, N>>,
     inverse: &mut Array<Vector<f32, N>>,
+    new_running_mean: &mut Array<Vector<f32, N>>,
+    new_running_variance: &mut Array<Vector<f32, N>>,
     rows: usize,
     columns: usize,
     rows_per_chunk: usize,
     chunks: usize,
     epsilon: f32,
+    momentum: f32,
+    unbiased: f32,
     #[comptime] across: usize,
     #[comptime] down: usize,
 ) {
@@ -113,8 +118,12 @@ fn total_moments<N: Size>(
         let count = Vector::new(f32::cast_from(rows as u32));
         let offset = sum / count;
         let biased = max((square - sum * offset) / count, Vector::new(0.0));
-        mean[column] = shift + offset;
-        variance[column] = biased;
+        let batch_mean = shift + offset;
+        mean[column] = batch_mean;
+        let kept = Vector::new(1.0 - momentum);
+        new_running_mean[column] = running_mean[column] * kept + batch_mean * Vector::new(momentum);
+        new_running_variance[column] = running_variance[column] * kept
+            + biased * Vector::new(unbiased) * Vector::new(momentum);
         inverse[column] = Vector::new(1.0) / (biased + Vector::new(epsilon)).sqrt();
     }
 }
@@ -302,38 +311,52 @@ fn input_gradients<E: Float, N: Size>(
 struct Forward {
     division: Division,
     epsilon: f32,
+    momentum: f32,
     then: Then,
 }
 
 pub(super) fn forward<B: Backend>(
     x: Tensor<B, 4>,
     parameters: &Parameters<B>,
+    running: Running<B>,
     then: Then,
-) -> Option<(Tensor<B, 4>, Statistics<B>)> {
+) -> Option<(Tensor<B, 4>, Statistics<B>, Running<B>)> {
     let kernel = Forward {
         division: Division::of_map(x.dims()),
         epsilon: parameters.epsilon as f32,
+        momentum: running.momentum as f32,
         then,
     };
     let inputs = [
         primitive(x),
         primitive(parameters.weight.clone()),
         primitive(parameters.bias.clone()),
+        primitive(running.mean),
+        primitive(running.variance),
     ];
-    let [output, mean, variance, inverse] = launch::run::<B, 3, 4>(inputs, kernel)?;
+    let outputs = launch::run::<B, 5, 5>(inputs, kernel)?;
+    let [output, mean, inverse, running_mean, running_variance] = outputs;
     let statistics = Statistics {
         mean: tensor(mean),
-        variance: tensor(variance),
         inverse: tensor(inverse),
     };
-    Some((tensor(output), statistics))
+    let running = Running {
+        mean: tensor(running_mean),
+        variance: tensor(running_variance),
+        momentum: running.momentum,
+    };
+    Some((tensor(output), statistics, running))
 }
 
-impl Kernel<3, 4> for Forward {
-    fn launch<R: CubeRuntime>(self, [x, weight, bias]: [CubeTensor<R>; 3]) -> [CubeTensor<R>; 4] {
+impl Kernel<5, 5> for Forward {
+    fn launch<R: CubeRuntime>(
+        self,
+        [x, weight, bias, running_mean, running_variance]: [CubeTensor<R>; 5],
+    ) -> [CubeTensor<R>; 5] {
         let Self {
             division,
             epsilon,
+            momentum,
             then,
         } = self;
         let [across, down] = division.units;
@@ -358,7 +381,8 @@ impl Kernel<3, 4> for Forward {
             dtype.into(),
         );
         let of_channels = || like(&x, [division.channels()], DType::F32);
-        let (mean, variance, inverse) = (of_channels(), of_channels(), of_channels());
+        let (mean, inverse) = (of_channels(), of_channels());
+        let (new_running_mean, new_running_variance) = (of_channels(), of_channels());
         total_moments::launch::<R>(
             &client,
             division.cubes(1, 1),
@@ -366,14 +390,20 @@ impl Kernel<3, 4> for Forward {
             division.vector,
             means.into_array_arg(),
             squares.into_array_arg(),
+            running_mean.into_array_arg(),
+            running_variance.into_array_arg(),
             mean.clone().into_array_arg(),
-            variance.clone().into_array_arg(),
             inverse.clone().into_array_arg(),
+            new_running_mean.clone().into_array_arg(),
+            new_running_variance.clone().into_array_arg(),
             division.rows,
             division.columns,
             division.rows_per_chunk,
             division.chunks,
             epsilon,
+            momentum,
+            // The unbiased variance of a single position is undefined.
+            division.rows as f32 / (division.rows - 1).max(1) as f32,
             across,
             down,
         );
@@ -397,7 +427,13 @@ impl Kernel<3, 4> for Forward {
             then,
             dtype.into(),
         );
-        [output, mean, variance, inverse]
+        [
+            output,
+            mean,
+            inverse,
+            new_running_mean,
+            new_running_variance,
+        ]
     }
 }
 

@@ -31,13 +31,22 @@ pub struct Parameters<B: Backend> {
     pub epsilon: f64,
 }
 
+/// The running statistics of a batch norm, `[C]` each.
+#[derive(Debug, Clone)]
+pub struct Running<B: Backend> {
+    /// Of the means.
+    pub mean: Tensor<B, 1>,
+    /// Of the unbiased variances.
+    pub variance: Tensor<B, 1>,
+    /// Weight of a batch, 0 to 1.
+    pub momentum: f64,
+}
+
 /// The statistics of a batch, `[C]` each.
 #[derive(Debug, Clone)]
 pub struct Statistics<B: Backend> {
     /// μ.
     pub mean: Tensor<B, 1>,
-    /// σ², biased.
-    pub variance: Tensor<B, 1>,
     /// 1 / √(σ² + ε).
     pub inverse: Tensor<B, 1>,
 }
@@ -54,21 +63,23 @@ pub struct Gradients<B: Backend> {
 }
 
 /// Normalises `x` `[N, H, W, C]` with the statistics of its N·H·W positions and applies the activation
-/// (Ioffe & Szegedy 2015, algorithm 1). The output has the shape and the number format of `x`.
+/// (Ioffe & Szegedy 2015, algorithm 1). The output has the shape and the number format of `x`. Also returns the
+/// running statistics with this batch. The variance of a single position counts as 0.
 ///
 /// `None` if [no kernel is available](super::available).
 pub fn forward<B: Backend>(
     x: Tensor<B, 4>,
     parameters: &Parameters<B>,
+    running: Running<B>,
     then: Then,
-) -> Option<(Tensor<B, 4>, Statistics<B>)> {
+) -> Option<(Tensor<B, 4>, Statistics<B>, Running<B>)> {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
-        cube::forward(x, parameters, then)
+        cube::forward(x, parameters, running, then)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
-        let _ = (x, parameters, then);
+        let _ = (x, parameters, running, then);
         None
     }
 }

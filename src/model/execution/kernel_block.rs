@@ -3,11 +3,11 @@
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 
 use super::{
-    tape::{Inner, Tape, TapeMode, TapedMap},
+    tape::{Tape, TapeMode, TapedMap},
     taped_block::register,
 };
-use crate::kernels::batch_norm::{self, Gradients, Parameters, Statistics, Then};
-use crate::model::layers::{Activation, BatchNorm, ConvolutionBlock};
+use crate::kernels::batch_norm::{self, Gradients, Parameters, Running, Then};
+use crate::model::layers::{Activation, ConvolutionBlock};
 
 impl<'m, B: AutodiffBackend> Tape<'m, B> {
     /// Convolution, batch norm with the batch's statistics, and activation, of a batch in one shard.
@@ -36,10 +36,18 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
         let (index, input) = (x.tracked_index(), only(x.into_shards()));
         let kernel_weight = weight.val().inner();
         let convolved = kernel.forward(input.clone(), kernel_weight.clone());
-        let (output, statistics) = batch_norm::forward(convolved.clone(), &parameters, then)
-            .expect("kernels are available");
+        let running = Running {
+            mean: norm.running_mean.value_sync().inner(),
+            variance: norm.running_var.value_sync().inner(),
+            momentum: norm.momentum(),
+        };
+        let (output, statistics, running) =
+            batch_norm::forward(convolved.clone(), &parameters, running, then)
+                .expect("kernels are available");
         if self.mode != TapeMode::Record {
-            update_running(norm, &statistics, convolved.dims());
+            let with_batch = |values| Tensor::from_inner(values);
+            norm.running_mean.update(with_batch(running.mean));
+            norm.running_var.update(with_batch(running.variance));
         }
         self.step(
             vec![index],
@@ -62,15 +70,6 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             },
         )
     }
-}
-
-fn update_running<B: AutodiffBackend>(
-    norm: &BatchNorm<B>,
-    statistics: &Statistics<Inner<B>>,
-    [n, h, w, _]: [usize; 4],
-) {
-    let row = |values: &Tensor<Inner<B>, 1>| Tensor::from_inner(values.clone()).unsqueeze();
-    norm.update_running(row(&statistics.mean), row(&statistics.variance), n * h * w);
 }
 
 /// The only shard of a batch.

@@ -127,6 +127,11 @@ impl<B: Backend> BatchNorm<B> {
         self.epsilon
     }
 
+    /// The weight of a batch in the running statistics.
+    pub(in crate::model) fn momentum(&self) -> f64 {
+        self.momentum
+    }
+
     /// Updates the running statistics with the `mean` and the biased `variance`, `[1, C]` each, of
     /// `count` values per channel.
     pub(in crate::model) fn update_running(

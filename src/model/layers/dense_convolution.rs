@@ -111,7 +111,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::model::layers::{ConvolutionConfig, Padding};
+    use crate::model::layers::{ConvAlgorithm, ConvolutionConfig, Padding};
 
     type AB = Autodiff<burn_flex::Flex>;
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn im2col_gradients_equal_autodiffs_whole_and_in_chunks() {
+    fn gradients_equal_autodiffs_whole_and_in_chunks() {
         let (one, none) = (Padding::Symmetric(1), Padding::Symmetric(0));
         for (kernel, stride, padding, channels, images, side) in [
             // In chunks of one, of two and a remainder, and whole.
@@ -146,22 +146,26 @@ mod tests {
             let y = layer.forward(x.clone());
             let output_gradient = wave(y.dims());
             let found = (y * output_gradient.clone()).sum().backward();
-            let (x_gradient, weight_gradient) = layer.kernel().gradients(
-                x.clone().inner(),
-                layer.weight.val().inner(),
-                output_gradient.inner(),
-                true,
-            );
-            let expected = [
-                x.grad(&found).unwrap(),
-                layer.weight.val().grad(&found).unwrap(),
-            ];
-            for (own, autodiffs) in [x_gradient.unwrap(), weight_gradient]
-                .into_iter()
-                .zip(expected)
-            {
-                own.into_data()
-                    .assert_approx_eq::<f32>(&autodiffs.into_data(), Tolerance::absolute(1e-3));
+            for algorithm in [ConvAlgorithm::Im2col, ConvAlgorithm::Backend] {
+                let mut kernel = layer.kernel();
+                kernel.algorithm = algorithm;
+                let (x_gradient, weight_gradient) = kernel.gradients(
+                    x.clone().inner(),
+                    layer.weight.val().inner(),
+                    output_gradient.clone().inner(),
+                    true,
+                );
+                let expected = [
+                    x.grad(&found).unwrap(),
+                    layer.weight.val().grad(&found).unwrap(),
+                ];
+                for (own, autodiffs) in [x_gradient.unwrap(), weight_gradient]
+                    .into_iter()
+                    .zip(expected)
+                {
+                    own.into_data()
+                        .assert_approx_eq::<f32>(&autodiffs.into_data(), Tolerance::absolute(1e-3));
+                }
             }
         }
     }

@@ -182,8 +182,16 @@ mod tests {
                 let x = tensor(&wave(h * w * CHANNELS), [1, h, w, CHANNELS]).require_grad();
                 let output = layer.forward(x.clone());
                 let probe = tensor(&wave(y.len()), output.dims());
-                let gradients = (output.clone() * probe).sum().backward();
+                let gradients = (output.clone() * probe.clone()).sum().backward();
+                let (own_x_gradient, own_weight_gradient) = layer.kernel().gradients(
+                    x.clone().inner(),
+                    layer.weight.val().inner(),
+                    probe.inner(),
+                    true,
+                );
                 let found = [
+                    (own_x_gradient.unwrap().into_data(), &x_gradient),
+                    (own_weight_gradient.into_data(), &weight_gradient),
                     (output.into_data(), &y),
                     (x.grad(&gradients).unwrap().into_data(), &x_gradient),
                     (

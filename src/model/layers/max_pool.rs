@@ -328,6 +328,15 @@ mod tests {
                 gradient[best] += 1.0;
             }
             let found = x.grad(&y.clone().sum().backward()).unwrap();
+            let (own_y, positions) = pool.forward_with_positions(x.inner(), algorithm);
+            let own = positions.gradient(own_y.ones_like());
+            assert_eq!(
+                own_y.into_data().into_vec::<f32>().unwrap(),
+                outputs,
+                "{pool:?}"
+            );
+            let own = own.into_data().into_vec::<f32>().unwrap();
+            assert_eq!(own, gradient, "{pool:?} {side}");
             assert_eq!(
                 y.into_data().into_vec::<f32>().unwrap(),
                 outputs,
