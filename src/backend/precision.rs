@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::probe::{first_line, matrix_product};
+use super::probe::{first_line, matrix_product, precisions};
 use super::task::ComputeContext;
 use crate::model::Precision;
 use crate::setting::SettingError;
@@ -13,11 +13,7 @@ const KEY: &str = "training.precision";
 impl<B: Backend> ComputeContext<B> {
     /// The formats that the device computes in, as it reports them.
     pub fn precisions(&self) -> Vec<Precision> {
-        let mut all = Precision::ALL.to_vec();
-        all.retain(|&precision| {
-            precision == Precision::F32 || B::supports_dtype(&self.device, precision.dtype())
-        });
-        all
+        precisions::<B>(&self.device)
     }
 
     /// Checks that the device computes in `precision`: that it reports so, and that a small product is right.
@@ -35,7 +31,7 @@ impl<B: Backend> ComputeContext<B> {
             true => matrix_product::<B>(&self.device, precision).map_err(|text| first_line(&text)),
             false => Err(format!("it has no {precision} arithmetic")),
         };
-        result.map_err(|reason| refusal(precision, &self.name(), &reason, &others))
+        result.map_err(|reason| refusal(precision, &self.short_name(), &reason, &others))
     }
 }
 

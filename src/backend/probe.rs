@@ -30,6 +30,15 @@ pub(super) fn first_computation<B: Backend>(device: &B::Device) -> Result<(), St
     }
 }
 
+/// The formats that the device computes in, as it reports them.
+pub(super) fn precisions<B: Backend>(device: &B::Device) -> Vec<Precision> {
+    let mut all = Precision::ALL.to_vec();
+    all.retain(|&precision| {
+        precision == Precision::F32 || B::supports_dtype(device, precision.dtype())
+    });
+    all
+}
+
 /// Side of the matrices of [`matrix_product`]. A power of two: Burn 0.21's products on CUDA may be wrong
 /// at other sizes (docs/burn-0.21.md).
 const SIDE: usize = 32;

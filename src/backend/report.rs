@@ -34,6 +34,8 @@ pub struct DeviceReport {
     /// Whether it works.
     #[serde(flatten)]
     pub probe: ProbeResult,
+    /// The values of `training.precision` that it computes in; none if it does not work.
+    pub precisions: Vec<Precision>,
     /// Whether it works with `--fusion`; `None` if the binary or the backend has no fusion.
     pub fusion: Option<ProbeResult>,
 }
@@ -131,9 +133,14 @@ fn probe_processor() -> DeviceReport {
     let probe =
         probe::matrix_product::<super::concrete::Cpu>(&burn_flex::FlexDevice, Precision::F32)
             .map_err(|text| probe::first_line(&text));
+    let precisions = match &probe {
+        Ok(()) => probe::precisions::<super::concrete::Cpu>(&burn_flex::FlexDevice),
+        Err(_) => Vec::new(),
+    };
     DeviceReport {
         device: super::processor::describe(),
         probe: probe.into(),
+        precisions,
         fusion: None,
     }
 }
@@ -180,9 +187,14 @@ impl Found {
             });
             #[cfg(not(feature = "fusion"))]
             let fusion = None::<Result<(), String>>;
+            let precisions = match &works {
+                Ok(()) => probe::precisions::<super::concrete::Cuda>(&cuda),
+                Err(_) => Vec::new(),
+            };
             DeviceReport {
                 device,
                 probe: works.into(),
+                precisions,
                 fusion: fusion.map(ProbeResult::from),
             }
         });
@@ -206,9 +218,14 @@ fn probe_adapters(adapters: Vec<super::adapters::Adapter>) -> Result<Vec<DeviceR
         });
         #[cfg(not(feature = "fusion"))]
         let fusion = None::<Result<(), String>>;
+        let precisions = match &works {
+            Ok(()) => probe::precisions::<super::concrete::Wgpu>(&adapter.device),
+            Err(_) => Vec::new(),
+        };
         DeviceReport {
             device: adapter.describe(index),
             probe: works.into(),
+            precisions,
             fusion: fusion.map(ProbeResult::from),
         }
     });
@@ -231,6 +248,7 @@ mod tests {
                 works: message.is_none(),
                 message: message.map(String::from),
             },
+            precisions: Vec::new(),
             fusion: None,
         }
     }

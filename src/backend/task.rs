@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::{AutodiffBackend, Backend, DeviceOps};
 
+use super::choice::BackendName;
 use crate::data::{ImageUpload, UploadMode};
 use crate::model::ConvAlgorithm;
 
@@ -34,6 +35,17 @@ impl<B: Backend> ComputeContext<B> {
     pub fn name(&self) -> String {
         let device = &self.device;
         format!("{} {device:?}", B::name(device))
+    }
+
+    /// Returns the backend as `--backend` names it, and the device, for a message.
+    pub(super) fn short_name(&self) -> String {
+        let name = B::name(&self.device);
+        let backends = BackendName::ALL.map(BackendName::as_str);
+        let backend = backends.into_iter().find(|backend| name.contains(backend));
+        match backend {
+            Some(backend) => format!("{backend} {:?}", self.device),
+            None => BackendName::Cpu.as_str().to_string(),
+        }
     }
 }
 

@@ -39,7 +39,15 @@ pub(super) fn run(args: DevicesArgs) -> Result<(), CliError> {
     }
 }
 
-const HEADINGS: [&str; 6] = ["backend", "device", "name", "memory", "driver", "state"];
+const HEADINGS: [&str; 7] = [
+    "backend",
+    "device",
+    "name",
+    "memory",
+    "driver",
+    "precision",
+    "state",
+];
 
 /// Returns a row for each device, and one for each backend without devices. Only the last column is
 /// not padded.
@@ -64,12 +72,13 @@ fn table(backends: &[BackendReport]) -> String {
                 empty.clone(),
                 empty.clone(),
                 empty.clone(),
+                empty.clone(),
                 empty,
                 state,
             ]);
         }
     }
-    let widths: [usize; 6] = std::array::from_fn(|column| {
+    let widths: [usize; 7] = std::array::from_fn(|column| {
         let widths = rows.iter().map(|row| row[column].chars().count());
         widths.max().unwrap_or_default()
     });
@@ -81,7 +90,7 @@ fn table(backends: &[BackendReport]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn row(backend: &str, report: &DeviceReport) -> [String; 6] {
+fn row(backend: &str, report: &DeviceReport) -> [String; 7] {
     let unknown = || "unknown".to_string();
     let device = &report.device;
     let mut state = state(&report.probe);
@@ -96,6 +105,14 @@ fn row(backend: &str, report: &DeviceReport) -> [String; 6] {
             format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
         }),
         device.driver.clone().unwrap_or_else(|| "-".to_string()),
+        match &report.precisions[..] {
+            [] => "-".to_string(),
+            all => all
+                .iter()
+                .map(|precision| precision.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        },
         state,
     ]
 }
@@ -111,6 +128,7 @@ fn state(probe: &ProbeResult) -> String {
 mod tests {
     use super::*;
     use crate::backend::DeviceInfo;
+    use crate::model::Precision;
 
     #[test]
     fn columns_are_aligned_and_backend_without_devices_has_a_row() {
@@ -126,6 +144,7 @@ mod tests {
                 driver: Some("NVIDIA 570.86".into()),
             },
             probe: works.clone(),
+            precisions: vec![Precision::F32, Precision::Bf16],
             fusion: Some(works),
         };
         let report = |name, devices, message: Option<&str>| BackendReport {
@@ -141,9 +160,9 @@ mod tests {
         ]);
         assert_eq!(
             text,
-            "backend  device  name   memory    driver         state\n\
-             cuda     0       A GPU  80.0 GiB  NVIDIA 570.86  works; with --fusion: works\n\
-             wgpu     -       -      -         -              does not work: no driver"
+            "backend  device  name   memory    driver         precision  state\n\
+             cuda     0       A GPU  80.0 GiB  NVIDIA 570.86  f32, bf16  works; with --fusion: works\n\
+             wgpu     -       -      -         -              -          does not work: no driver"
         );
     }
 }
