@@ -125,6 +125,35 @@ fn batch_norms<B: Backend>() -> Findings {
     findings
 }
 
+/// A NaN reaches every output of its channel, so that it is found.
+fn not_a_number<B: Backend>() -> Findings {
+    let mut findings = Findings::default();
+    let (rows, channels) = (50, 6);
+    for then in [Then::Relu, Then::Relu6, Then::Nothing] {
+        let mut x = Draws::new(10).normals(rows * channels);
+        x[7 * channels + 2] = f32::NAN;
+        let of_channels = |value| tensor::<B, 1>(&vec![value; channels], [channels]);
+        let parameters = Parameters {
+            weight: of_channels(1.0),
+            bias: of_channels(0.0),
+            epsilon: 1e-3,
+        };
+        let running = Running {
+            mean: of_channels(0.0),
+            variance: of_channels(1.0),
+            momentum: 0.1,
+        };
+        let map = tensor::<B, 4>(&x, [1, 10, 5, channels]);
+        let (output, ..) =
+            batch_norm::forward(map, &parameters, running, then).expect("kernels run");
+        for (i, output) in values(output).into_iter().enumerate() {
+            let right = output.is_nan() == (i % channels == 2);
+            findings.check(right, || format!("{then:?}: number {i} is {output}"));
+        }
+    }
+    findings
+}
+
 fn depthwise_convolutions<B: Backend>() -> Findings {
     let mut findings = Findings::default();
     for ([n, h, w, c], kernel, stride, before, after) in [
@@ -251,5 +280,6 @@ pub(crate) fn trials<B: Backend>(backend: &str, trials: &mut Vec<Trial>) {
     };
     add("batch_norms", batch_norms::<B>);
     add("depthwise_convolutions", depthwise_convolutions::<B>);
+    add("not_a_number", not_a_number::<B>);
     add("adam", adam_steps::<B>);
 }

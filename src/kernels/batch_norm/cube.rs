@@ -151,12 +151,19 @@ fn normalise<E: Float, N: Size>(
     output[ABSOLUTE_POS] = Vector::cast_from(activated::<N>(z, then));
 }
 
+/// NaN stays NaN, which a maximum would hide.
 #[cube]
 fn activated<N: Size>(z: Vector<f32, N>, #[comptime] then: Then) -> Vector<f32, N> {
+    let zero = Vector::<f32, N>::new(0.0);
     if comptime!(then == Then::Relu) {
-        max(z, Vector::new(0.0))
+        select_many(z.less_than(zero), zero, z)
     } else if comptime!(then == Then::Relu6) {
-        min(max(z, Vector::new(0.0)), Vector::new(6.0))
+        let six = Vector::<f32, N>::new(6.0);
+        select_many(
+            z.less_than(zero),
+            zero,
+            select_many(z.greater_than(six), six, z),
+        )
     } else {
         z
     }
