@@ -55,6 +55,7 @@ mod cube {
     use burn::tensor::backend::Backend;
     use burn::tensor::{DType, Tensor};
     use burn_cubecl::CubeRuntime;
+    use burn_cubecl::kernel::into_contiguous;
     use burn_cubecl::tensor::CubeTensor;
     use cubecl::calculate_cube_count_elemwise;
     use cubecl::prelude::*;
@@ -120,6 +121,8 @@ mod cube {
             self,
             [value, gradient, moment_1, moment_2]: [CubeTensor<R>; 4],
         ) -> [CubeTensor<R>; 3] {
+            let [value, gradient, moment_1, moment_2] =
+                [value, gradient, moment_1, moment_2].map(into_contiguous);
             let client = value.client.clone();
             let elements = value.meta.num_elements();
             let vector = [4, 2].into_iter().find(|&v| elements.is_multiple_of(v));

@@ -14,6 +14,13 @@ fn tensor<B: Backend, const D: usize>(values: &[f32], shape: [usize; D]) -> Tens
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Default::default())
 }
 
+/// `map` as a part of the channels of a larger map, which backends represent by a view where it is aligned.
+fn part_of_channels<B: Backend>(map: Tensor<B, 4>) -> Tensor<B, 4> {
+    let channels = map.dims()[3];
+    let around = map.zeros_like() + 7.0;
+    Tensor::cat(vec![around.clone(), map, around], 3).narrow(3, channels, channels)
+}
+
 /// The value and the slope of the activation.
 fn activated(then: Then, z: f64) -> (f64, f64) {
     match then {
@@ -72,7 +79,11 @@ fn batch_norms<B: Backend>() -> Findings {
                 expected[5][channel] = sum * rows as f64;
             }
 
-            let map = tensor::<B, 4>(&x, [n, h, w, c]);
+            let part = |map: Tensor<B, 4>| match c {
+                64 => part_of_channels(map),
+                _ => map,
+            };
+            let map = part(tensor::<B, 4>(&x, [n, h, w, c]));
             let parameters = Parameters {
                 weight: tensor::<B, 1>(&gamma, [c]),
                 bias: tensor::<B, 1>(&beta, [c]),
@@ -85,7 +96,7 @@ fn batch_norms<B: Backend>() -> Findings {
             };
             let (output, statistics, running) =
                 batch_norm::forward(map.clone(), &parameters, running, then).expect("kernels run");
-            let above = tensor::<B, 4>(&above, [n, h, w, c]);
+            let above = part(tensor::<B, 4>(&above, [n, h, w, c]));
             let gradients = batch_norm::backward(map, above, &parameters, &statistics, then)
                 .expect("kernels run");
             let found = [

@@ -4,9 +4,10 @@
 //! columns are computed in two steps: each cube sums a chunk of rows, and a second kernel adds the chunks, in a
 //! fixed order.
 
+use burn::tensor::DType;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeRuntime;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::ir::StorageType;
@@ -14,18 +15,19 @@ use cubecl::prelude::*;
 
 use super::{Gradients, Parameters, Running, Statistics, Then};
 use crate::kernels::division::Division;
-use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
+use crate::kernels::launch::{self, Kernel, Rows, like, primitive, tensor};
 
 /// The mean, and the sum of squared differences from it, of each column of each chunk of rows.
 ///
 /// Differences from the chunk's first row are summed, so that a mean far from zero costs no digits.
 #[cube(launch, address_type = "dynamic")]
 fn chunk_moments<E: Float, N: Size>(
-    x: &Array<Vector<E, N>>,
+    x: &Tensor<Vector<E, N>>,
     means: &mut Array<Vector<f32, N>>,
     squares: &mut Array<Vector<f32, N>>,
     rows: usize,
     columns: usize,
+    x_stride: usize,
     rows_per_chunk: usize,
     #[comptime] across: usize,
     #[comptime] down: usize,
@@ -40,10 +42,10 @@ fn chunk_moments<E: Float, N: Size>(
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut square = Vector::<f32, N>::new(0.0);
     if column < columns {
-        shift = Vector::cast_from(x[start * columns + column]);
+        shift = Vector::cast_from(x[start * x_stride + column]);
         let mut row = start + UNIT_POS_Y as usize;
         while row < end {
-            let difference = Vector::<f32, N>::cast_from(x[row * columns + column]) - shift;
+            let difference = Vector::<f32, N>::cast_from(x[row * x_stride + column]) - shift;
             sum += difference;
             square += difference * difference;
             row += down;
@@ -131,7 +133,7 @@ fn total_moments<N: Size>(
 /// γ (x − μ)/√(σ² + ε) + β, and the activation.
 #[cube(launch, address_type = "dynamic")]
 fn normalise<E: Float, N: Size>(
-    x: &Array<Vector<E, N>>,
+    x: &Tensor<Vector<E, N>>,
     weight: &Array<Vector<f32, N>>,
     bias: &Array<Vector<f32, N>>,
     mean: &Array<Vector<f32, N>>,
@@ -139,6 +141,7 @@ fn normalise<E: Float, N: Size>(
     output: &mut Array<Vector<E, N>>,
     vectors: usize,
     columns: usize,
+    x_stride: usize,
     #[comptime] then: Then,
     #[define(E)] _dtype: StorageType,
 ) {
@@ -146,7 +149,8 @@ fn normalise<E: Float, N: Size>(
         terminate!();
     }
     let column = ABSOLUTE_POS % columns;
-    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS]) - mean[column];
+    let position = ABSOLUTE_POS / columns * x_stride + column;
+    let centred = Vector::<f32, N>::cast_from(x[position]) - mean[column];
     let z = centred * (weight[column] * inverse[column]) + bias[column];
     output[ABSOLUTE_POS] = Vector::cast_from(activated::<N>(z, then));
 }
@@ -190,8 +194,8 @@ fn before_activation<N: Size>(
 /// Σg and Σg x̂ of each column of each chunk of rows.
 #[cube(launch, address_type = "dynamic")]
 fn chunk_gradients<E: Float, N: Size>(
-    x: &Array<Vector<E, N>>,
-    output_gradient: &Array<Vector<E, N>>,
+    x: &Tensor<Vector<E, N>>,
+    output_gradient: &Tensor<Vector<E, N>>,
     weight: &Array<Vector<f32, N>>,
     bias: &Array<Vector<f32, N>>,
     mean: &Array<Vector<f32, N>>,
@@ -200,6 +204,8 @@ fn chunk_gradients<E: Float, N: Size>(
     products: &mut Array<Vector<f32, N>>,
     rows: usize,
     columns: usize,
+    x_stride: usize,
+    gradient_stride: usize,
     rows_per_chunk: usize,
     #[comptime] then: Then,
     #[comptime] across: usize,
@@ -218,10 +224,10 @@ fn chunk_gradients<E: Float, N: Size>(
         let (mean, inverse) = (mean[column], inverse[column]);
         let mut row = start + UNIT_POS_Y as usize;
         while row < end {
-            let position = row * columns + column;
-            let centred = Vector::<f32, N>::cast_from(x[position]) - mean;
+            let centred = Vector::<f32, N>::cast_from(x[row * x_stride + column]) - mean;
             let z = centred * (weight * inverse) + bias;
-            let gradient = Vector::<f32, N>::cast_from(output_gradient[position]);
+            let gradient = output_gradient[row * gradient_stride + column];
+            let gradient = Vector::<f32, N>::cast_from(gradient);
             let gradient = before_activation::<N>(z, gradient, then);
             sum += gradient;
             product += gradient * (centred * inverse);
@@ -285,8 +291,8 @@ fn total_gradients<N: Size>(
 /// γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L).
 #[cube(launch, address_type = "dynamic")]
 fn input_gradients<E: Float, N: Size>(
-    x: &Array<Vector<E, N>>,
-    output_gradient: &Array<Vector<E, N>>,
+    x: &Tensor<Vector<E, N>>,
+    output_gradient: &Tensor<Vector<E, N>>,
     weight: &Array<Vector<f32, N>>,
     bias: &Array<Vector<f32, N>>,
     mean: &Array<Vector<f32, N>>,
@@ -296,6 +302,8 @@ fn input_gradients<E: Float, N: Size>(
     x_gradient: &mut Array<Vector<E, N>>,
     vectors: usize,
     columns: usize,
+    x_stride: usize,
+    gradient_stride: usize,
     share: f32,
     #[comptime] then: Then,
     #[define(E)] _dtype: StorageType,
@@ -307,8 +315,10 @@ fn input_gradients<E: Float, N: Size>(
     let inverse = inverse[column];
     let scale = weight[column] * inverse;
     let share = Vector::<f32, N>::new(share);
-    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS]) - mean[column];
-    let gradient = Vector::<f32, N>::cast_from(output_gradient[ABSOLUTE_POS]);
+    let row = ABSOLUTE_POS / columns;
+    let centred = Vector::<f32, N>::cast_from(x[row * x_stride + column]) - mean[column];
+    let gradient = output_gradient[row * gradient_stride + column];
+    let gradient = Vector::<f32, N>::cast_from(gradient);
     let gradient = before_activation::<N>(centred * scale + bias[column], gradient, then);
     let slope = weight_gradient[column] * inverse * share;
     let offset = bias_gradient[column] * share;
@@ -323,11 +333,11 @@ struct Forward {
 }
 
 pub(super) fn forward<B: Backend>(
-    x: Tensor<B, 4>,
+    x: burn::tensor::Tensor<B, 4>,
     parameters: &Parameters<B>,
     running: Running<B>,
     then: Then,
-) -> Option<(Tensor<B, 4>, Statistics<B>, Running<B>)> {
+) -> Option<(burn::tensor::Tensor<B, 4>, Statistics<B>, Running<B>)> {
     let kernel = Forward {
         division: Division::of_map(x.dims()),
         epsilon: parameters.epsilon as f32,
@@ -367,6 +377,9 @@ impl Kernel<5, 5> for Forward {
             then,
         } = self;
         let [across, down] = division.units;
+        let Rows { map: x, stride } = Rows::new(x, division.vector);
+        let [weight, bias, running_mean, running_variance] =
+            [weight, bias, running_mean, running_variance].map(into_contiguous);
         let client = x.client.clone();
         let (address, dtype) = (x.required_address_type(), x.dtype);
         let partial = || like(&x, [division.chunks, division.channels()], DType::F32);
@@ -377,11 +390,12 @@ impl Kernel<5, 5> for Forward {
             division.cube_dim(),
             address,
             division.vector,
-            x.clone().into_array_arg(),
+            x.clone().into_tensor_arg(),
             means.clone().into_array_arg(),
             squares.clone().into_array_arg(),
             division.rows,
             division.columns,
+            stride,
             division.rows_per_chunk,
             across,
             down,
@@ -423,7 +437,7 @@ impl Kernel<5, 5> for Forward {
             cube_dim,
             address,
             division.vector,
-            x.into_array_arg(),
+            x.into_tensor_arg(),
             weight.into_array_arg(),
             bias.into_array_arg(),
             mean.clone().into_array_arg(),
@@ -431,6 +445,7 @@ impl Kernel<5, 5> for Forward {
             output.clone().into_array_arg(),
             vectors,
             division.columns,
+            stride,
             then,
             dtype.into(),
         );
@@ -450,8 +465,8 @@ struct Backward {
 }
 
 pub(super) fn backward<B: Backend>(
-    x: Tensor<B, 4>,
-    output_gradient: Tensor<B, 4>,
+    x: burn::tensor::Tensor<B, 4>,
+    output_gradient: burn::tensor::Tensor<B, 4>,
     parameters: &Parameters<B>,
     statistics: &Statistics<B>,
     then: Then,
@@ -483,8 +498,17 @@ impl Kernel<6, 3> for Backward {
     ) -> [CubeTensor<R>; 3] {
         let Self { division, then } = self;
         let [across, down] = division.units;
+        let Rows { map: x, stride } = Rows::new(x, division.vector);
+        let Rows {
+            map: output_gradient,
+            stride: gradient_stride,
+        } = Rows::new(output_gradient, division.vector);
+        let [weight, bias, mean, inverse] = [weight, bias, mean, inverse].map(into_contiguous);
         let client = x.client.clone();
-        let (address, dtype) = (x.required_address_type(), x.dtype);
+        let dtype = x.dtype;
+        let address = x
+            .required_address_type()
+            .max(output_gradient.required_address_type());
         let partial = || like(&x, [division.chunks, division.channels()], DType::F32);
         let (sums, products) = (partial(), partial());
         chunk_gradients::launch::<R>(
@@ -493,8 +517,8 @@ impl Kernel<6, 3> for Backward {
             division.cube_dim(),
             address,
             division.vector,
-            x.clone().into_array_arg(),
-            output_gradient.clone().into_array_arg(),
+            x.clone().into_tensor_arg(),
+            output_gradient.clone().into_tensor_arg(),
             weight.clone().into_array_arg(),
             bias.clone().into_array_arg(),
             mean.clone().into_array_arg(),
@@ -503,6 +527,8 @@ impl Kernel<6, 3> for Backward {
             products.clone().into_array_arg(),
             division.rows,
             division.columns,
+            stride,
+            gradient_stride,
             division.rows_per_chunk,
             then,
             across,
@@ -534,8 +560,8 @@ impl Kernel<6, 3> for Backward {
             cube_dim,
             address,
             division.vector,
-            x.into_array_arg(),
-            output_gradient.into_array_arg(),
+            x.into_tensor_arg(),
+            output_gradient.into_tensor_arg(),
             weight.into_array_arg(),
             bias.into_array_arg(),
             mean.into_array_arg(),
@@ -545,6 +571,8 @@ impl Kernel<6, 3> for Backward {
             x_gradient.clone().into_array_arg(),
             vectors,
             division.columns,
+            stride,
+            gradient_stride,
             1.0 / division.rows as f32,
             then,
             dtype.into(),

@@ -3,6 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeRuntime;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::ir::StorageType;
@@ -194,6 +195,7 @@ pub(super) fn forward<B: Backend>(
 impl Kernel<2, 1> for Convolve {
     fn launch<R: CubeRuntime>(self, [x, weight]: [CubeTensor<R>; 2]) -> [CubeTensor<R>; 1] {
         let Self(windows) = self;
+        let [x, weight] = [x, weight].map(into_contiguous);
         let [images, _, _, channels] = x.meta.shape().dims();
         let [height, width] = windows.output;
         let output = like(&x, [images, height, width, channels], x.dtype);
@@ -243,6 +245,7 @@ impl Kernel<2, 1> for Spread {
         [weight, output_gradient]: [CubeTensor<R>; 2],
     ) -> [CubeTensor<R>; 1] {
         let Self(windows) = self;
+        let [weight, output_gradient] = [weight, output_gradient].map(into_contiguous);
         let [images, _, _, channels] = output_gradient.meta.shape().dims();
         let [height, width] = windows.input;
         let (shape, dtype) = ([images, height, width, channels], output_gradient.dtype);
@@ -295,6 +298,7 @@ impl Kernel<2, 1> for Products {
         [x, output_gradient]: [CubeTensor<R>; 2],
     ) -> [CubeTensor<R>; 1] {
         let Self(windows) = self;
+        let [x, output_gradient] = [x, output_gradient].map(into_contiguous);
         let [images, height, width, channels] = output_gradient.meta.shape().dims();
         let division = Division::new(images * height * width, channels);
         let [across, down] = division.units;
