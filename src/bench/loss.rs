@@ -81,7 +81,7 @@ impl LossBenchmark {
         let embeddings = (centres + scatter).reshape([n, self.dim]).detach();
         let labels: Vec<i32> = (0..n).map(|i| (i / self.images_per_class) as i32).collect();
         let labels = Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device);
-        let negatives = self.negatives.init();
+        let negatives = self.negatives.init(Some(self.images_per_class));
         let loss = self.loss.init();
 
         let name = format!("timing {}", self.loss.name());

@@ -49,7 +49,7 @@ pub fn batch_loss<B: AutodiffBackend>(
         Space::Euclidean => leaf.clone(),
     };
     let loss = request.loss.init();
-    let negatives = request.negatives.init();
+    let negatives = request.negatives.init(None);
     let output = loss.forward(negatives.compare(scaled, labels, request.space, loss.measure()));
     let statistics =
         LossStatistics::from_data(output.statistics().into_data()).expect("statistics are floats");
