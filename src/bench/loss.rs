@@ -24,7 +24,7 @@ pub struct LossBenchmark {
     /// Number of embeddings, a multiple of `images_per_class`. The memory grows with its square: see
     /// [`pairwise_gib`](crate::loss::pairwise_gib).
     pub batch: usize,
-    /// Images of each class, an even number.
+    /// Images of each class, an even number if the negatives pair images.
     pub images_per_class: usize,
     /// Dimension of an embedding.
     pub dim: usize,

@@ -187,7 +187,9 @@ fn pairs_of(pairs: LoopPairs, labels: &[i64]) -> Vec<[usize; 2]> {
 
 /// The image and its inner points (k x₂ + (n + 1 − k) x₁)/(n + 1), k = 1 … n.
 fn owned_points(rows: &[Vec<f64>], image: usize, points: usize, space: Space) -> Vec<Vec<f64>> {
-    let (x, other) = (&rows[image], &rows[image ^ 1]);
+    // A batch of an odd number of images has no inner points.
+    let x = &rows[image];
+    let other = rows.get(image ^ 1).unwrap_or(x);
     let whole = (points + 1) as f64;
     (0..=points)
         .map(|k| {

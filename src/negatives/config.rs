@@ -71,6 +71,14 @@ impl NegativesConfig {
         }
     }
 
+    /// The keys of LoOp, if this is LoOp.
+    pub fn variant(&self) -> Option<LoopConfig> {
+        match self {
+            Self::Loop(config) => Some(config.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether rows 2i and 2i + 1 of a batch are a pair, so that every class needs an even number of images.
     pub fn pairs_consecutive_rows(&self) -> bool {
         match self {
@@ -80,17 +88,15 @@ impl NegativesConfig {
         }
     }
 
-    /// The number of rows of the matrices that compare a batch whose classes have these numbers of images: one for
-    /// each image, or one for each end of all pairs if those are more.
-    pub fn compared_rows(&self, class_sizes: impl Iterator<Item = usize>) -> usize {
-        let all_pairs = matches!(self, Self::Loop(config) if config.pairs == LoopPairs::All);
-        class_sizes.fold(0, |rows: usize, images| {
-            let of_class = match all_pairs {
-                true => images.max(images.saturating_mul(images.saturating_sub(1))),
-                false => images,
-            };
-            rows.saturating_add(of_class)
-        })
+    /// The number of pairs of a batch whose classes have these numbers of images, if LoOp compares all of them.
+    pub fn all_pairs(&self, class_sizes: impl Iterator<Item = usize>) -> Option<usize> {
+        match self {
+            Self::Loop(config) if config.pairs == LoopPairs::All => {
+                let pairs = |images: usize| images.saturating_mul(images.saturating_sub(1)) / 2;
+                Some(class_sizes.map(pairs).fold(0, usize::saturating_add))
+            }
+            _ => None,
+        }
     }
 
     /// Initialises the strategy. `images_per_class` is that of [`LoopNegatives`].
@@ -153,6 +159,38 @@ impl NegativesConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variants_of_loop_are_read_and_described() {
+        for (text, description) in [
+            ("", "loop"),
+            ("pairs = \"consecutive\"\nanchors = \"pairs\"", "loop"),
+            ("pairs = \"all\"", "loop (all pairs)"),
+            ("anchors = \"points\"", "loop (points as anchors)"),
+            (
+                "pairs = \"all\"\nanchors = \"images\"",
+                "loop (all pairs, images as anchors)",
+            ),
+        ] {
+            let read: NegativesConfig =
+                toml::from_str(&format!("name = \"loop\"\n{text}")).unwrap();
+            assert_eq!(read.description(), description);
+            let written = toml::to_string(&read).unwrap();
+            assert_eq!(toml::from_str::<NegativesConfig>(&written).unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn names_of_the_variants_are_those_of_the_configuration() {
+        for pairs in LoopPairs::NAMES {
+            let read: LoopPairs = toml::Value::from(pairs).try_into().unwrap();
+            assert_eq!(toml::Value::try_from(read).unwrap(), pairs.into());
+        }
+        for anchors in LoopAnchors::NAMES {
+            let read: LoopAnchors = toml::Value::from(anchors).try_into().unwrap();
+            assert_eq!(toml::Value::try_from(read).unwrap(), anchors.into());
+        }
+    }
 
     #[test]
     fn every_strategy_is_read_by_its_name() {
