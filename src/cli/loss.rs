@@ -146,7 +146,8 @@ fn print(
         });
         if let Some(LoopConfig { pairs, anchors }) = negatives.variant() {
             object["pairs"] = json!(pairs);
-            object["anchors"] = json!(anchors);
+            // `anchors` is their number.
+            object["anchors_are"] = json!(anchors);
         }
         return output::print(object);
     }

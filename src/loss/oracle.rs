@@ -123,14 +123,12 @@ pub(super) fn anchors(
                     .collect()
             };
             let points: Vec<_> = images.clone().map(|i| [i, i]).collect();
-            let (from, own): (&[_], Box<dyn Fn(usize) -> Vec<usize>>) = match variant.anchors {
-                LoopAnchors::Pairs => {
-                    return pair_anchors(rows, labels, &pairs, &compared(&pairs), measure);
-                }
-                LoopAnchors::Images => (&pairs, Box::new(ending_in)),
-                LoopAnchors::Points => (&points, Box::new(|i| vec![i])),
-            };
-            let values = compared(from);
+            if variant.anchors == LoopAnchors::Pairs {
+                return pair_anchors(rows, labels, &pairs, &compared(&pairs), measure);
+            }
+            let as_points = variant.anchors == LoopAnchors::Points;
+            let values = compared(if as_points { &points } else { &pairs });
+            let own = |i: usize| if as_points { vec![i] } else { ending_in(i) };
             let mut anchors = of_images(None);
             for (i, anchor) in anchors.iter_mut().enumerate() {
                 let own = own(i);

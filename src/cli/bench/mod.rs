@@ -155,7 +155,6 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
 
 fn loss(args: LossArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
-    check_batch_size(args.batch, args.images_per_class)?;
     let mut keys = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
@@ -171,7 +170,10 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
         args.anchors
             .map(|anchors| format!("negatives.anchors={anchors}")),
     );
-    let config = checked_config(&keys)?;
+    let config = Config::parse("", "the command line", &keys)?;
+    let paired = config.negatives.pairs_consecutive_rows();
+    check_batch_size(args.batch, args.images_per_class, paired)?;
+    config.check()?;
     let repeats = args.repeats;
     let benchmarks = if args.all {
         LossBenchmark::all(args.batch, args.dim, repeats)
@@ -243,9 +245,12 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 }
 
 /// Refuses a batch that is not a whole number of classes, or whose loss needs too much memory.
-fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
-    if images_per_class < 2 {
-        let reason = "give 2 or more";
+fn check_batch_size(batch: usize, images_per_class: usize, paired: bool) -> Result<(), CliError> {
+    if paired && !images_per_class.is_multiple_of(2) || images_per_class < 2 {
+        let reason = match paired {
+            true => "must be even and at least 2, because these negatives pair images",
+            false => "give 2 or more",
+        };
         return Err(
             SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );
