@@ -22,7 +22,7 @@ use loop_dml::evaluation::{Recall, nearest_positive_ranks};
 use loop_dml::geometry::Measure;
 use loop_dml::loss::HphnTripletLossConfig;
 use loop_dml::model::unit_length;
-use loop_dml::negatives::{Negatives, Space};
+use loop_dml::negatives::{LoopNegatives, Negatives, Space};
 
 const CLASSES: usize = 16;
 /// The first classes are for training, the others for testing.
@@ -91,12 +91,12 @@ fn draw_batch<B: Backend>(vectors: &Tensor<B, 3>) -> (Tensor<B, 2>, Tensor<B, 1,
 
 fn train<B: AutodiffBackend>(mut network: Network<B>, vectors: &Tensor<B, 3>) -> Network<B> {
     let loss = HphnTripletLossConfig::new().with_margin(0.2).init();
+    let negatives = Negatives::Loop(LoopNegatives::PUBLISHED);
     let mut optimizer = AdamConfig::new().init();
     for step in 1..=STEPS {
         let (batch, labels) = draw_batch(vectors);
         let embeddings = network.forward(batch);
-        let comparisons =
-            Negatives::Loop.compare(embeddings, labels, Space::Sphere, Measure::Distance);
+        let comparisons = negatives.compare(embeddings, labels, Space::Sphere, Measure::Distance);
         let mean = loss.forward(comparisons).mean();
         if step == 1 || step % 20 == 0 {
             println!("step {step:>3}: loss {:.3}", mean.clone().into_scalar());

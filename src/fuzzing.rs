@@ -50,7 +50,7 @@ pub fn image(bytes: &[u8]) {
 /// A file of embeddings: safetensors, Parquet, `.npy` or `.npz`.
 pub fn embeddings(bytes: &[u8]) {
     let read = Embeddings::parse(Path::new("fuzz.safetensors"), bytes);
-    check_message(read.and_then(|embeddings| embeddings.check_batch()));
+    check_message(read.and_then(|embeddings| embeddings.check_batch(true)));
 }
 
 /// A file of the labels of four embeddings: `.npy`, text or CSV.

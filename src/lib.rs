@@ -98,7 +98,7 @@
 //! use loop_dml::loss::HphnTripletLossConfig;
 //! use loop_dml::model::unit_length;
 //! use loop_dml::geometry::Measure;
-//! use loop_dml::negatives::{Negatives, Space};
+//! use loop_dml::negatives::{LoopNegatives, Negatives, Space};
 //!
 //! /// A network of your own.
 //! #[derive(Module, Debug)]
@@ -124,11 +124,12 @@
 //!     // Rows of one class are adjacent and an even number: LoOp takes them in pairs.
 //!     let features = Tensor::<B, 2>::random([8, 16], Distribution::Default, &device);
 //!     let labels = Tensor::<B, 1, Int>::from_data([0, 0, 1, 1, 2, 2, 3, 3], &device);
+//!     let negatives = Negatives::Loop(LoopNegatives::PUBLISHED);
 //!     let mut means = Vec::new();
 //!     for _ in 0..30 {
 //!         let embeddings = network.forward(features.clone());
 //!         let comparisons =
-//!             Negatives::Loop.compare(embeddings, labels.clone(), Space::Sphere, Measure::Distance);
+//!             negatives.compare(embeddings, labels.clone(), Space::Sphere, Measure::Distance);
 //!         let mean = loss.forward(comparisons).mean();
 //!         means.push(mean.clone().into_scalar());
 //!         let gradients = GradientsParams::from_grads(mean.backward(), &network);

@@ -24,7 +24,7 @@ pub struct LossBenchmark {
     /// Number of embeddings, a multiple of `images_per_class`. The memory grows with its square: see
     /// [`pairwise_gib`](crate::loss::pairwise_gib).
     pub batch: usize,
-    /// Images of each class, an even number.
+    /// Images of each class, an even number if the negatives pair images.
     pub images_per_class: usize,
     /// Dimension of an embedding.
     pub dim: usize,
@@ -81,7 +81,7 @@ impl LossBenchmark {
         let embeddings = (centres + scatter).reshape([n, self.dim]).detach();
         let labels: Vec<i32> = (0..n).map(|i| (i / self.images_per_class) as i32).collect();
         let labels = Tensor::<B, 1, Int>::from_ints(labels.as_slice(), device);
-        let negatives = self.negatives.init();
+        let negatives = self.negatives.init(Some(self.images_per_class));
         let loss = self.loss.init();
 
         let name = format!("timing {}", self.loss.name());

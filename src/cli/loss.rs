@@ -15,18 +15,20 @@ use crate::config::Config;
 use crate::inference::embedding_file::{Embeddings, LabelsOption, MatrixOutput};
 use crate::inference::{BatchLoss, InferenceError, batch_loss};
 use crate::loss::{LossKind, LossStatistics};
-use crate::negatives::NegativesConfig;
+use crate::negatives::{LoopConfig, NegativesConfig};
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 The file contains `embeddings` [N, D] and `labels` [N]; for a .npy file, --labels or NAME.labels.npy beside it \
-has the labels. The rows of a class are adjacent, and their number is even; a batch has at most 8,192 rows, whose \
-pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
+has the labels. The rows of a class are adjacent, and their number is even if the negatives pair images (embedding-expansion, and \
+loop without negatives.pairs=all); a batch has at most 8,192 rows, whose pairwise matrices take 8 GiB. Rows are scaled to unit length if training with the loss scales embeddings (every \
 loss but n-pair; override with --set model.normalize=…). The gradient is that of the mean loss with \
 respect to the rows in the file.
 
 Examples:
   loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop
+  loop-dml loss --embeddings batch.safetensors --loss hphn-triplet --negatives loop \\
+      --set negatives.pairs=all --set negatives.anchors=images
   loop-dml loss --embeddings batch.npy --labels classes.txt --loss triplet --negatives none --gradients g.npy
   loop-dml loss --embeddings batch.safetensors --loss lifted-structure --negatives none \\
       --set loss.margin=1 --set loss.squared_hinge=true --gradients gradient.safetensors --json";
@@ -67,7 +69,7 @@ pub(super) fn option_names() -> OptionNames {
 pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
     let _command = CommandMonitor::install();
     let config = read_config(&args)?;
-    let names = (config.loss.kind.name(), config.negatives.name());
+    let (loss, strategy) = (config.loss.kind.name(), config.negatives.clone());
     let gradients = args
         .gradients
         .as_deref()
@@ -93,7 +95,7 @@ pub(super) fn run(args: LossArgs) -> Result<(), CliError> {
     if let (Some(output), Some(gradient)) = (gradients, gradient) {
         output.write("gradient", &gradient, dim)?;
     }
-    print(args.json, &statistics, names)
+    print(args.json, &statistics, loss, &strategy)
 }
 
 /// The configuration of the loss and the negatives. Other keys are refused.
@@ -126,13 +128,14 @@ fn read_config(args: &LossArgs) -> Result<Config, CliError> {
 fn print(
     json: bool,
     statistics: &LossStatistics,
-    (loss, negatives): (&str, &str),
+    loss: &str,
+    negatives: &NegativesConfig,
 ) -> Result<(), CliError> {
     let active = statistics.active as f64 / statistics.anchors.max(1) as f64;
     if json {
-        let object = json!({
+        let mut object = json!({
             "loss": loss,
-            "negatives": negatives,
+            "negatives": negatives.name(),
             "sum": statistics.sum,
             "mean": statistics.mean,
             "anchors": statistics.anchors,
@@ -141,9 +144,17 @@ fn print(
             "mean_positive": statistics.mean_positive,
             "mean_negative": statistics.mean_negative,
         });
+        if let Some(LoopConfig { pairs, anchors }) = negatives.variant() {
+            object["pairs"] = json!(pairs);
+            // `anchors` is their number.
+            object["anchors_are"] = json!(anchors);
+        }
         return output::print(object);
     }
-    output::print(format_args!("{loss} with negatives {negatives}"))?;
+    output::print(format_args!(
+        "{loss} with negatives {}",
+        negatives.description()
+    ))?;
     output::print(format_args!("sum      {:.6}", statistics.sum))?;
     output::print(format_args!("mean     {:.6}", statistics.mean))?;
     output::print(format_args!("anchors  {}", statistics.anchors))?;

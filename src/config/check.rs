@@ -2,6 +2,8 @@
 
 use super::{Config, ConfigError};
 use crate::data::config::TransformConfig;
+use crate::loss::check_all_pairs;
+use crate::negatives::NegativesConfig;
 use crate::setting::{Checked, SettingError};
 
 impl Config {
@@ -18,9 +20,33 @@ impl Config {
         self.batch.check()?;
         self.loss.check()?;
         self.negatives.check()?;
+        self.check_pairs()?;
         self.optimizer.check()?;
         self.training.check()?;
         Ok(self.evaluation.check()?)
+    }
+
+    /// The images of a class must be pairs if the negatives need them, and few enough to compare all of their pairs.
+    fn check_pairs(&self) -> Checked {
+        let (classes, images) = (self.batch.classes, self.batch.images_per_class);
+        if self.negatives.pairs_consecutive_rows() && !images.is_multiple_of(2) {
+            let other = match &self.negatives {
+                NegativesConfig::Loop(_) => "set negatives.pairs = \"all\"",
+                _ => "choose other negatives",
+            };
+            let reason = format!(
+                "must be even, because negatives.name = \"{}\" pairs images; give {} or {}, or {other}",
+                self.negatives.name(),
+                images - 1,
+                images + 1
+            );
+            return Err(SettingError::value(
+                "batch.images_per_class",
+                images as i64,
+                reason,
+            ));
+        }
+        check_all_pairs(&self.negatives, std::iter::repeat_n(images, classes))
     }
 
     fn check_image_size(&self) -> Checked {
@@ -86,7 +112,12 @@ mod tests {
             _ => "training.seed=1",
         };
         for (set, advice) in [
-            ("batch.images_per_class=3", "give 2 or 4"),
+            (
+                "batch.images_per_class=3",
+                "give 2 or 4, or set negatives.pairs = \"all\"",
+            ),
+            ("negatives.pairs=some", "`consecutive` or `all`"),
+            ("negatives.anchors=image", "`images`"),
             ("batch.images_per_class=1", "give 2 or more"),
             ("batch.classes=1", "give 2 or more"),
             ("data.image_size=8", "give 16 or more"),
@@ -165,6 +196,59 @@ mod tests {
             assert!(
                 message.starts_with(&format!("`model.weights = \"{weights}\"`: no weights")),
                 "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn odd_numbers_of_images_are_refused_where_images_are_paired() {
+        let odd = "batch.images_per_class=3";
+        for negatives in ["negatives.name=none", "negatives.pairs=all"] {
+            let config = Config::parse("", "test", &[odd.into(), negatives.into()]).unwrap();
+            config.check().unwrap();
+        }
+        let message = refused(&[odd, "negatives.name=embedding-expansion"]);
+        assert!(
+            message.starts_with(
+                "`batch.images_per_class = 3`: must be even, because negatives.name = \
+                 \"embedding-expansion\" pairs images; give 2 or 4, or choose other negatives"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn pairs_that_need_too_much_memory_are_refused() {
+        let sets = |images: usize| {
+            [
+                "negatives.pairs=all".to_string(),
+                "batch.classes=8".into(),
+                format!("batch.images_per_class={images}"),
+            ]
+        };
+        Config::parse("", "test", &sets(32))
+            .unwrap()
+            .check()
+            .unwrap();
+        let sets = sets(64);
+        let message = refused(&sets.each_ref().map(String::as_str));
+        assert!(
+            message.starts_with(
+                "`negatives.pairs = \"all\"`: a batch has 16128 pairs, but at most 4096 are compared: \
+                 their pairwise matrices take about 124 GiB"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn variants_of_loop_are_refused_with_other_negatives() {
+        for key in ["negatives.pairs=all", "negatives.anchors=images"] {
+            let message = refused(&["negatives.name=none", key]);
+            let name = key.split('=').next().unwrap();
+            assert_eq!(
+                message,
+                format!("`{name}` has no effect with `negatives.name = \"none\"`; remove it")
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
+use super::pair_rows::PairRows;
 use super::transpose::transpose;
 
 /// Returns the largest inner product of a point of one segment with a point of another, for every two
@@ -31,6 +32,25 @@ pub fn corner_products<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
         .reshape([pairs * pairs, 2])
         .max_dim(1)
         .reshape([pairs, pairs])
+}
+
+/// [`corner_products`] of the segments of any pairs of rows, \[P, P\].
+pub(crate) fn corner_products_of_pairs<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    pairs: &PairRows<B>,
+) -> Tensor<B, 2> {
+    let products = embeddings.clone().matmul(transpose(embeddings));
+    pairs.larger(pairs.larger(products, 0), 1)
+}
+
+/// Returns the largest inner product of every row with a point of the segment of every pair of rows, which is that
+/// with one of its ends, \[N, P\].
+pub(crate) fn corner_products_of_points<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    pairs: &PairRows<B>,
+) -> Tensor<B, 2> {
+    let products = embeddings.clone().matmul(transpose(embeddings));
+    pairs.larger(products, 1)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) struct Frames<B: Backend> {
     /// The same inner products without gradient, exact to the rounding of the float type.
     pub(super) fixed: FrameProducts<B>,
     /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
-    squared_middle_distances: Tensor<B, 2>,
+    pub(super) squared_middle_distances: Tensor<B, 2>,
     /// The float type of the embeddings and of the results.
     pub(super) dtype: FloatDType,
     /// Number of pairs P.
@@ -162,6 +162,22 @@ pub(super) struct FrameComparisons<B: Backend> {
 }
 
 impl<B: Backend> FrameComparisons<B> {
+    /// Exchanges rows and columns.
+    pub(super) fn transposed(&self) -> Self {
+        let FrameProducts { mm, mt, tm, tt } = self.products.clone().map(transpose);
+        Self {
+            products: FrameProducts {
+                mm,
+                mt: tm,
+                tm: mt,
+                tt,
+            },
+            of_rows: self.of_columns.clone().map(transpose),
+            of_columns: self.of_rows.clone().map(transpose),
+            squared_middle_distances: transpose(self.squared_middle_distances.clone()),
+        }
+    }
+
     /// The comparisons of some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Self {
         Self {
@@ -198,6 +214,17 @@ impl<B: Backend> FrameProducts<B> {
             mt: block(&m, &t),
             tm: block(&t, &m),
             tt: block(&t, &t),
+        }
+    }
+
+    /// The products of pairs of two equal ends with themselves, from the squares of the ends, \[R, 1\].
+    pub(super) fn of_points(squares: Tensor<B, 2>) -> Self {
+        let zeros = squares.zeros_like();
+        Self {
+            mm: squares,
+            mt: zeros.clone(),
+            tm: zeros.clone(),
+            tt: zeros,
         }
     }
 

@@ -16,9 +16,12 @@ mod lengths;
 mod measure;
 #[cfg(test)]
 pub(crate) mod oracle;
+pub(crate) mod pair_rows;
+mod point_frames;
 pub mod points;
 mod precision;
 pub(crate) mod products;
+pub(crate) mod row_products;
 pub mod segments;
 #[cfg(test)]
 pub(crate) mod simulated_device;

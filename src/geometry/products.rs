@@ -36,8 +36,8 @@ const NEXT: f64 = 1.0 / 4096.0;
 #[derive(Debug, Clone)]
 pub(crate) struct SplitRows<B: Backend> {
     parts: Vec<Tensor<B, 2>>,
-    /// The factor that scales the rows to a length of at most 1, \[1, 1\]; `None` for rows of at most
-    /// that length.
+    /// The factor that scaled the rows to a length of at most 1, \[1, 1\]; `None` for rows that were not
+    /// scaled.
     scale: Option<Tensor<B, 2>>,
 }
 
@@ -53,6 +53,12 @@ impl<B: Backend> SplitRows<B> {
     /// Splits rows of any length, without gradient. Without `f64`, products are accurate relative to the
     /// longest row: products of rows shorter by a factor of 2⁻²⁴ vanish.
     pub(crate) fn from_rows(rows: Tensor<B, 2>) -> Self {
+        Self::from_rows_up_to(rows, 1.0)
+    }
+
+    /// [`from_rows`](Self::from_rows), with the longest row scaled to `length` (at most 1, a power of 2), so that sums
+    /// of 1/`length` products are as exact as a product.
+    pub(crate) fn from_rows_up_to(rows: Tensor<B, 2>, length: f64) -> Self {
         let rows = rows.detach();
         if rows.dtype() == DType::F64 {
             return Self::from_unit(rows);
@@ -66,6 +72,11 @@ impl<B: Backend> SplitRows<B> {
         let longest = lengths.mask_fill(finite.bool_not(), 0.0).max_dim(0);
         let all_zero = longest.clone().equal_elem(0.0);
         let scale = longest.mask_fill(all_zero, 1.0).recip();
+        let scale = if length < 1.0 {
+            scale.mul_scalar(length)
+        } else {
+            scale
+        };
         Self {
             parts: split(rows * scale.clone()),
             scale: Some(scale),
@@ -159,6 +170,18 @@ impl<B: Backend> Products<B> {
         }
         let levels = self.levels.iter().zip(&of_x.levels).zip(&of_y.levels);
         let levels = levels.map(|((xy, xx), yy)| xy.clone() - half(xx) - half(yy));
+        self.combined(levels.collect())
+    }
+
+    /// Returns |x|² + |y|² − 2 x·y, computed for each level separately.
+    ///
+    /// # Shapes
+    /// - self: \[N, M\]; squares of x \[N, 1\], of y \[1, M\]
+    /// - output: \[N, M\]
+    pub(crate) fn squared_distances(&self, of_x: &Self, of_y: &Self) -> Tensor<B, 2> {
+        let levels = self.levels.iter().zip(&of_x.levels).zip(&of_y.levels);
+        let levels =
+            levels.map(|((xy, xx), yy)| xx.clone() + yy.clone() - xy.clone().mul_scalar(2.0));
         self.combined(levels.collect())
     }
 

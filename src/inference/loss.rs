@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::InferenceError;
 use super::embedding_file::Embeddings;
-use crate::loss::{LossKind, LossStatistics};
+use crate::loss::{LossKind, LossStatistics, check_all_pairs};
 use crate::model::unit_length;
 use crate::negatives::{NegativesConfig, Space};
 
@@ -27,14 +27,16 @@ pub struct BatchLoss {
 ///
 /// # Errors
 /// If there are more than [`MAXIMUM_BATCH`](crate::loss::MAXIMUM_BATCH) rows, if the rows of a class are
-/// not adjacent or their number is odd, if the space is the sphere and a
-/// row is zero, or if the loss is not finite.
+/// not adjacent, if their number is odd and the negatives pair images, if there are too many pairs, if the space is the
+/// sphere and a row is zero, or if the loss is not finite.
 pub fn batch_loss<B: AutodiffBackend>(
     embeddings: &Embeddings,
     request: &BatchLoss,
     device: &B::Device,
 ) -> Result<(LossStatistics, Option<Vec<f32>>), InferenceError> {
-    embeddings.check_batch()?;
+    embeddings.check_batch(request.negatives.pairs_consecutive_rows())?;
+    let classes = embeddings.labels.chunk_by(|a, b| a == b);
+    check_all_pairs(&request.negatives, classes.map(<[i64]>::len))?;
     let count = embeddings.labels.len();
     let rows = TensorData::new(embeddings.rows.clone(), [count, embeddings.dim]);
     let leaf = Tensor::<B, 2>::from_data(rows, device).require_grad();
@@ -49,7 +51,7 @@ pub fn batch_loss<B: AutodiffBackend>(
         Space::Euclidean => leaf.clone(),
     };
     let loss = request.loss.init();
-    let negatives = request.negatives.init();
+    let negatives = request.negatives.init(None);
     let output = loss.forward(negatives.compare(scaled, labels, request.space, loss.measure()));
     let statistics =
         LossStatistics::from_data(output.statistics().into_data()).expect("statistics are floats");

@@ -23,7 +23,7 @@ use crate::setting::{Checked, not_negative};
 /// use burn::backend::Autodiff;
 /// use burn::tensor::{Int, Tensor};
 /// use loop_dml::loss::HphnTripletLossConfig;
-/// use loop_dml::negatives::{Negatives, Space};
+/// use loop_dml::negatives::{LoopNegatives, Negatives, Space};
 /// use loop_dml::geometry::Measure;
 ///
 /// type B = Autodiff<burn_flex::Flex>;
@@ -34,8 +34,9 @@ use crate::setting::{Checked, not_negative};
 /// let labels = Tensor::<B, 1, Int>::from_data([0, 0, 1, 1], &device);
 ///
 /// let loss = HphnTripletLossConfig::new().with_margin(0.2).init();
+/// let negatives = Negatives::Loop(LoopNegatives::PUBLISHED);
 /// let comparisons =
-///     Negatives::Loop.compare(embeddings.clone(), labels, Space::Sphere, Measure::Distance);
+///     negatives.compare(embeddings.clone(), labels, Space::Sphere, Measure::Distance);
 /// let mean = loss.forward(comparisons).mean();
 /// assert!((mean.clone().into_scalar() - (0.6325 - 0.2828 + 0.2)).abs() < 1e-3);
 /// // A step against the gradient moves rows of one class together and the classes apart.

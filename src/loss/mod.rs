@@ -37,5 +37,5 @@ pub use multi_similarity::{
 };
 pub use n_pair::{NPairLoss, NPairLossConfig};
 pub use output::{LossOutput, LossStatistics};
-pub use pairwise_memory::{MAXIMUM_BATCH, pairwise_gib};
+pub use pairwise_memory::{MAXIMUM_BATCH, check_all_pairs, pairwise_gib, pairwise_mib};
 pub use triplet::{TripletLoss, TripletLossConfig, Triplets};

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::geometry::Measure;
 use crate::geometry::oracle::*;
-use crate::negatives::{Negatives, Space};
+use crate::negatives::{LoopAnchors, LoopPairs, Negatives, Space};
 
 /// An anchor with its comparisons.
 pub(super) struct Anchor {
@@ -101,33 +101,93 @@ pub(super) fn anchors(
     match strategy {
         Negatives::None => of_images(None),
         Negatives::EmbeddingExpansion { points } => of_images(Some(points)),
-        Negatives::Loop => (0..rows.len() / 2)
-            .map(|i| {
-                let members = [2 * i, 2 * i + 1];
-                let of_class = members.iter().flat_map(|&member| {
-                    images
-                        .clone()
-                        .filter(move |&j| j != member && labels[j] == labels[member])
-                        .map(move |j| value(measure, &rows[member], &rows[j]))
+        Negatives::Loop(variant) => {
+            let pairs = pairs_of(variant.pairs, labels);
+            let curve = |[x, y]: [usize; 2]| [&rows[x][..], &rows[y][..]];
+            // The nearest of curves of different classes.
+            let compared = |from: &[[usize; 2]]| -> Vec<Vec<f64>> {
+                let of = |p: &[usize; 2]| {
+                    let value = |q: &[usize; 2]| match labels[p[0]] == labels[q[0]] {
+                        true => f64::NAN,
+                        false => curves(curve(*p), curve(*q), space, measure),
+                    };
+                    pairs.iter().map(value).collect()
+                };
+                from.iter().map(of).collect()
+            };
+            let ending_in = |i: usize| -> Vec<usize> {
+                let ending = pairs.iter().enumerate();
+                ending
+                    .filter(|(_, pair)| pair.contains(&i))
+                    .map(|(p, _)| p)
+                    .collect()
+            };
+            let points: Vec<_> = images.clone().map(|i| [i, i]).collect();
+            if variant.anchors == LoopAnchors::Pairs {
+                return pair_anchors(rows, labels, &pairs, &compared(&pairs), measure);
+            }
+            let as_points = variant.anchors == LoopAnchors::Points;
+            let values = compared(if as_points { &points } else { &pairs });
+            let own = |i: usize| if as_points { vec![i] } else { ending_in(i) };
+            let mut anchors = of_images(None);
+            for (i, anchor) in anchors.iter_mut().enumerate() {
+                let own = own(i);
+                anchor.negatives.retain_mut(|(value, j)| {
+                    let others = ending_in(*j);
+                    let values = own
+                        .iter()
+                        .flat_map(|&p| others.iter().map(|&q| values[p][q]).collect::<Vec<_>>());
+                    *value = nearest(measure, values);
+                    !own.is_empty() && !others.is_empty()
                 });
-                let pair = |i: usize| [&rows[2 * i][..], &rows[2 * i + 1][..]];
-                Anchor {
-                    positives: vec![(farthest(measure, of_class), None)],
-                    negatives: (0..rows.len() / 2)
-                        .filter(|&j| labels[2 * j] != labels[2 * i])
-                        .map(|j| (curves(pair(i), pair(j), space, measure), j))
-                        .collect(),
-                    squared_length: members.map(|m| dot(&rows[m], &rows[m])).iter().sum::<f64>()
-                        / 2.0,
-                }
-            })
+            }
+            anchors
+        }
+    }
+}
+
+/// The pairs as anchors, for the values of every two of different classes.
+fn pair_anchors(
+    rows: &[Vec<f64>],
+    labels: &[i64],
+    pairs: &[[usize; 2]],
+    values: &[Vec<f64>],
+    measure: Measure,
+) -> Vec<Anchor> {
+    let anchor = |(p, members): (usize, &[usize; 2])| {
+        let of_class = members.iter().flat_map(|&member| {
+            (0..rows.len())
+                .filter(move |&j| j != member && labels[j] == labels[member])
+                .map(move |j| value(measure, &rows[member], &rows[j]))
+        });
+        let others = (0..pairs.len()).filter(|&q| labels[pairs[q][0]] != labels[members[0]]);
+        Anchor {
+            positives: vec![(farthest(measure, of_class), None)],
+            negatives: others.map(|q| (values[p][q], q)).collect(),
+            squared_length: members.map(|m| dot(&rows[m], &rows[m])).iter().sum::<f64>() / 2.0,
+        }
+    };
+    pairs.iter().enumerate().map(anchor).collect()
+}
+
+/// The pairs of a batch whose classes are adjacent.
+fn pairs_of(pairs: LoopPairs, labels: &[i64]) -> Vec<[usize; 2]> {
+    let rows = 0..labels.len();
+    let all = rows.flat_map(|i| (i + 1..labels.len()).map(move |j| [i, j]));
+    let of_class = all.filter(|&[i, j]| labels[i] == labels[j]);
+    match pairs {
+        LoopPairs::Consecutive => of_class
+            .filter(|&[i, j]| i % 2 == 0 && j == i + 1)
             .collect(),
+        LoopPairs::All => of_class.collect(),
     }
 }
 
 /// The image and its inner points (k x₂ + (n + 1 − k) x₁)/(n + 1), k = 1 … n.
 fn owned_points(rows: &[Vec<f64>], image: usize, points: usize, space: Space) -> Vec<Vec<f64>> {
-    let (x, other) = (&rows[image], &rows[image ^ 1]);
+    // A batch of an odd number of images has no inner points.
+    let x = &rows[image];
+    let other = rows.get(image ^ 1).unwrap_or(x);
     let whole = (points + 1) as f64;
     (0..=points)
         .map(|k| {

@@ -12,6 +12,7 @@ mod space;
 mod strategy;
 
 pub use comparisons::Comparisons;
-pub use config::{EmbeddingExpansionConfig, NegativesConfig};
+pub use config::{EmbeddingExpansionConfig, LoopConfig, NegativesConfig};
+pub use loop_::{LoopAnchors, LoopNegatives, LoopPairs};
 pub use space::Space;
 pub use strategy::Negatives;

@@ -147,7 +147,7 @@ impl RunReport {
             summary: html! {
                 p {
                     (config.data.source.name()) " · " (config.model.backbone.to_string()) " · "
-                    (config.loss.kind.name()) " · negatives " (config.negatives.name())
+                    (config.loss.kind.name()) " · negatives " (config.negatives.description())
                 }
             },
             sections: found.into_iter().flatten().collect(),

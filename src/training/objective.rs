@@ -20,7 +20,7 @@ impl Objective {
     /// The objective of a configuration.
     pub fn new(config: &Config) -> Self {
         Self {
-            negatives: config.negatives.init(),
+            negatives: config.negatives.init(Some(config.batch.images_per_class)),
             space: config.model.space(),
             loss: config.loss.kind.init(),
             reduction: config.loss.reduction,

@@ -11,7 +11,7 @@ use loop_dml::loss::{
     MultiSimilarityLossConfig, NPairLossConfig, TripletLossConfig, Triplets,
 };
 use loop_dml::model::unit_length;
-use loop_dml::negatives::{Negatives, Space};
+use loop_dml::negatives::{LoopAnchors, LoopNegatives, LoopPairs, Negatives, Space};
 
 use crate::data::{Batch, batch};
 use crate::{Findings, full, relative_error, values};
@@ -86,14 +86,53 @@ fn losses() -> Vec<(&'static str, Loss, Space)> {
     losses
 }
 
-const STRATEGIES: [(&str, Negatives); 3] = [
+const STRATEGIES: [(&str, Negatives); 8] = [
     ("none", Negatives::None),
     (
         "embedding-expansion",
         Negatives::EmbeddingExpansion { points: 2 },
     ),
-    ("loop", Negatives::Loop),
+    ("loop", Negatives::Loop(LoopNegatives::PUBLISHED)),
+    (
+        "loop-consecutive-images",
+        variant(LoopPairs::Consecutive, LoopAnchors::Images),
+    ),
+    (
+        "loop-consecutive-points",
+        variant(LoopPairs::Consecutive, LoopAnchors::Points),
+    ),
+    (
+        "loop-all-pairs",
+        variant(LoopPairs::All, LoopAnchors::Pairs),
+    ),
+    (
+        "loop-all-images",
+        variant(LoopPairs::All, LoopAnchors::Images),
+    ),
+    (
+        "loop-all-points",
+        variant(LoopPairs::All, LoopAnchors::Points),
+    ),
 ];
+
+const fn variant(pairs: LoopPairs, anchors: LoopAnchors) -> Negatives {
+    Negatives::Loop(LoopNegatives {
+        pairs,
+        anchors,
+        images_per_class: None,
+    })
+}
+
+/// The strategy with the number of images of every class, which a training states.
+fn with_images_per_class(strategy: Negatives, images: usize) -> Negatives {
+    match strategy {
+        Negatives::Loop(variant) => Negatives::Loop(LoopNegatives {
+            images_per_class: Some(images),
+            ..variant
+        }),
+        other => other,
+    }
+}
 
 /// The results of a batch on one backend.
 struct BatchResult {
@@ -168,7 +207,7 @@ fn compare<AB: AutodiffBackend>(loss: &Loss, strategy: Negatives, space: Space) 
             ..batch(classes, images, dim, 0.5, 11)
         };
         let reading = Reading::Together;
-        let how = (strategy, space);
+        let how = (with_images_per_class(strategy, images), space);
         let expected = computed::<Autodiff<Cpu>>(loss, how, &batch, DType::F64, reading);
         // Both orders of reading, then the first again with filled caches.
         for reading in [Reading::Together, Reading::OneByOne, Reading::Together] {

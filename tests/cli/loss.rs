@@ -119,6 +119,55 @@ fn every_combination_has_a_value_and_its_gradient() {
 }
 
 #[test]
+fn variants_of_loop_have_their_anchors_and_take_any_number_of_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    // Classes of two, three and one row.
+    let labels = [7, 7, 3, 3, 3, 9];
+    write(&directory.path().join("batch.safetensors"), &ROWS, &labels);
+    let all = ["--set", "negatives.pairs=all"];
+    for (anchors, count) in [("pairs", 1 + 3), ("images", 2 + 3), ("points", 2 + 3)] {
+        let set = format!("negatives.anchors={anchors}");
+        let arguments = [&all[..], &["--set", &set]].concat();
+        for loss in NAMES {
+            let found = measured(directory.path(), loss, "loop", &arguments);
+            assert_eq!(found["anchors"], count, "{loss}, {anchors}: {found}");
+            assert_eq!(
+                (&found["pairs"], &found["anchors_are"]),
+                (&"all".into(), &anchors.into())
+            );
+        }
+    }
+    let consecutive = arguments("n-pair", "loop", &["--set", "negatives.anchors=images"]);
+    let message = refusal(directory.path(), &consecutive);
+    assert!(
+        message.contains("row 2") && message.contains("pair images"),
+        "{message}"
+    );
+    let other = refusal(directory.path(), &arguments("n-pair", "none", &all));
+    assert!(
+        other.contains("`negatives.pairs` has no effect with"),
+        "{other}"
+    );
+}
+
+#[test]
+fn pairs_that_need_too_much_memory_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels: Vec<i64> = (0..256).map(|row| row / 128).collect();
+    write(
+        &folder.path().join("batch.safetensors"),
+        &[[1.0, 0.0]; 256],
+        &labels,
+    );
+    let all = arguments("n-pair", "loop", &["--set", "negatives.pairs=all"]);
+    let message = refusal(folder.path(), &all);
+    assert!(
+        message.contains("a batch has 16256 pairs, but at most 4096"),
+        "{message}"
+    );
+}
+
+#[test]
 fn rows_are_scaled_exactly_when_training_would_scale_them() {
     let directory = tempfile::tempdir().unwrap();
     write(&directory.path().join("batch.safetensors"), &ROWS, &LABELS);

@@ -296,6 +296,14 @@ fn messages_name_the_options_of_the_command() {
             "`--images-per-class 3`: must be even",
         ),
         (
+            "bench loss --negatives none --pairs all".into(),
+            "`--pairs` has no effect with `--negatives none`",
+        ),
+        (
+            "bench loss --batch 256 --images-per-class 128 --pairs all".into(),
+            "`--pairs all`: a batch has 16256 pairs, but at most 4096 are compared",
+        ),
+        (
             "bench step --size 8".into(),
             "`--size 8`: the backbone googlenet needs",
         ),

@@ -17,13 +17,14 @@ use crate::bench::{BenchError, LossBenchmark, LossTiming};
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::loss::{LossKind, MAXIMUM_BATCH, pairwise_gib};
-use crate::negatives::NegativesConfig;
+use crate::negatives::{LoopAnchors, LoopConfig, LoopPairs, NegativesConfig};
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 
 const EXAMPLES: &str = "\
 Examples:
   loop-dml bench loss --negatives loop --batch 128 --dim 512
+  loop-dml bench loss --negatives loop --pairs all --anchors images --images-per-class 4
   loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
   loop-dml bench neighbours --count 8131 --classes 98
@@ -56,6 +57,8 @@ impl BenchArgs {
             BenchCommand::Loss(_) => OptionNames::new(&[
                 ("loss.name", "--loss"),
                 ("negatives.name", "--negatives"),
+                ("negatives.pairs", "--pairs"),
+                ("negatives.anchors", "--anchors"),
                 ("model.embedding_dim", "--dim"),
                 ("batch.images_per_class", "--images-per-class"),
                 ("--images-per-class", "--images-per-class"),
@@ -106,13 +109,19 @@ struct LossArgs {
     /// Negatives strategy
     #[arg(long, value_name = "NAME", default_value = "loop", value_parser = NegativesConfig::NAMES)]
     negatives: String,
+    /// Pairs of images of a class, for --negatives loop (default: consecutive, as published)
+    #[arg(long, value_name = "NAME", value_parser = LoopPairs::NAMES)]
+    pairs: Option<String>,
+    /// Anchors, for --negatives loop (default: pairs, as published)
+    #[arg(long, value_name = "NAME", value_parser = LoopAnchors::NAMES)]
+    anchors: Option<String>,
     /// Time every loss with every negatives strategy
-    #[arg(long, conflicts_with_all = ["loss", "negatives", "images_per_class"])]
+    #[arg(long, conflicts_with_all = ["loss", "negatives", "pairs", "anchors", "images_per_class"])]
     all: bool,
     /// Number of embeddings in the batch, a multiple of --images-per-class, at most 8192
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     batch: usize,
-    /// Number of images per class, even
+    /// Number of images per class, even unless the negatives do not pair images
     #[arg(long, value_name = "K", default_value_t = 2, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     images_per_class: usize,
     /// Length of an embedding
@@ -146,8 +155,7 @@ pub(super) fn run(args: BenchArgs) -> Result<(), CliError> {
 
 fn loss(args: LossArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
-    check_batch_size(args.batch, args.images_per_class)?;
-    let config = checked_config(&[
+    let mut keys = vec![
         format!("loss.name={}", args.loss),
         format!("negatives.name={}", args.negatives),
         format!("model.embedding_dim={}", args.dim),
@@ -156,7 +164,16 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
             "batch.classes={}",
             args.batch / args.images_per_class.max(1)
         ),
-    ])?;
+    ];
+    keys.extend(args.pairs.map(|pairs| format!("negatives.pairs={pairs}")));
+    keys.extend(
+        args.anchors
+            .map(|anchors| format!("negatives.anchors={anchors}")),
+    );
+    let config = Config::parse("", "the command line", &keys)?;
+    let paired = config.negatives.pairs_consecutive_rows();
+    check_batch_size(args.batch, args.images_per_class, paired)?;
+    config.check()?;
     let repeats = args.repeats;
     let benchmarks = if args.all {
         LossBenchmark::all(args.batch, args.dim, repeats)
@@ -183,6 +200,7 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
             timings.push(LossRecord {
                 loss: benchmark.loss.name(),
                 negatives: benchmark.negatives.name(),
+                variant: benchmark.negatives.variant(),
                 timing,
             });
         } else {
@@ -203,6 +221,9 @@ fn loss(args: LossArgs) -> Result<(), CliError> {
 struct LossRecord {
     loss: &'static str,
     negatives: &'static str,
+    /// The keys of LoOp.
+    #[serde(flatten)]
+    variant: Option<LoopConfig>,
     #[serde(flatten)]
     timing: LossTiming,
 }
@@ -216,7 +237,7 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
     format!(
         "{:16} {:19} {:>5} x {:<4} {:9.3} ms forward and backward{memory}",
         benchmark.loss.name(),
-        benchmark.negatives.name(),
+        benchmark.negatives.description(),
         benchmark.batch,
         benchmark.dim,
         timing.milliseconds
@@ -224,9 +245,12 @@ fn line(benchmark: &LossBenchmark, timing: &LossTiming) -> String {
 }
 
 /// Refuses a batch that is not a whole number of classes, or whose loss needs too much memory.
-fn check_batch_size(batch: usize, images_per_class: usize) -> Result<(), CliError> {
-    if images_per_class < 2 || !images_per_class.is_multiple_of(2) {
-        let reason = "must be even and at least 2, because images are paired";
+fn check_batch_size(batch: usize, images_per_class: usize, paired: bool) -> Result<(), CliError> {
+    if paired && !images_per_class.is_multiple_of(2) || images_per_class < 2 {
+        let reason = match paired {
+            true => "must be even and at least 2, because these negatives pair images",
+            false => "give 2 or more",
+        };
         return Err(
             SettingError::value("--images-per-class", images_per_class as i64, reason).into(),
         );

@@ -49,7 +49,7 @@ impl StepArgs {
 
 pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
-    check_batch_size(args.batch, 2)?;
+    check_batch_size(args.batch, 2, true)?;
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
         format!("model.embedding_dim={}", args.dim),

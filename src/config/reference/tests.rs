@@ -327,9 +327,9 @@ fn keys_have_a_type_and_a_range_in_words() {
             "a whole number from 1 to 2048",
         ),
         (
-            "batch.images_per_class",
+            "data.classes",
             "integer",
-            "an even whole number from 2 to 65536",
+            "an even whole number from 4 to 100000",
         ),
         (
             "model.dropout",

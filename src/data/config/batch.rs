@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{Checked, at_least, at_most, even};
+use crate::setting::{Checked, at_least, at_most};
 
 /// `[batch]`: P classes with K images each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -12,8 +12,9 @@ pub struct BatchConfig {
     /// P, the distinct classes of a batch, at least 2.
     #[schemars(range(min = 2, max = 65_536))]
     pub classes: usize,
-    /// K, the images of each class, even and at least 2. The images of a class are adjacent.
-    #[schemars(range(min = 2, max = 65_536), extend("multipleOf" = 2))]
+    /// K, the images of each class, at least 2, and even if the negatives pair images. The images of a class are
+    /// adjacent.
+    #[schemars(range(min = 2, max = 65_536))]
     pub images_per_class: usize,
     /// Which classes and images an epoch covers.
     pub sampler: Sampler,
@@ -53,7 +54,6 @@ impl BatchConfig {
         at_least("batch.classes", self.classes, 2)?;
         at_most("batch.classes", self.classes, 65_536)?;
         at_least("batch.images_per_class", self.images_per_class, 2)?;
-        at_most("batch.images_per_class", self.images_per_class, 65_536)?;
-        even("batch.images_per_class", self.images_per_class)
+        at_most("batch.images_per_class", self.images_per_class, 65_536)
     }
 }

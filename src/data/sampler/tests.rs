@@ -194,7 +194,7 @@ fn impossible_batches_are_refused_with_their_key() {
         message.contains("`batch.classes = 4`: the training split has 3 classes"),
         "{message}"
     );
-    assert!(refusal(2, 3).contains("batch.images_per_class = 3"));
+    assert!(refusal(2, 1).contains("batch.images_per_class = 1"));
     assert!(refusal(2, 0).contains("batch.images_per_class = 0"));
 }
 

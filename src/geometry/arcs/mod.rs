@@ -51,6 +51,7 @@
 //! - arcs that touch: distance 0, gradient 0.
 
 mod derivative;
+mod points;
 mod search;
 
 use burn::tensor::{Tensor, backend::Backend};
@@ -59,6 +60,7 @@ use super::envelope::{in_row_chunks, with_derivative};
 use super::frames::{FrameProducts, Frames};
 use super::measure::Measure;
 use super::transpose::transpose;
+pub(crate) use points::approach_of_points;
 use search::Arcs;
 
 /// Returns the smallest Euclidean distance, or the largest inner product, between every two arcs.

@@ -7,7 +7,6 @@ use burn::tensor::{Bool, Tensor, backend::Backend};
 use crate::geometry::envelope::reciprocal_or_zero;
 use crate::geometry::frames::{FrameComparisons, FrameProducts};
 use crate::geometry::lengths::length_of_square;
-use crate::geometry::transpose::transpose;
 
 /// R arcs compared with P arcs, without gradient.
 pub(super) struct Arcs<B: Backend> {
@@ -42,6 +41,17 @@ pub(super) struct Points<B: Backend> {
 }
 
 impl<B: Backend> Extents<B> {
+    /// The extents of arcs, from the products of their frames with themselves.
+    fn from_own(own: FrameProducts<B>) -> Self {
+        let (cos, sin) = (length_of_square(own.mm), length_of_square(own.tt));
+        Self {
+            per_cos: reciprocal_or_zero(cos.clone()),
+            per_sin: reciprocal_or_zero(sin.clone()),
+            cos,
+            sin,
+        }
+    }
+
     fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
             cos: f(self.cos),
@@ -61,22 +71,15 @@ impl<B: Backend> Extents<B> {
 }
 
 impl<B: Backend> Arcs<B> {
-    /// Compares all arcs with all arcs, from the inner products of their frames.
+    /// Compares R arcs with P arcs, from the inner products of their frames.
     pub(super) fn from_frames(frames: &FrameComparisons<B>) -> Self {
         let FrameComparisons {
             products,
-            of_rows: own,
+            of_rows,
+            of_columns,
             squared_middle_distances,
-            ..
         } = frames.clone();
-        let (cos, sin) = (length_of_square(own.mm), length_of_square(own.tt));
-        let extents = Extents {
-            per_cos: reciprocal_or_zero(cos.clone()),
-            per_sin: reciprocal_or_zero(sin.clone()),
-            cos,
-            sin,
-        };
-        let transposed = extents.clone().map(transpose);
+        let [extents, transposed] = [of_rows, of_columns].map(Extents::from_own);
         let scaled = |products: &Tensor<B, 2>, i: &Tensor<B, 2>, j: &Tensor<B, 2>| {
             products.clone() * i.clone() * j.clone()
         };
@@ -129,6 +132,13 @@ impl<B: Backend> Arcs<B> {
             cos_psi.mask_where(other_is_nearer.clone(), other_cos),
             sin_psi.mask_where(other_is_nearer, other_sin),
         ]
+    }
+
+    /// Finds the point of arc j that is nearest to the middle of arc i. Returns cos ψ and sin ψ, each \[R, P\].
+    pub(super) fn nearest_to_middles(&self) -> [Tensor<B, 2>; 2] {
+        let FrameProducts { mm, mt, .. } = self.products.clone();
+        let [_, cos_psi, sin_psi] = self.nearest_to_point(mm, mt);
+        [cos_psi, sin_psi]
     }
 
     /// Returns the largest p cos ψ + q sin ψ on arc j, with cos ψ and sin ψ.

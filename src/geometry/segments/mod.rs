@@ -26,6 +26,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
 use super::frames::{FrameComparisons, FrameProducts, Frames};
 use super::lengths::length_of_square;
+use super::point_frames::PointFrames;
+use super::transpose::transpose;
 
 /// Returns the smallest Euclidean distance between every two segments; segment i runs from row 2i of
 /// the embeddings to row 2i + 1.
@@ -56,6 +58,36 @@ pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
     let own = frames.live.own();
     let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
+}
+
+/// Returns the smallest Euclidean distance between every row of a batch and the segment of every pair of its rows.
+///
+/// A point is a segment of two equal ends, so λ is 0.
+///
+/// # Shapes
+/// - output: \[N, P\]
+pub(crate) fn distances_of_points<B: Backend>(frames: &PointFrames<B>) -> Tensor<B, 2> {
+    let [points, segments] =
+        [&frames.points, &frames.pairs].map(|compared| Segments(compared.fixed.clone()));
+    let [of_points, of_segments] = points.0.products.mm.dims();
+    let [mu] = in_row_chunks(of_points, of_segments, |rows| {
+        [Segments(points.0.rows(rows)).nearest_to_middles()]
+    });
+    let [value, half @ ..] = in_row_chunks(of_points, of_segments, |rows| {
+        let mu = mu.clone().slice([rows.clone()]);
+        Segments(points.0.rows(rows)).derivative(mu.zeros_like(), mu)
+    });
+    let transposed = transpose(mu);
+    let [_, other_half @ ..] = in_row_chunks(of_segments, of_points, |rows| {
+        let lambda = transposed.clone().slice([rows.clone()]);
+        Segments(segments.0.rows(rows)).derivative(lambda.clone(), lambda.zeros_like())
+    });
+    with_derivative(
+        value,
+        frames.points.half(half),
+        frames.pairs.half(other_half),
+        frames.dtype,
+    )
 }
 
 /// R segments compared with P segments, without gradient.
@@ -106,6 +138,13 @@ impl<B: Backend> Segments<B> {
             }
         }
         best
+    }
+
+    /// Returns μ of the point of segment j that is nearest to the middle of segment i, \[R, P\].
+    fn nearest_to_middles(&self) -> Tensor<B, 2> {
+        let of_columns = self.0.of_columns.clone();
+        let along = self.0.products.mt.clone() - of_columns.mt;
+        (along * reciprocal_or_zero(of_columns.tt)).clamp(-1.0, 1.0)
     }
 
     /// Returns the distance of the points λ and μ, and row i's half of its derivative: the coefficients

@@ -37,12 +37,12 @@ impl Embeddings {
         self.only_names
     }
 
-    /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and an
-    /// even number of each.
+    /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and if they are
+    /// `paired`, an even number of each.
     ///
     /// # Errors
     /// If they are not, with their number or the first row at fault.
-    pub fn check_batch(&self) -> Result<(), EmbeddingFileError> {
+    pub fn check_batch(&self, paired: bool) -> Result<(), EmbeddingFileError> {
         let rows = self.labels.len();
         if rows > MAXIMUM_BATCH {
             return Err(EmbeddingFileError::TooManyRows {
@@ -73,12 +73,12 @@ impl Embeddings {
                     format!("repeats class {label} after another one; sort the rows by label"),
                 );
             }
-            if !class.len().is_multiple_of(2) {
+            if paired && !class.len().is_multiple_of(2) {
                 return at(
                     start,
                     format!(
-                        "begins class {label}, which has {} row(s); use an even number, because \
-                         images are paired",
+                        "begins class {label}, which has {} row(s); use an even number, because these \
+                         negatives pair images",
                         class.len()
                     ),
                 );
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn batches_that_need_more_than_8_gib_are_refused() {
-        labelled(&[3; MAXIMUM_BATCH]).check_batch().unwrap();
-        let error = labelled(&[3; 60_000]).check_batch().unwrap_err();
+        labelled(&[3; MAXIMUM_BATCH]).check_batch(true).unwrap();
+        let error = labelled(&[3; 60_000]).check_batch(true).unwrap_err();
         let message = error.to_string();
         assert!(
             message.contains("has 60000 rows, but a batch has at most 8192"),
@@ -144,13 +144,14 @@ mod tests {
 
     #[test]
     fn rows_of_a_class_must_be_adjacent_and_an_even_number() {
-        labelled(&[4, 4, 2, 2, 2, 2]).check_batch().unwrap();
+        labelled(&[4, 4, 2, 2, 2, 2]).check_batch(true).unwrap();
+        labelled(&[4, 2, 2, 2]).check_batch(false).unwrap();
         for (labels, row, reason) in [
             (&[4, 4, 2, 2, 4, 4][..], "row 4", "repeats class 4"),
             (&[4, 4, 2, 2, 2], "row 2", "3 row(s)"),
             (&[4, 4, -1, -1], "row 2", "without a class"),
         ] {
-            let message = labelled(labels).check_batch().unwrap_err().to_string();
+            let message = labelled(labels).check_batch(true).unwrap_err().to_string();
             assert!(message.starts_with(row), "{message}");
             assert!(message.contains(reason), "{message}");
         }

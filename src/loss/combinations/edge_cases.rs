@@ -6,10 +6,7 @@ use super::*;
 
 /// Asserts that no anchor is counted, and that the mean and its gradient are 0.
 fn assert_no_anchor(rows: &Rows, labels: &[i64]) {
-    for (strategy, space) in STRATEGIES
-        .into_iter()
-        .flat_map(|strategy| SPACES.map(|space| (strategy, space)))
-    {
+    for (strategy, space) in all_strategies() {
         for loss in losses() {
             let (mean, gradient, statistics) =
                 mean_and_gradient(&loss, strategy, space, rows, labels);
@@ -75,10 +72,7 @@ fn gradients_are_finite_for_batches_of_every_kind() {
     let labels = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3];
     for kind in Kind::ALL {
         let rows = kind.rows(8, 16, 4);
-        for (strategy, space) in STRATEGIES
-            .into_iter()
-            .flat_map(|strategy| SPACES.map(|space| (strategy, space)))
-        {
+        for (strategy, space) in all_strategies() {
             for loss in losses() {
                 let (mean, gradient, _) = mean_and_gradient(&loss, strategy, space, &rows, &labels);
                 let case = format!("{kind:?}, {strategy:?}, {space:?}, {loss:?}");
@@ -96,7 +90,7 @@ fn large_embeddings_neither_overflow_nor_lose_their_gradient() {
         .into_iter()
         .map(|row| row.into_iter().map(|x| 300.0 * x).collect())
         .collect();
-    for strategy in STRATEGIES {
+    for strategy in STRATEGIES.into_iter().chain(VARIANTS) {
         for loss in losses() {
             let labels = [0, 0, 1, 1, 2, 2, 3, 3];
             let (mean, gradient, _) =
@@ -114,18 +108,16 @@ fn large_embeddings_neither_overflow_nor_lose_their_gradient() {
 fn identical_images_of_all_classes_cost_the_margin_with_gradient_zero() {
     let rows = vec![Kind::Random.rows(1, 64, 1)[0].clone(); 4];
     let loss = Loss::HphnTriplet(HphnTripletLossConfig::new().with_margin(0.2).init());
-    for strategy in STRATEGIES {
-        for space in SPACES {
-            let labels = [0, 0, 1, 1];
-            let (mean, gradient, statistics) =
-                mean_and_gradient(&loss, strategy, space, &rows, &labels);
-            assert!((mean - 0.2).abs() < 1e-6);
-            assert_eq!(statistics.active, statistics.anchors);
-            assert!(
-                gradient.iter().all(|&x| x == 0.0),
-                "{strategy:?}, {space:?}"
-            );
-        }
+    for (strategy, space) in all_strategies() {
+        let labels = [0, 0, 1, 1];
+        let (mean, gradient, statistics) =
+            mean_and_gradient(&loss, strategy, space, &rows, &labels);
+        assert!((mean - 0.2).abs() < 1e-6);
+        assert_eq!(statistics.active, statistics.anchors);
+        assert!(
+            gradient.iter().all(|&x| x == 0.0),
+            "{strategy:?}, {space:?}"
+        );
     }
 }
 
@@ -134,18 +126,16 @@ fn contrastive_loss_of_identical_images_is_that_of_the_negative_margin() {
     // d⁺ = d⁻ = 0: ½ m⁻² = 0.5.
     let rows = vec![Kind::Random.rows(1, 64, 1)[0].clone(); 4];
     let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
-    for strategy in STRATEGIES {
-        for space in SPACES {
-            let labels = [0, 0, 1, 1];
-            let (mean, gradient, statistics) =
-                mean_and_gradient(&loss, strategy, space, &rows, &labels);
-            assert!((mean - 0.5).abs() < 1e-6);
-            assert_eq!(statistics.active, statistics.anchors);
-            assert!(
-                gradient.iter().all(|&x| x == 0.0),
-                "{strategy:?}, {space:?}"
-            );
-        }
+    for (strategy, space) in all_strategies() {
+        let labels = [0, 0, 1, 1];
+        let (mean, gradient, statistics) =
+            mean_and_gradient(&loss, strategy, space, &rows, &labels);
+        assert!((mean - 0.5).abs() < 1e-6);
+        assert_eq!(statistics.active, statistics.anchors);
+        assert!(
+            gradient.iter().all(|&x| x == 0.0),
+            "{strategy:?}, {space:?}"
+        );
     }
 }
 
@@ -155,17 +145,15 @@ fn contrastive_loss_of_antipodal_classes_is_zero() {
     let opposite: Vec<f32> = row.iter().map(|x| -x).collect();
     let rows = vec![row.clone(), row, opposite.clone(), opposite];
     let loss = Loss::Contrastive(ContrastiveLossConfig::new().init());
-    for strategy in STRATEGIES {
-        for space in SPACES {
-            let labels = [0, 0, 1, 1];
-            let (mean, gradient, statistics) =
-                mean_and_gradient(&loss, strategy, space, &rows, &labels);
-            assert_eq!((mean, statistics.active, statistics.mined), (0.0, 0, 0));
-            assert!(
-                gradient.iter().all(|&x| x == 0.0),
-                "{strategy:?}, {space:?}"
-            );
-        }
+    for (strategy, space) in all_strategies() {
+        let labels = [0, 0, 1, 1];
+        let (mean, gradient, statistics) =
+            mean_and_gradient(&loss, strategy, space, &rows, &labels);
+        assert_eq!((mean, statistics.active, statistics.mined), (0.0, 0, 0));
+        assert!(
+            gradient.iter().all(|&x| x == 0.0),
+            "{strategy:?}, {space:?}"
+        );
     }
 }
 

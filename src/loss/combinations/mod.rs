@@ -1,6 +1,7 @@
 //! Every loss with every negatives strategy, against the [oracle](super::oracle).
 
 mod edge_cases;
+mod loop_variants;
 
 use burn::tensor::{Int, Tensor, backend::Backend};
 use proptest::prelude::*;
@@ -11,14 +12,38 @@ use crate::geometry::Measure;
 use crate::geometry::oracle::*;
 use crate::geometry::test_batches::{Draws, Kind};
 use crate::model::unit_length;
-use crate::negatives::{Negatives, Space};
+use crate::negatives::{LoopAnchors, LoopNegatives, LoopPairs, Negatives, Space};
 
+/// The published strategies.
 const STRATEGIES: [Negatives; 4] = [
     Negatives::None,
     Negatives::EmbeddingExpansion { points: 2 },
     Negatives::EmbeddingExpansion { points: 3 },
-    Negatives::Loop,
+    Negatives::Loop(LoopNegatives::PUBLISHED),
 ];
+
+/// The variants of LoOp.
+const VARIANTS: [Negatives; 5] = [
+    variant(LoopPairs::Consecutive, LoopAnchors::Images),
+    variant(LoopPairs::Consecutive, LoopAnchors::Points),
+    variant(LoopPairs::All, LoopAnchors::Pairs),
+    variant(LoopPairs::All, LoopAnchors::Images),
+    variant(LoopPairs::All, LoopAnchors::Points),
+];
+
+const fn variant(pairs: LoopPairs, anchors: LoopAnchors) -> Negatives {
+    Negatives::Loop(LoopNegatives {
+        pairs,
+        anchors,
+        images_per_class: None,
+    })
+}
+
+/// Every strategy in every space.
+fn all_strategies() -> impl Iterator<Item = (Negatives, Space)> {
+    let strategies = STRATEGIES.into_iter().chain(VARIANTS);
+    strategies.flat_map(|strategy| SPACES.map(|space| (strategy, space)))
+}
 
 const SPACES: [Space; 2] = [Space::Sphere, Space::Euclidean];
 
@@ -171,12 +196,19 @@ fn expected_means(
     )
 }
 
-/// The number of comparisons of an anchor of a full batch, itself included: all images, or with LoOp
-/// the pairs of other classes, its positive and itself.
+/// The number of comparisons of an anchor of a batch of equal classes, itself included: all images, or if anchors
+/// are pairs, the pairs of other classes, its positive and itself.
 fn comparisons_per_anchor(strategy: Negatives, labels: &[i64]) -> usize {
     let of_class = labels.iter().filter(|&label| *label == labels[0]).count();
+    let other_classes = labels.len() / of_class - 1;
     match strategy {
-        Negatives::Loop => (labels.len() - of_class) / 2 + 2,
+        Negatives::Loop(variant) if variant.anchors == LoopAnchors::Pairs => {
+            let pairs = match variant.pairs {
+                LoopPairs::Consecutive => of_class / 2,
+                LoopPairs::All => of_class * (of_class - 1) / 2,
+            };
+            other_classes * pairs + 2
+        }
         _ => labels.len(),
     }
 }
@@ -284,7 +316,7 @@ fn forward_without_reduction_returns_the_loss_of_every_anchor() {
     let rows = tensor::<TestBackend>(&rows);
     for loss in losses() {
         let labels = Tensor::<TestBackend, 1, Int>::from_data(&labels[..], &Default::default());
-        let (strategy, space) = (Negatives::Loop, Space::Euclidean);
+        let (strategy, space) = (Negatives::Loop(LoopNegatives::PUBLISHED), Space::Euclidean);
         let comparisons = strategy.compare(rows.clone(), labels, space, loss.measure());
         let losses = loss.forward_no_reduction(comparisons.clone());
         assert_eq!(losses.dims(), [4], "{loss:?}");

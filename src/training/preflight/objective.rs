@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::Checks;
 use super::names::LOSS;
 use crate::config::Config;
-use crate::loss::LossStatistics;
+use crate::loss::{LossStatistics, pairwise_mib};
 use crate::model::unit_length;
 use crate::negatives::Space;
 use crate::setting::SettingError;
@@ -24,16 +24,29 @@ pub(in crate::training) fn check_objective<B: AutodiffBackend>(
     device: &B::Device,
 ) -> Result<(), SettingError> {
     let statistics = random_loss::<B>(config, device);
-    let (loss, negatives) = (config.loss.kind.name(), config.negatives.name());
+    let (loss, negatives) = (config.loss.kind.name(), config.negatives.description());
     judge(config, &statistics)?;
     checks.passed(
         LOSS,
         format!(
-            "{loss} with negatives {negatives}: {} anchors in a batch",
-            statistics.anchors
+            "{loss} with negatives {negatives}: {} anchors in a batch{}",
+            statistics.anchors,
+            describe_pairs(config)
         ),
     );
     Ok(())
+}
+
+/// The number of pairs, if all are compared, and an estimate of the memory of the matrices that compare them.
+fn describe_pairs(config: &Config) -> String {
+    let classes = std::iter::repeat_n(config.batch.images_per_class, config.batch.classes);
+    match config.negatives.all_pairs(classes) {
+        Some(pairs) => format!(
+            "; the {pairs} pairs need up to {} MiB",
+            pairwise_mib(pairs.saturating_mul(2))
+        ),
+        None => String::new(),
+    }
 }
 
 fn judge(config: &Config, statistics: &LossStatistics) -> Result<(), SettingError> {
@@ -108,6 +121,24 @@ mod tests {
                     "{message}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn all_pairs_are_counted_with_their_memory() {
+        for (anchors, count) in [("pairs", 36), ("images", 24), ("points", 24)] {
+            let sets = [
+                "negatives.pairs=all".to_string(),
+                format!("negatives.anchors={anchors}"),
+                "batch.classes=6".into(),
+                "batch.images_per_class=4".into(),
+            ];
+            let config = Config::parse("", "test", &sets).unwrap();
+            let mut checks = Checks::default();
+            check_objective::<AB>(&mut checks, &config, &Default::default()).unwrap();
+            let message = &checks.as_slice()[0].message;
+            let expected = format!(": {count} anchors in a batch; the 36 pairs need up to 1 MiB");
+            assert!(message.ends_with(&expected), "{message}");
         }
     }
 

@@ -1,37 +1,19 @@
-//! LoOp: optimal hard negatives on the curves between the images of a class (arXiv 2108.09335,
-//! section 3).
-//!
-//! The negative distance of pair i, with images x₁ and x₂, and pair j of another class, with images
-//! y₁ and y₂, is the smallest between the curves through the pairs:
-//!
-//! ```text
-//! d⁻ = min over λ, μ ∈ [0, 1] of |p(λ) − q(μ)|
-//! ```
-//!
-//! where p runs from x₁ to x₂ and q from y₁ to y₂: along arcs of great circles on the sphere
-//! ([`arcs`]), along straight segments in Euclidean space ([`segments`]). The positive distance of pair
-//! i is the largest of either image to another image z of the class:
-//!
-//! ```text
-//! d⁺ = max over z of max(|x₁ − z|, |x₂ − z|)
-//! ```
-//!
-//! With inner products, s⁻ = max p·q and s⁺ = min of x₁·z and x₂·z.
+//! Pairs of images as anchors.
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 
-use super::comparisons::{Comparisons, both, others_of_class, same_class, squared_lengths};
-use super::space::Space;
+use super::approach::approach_of_pairs;
 use crate::geometry::frames::Frames;
+use crate::geometry::pair_rows::PairRows;
+use crate::geometry::row_products::RowProducts;
 use crate::geometry::{Measure, arcs, corner_products, length_of_square, segments, transpose};
+use crate::negatives::Space;
+use crate::negatives::comparisons::{
+    Comparisons, both, others_of_class, same_class, squared_lengths,
+};
 
 /// Compares every pair of rows 2i and 2i + 1 with every other: each pair is an anchor (A = P = N/2).
-///
-/// Its one positive (Kp = 1) is the farthest image of its class from either member. Its negatives
-/// (Kn = P) are the pairs of other classes, with the closest approach of the two curves. Rows 2i and
-/// 2i + 1 of different classes are not a pair: as an anchor they have neither a positive nor a
-/// negative, and they are not a negative of other anchors.
-pub(super) fn compare<B: Backend>(
+pub(super) fn compare_consecutive<B: Backend>(
     embeddings: Tensor<B, 2>,
     labels: Tensor<B, 1, Int>,
     space: Space,
@@ -41,8 +23,7 @@ pub(super) fn compare<B: Backend>(
     let members = labels.reshape([pairs, 2]);
     let first = members.clone().slice([0..pairs, 0..1]);
     let second = members.slice([0..pairs, 1..2]);
-    let is_pair = first.clone().equal(second.clone());
-    let label_of_end = Tensor::cat(vec![first.clone(), second], 0).squeeze_dim::<1>(1);
+    let label_of_end = Tensor::cat(vec![first.clone(), second.clone()], 0).squeeze_dim::<1>(1);
 
     let frames = Frames::from_neighbours(embeddings.clone(), space == Space::Sphere);
     let others = others_of_class(same_class(label_of_end));
@@ -50,54 +31,119 @@ pub(super) fn compare<B: Backend>(
         Measure::Distance => frames.squared_end_distances(),
         Measure::InnerProduct => frames.end_products().neg(),
     };
-    let (one, other) = farthest_of_class(dissimilarity, others);
-    let (one, other) = (
-        embeddings.clone().select(0, row_of_end(one, pairs)),
-        embeddings.clone().select(0, row_of_end(other, pairs)),
-    );
+    let (farthest, other) = farthest_of_class(dissimilarity, others);
+    let (side, other) = farther_end(farthest, other);
+    let pair = Tensor::arange(0..pairs as i64, &side.device());
+    let end = side.mul_scalar(pairs as i64) + pair;
+    let farthest = [end, other].map(|end| row_of_end(end, pairs));
+    let (positive_mask, negative_mask) = masks([first, second]);
     Comparisons {
         measure,
-        positives: match measure {
-            // The difference of two rows is exact, however near they are.
-            Measure::Distance => length_of_square(squared_lengths(one - other)),
-            Measure::InnerProduct => (one * other).sum_dim(1),
-        },
-        // Each member of a pair is a positive of the other, so every pair has a positive.
-        positive_mask: is_pair.clone(),
+        positives: positives(&embeddings, farthest, measure),
+        positive_mask,
         negatives: match (space, measure) {
             (Space::Sphere, _) => arcs::approach(&frames, measure),
             (Space::Euclidean, Measure::Distance) => segments::distances(&frames),
             (Space::Euclidean, Measure::InnerProduct) => corner_products(embeddings.clone()),
         },
-        negative_mask: first
-            .clone()
-            .not_equal(transpose(first))
-            .bool_and(both(is_pair)),
+        negative_mask,
         squared_lengths: squared_lengths(embeddings).reshape([pairs, 2]).mean_dim(1),
     }
 }
 
-/// Returns for every pair the two images of its class that are farthest from each other, one of them a
-/// member of the pair, as indices of ends. The indices are arbitrary for a pair without other images
-/// of its class.
+/// Compares every one of `pairs` with every other: each pair is an anchor (A = P).
+pub(super) fn compare<B: Backend>(
+    embeddings: Tensor<B, 2>,
+    labels: Tensor<B, 1, Int>,
+    pairs: &PairRows<B>,
+    space: Space,
+    measure: Measure,
+) -> Comparisons<B> {
+    let products = RowProducts::new(embeddings.clone(), space == Space::Sphere);
+    let others = others_of_class(same_class(labels.clone()));
+    let dissimilarity = match measure {
+        Measure::Distance => products.quarter_squared_distances(),
+        Measure::InnerProduct => products.quarter_products().neg(),
+    };
+    let (farthest, other) = farthest_of_class(dissimilarity, others);
+    let (side, other) = farther_end(
+        Tensor::cat(pairs.ends(farthest, 0).into(), 0),
+        Tensor::cat(pairs.ends(other, 0).into(), 0),
+    );
+    let second_is_farther = side.greater_elem(0);
+    let end = pairs
+        .first
+        .clone()
+        .mask_where(second_is_farther, pairs.second.clone());
+    let label = labels.unsqueeze_dim::<2>(1);
+    let (positive_mask, negative_mask) = masks(pairs.ends(label, 0));
+    let [first_length, second_length] = pairs.ends(squared_lengths(embeddings.clone()), 0);
+    Comparisons {
+        measure,
+        positives: positives(&embeddings, [end, other], measure),
+        positive_mask,
+        negatives: approach_of_pairs(embeddings, &products, pairs, space, measure),
+        negative_mask,
+        squared_lengths: (first_length + second_length).mul_scalar(0.5),
+    }
+}
+
+/// Returns the measure of the rows of two lists, \[P, 1\].
+fn positives<B: Backend>(
+    embeddings: &Tensor<B, 2>,
+    rows: [Tensor<B, 1, Int>; 2],
+    measure: Measure,
+) -> Tensor<B, 2> {
+    let [one, other] = rows.map(|rows| embeddings.clone().select(0, rows));
+    match measure {
+        // The difference of two rows is exact, however near they are.
+        Measure::Distance => length_of_square(squared_lengths(one - other)),
+        Measure::InnerProduct => (one * other).sum_dim(1),
+    }
+}
+
+/// Returns the masks of the positive, \[P, 1\], and of the negatives, \[P, P\], of pairs whose ends have these labels,
+/// \[P, 1\].
+fn masks<B: Backend>(
+    [first, second]: [Tensor<B, 2, Int>; 2],
+) -> (Tensor<B, 2, Bool>, Tensor<B, 2, Bool>) {
+    let is_pair = first.clone().equal(second);
+    let others = first
+        .clone()
+        .not_equal(transpose(first))
+        .bool_and(both(is_pair.clone()));
+    // Each member of a pair is a positive of the other, so every pair has a positive.
+    (is_pair, others)
+}
+
+/// Returns for every end its largest dissimilarity to another image of its class, \[E, 1\], and the index of that
+/// end, \[E\]. The index is arbitrary for an end without other images of its class.
 ///
 /// # Shapes
-/// - dissimilarity: \[2P, 2P\], larger for less similar ends; the first ends of all pairs, then the second
-/// - others: \[2P, 2P\], true where two ends are different images of one class
-/// - output: \[P\], \[P\]
+/// - dissimilarity: \[E, E\], larger for less similar ends
+/// - others: \[E, E\], true where two ends are different images of one class
 fn farthest_of_class<B: Backend>(
     dissimilarity: Tensor<B, 2>,
     others: Tensor<B, 2, Bool>,
-) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
-    let pairs = dissimilarity.dims()[0] / 2;
-    let (farthest, other) = dissimilarity
+) -> (Tensor<B, 2>, Tensor<B, 2, Int>) {
+    dissimilarity
         .mask_fill(others.bool_not(), f32::MIN)
-        .max_dim_with_indices(1);
+        .max_dim_with_indices(1)
+}
+
+/// Returns for every pair whether its second end (1) or its first (0) is farther from another image, and the index of
+/// that image, \[P\] each.
+///
+/// # Shapes
+/// - farthest, other: [`farthest_of_class`] of the first ends of all pairs, then of the second, \[2P, 1\]
+fn farther_end<B: Backend>(
+    farthest: Tensor<B, 2>,
+    other: Tensor<B, 2, Int>,
+) -> (Tensor<B, 1, Int>, Tensor<B, 1, Int>) {
+    let pairs = farthest.dims()[0] / 2;
     let (_, side) = farthest.reshape([2, pairs]).max_dim_with_indices(0);
     let other = other.reshape([2, pairs]).gather(0, side.clone());
-    let pair = Tensor::arange(0..pairs as i64, &side.device());
-    let member = side.squeeze_dim::<1>(0).mul_scalar(pairs as i64) + pair;
-    (member, other.squeeze_dim(0))
+    (side.squeeze_dim(0), other.squeeze_dim(0))
 }
 
 /// Returns the rows of ends that are numbered as in [`Frames::end_products`].
@@ -116,7 +162,7 @@ mod tests {
         let rows = Kind::Random.rows(labels.len() / 2, 8, 7);
         let labels = Tensor::from_data(labels, &Default::default());
         (
-            compare(
+            compare_consecutive(
                 tensor::<TestBackend>(&rows),
                 labels,
                 Space::Sphere,
