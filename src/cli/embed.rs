@@ -15,7 +15,7 @@ use super::training_output::print_skipped;
 use super::values::{self, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::data::{ImageSelection, ImageSet};
-use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+use crate::embedding_file::{EmbeddingOutput, NamedEmbeddings};
 use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone};
 use crate::progress::Monitor;
 use crate::training::Checkpoint;

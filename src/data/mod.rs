@@ -55,9 +55,7 @@ use std::time::Instant;
 
 pub use batches::ImageBatch;
 pub use bounding_box::BoundingBox;
-pub use datasets::{
-    DatasetError, ImageSelection, ImageSet, NO_CLASS, named_image, named_image_file,
-};
+pub use datasets::{DatasetError, ImageSelection, ImageSet, named_image, named_image_file};
 pub use error::DataError;
 pub use image_cache::{CacheComparison, CacheError, CacheState};
 pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};
@@ -71,6 +69,8 @@ pub use sampler::{Coverage, PairSampler};
 pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource};
 pub use transform::Transform;
 pub use upload::{ImageUpload, UploadMode};
+
+pub use crate::embedding_file::NO_CLASS;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
-use super::embedding_file::NamedEmbeddings;
 use super::error::InferenceError;
 use super::source::{EmbeddingNetwork, EmbeddingSource};
 use crate::backend::ComputeContext;
@@ -13,6 +12,7 @@ use crate::config::Config;
 use crate::data::{
     DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
 };
+use crate::embedding_file::NamedEmbeddings;
 use crate::progress::{Monitor, Unit};
 use crate::queued_read::{QueuedRead, read_values};
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
 #[cfg(feature = "index")]
 use super::index_error::IndexError;
@@ -14,6 +13,7 @@ use crate::atomic_file::AtomicFileError;
 use crate::cancellation::Cancelled;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::embedding_file::EmbeddingFileError;
 use crate::model::weights::WeightsError;
 use crate::setting::SettingError;
 use crate::training::{RunFolderError, TrainingError};

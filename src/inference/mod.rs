@@ -1,14 +1,13 @@
 //! Inference: from images to embeddings with a trained network, and retrieval with embeddings.
 //!
 //! An [`EmbeddingSource`] is the network: a run, an exported embedder, or a pretrained backbone.
-//! [`embed()`] embeds a set of images with it, [`embedding_file`] reads and writes embeddings, and
+//! [`embed()`] embeds a set of images with it,
 //! [`retrieval()`] measures embeddings from files, and [`search`] finds the nearest images.
 //! [`duplicates`] finds near duplicates and likely mislabelled images. [`export_run()`] writes the embedder of
 //! a run to a file ([`export`]). [`batch_loss`] computes a loss of embeddings from a file.
 
 pub mod duplicates;
 mod embed;
-pub mod embedding_file;
 mod error;
 pub mod export;
 mod export_run;
@@ -17,7 +16,6 @@ mod index_error;
 mod loss;
 mod retrieval;
 mod retrieval_error;
-mod safetensors_start;
 pub mod search;
 mod search_error;
 mod source;

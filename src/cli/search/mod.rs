@@ -22,7 +22,7 @@ use crate::atomic_file::{check_free, write_new};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::data::config::LoadingConfig;
 use crate::data::{ImageSelection, ImageSet, named_image_file};
-use crate::inference::embedding_file::Embeddings;
+use crate::embedding_file::Embeddings;
 use crate::inference::search::{
     EmbeddedImages, SearchInput, SearchInputs, SearchResult, SearchSets, search,
 };

@@ -50,7 +50,7 @@ pub use error::DatasetError;
 pub(super) use folder_error::FolderError;
 pub(super) use idx::IdxError;
 pub(super) use image_files::split as split_of;
-pub use image_set::{ImageSelection, ImageSet, NO_CLASS};
+pub use image_set::{ImageSelection, ImageSet};
 pub(super) use index::{ClassEntries, DatasetIndex, Entry, Subset};
 pub(super) use list_error::ListError;
 pub use named_image::{named_image, named_image_file};

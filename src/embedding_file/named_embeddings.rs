@@ -7,7 +7,7 @@ pub struct NamedEmbeddings {
     pub rows: Vec<f32>,
     /// The dimension D of an embedding.
     pub dim: usize,
-    /// The class of each row, an index into `classes`, or [`NO_CLASS`](crate::data::NO_CLASS).
+    /// The class of each row, an index into `classes`, or [`NO_CLASS`](super::NO_CLASS).
     pub labels: Vec<i64>,
     /// The name of each image.
     pub paths: Vec<String>,

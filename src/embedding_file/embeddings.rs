@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::error::{EmbeddingFileError, RowNames};
-use crate::data::NO_CLASS;
+use super::labels::NO_CLASS;
 use crate::loss::MAXIMUM_BATCH;
 
 /// Embeddings, and the class of each.

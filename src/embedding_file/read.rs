@@ -11,9 +11,9 @@ use super::error::{EmbeddingFileError, RowNames, row_name};
 use super::image_names::first_difference;
 use super::label_text;
 use super::labels::Labels;
+use super::labels::NO_CLASS;
 use super::metadata::is_exported_embedder_file;
 use crate::bounded_read::{GIB, StartedFile, read_at_most};
-use crate::data::NO_CLASS;
 use crate::shorten::shorten;
 
 /// The most bytes of a file of embeddings.
