@@ -1,7 +1,8 @@
 //! Checks across sections. Each section checks its own values.
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, OptimizerConfig, TrainingConfig};
 use crate::data::config::TransformConfig;
+use crate::model::config::Backbone;
 use crate::setting::{Checked, SettingError};
 
 impl Config {
@@ -12,6 +13,7 @@ impl Config {
     /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.model.check()?;
+        self.check_input()?;
         self.check_image_size()?;
         self.data.check()?;
         self.check_imagenet_scale()?;
@@ -21,6 +23,62 @@ impl Config {
         self.optimizer.check()?;
         self.training.check()?;
         Ok(self.evaluation.check()?)
+    }
+
+    /// Images need a backbone, and features none.
+    fn check_input(&self) -> Checked {
+        let (backbone, dataset) = (self.model.backbone, self.data.source.name());
+        match (backbone == Backbone::None, self.data.source.has_features()) {
+            (true, true) => self.check_without_backbone(),
+            (false, false) => Ok(()),
+            (false, true) => Err(SettingError::value(
+                "model.backbone",
+                backbone.name(),
+                format!(
+                    "data.dataset = \"{dataset}\" has features instead of images; set model.backbone=none"
+                ),
+            )),
+            (true, false) => Err(SettingError::value(
+                "model.backbone",
+                backbone.name(),
+                format!(
+                    "data.dataset = \"{dataset}\" has images, which need a backbone such as conv4; to train on \
+                     features, set data.dataset=embeddings"
+                ),
+            )),
+        }
+    }
+
+    /// Refuses keys that would have no effect without a backbone.
+    fn check_without_backbone(&self) -> Checked {
+        let (training, defaults) = (&self.training, TrainingConfig::default());
+        let scale = OptimizerConfig::default().backbone_lr_scale;
+        let unused = [
+            (
+                "training.freeze_backbone_epochs",
+                training.freeze_backbone_epochs != defaults.freeze_backbone_epochs,
+            ),
+            (
+                "training.gradient_checkpointing",
+                training.gradient_checkpointing,
+            ),
+            (
+                "training.precision",
+                training.precision != defaults.precision,
+            ),
+            (
+                "optimizer.backbone_lr_scale",
+                self.optimizer.backbone_lr_scale != scale,
+            ),
+            ("evaluation.mirror", self.evaluation.mirror),
+        ];
+        match unused.into_iter().find(|(_, set)| *set) {
+            Some((key, _)) => Err(SettingError::NotApplicable {
+                key: key.into(),
+                chosen: "`model.backbone = \"none\"`".into(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn check_image_size(&self) -> Checked {
@@ -65,7 +123,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::config::Backbone;
 
     fn refused(overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();

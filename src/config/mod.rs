@@ -163,7 +163,7 @@ impl Config {
         if !normalize_is_given {
             config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
-        config.model.fill_gem_defaults();
+        config.model.fill_defaults();
         Ok(config)
     }
 

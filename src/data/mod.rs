@@ -55,7 +55,9 @@ use std::time::Instant;
 
 pub use batches::ImageBatch;
 pub use bounding_box::BoundingBox;
-pub use datasets::{DatasetError, ImageSelection, ImageSet, named_image, named_image_file};
+pub use datasets::{
+    DatasetError, FeatureError, ImageSelection, ImageSet, named_image, named_image_file,
+};
 pub use error::DataError;
 pub use image_cache::{CacheComparison, CacheError, CacheState};
 pub use image_file::{ImageError, check_image_file, read_image_file, read_image_file_reduced};
@@ -66,7 +68,9 @@ pub use opened::{MissingCaches, OpenedDataset};
 pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource};
+pub use split::{
+    FeatureMoments, HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource,
+};
 pub use transform::Transform;
 pub use upload::{ImageUpload, UploadMode};
 

@@ -37,6 +37,23 @@ impl Embeddings {
         self.only_names
     }
 
+    /// Checks that every row has a class.
+    ///
+    /// # Errors
+    /// If rows have the label [`NO_CLASS`], with the first of them.
+    pub fn check_labelled(&self) -> Result<(), EmbeddingFileError> {
+        let labels = self.labels.iter().enumerate();
+        let without = labels.filter(|(_, label)| **label == NO_CLASS);
+        let rows = RowNames::new(without.map(|(row, _)| row), self.paths.as_deref());
+        match rows.is_empty() {
+            true => Ok(()),
+            false => Err(EmbeddingFileError::Unlabelled {
+                path: self.path.clone(),
+                rows,
+            }),
+        }
+    }
+
     /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and an
     /// even number of each.
     ///
