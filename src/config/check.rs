@@ -133,6 +133,65 @@ mod tests {
     }
 
     #[test]
+    fn features_need_no_backbone_and_images_need_one() {
+        let features = [
+            "data.dataset=embeddings",
+            "data.root=x",
+            "model.backbone=none",
+        ];
+        let config = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            Config::quickstart(&sets)
+        };
+        let head = config(&features).unwrap();
+        head.check().unwrap();
+        assert_eq!(head.model.standardize, Some(true));
+        let backbone = refused(&features[..2]);
+        assert!(
+            backbone.contains("`model.backbone = \"conv4\"`")
+                && backbone.contains("model.backbone=none"),
+            "{backbone}"
+        );
+        let images = refused(&features[2..]);
+        assert!(images.contains("data.dataset=embeddings"), "{images}");
+        for set in [
+            "training.freeze_backbone_epochs=1",
+            "training.gradient_checkpointing=true",
+            "training.precision=bf16",
+            "optimizer.backbone_lr_scale=0.1",
+            "evaluation.mirror=true",
+            "model.weights=w.pth",
+            "model.freeze_batch_norm=true",
+            "model.pooling=max",
+        ] {
+            let message = refused(&[&features[..], &[set]].concat());
+            let key = set.split('=').next().unwrap();
+            let expected = format!("`{key}` has no effect with `model.backbone = \"none\"`");
+            assert!(message.contains(&expected), "{message}");
+        }
+        for set in ["model.feature_dim=8", "model.standardize=true"] {
+            let message = refused(&[set]);
+            assert!(
+                message.contains("`model.backbone = \"conv4\"`"),
+                "{message}"
+            );
+        }
+        for (set, advice) in [
+            ("model.hidden=0", "give 1 or more"),
+            ("data.single_image_classes=repeat", "drop or gallery"),
+            ("data.flip_probability=0.5", "has no effect"),
+        ] {
+            let message = refused(&[&features[..], &[set]].concat());
+            assert!(message.contains(advice), "{message}");
+        }
+        let several = refused(&["model.hidden=8", r#"model.pooling=["max", "average"]"#]);
+        assert!(
+            several.contains("`model.hidden = 8`") && several.contains("one descriptor"),
+            "{several}"
+        );
+    }
+
+    #[test]
     fn invalid_values_are_refused_with_key_value_and_advice() {
         let beside = |set: &str| match set.split('=').next() {
             Some("negatives.points") => "negatives.name=embedding-expansion",

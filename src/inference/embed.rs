@@ -44,6 +44,13 @@ pub fn embed_with<B: Backend>(
     compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
+    let takes_features = network.takes_features();
+    if takes_features != images.split.feature_dim().is_some() {
+        return Err(InferenceError::Input {
+            source_name: "the network".into(),
+            takes_features,
+        });
+    }
     let failure = LoaderErrors::default();
     let loader = SplitLoader::<B>::new(
         Arc::new(images.split.clone()),

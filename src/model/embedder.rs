@@ -338,6 +338,11 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
+    /// Whether it maps features of another model instead of images.
+    pub fn takes_features(&self) -> bool {
+        self.backbone.is_none()
+    }
+
     /// How layers are computed.
     pub(super) fn algorithm(&self) -> ConvAlgorithm {
         self.algorithm
