@@ -131,6 +131,7 @@ impl Config {
         layers::refuse_extends(&table, origin)?;
         if source == ConfigOrigin::Run {
             saved::add_protocol(&mut table);
+            saved::remove_empty_images(&mut table);
         }
         Self::resolve(table, origin, overrides)
     }

@@ -71,3 +71,55 @@ impl Split {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use image::RgbImage;
+
+    use super::*;
+    use crate::data::{ImageError, Images};
+
+    /// Rows of three features: 1 to 4, constant, and nearly constant.
+    struct Rows([[f32; 3]; 4]);
+
+    impl Images for Rows {
+        fn image(&self, index: usize, _: Option<u32>) -> Result<RgbImage, ImageError> {
+            let name = self.name(index);
+            Err(ImageError::NoPicture { name })
+        }
+
+        fn name(&self, index: usize) -> String {
+            format!("row {index}")
+        }
+
+        fn features(&self, index: usize) -> Option<&[f32]> {
+            Some(&self.0[index])
+        }
+    }
+
+    fn split() -> Split {
+        let rows = [1.0, 2.0, 3.0, 4.0].map(|x| [x, 0.1, 1e4 + x / 1000.0]);
+        let names = vec!["a".into(), "b".into()];
+        Split::new("train", names, vec![0, 1, 0, 1], Arc::new(Rows(rows)))
+    }
+
+    #[test]
+    fn moments_are_those_of_the_rows_and_constant_features_have_deviation_1() {
+        let moments = split().feature_moments().unwrap();
+        assert_eq!(moments.mean[..2], [2.5, 0.1]);
+        // √((1.5² + 0.5²) / 2) by hand; the third varies by less than a millionth.
+        let expected = [1.25_f32.sqrt(), 1.0, 1.0];
+        assert_eq!(moments.deviation, expected);
+    }
+
+    #[test]
+    fn held_out_classes_do_not_count() {
+        let b = split().subset("train", &[1]);
+        assert_eq!(b.features(1), Some(&[4.0, 0.1, 1e4 + 4.0 / 1000.0][..]));
+        assert_eq!(b.feature_moments().unwrap().mean[0], 3.0);
+        assert_eq!(b.unit(), "rows");
+        assert!(b.image(0).is_err());
+    }
+}
