@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::data;
-use crate::inference::embedding_file::{self, Embeddings};
+use crate::embedding_file::{self, Embeddings};
 use crate::inference::export::ExportedEmbedder;
 use crate::model::weights;
 use crate::training::checkpoint::CheckpointFile;

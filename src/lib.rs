@@ -17,7 +17,7 @@
 //!   ├─ bench      timings of the loss, the training step and the loader
 //!   ├─ report     HTML pages about runs and searches
 //!   │
-//!  inference      embedding images, files of embeddings, retrieval, export
+//!  inference      embedding images, retrieval, export
 //!   │
 //!  training       Burn's Learner: step, optimiser, metrics, checkpoints, run folders
 //!   │
@@ -27,6 +27,8 @@
 //!   │
 //!   ├─ data       datasets, transforms, batch sampler, loaders
 //!   ├─ model      backbones, pooling, embedding head, pretrained weights
+//!   │
+//!  embedding_file files of embeddings with labels
 //!   │
 //!   ├─ loss       comparisons → a loss and its statistics, one file per loss
 //!   ├─ evaluation ranks of the positives → retrieval metrics
@@ -50,6 +52,7 @@
 //!  panic_capture  panics of libraries as values
 //!  process_memory the memory of this process
 //!  queued_read    reads from a device that are awaited later
+//!  safetensors_start  safetensors files by their first bytes
 //!  shorten        long texts in messages
 //!  temporary_files  what an immediate exit removes
 //! ```
@@ -150,6 +153,7 @@ pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod embedding_file;
 mod escape;
 pub mod evaluation;
 mod file_lock;
@@ -169,6 +173,7 @@ mod process_memory;
 pub mod progress;
 mod queued_read;
 pub mod report;
+mod safetensors_start;
 pub mod setting;
 mod shorten;
 mod temporary_files;

@@ -14,6 +14,8 @@ const REPORT_INTERVAL: u64 = 100;
 pub enum Unit {
     /// Images.
     Images,
+    /// Rows of features.
+    Rows,
     /// Bytes.
     Bytes,
     /// Queries.

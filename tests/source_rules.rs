@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate from the bottom to the top, in layers. A module imports from its own layer
 /// and the layers before it. Within a layer there are no circles.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     // Support.
     &[
         "atomic_file",
@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 11] = [
         "process_memory",
         "progress",
         "queued_read",
+        "safetensors_start",
         "setting",
         "shorten",
         "temporary_files",
@@ -27,6 +28,7 @@ const LAYERS: [&[&str]; 11] = [
     &["geometry", "kernels"],
     &["negatives"],
     &["loss", "evaluation"],
+    &["embedding_file"],
     &["data", "model"],
     &["config"],
     &["backend"],

@@ -7,8 +7,8 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 
 use super::{BenchError, DrawnEmbeddings, synchronise};
+use crate::embedding_file::Embeddings;
 use crate::evaluation::{MeasureOptions, RetrievalMeasures, measure_queries};
-use crate::inference::embedding_file::Embeddings;
 use crate::inference::{retrieval, searched_rows};
 use crate::process_memory::{peak_mib, reset_peak};
 use crate::progress::Monitor;

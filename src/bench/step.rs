@@ -137,7 +137,7 @@ impl StepBenchmark {
         let (model, batch) = (&self.config.model, &self.config.batch);
         let n = batch.classes * batch.images_per_class;
         let masked = match model.dropout > 0.0 {
-            true => n * model.pooling.0.len() * model.backbone.features(),
+            true => n * model.pooling.0.len() * EmbedderConfig::from(model).features(),
             false => 0,
         };
         match mode {

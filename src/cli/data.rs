@@ -14,7 +14,7 @@ use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
 use super::output::{print, print_json, print_lines};
 use super::values::{MAXIMUM_WORKERS, dataset, whole_number};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::data::config::DataConfig;
 use crate::data::survey::{
     CheckReport, ContactSheet, DatasetSurvey, SheetLayout, check_sheet_path,
@@ -238,7 +238,12 @@ fn stats(args: &StatsArgs, monitor: Monitor<'_>) -> Result<(), CliError> {
     if let Some(path) = &args.sheet {
         check_sheet_path(path)?;
     }
-    let survey = DatasetSurvey::open(&read_config(&args.source)?.0, monitor)?;
+    let config = read_config(&args.source)?.0;
+    if let (true, Some(path)) = (config.source.has_features(), &args.sheet) {
+        let reason = "features have no pictures; remove it";
+        return Err(SettingError::value("--sheet", path.display().to_string(), reason).into());
+    }
+    let survey = DatasetSurvey::open(&config, monitor)?;
     survey.check_splits()?;
     let stats = survey.stats(monitor).map_err(DataError::from)?;
     let sheet = match &args.sheet {
@@ -320,7 +325,11 @@ fn read_config(args: &SourceArgs) -> Result<(DataConfig, Option<HoldOut>), CliEr
         Some(path) => Config::load(path, &overrides)?,
         None => {
             let config = Config::parse("", "the command line", &overrides)?;
-            config.check()?;
+            // Features need another backbone than the default, and keys of [model] are not accepted here.
+            match config.data.source.has_features() {
+                true => config.data.check().map_err(ConfigError::from)?,
+                false => config.check()?,
+            }
             config
         }
     };

@@ -15,7 +15,7 @@ use super::training_output::print_skipped;
 use super::values::{self, checkpoint, whole_number};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::data::{ImageSelection, ImageSet};
-use crate::inference::embedding_file::{EmbeddingOutput, NamedEmbeddings};
+use crate::embedding_file::{EmbeddingOutput, Embeddings, NamedEmbeddings};
 use crate::inference::{self, EmbeddingSource, InferenceError, PretrainedBackbone};
 use crate::progress::Monitor;
 use crate::training::Checkpoint;
@@ -41,11 +41,14 @@ Examples:
     loop-dml embed embedder.safetensors --images list.txt --root . --output photos.safetensors
   Embed a folder for a database:
     loop-dml embed artifacts/quickstart-1 --images photos --output photos.parquet
+  Embed features with a head that was trained on features of the same model:
+    loop-dml embed artifacts/head-1 --embeddings features.npy --output embeddings.npy
   Compute pooled features with pretrained weights:
     loop-dml embed --backbone googlenet --weights googlenet.pth --images photos --output features.npy";
 
 const USAGE: &str = "\
 loop-dml embed <RUN|FILE> --images <DIR|LIST|IMAGE> --output <FILE> [OPTIONS]
+       loop-dml embed <RUN|FILE> --embeddings <FILE> --output <FILE> [OPTIONS]
        loop-dml embed --backbone <NAME> --weights <FILE|imagenet> --images <DIR|LIST|IMAGE> --output <FILE> [OPTIONS]";
 
 #[derive(Debug, Args)]
@@ -74,8 +77,15 @@ pub(super) struct EmbedArgs {
     #[arg(long, value_name = "PIXELS", value_parser = whole_number::<usize>(..), allow_negative_numbers = true, requires = "backbone")]
     resize: Option<usize>,
     /// Folder, list or single image
-    #[arg(long, value_name = "DIR|LIST|IMAGE")]
-    images: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR|LIST|IMAGE",
+        required_unless_present = "embeddings"
+    )]
+    images: Option<PathBuf>,
+    /// Embed the rows of this file with a head that was trained on such features
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["images", "root", "split", "backbone", "mirror", "skip_broken"])]
+    embeddings: Option<PathBuf>,
     /// Folder that the paths of a list are relative to [default: the folder of the list]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -111,16 +121,28 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let output = EmbeddingOutput::new(&args.output)?;
     let mut source = embedding_source(&args)?;
     args.embedding.apply(source.config_mut());
-    let selection = ImageSelection {
-        root: args.root,
-        split: args.split,
+    source.check_input(args.embeddings.is_some())?;
+    let input = match (&args.embeddings, &args.images) {
+        (Some(path), _) => Input::Features(Embeddings::read_with_any_labels(path)?),
+        (None, images) => {
+            let images = images.as_deref().expect("clap requires one of the two");
+            let selection = ImageSelection {
+                root: args.root,
+                split: args.split,
+            };
+            let loading = &source.config().data.loading;
+            let images = ImageSet::open(images, &selection, loading, command.monitor())?;
+            Input::Images(images)
+        }
     };
-    let loading = &source.config().data.loading;
-    let images = ImageSet::open(&args.images, &selection, loading, command.monitor())?;
+    let unit = match &input {
+        Input::Images(_) => "images",
+        Input::Features(_) => "rows",
+    };
     let name = source.describe();
     let task = EmbedTask {
         source,
-        images,
+        input,
         monitor: command.monitor(),
     };
     let (embeddings, skipped) = args.device.run(task)??;
@@ -131,7 +153,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
         .map(|file| file.display().to_string())
         .collect();
     status(format_args!(
-        "wrote {}: {} images, {} numbers each, by {name}",
+        "wrote {}: {} {unit}, {} numbers each, by {name}",
         files.join(", "),
         embeddings.labels.len(),
         embeddings.dim,
@@ -154,9 +176,15 @@ fn embedding_source(args: &EmbedArgs) -> Result<EmbeddingSource, InferenceError>
     }
 }
 
+/// What is embedded.
+enum Input {
+    Images(ImageSet),
+    Features(Embeddings),
+}
+
 struct EmbedTask<'a> {
     source: EmbeddingSource,
-    images: ImageSet,
+    input: Input,
     monitor: Monitor<'a>,
 }
 
@@ -164,11 +192,18 @@ impl BackendTask for EmbedTask<'_> {
     type Output = Result<(NamedEmbeddings, Vec<String>), InferenceError>;
 
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
-        inference::embed(
-            &self.source,
-            &self.images,
-            &compute.without_gradients(),
-            self.monitor,
-        )
+        let compute = &compute.without_gradients();
+        match self.input {
+            Input::Images(images) => inference::embed(&self.source, &images, compute, self.monitor),
+            Input::Features(features) => {
+                let (network, config) = (
+                    self.source.network(compute, self.monitor)?,
+                    self.source.config(),
+                );
+                let embedded =
+                    inference::embed_features(&network, config, features, compute, self.monitor)?;
+                Ok((embedded.into(), Vec::new()))
+            }
+        }
     }
 }

@@ -11,9 +11,9 @@ use crate::bench::BenchError;
 use crate::config::ConfigError;
 use crate::data::survey::SheetPathError;
 use crate::data::{CacheError, DataError, DatasetError};
+use crate::embedding_file::EmbeddingFileError;
 #[cfg(feature = "index")]
 use crate::inference::IndexError;
-use crate::inference::embedding_file::EmbeddingFileError;
 use crate::inference::export::ExportError;
 use crate::inference::{InferenceError, RetrievalError, SearchError};
 use crate::model::weights::{DownloadError, WeightsError};

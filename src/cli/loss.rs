@@ -12,7 +12,7 @@ use super::option_names::OptionNames;
 use super::{DeviceArgs, output};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::config::Config;
-use crate::inference::embedding_file::{Embeddings, LabelsOption, MatrixOutput};
+use crate::embedding_file::{Embeddings, LabelsOption, MatrixOutput};
 use crate::inference::{BatchLoss, InferenceError, batch_loss};
 use crate::loss::{LossKind, LossStatistics};
 use crate::negatives::{LoopConfig, NegativesConfig};

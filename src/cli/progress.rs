@@ -233,6 +233,7 @@ fn line(progress: &Progress<'_>, before: u64, elapsed: Duration) -> String {
 fn name(unit: Unit) -> &'static str {
     match unit {
         Unit::Images => "images",
+        Unit::Rows => "rows",
         Unit::Bytes => "bytes",
         Unit::Queries => "queries",
         Unit::Repetitions => "repetitions",

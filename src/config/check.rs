@@ -1,8 +1,9 @@
 //! Checks across sections. Each section checks its own values.
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, OptimizerConfig, TrainingConfig};
 use crate::data::config::TransformConfig;
 use crate::loss::check_all_pairs;
+use crate::model::config::Backbone;
 use crate::negatives::NegativesConfig;
 use crate::setting::{Checked, SettingError};
 
@@ -14,6 +15,7 @@ impl Config {
     /// The first invalid value, and what to write instead.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.model.check()?;
+        self.check_input()?;
         self.check_image_size()?;
         self.data.check()?;
         self.check_imagenet_scale()?;
@@ -47,6 +49,62 @@ impl Config {
             ));
         }
         check_all_pairs(&self.negatives, std::iter::repeat_n(images, classes))
+    }
+
+    /// Images need a backbone, and features none.
+    fn check_input(&self) -> Checked {
+        let (backbone, dataset) = (self.model.backbone, self.data.source.name());
+        match (backbone == Backbone::None, self.data.source.has_features()) {
+            (true, true) => self.check_without_backbone(),
+            (false, false) => Ok(()),
+            (false, true) => Err(SettingError::value(
+                "model.backbone",
+                backbone.name(),
+                format!(
+                    "data.dataset = \"{dataset}\" has features instead of images; set model.backbone=none"
+                ),
+            )),
+            (true, false) => Err(SettingError::value(
+                "model.backbone",
+                backbone.name(),
+                format!(
+                    "data.dataset = \"{dataset}\" has images, which need a backbone such as conv4; to train on \
+                     features, set data.dataset=embeddings"
+                ),
+            )),
+        }
+    }
+
+    /// Refuses keys that would have no effect without a backbone.
+    fn check_without_backbone(&self) -> Checked {
+        let (training, defaults) = (&self.training, TrainingConfig::default());
+        let scale = OptimizerConfig::default().backbone_lr_scale;
+        let unused = [
+            (
+                "training.freeze_backbone_epochs",
+                training.freeze_backbone_epochs != defaults.freeze_backbone_epochs,
+            ),
+            (
+                "training.gradient_checkpointing",
+                training.gradient_checkpointing,
+            ),
+            (
+                "training.precision",
+                training.precision != defaults.precision,
+            ),
+            (
+                "optimizer.backbone_lr_scale",
+                self.optimizer.backbone_lr_scale != scale,
+            ),
+            ("evaluation.mirror", self.evaluation.mirror),
+        ];
+        match unused.into_iter().find(|(_, set)| *set) {
+            Some((key, _)) => Err(SettingError::NotApplicable {
+                key: key.into(),
+                chosen: "`model.backbone = \"none\"`".into(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn check_image_size(&self) -> Checked {
@@ -91,7 +149,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::config::Backbone;
 
     fn refused(overrides: &[&str]) -> String {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
@@ -99,6 +156,65 @@ mod tests {
             .and_then(|config| config.check())
             .expect_err("must be refused")
             .to_string()
+    }
+
+    #[test]
+    fn features_need_no_backbone_and_images_need_one() {
+        let features = [
+            "data.dataset=embeddings",
+            "data.root=x",
+            "model.backbone=none",
+        ];
+        let config = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            Config::quickstart(&sets)
+        };
+        let head = config(&features).unwrap();
+        head.check().unwrap();
+        assert_eq!(head.model.standardize, Some(true));
+        let backbone = refused(&features[..2]);
+        assert!(
+            backbone.contains("`model.backbone = \"conv4\"`")
+                && backbone.contains("model.backbone=none"),
+            "{backbone}"
+        );
+        let images = refused(&features[2..]);
+        assert!(images.contains("data.dataset=embeddings"), "{images}");
+        for set in [
+            "training.freeze_backbone_epochs=1",
+            "training.gradient_checkpointing=true",
+            "training.precision=bf16",
+            "optimizer.backbone_lr_scale=0.1",
+            "evaluation.mirror=true",
+            "model.weights=w.pth",
+            "model.freeze_batch_norm=true",
+            "model.pooling=max",
+        ] {
+            let message = refused(&[&features[..], &[set]].concat());
+            let key = set.split('=').next().unwrap();
+            let expected = format!("`{key}` has no effect with `model.backbone = \"none\"`");
+            assert!(message.contains(&expected), "{message}");
+        }
+        for set in ["model.feature_dim=8", "model.standardize=true"] {
+            let message = refused(&[set]);
+            assert!(
+                message.contains("`model.backbone = \"conv4\"`"),
+                "{message}"
+            );
+        }
+        for (set, advice) in [
+            ("model.hidden=0", "give 1 or more"),
+            ("data.single_image_classes=repeat", "drop or gallery"),
+            ("data.flip_probability=0.5", "has no effect"),
+        ] {
+            let message = refused(&[&features[..], &[set]].concat());
+            assert!(message.contains(advice), "{message}");
+        }
+        let several = refused(&["model.hidden=8", r#"model.pooling=["max", "average"]"#]);
+        assert!(
+            several.contains("`model.hidden = 8`") && several.contains("one descriptor"),
+            "{several}"
+        );
     }
 
     #[test]

@@ -37,6 +37,9 @@ fn every_config() -> Vec<Config> {
     full.model.weights = Some("weights.pth".into());
     full.model.pooling = Pooling(vec![Descriptor::Gem]);
     full.model.fill_gem_defaults();
+    full.model.feature_dim = Some(1);
+    full.model.standardize = Some(true);
+    full.model.hidden = Some(1);
     full.training.early_stopping = Some(1);
     full.training.checkpoint_every = Some(CheckpointInterval::Minutes(30.0));
     let mut configs = Vec::new();

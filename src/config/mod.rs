@@ -131,6 +131,7 @@ impl Config {
         layers::refuse_extends(&table, origin)?;
         if source == ConfigOrigin::Run {
             saved::add_protocol(&mut table);
+            saved::remove_empty_images(&mut table);
         }
         Self::resolve(table, origin, overrides)
     }
@@ -163,7 +164,7 @@ impl Config {
         if !normalize_is_given {
             config.model.normalize = config.loss.kind.space() == Space::Sphere;
         }
-        config.model.fill_gem_defaults();
+        config.model.fill_defaults();
         Ok(config)
     }
 

@@ -108,9 +108,10 @@ mod tests {
     }
 
     /// The keys of which every one is a path, and a configuration that has them.
-    const PATHS: [(&str, &str); 4] = [
+    const PATHS: [(&str, &str); 5] = [
         ("data.root", "data.dataset=manifest"),
         ("data.images", "data.dataset=manifest"),
+        ("data.labels", "data.dataset=embeddings"),
         ("data.cache_dir", "training.seed=1"),
         ("model.weights", "training.seed=1"),
     ];
@@ -141,10 +142,12 @@ mod tests {
             );
             let config = parsed(&[beside, &format!("{key}=x")]);
             let mut config = config.unwrap();
-            if let DatasetConfig::Manifest(keys) = &mut config.data.source
-                && key != "data.root"
-            {
-                keys.root = "images.csv".into();
+            match &mut config.data.source {
+                DatasetConfig::Manifest(keys) if key != "data.root" => {
+                    keys.root = "images.csv".into();
+                }
+                DatasetConfig::Embeddings(keys) => keys.root = "features.npy".into(),
+                _ => {}
             }
             let table = Table::try_from(config.with_absolute_root().unwrap()).unwrap();
             let value = crate::config::known_keys::lookup(&table, key)

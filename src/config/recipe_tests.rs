@@ -83,9 +83,33 @@ fn recipes() -> Vec<PathBuf> {
     recipes
 }
 
+/// The recipes for images.
+fn image_recipes() -> Vec<PathBuf> {
+    let mut recipes = recipes();
+    recipes.retain(|path| !path.ends_with("head.toml"));
+    recipes
+}
+
+#[test]
+fn recipe_of_a_head_trains_on_features_and_refuses_keys_for_images() {
+    let path = Path::new("configs/head.toml");
+    assert!(loaded(path).data.source.has_features());
+    for set in [
+        "data.image_size=48",
+        "data.flip_probability=0.5",
+        "data.cache=true",
+        "data.workers=2",
+    ] {
+        let message = Config::load(path, &[set.into()]).unwrap_err().to_string();
+        let key = set.split('=').next().unwrap();
+        let refused = format!("`{key}` has no effect with `data.dataset = \"embeddings\"`");
+        assert!(message.contains(&refused), "{message}");
+    }
+}
+
 #[test]
 fn image_size_alone_can_be_set_with_every_recipe() {
-    for path in recipes() {
+    for path in image_recipes() {
         let config = Config::load(&path, &["data.image_size=48".into()])
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let transform = config.data.transform;
@@ -101,7 +125,7 @@ fn image_size_alone_can_be_set_with_every_recipe() {
 
 #[test]
 fn sizes_of_every_recipe_are_these() {
-    for path in recipes() {
+    for path in image_recipes() {
         let expected = match path.to_str().unwrap() {
             "configs/quickstart.toml" => (32, 36),
             "configs/folder.toml" | "configs/fashion-mnist-finetune.toml" => (64, 72),

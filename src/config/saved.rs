@@ -23,6 +23,15 @@ pub(super) fn add_protocol(table: &mut Table) {
     }
 }
 
+/// Removes an empty `data.images`, which versions up to 0.2.0 wrote into the checkpoints of a manifest.
+pub(super) fn remove_empty_images(table: &mut Table) {
+    if let Some(Value::Table(data)) = table.get_mut("data")
+        && data.get("images").and_then(Value::as_str) == Some("")
+    {
+        data.remove("images");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +51,14 @@ mod tests {
         assert_eq!(protocol_of(text), Protocol::Validated);
         let user = Config::parse("", "config.toml", &[]).unwrap();
         assert_eq!(user.evaluation.protocol, Protocol::Validated);
+    }
+
+    #[test]
+    fn empty_images_of_a_checkpoint_are_read_as_absent() {
+        let text = "[data]\ndataset = \"manifest\"\nroot = \"\"\nimages = \"\"\n";
+        let saved = Config::parse_saved(text, "header", &[]).unwrap();
+        assert!(!saved.to_toml().contains("\nimages = "));
+        assert!(Config::parse(text, "header", &[]).is_err());
     }
 
     #[test]

@@ -9,10 +9,10 @@ use super::split::Split;
 use super::transform::Transform;
 use super::upload::UploadMode;
 
-/// A batch of images on the device, with what the host knows of them.
+/// A batch of images, or of rows of features, on the device, with what the host knows of them.
 #[derive(Debug, Clone)]
 pub struct ImageBatch<B: Backend> {
-    /// Normalised images, `[N, 3, S, S]`.
+    /// Normalised images, `[N, 3, S, S]`, or features, `[N, F, 1, 1]`.
     pub images: Tensor<B, 4>,
     /// The label of each image, N of them.
     pub labels: Vec<usize>,
@@ -40,12 +40,12 @@ pub(super) type TransformedImage = (usize, RgbImage);
 pub(super) struct HostBatch {
     indices: Vec<usize>,
     pixels: HostPixels,
-    /// S, the side of an image.
+    /// S, the side of an image; 1 for features.
     side: usize,
 }
 
 enum HostPixels {
-    /// Normalised values of shape `[N, 3, S, S]`, row-major.
+    /// Normalised values of shape `[N, C, S, S]`, row-major, where C is 3 or the number of features.
     Normalized(Vec<f32>),
     /// Bytes of shape `[N, S, S, 3]`, packed.
     Packed(Vec<i32>),
@@ -81,6 +81,22 @@ impl HostBatch {
         }
     }
 
+    /// Gathers rows of features.
+    ///
+    /// # Panics
+    /// If `split` has images.
+    pub(super) fn of_features(split: &Split, indices: Vec<usize>) -> Self {
+        let mut values = Vec::with_capacity(indices.len() * split.feature_dim().unwrap_or(0));
+        for &index in &indices {
+            values.extend_from_slice(split.features(index).expect("a row of features"));
+        }
+        Self {
+            indices,
+            pixels: HostPixels::Normalized(values),
+            side: 1,
+        }
+    }
+
     /// Whether there is no image.
     pub(super) fn is_empty(&self) -> bool {
         self.indices.is_empty()
@@ -91,7 +107,8 @@ impl HostBatch {
         let (images, side) = (self.indices.len(), self.side);
         let pixels = match self.pixels {
             HostPixels::Normalized(values) => {
-                let values = TensorData::new(values, [images, 3, side, side]);
+                let channels = values.len() / (images * side * side).max(1);
+                let values = TensorData::new(values, [images, channels, side, side]);
                 DevicePixels::Normalized(Tensor::from_data(values, device))
             }
             HostPixels::Packed(packed) => {
@@ -116,7 +133,7 @@ pub(super) struct UploadedBatch<B: Backend> {
 }
 
 enum DevicePixels<B: Backend> {
-    /// `[N, 3, S, S]`
+    /// `[N, C, S, S]`
     Normalized(Tensor<B, 4>),
     /// Bytes of shape `[N, S, S, 3]`, packed.
     Packed(Tensor<B, 1, Int>),

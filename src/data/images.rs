@@ -1,4 +1,4 @@
-//! The source of a split's images: files or memory.
+//! The source of a split: images in files or memory, or features.
 
 use std::path::Path;
 
@@ -29,6 +29,12 @@ pub trait Images: Send + Sync {
     /// Returns the name of image `index`: its path below the dataset's root, with its bounding box if it has one
     /// (`a.jpg#12,4,200,180`), or a unique name if it has no file.
     fn name(&self, index: usize) -> String;
+
+    /// Returns the features of row `index` if the source has features instead of pictures. Then
+    /// [`image`](Self::image) always fails.
+    fn features(&self, _index: usize) -> Option<&[f32]> {
+        None
+    }
 
     /// Returns the file of image `index`, or `None` for an image in memory.
     fn path(&self, _index: usize) -> Option<&Path> {

@@ -56,7 +56,7 @@ use std::time::Instant;
 pub use batches::ImageBatch;
 pub use bounding_box::BoundingBox;
 pub use datasets::{
-    DatasetError, ImageSelection, ImageSet, NO_CLASS, named_image, named_image_file,
+    DatasetError, FeatureError, ImageSelection, ImageSet, named_image, named_image_file,
 };
 pub use error::DataError;
 pub use image_cache::{CacheComparison, CacheError, CacheState};
@@ -68,9 +68,13 @@ pub use opened::{MissingCaches, OpenedDataset};
 pub(crate) use parallel::in_parallel_until;
 pub use parallel::worker_count;
 pub use sampler::{Coverage, PairSampler};
-pub use split::{HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource};
+pub use split::{
+    FeatureMoments, HoldOut, LabelledImage, Split, SplitError, Splits, ValidationSource,
+};
 pub use transform::Transform;
 pub use upload::{ImageUpload, UploadMode};
+
+pub use crate::embedding_file::NO_CLASS;
 
 use crate::cancellation::CancellationToken;
 use crate::data::config::{BrokenImages, DataConfig, SingleImageClasses};

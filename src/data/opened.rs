@@ -49,6 +49,11 @@ impl OpenedDataset {
         }
     }
 
+    /// Returns the length of a row of features; `None` for images.
+    pub fn feature_dim(&self) -> Option<usize> {
+        self.splits.train.feature_dim()
+    }
+
     /// Returns the caches that [`cached`](Self::cached) would build, or `None` if no cache is configured or all
     /// exist.
     ///

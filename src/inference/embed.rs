@@ -5,7 +5,6 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::backend::Backend;
 
-use super::embedding_file::NamedEmbeddings;
 use super::error::InferenceError;
 use super::source::{EmbeddingNetwork, EmbeddingSource};
 use crate::backend::ComputeContext;
@@ -13,6 +12,7 @@ use crate::config::Config;
 use crate::data::{
     DataError, DatasetError, EpochSchedule, ImageSet, LoaderErrors, SplitLoader, Transform,
 };
+use crate::embedding_file::NamedEmbeddings;
 use crate::progress::{Monitor, Unit};
 use crate::queued_read::{QueuedRead, read_values};
 
@@ -44,6 +44,13 @@ pub fn embed_with<B: Backend>(
     compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<(NamedEmbeddings, Vec<String>), InferenceError> {
+    let takes_features = network.takes_features();
+    if takes_features != images.split.feature_dim().is_some() {
+        return Err(InferenceError::Input {
+            source_name: "the network".into(),
+            takes_features,
+        });
+    }
     let failure = LoaderErrors::default();
     let loader = SplitLoader::<B>::new(
         Arc::new(images.split.clone()),

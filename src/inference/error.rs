@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::embedding_file::EmbeddingFileError;
 use super::export::ExportError;
 #[cfg(feature = "index")]
 use super::index_error::IndexError;
@@ -14,6 +13,7 @@ use crate::atomic_file::AtomicFileError;
 use crate::cancellation::Cancelled;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::embedding_file::EmbeddingFileError;
 use crate::model::weights::WeightsError;
 use crate::setting::SettingError;
 use crate::training::{RunFolderError, TrainingError};
@@ -46,6 +46,24 @@ pub enum InferenceError {
     /// The output file cannot be written.
     #[error(transparent)]
     File(#[from] AtomicFileError),
+    /// A head cannot embed images, or an embedder of images features.
+    #[error("{}", needed_input(source_name, *takes_features))]
+    Input {
+        /// The run or exported embedder.
+        source_name: String,
+        /// Whether it takes features.
+        takes_features: bool,
+    },
+    /// The rows of a file are not the features that a head takes.
+    #[error("the rows of {} have {found} numbers, and {}", path.display(), needed_features(*expected))]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// The length of its rows.
+        found: usize,
+        /// The length of the head's features; `None` if the network takes images.
+        expected: Option<usize>,
+    },
     /// An embedding is infinite or NaN.
     #[error(
         "the network's embeddings are infinite or NaN; use another checkpoint or other weights"
@@ -82,6 +100,28 @@ pub enum InferenceError {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// What to pass to a network that was given the other kind of input.
+fn needed_input(network: &str, takes_features: bool) -> String {
+    match takes_features {
+        true => format!(
+            "{network} is a head on features of another model, and cannot embed images; pass a file of such features \
+             instead (embed --embeddings FILE)"
+        ),
+        false => format!(
+            "{network} embeds images, and cannot embed features; pass images instead (embed --images DIR)"
+        ),
+    }
+}
+
+fn needed_features(expected: Option<usize>) -> String {
+    match expected {
+        Some(dim) => format!(
+            "the head takes {dim}; compute the features with the model that it was trained on"
+        ),
+        None => "the network takes images; pass images".to_string(),
+    }
 }
 
 impl From<Cancelled> for InferenceError {

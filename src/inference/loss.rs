@@ -4,7 +4,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::InferenceError;
-use super::embedding_file::Embeddings;
+use crate::embedding_file::Embeddings;
 use crate::loss::{LossKind, LossStatistics, check_all_pairs};
 use crate::model::unit_length;
 use crate::negatives::{NegativesConfig, Space};

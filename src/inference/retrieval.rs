@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-use super::embedding_file::Embeddings;
 use super::error::InferenceError;
 use super::retrieval_error::RetrievalError;
-use crate::data::NO_CLASS;
+use crate::embedding_file::Embeddings;
+use crate::embedding_file::NO_CLASS;
 use crate::evaluation::{MeasureOptions, Role, SplitMeasures, searched_images};
 use crate::progress::Monitor;
 
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
     use crate::cancellation::CancellationToken;
-    use crate::inference::embedding_file::{EmbeddingOutput, LabelsOption, NamedEmbeddings};
+    use crate::embedding_file::{EmbeddingOutput, LabelsOption, NamedEmbeddings};
     use crate::progress::NoProgress;
 
     type B = burn_flex::Flex;

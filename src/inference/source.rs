@@ -128,6 +128,25 @@ impl EmbeddingSource {
         &mut self.config
     }
 
+    /// Returns whether it is a head on features of another model, which embeds no images.
+    pub fn takes_features(&self) -> bool {
+        self.config.model.backbone == Backbone::None
+    }
+
+    /// Checks that it embeds features, or images.
+    ///
+    /// # Errors
+    /// If it embeds the other.
+    pub fn check_input(&self, features: bool) -> Result<(), InferenceError> {
+        match self.takes_features() == features {
+            true => Ok(()),
+            false => Err(InferenceError::Input {
+                source_name: self.describe(),
+                takes_features: self.takes_features(),
+            }),
+        }
+    }
+
     /// Returns a description for a message.
     pub fn describe(&self) -> String {
         match &self.origin {
@@ -170,7 +189,7 @@ impl EmbeddingSource {
 /// Returns the usual side of the input of a backbone with pretrained weights.
 fn usual_size(backbone: Backbone) -> usize {
     match backbone {
-        Backbone::Conv4 => Config::default().data.transform.image_size,
+        Backbone::Conv4 | Backbone::None => Config::default().data.transform.image_size,
         _ => IMAGENET_SIZE,
     }
 }
@@ -181,6 +200,13 @@ fn usual_resize(side: usize) -> usize {
 }
 
 impl<B: Backend> EmbeddingNetwork<B> {
+    /// Returns whether it is a head on features of another model.
+    pub fn takes_features(&self) -> bool {
+        match self {
+            Self::Embedder(embedder) | Self::Backbone(embedder) => embedder.takes_features(),
+        }
+    }
+
     /// Returns the embeddings, or the pooled features, of images. With `mirror`, they are averaged with
     /// those of the mirrored images. Counts the images in `task`; on a processor every few images.
     ///
@@ -188,7 +214,7 @@ impl<B: Backend> EmbeddingNetwork<B> {
     /// If a stop was requested.
     ///
     /// # Shapes
-    /// - images: `[N, 3, S, S]`
+    /// - images: `[N, 3, S, S]`, or features `[N, F, 1, 1]`
     /// - output: `[N, D]`
     pub fn embed(
         &self,

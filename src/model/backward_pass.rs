@@ -45,7 +45,7 @@ impl<B: AutodiffBackend> Embedder<B> {
     ) -> (Tensor<B, 2>, BackwardPass<'_, B>) {
         let precision = options.precision;
         let images = self.channels_last(images).inner().cast(precision.dtype());
-        let (maps, backbone) = match options.freeze_backbone {
+        let (maps, backbone) = match options.freeze_backbone || self.backbone.is_none() {
             true => {
                 let maps = self.backbone.valid().forward(images);
                 (Tensor::from_inner(maps.cast(DType::F32)), None)
@@ -61,12 +61,13 @@ impl<B: AutodiffBackend> Embedder<B> {
                 (maps, Some(backbone))
             }
         };
-        let features = dropout(self.pool(maps), self.dropout(), &mut options.draws);
+        let inputs = self.hidden_units(self.pool(maps));
+        let inputs = dropout(inputs, self.dropout(), &mut options.draws);
         let backward = BackwardPass {
             embedder: self,
             backbone,
         };
-        (self.embed(features), backward)
+        (self.project(inputs), backward)
     }
 }
 

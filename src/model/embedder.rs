@@ -1,4 +1,4 @@
-//! The embedder: backbone, global pooling, dense head, normalisation.
+//! The embedder: backbone, global pooling, head, normalisation.
 
 use burn::{
     module::{Module, Param},
@@ -8,12 +8,14 @@ use burn::{
 
 use super::{
     BackboneNetwork,
+    hidden_layer::HiddenLayer,
     image_scale::ImageScale,
     layers::{
         ConvAlgorithm, LayerOptions,
         initial_weights::{draw, with_seed},
     },
     pooling::{GemPool, average, maximum},
+    standardization::Standardization,
     weights::{Loaded, WeightsError, load_weights, locate},
 };
 use crate::cancellation::CancellationToken;
@@ -33,6 +35,10 @@ const LENGTH_FLOOR: f64 = 1e-12;
 pub struct EmbedderConfig {
     /// The network below the head.
     pub backbone: Backbone,
+    /// The length of the features that the head is trained on without a backbone.
+    pub feature_dim: usize,
+    /// Whether features are standardised.
+    pub standardize: bool,
     /// Pretrained weights of the backbone. **If set, images for GoogLeNet and EfficientNet-Lite0 are
     /// also rescaled as their ImageNet weights expect**, even if a checkpoint replaces the weights.
     pub weights: Option<WeightsSource>,
@@ -40,11 +46,13 @@ pub struct EmbedderConfig {
     pub pooling: Pooling,
     /// How GeM pools, if it is one of them.
     pub gem: GemConfig,
+    /// The number of units of the head's hidden layer, if it has one; for one descriptor.
+    pub hidden: Option<usize>,
     /// Length D of an embedding, a multiple of n.
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length; with several descriptors, also the part of each.
     pub normalize: bool,
-    /// Share of the pooled features that dropout sets to 0, at least 0 and below 1.
+    /// Share of the inputs of the dense layer that dropout sets to 0, at least 0 and below 1.
     pub dropout: f64,
     /// How layers are computed, and whether batch norms are frozen.
     pub layers: LayerOptions,
@@ -56,9 +64,12 @@ impl From<&ModelConfig> for EmbedderConfig {
     fn from(config: &ModelConfig) -> Self {
         Self {
             backbone: config.backbone,
+            feature_dim: config.feature_dim.unwrap_or(1),
+            standardize: config.standardize.unwrap_or(false),
             weights: config.weights.clone(),
             pooling: config.pooling.clone(),
             gem: config.gem(),
+            hidden: config.hidden,
             embedding_dim: config.embedding_dim,
             normalize: config.normalize,
             dropout: config.dropout,
@@ -104,6 +115,11 @@ impl EmbedderConfig {
         })
     }
 
+    /// The length of a descriptor.
+    pub fn features(&self) -> usize {
+        self.backbone.features().unwrap_or(self.feature_dim)
+    }
+
     /// The embedder with random weights. Reads no file. Load a checkpoint's record into it to restore a
     /// saved embedder.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
@@ -112,12 +128,19 @@ impl EmbedderConfig {
 
     fn init_layers<B: Backend>(&self, device: &B::Device) -> Embedder<B> {
         let backbone = BackboneNetwork::new(self.backbone, self.layers, device);
-        let features = self.backbone.features();
+        let features = self.features();
         let gem = || GemPool::new(&self.gem, device);
+        let hidden = |units| HiddenLayer::new(features, units, device);
+        let hidden = self.hidden.map(hidden);
+        let inputs = self.hidden.unwrap_or(features);
         Embedder {
             backbone,
+            standardization: self
+                .standardize
+                .then(|| Standardization::identity(features, device)),
             gem: self.pooling.has_gem().then(gem),
-            head: head(features, self.embedding_dim, self.pooling.0.len(), device),
+            hidden,
+            head: head(inputs, self.embedding_dim, self.pooling.0.len(), device),
             scale: self.weights.as_ref().and(self.backbone.published_scale()),
             normalize: self.normalize,
             dropout: self.dropout,
@@ -176,14 +199,18 @@ fn head<B: Backend>(
     }
 }
 
-/// Maps images to embeddings.
+/// Maps images, or features of another model, to embeddings.
 #[derive(Module, Debug)]
 pub struct Embedder<B: Backend> {
-    /// The convolutional network.
+    /// The convolutional network; nothing for features.
     pub backbone: BackboneNetwork<B>,
+    /// The standardisation of features.
+    pub standardization: Option<Standardization<B>>,
     /// GeM, if it is one of the descriptors.
     pub gem: Option<GemPool<B>>,
-    /// The dense layers from pooled features to embeddings, weights `[features, D]`. The i-th of n
+    /// The hidden layer of the head.
+    pub hidden: Option<HiddenLayer<B>>,
+    /// The dense layers from pooled features, or from hidden units, to embeddings, weights `[features, D]`. The i-th of n
     /// descriptors has the i-th of n equal blocks of columns.
     pub head: Linear<B>,
     /// The scale that images are converted to, from ImageNet's; `None` if it is ImageNet's.
@@ -203,7 +230,7 @@ impl<B: Backend> Embedder<B> {
     ///
     /// # Shapes
     /// - `images`: `[N, 3, S, S]`, normalised by mean and standard deviation, S at least the
-    ///   backbone's [`minimum_image_size`](Backbone::minimum_image_size)
+    ///   backbone's [`minimum_image_size`](Backbone::minimum_image_size); without a backbone, features `[N, F, 1, 1]`
     /// - output: `[N, D]`, of unit length if the configuration says so
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         self.embed(self.pooled_features(images))
@@ -223,8 +250,18 @@ impl<B: Backend> Embedder<B> {
         self.pool(self.backbone.forward(self.channels_last(images)))
     }
 
-    /// Images in the backbone's layout and scale: `[N, 3, S, S]` → `[N, S, S, 3]`.
+    /// Images in the backbone's layout and scale: `[N, 3, S, S]` → `[N, S, S, 3]`. Features, standardised:
+    /// `[N, F, 1, 1]` → `[N, 1, 1, F]`.
     pub(super) fn channels_last(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        if self.backbone.is_none() {
+            let [n, features, _, _] = images.dims();
+            let features = images.reshape([n, features]);
+            let features = match &self.standardization {
+                Some(standardization) => standardization.forward(features),
+                None => features,
+            };
+            return features.unsqueeze_dims(&[1, 2]);
+        }
         let images = images.permute([0, 2, 3, 1]);
         match self.scale {
             Some(scale) => scale.rescale(images),
@@ -241,6 +278,9 @@ impl<B: Backend> Embedder<B> {
     /// The concatenated descriptors of feature maps: `[N, h, w, features]` → `[N, n · features]`.
     pub(super) fn pool(&self, maps: Tensor<B, 4>) -> Tensor<B, 2> {
         let [n, h, w, c] = maps.dims();
+        if self.backbone.is_none() {
+            return maps.reshape([n, c]);
+        }
         let maps = maps.reshape([n, h * w, c]);
         let describe = |descriptor: &Descriptor| match descriptor {
             Descriptor::Average => average(maps.clone(), self.algorithm),
@@ -257,10 +297,23 @@ impl<B: Backend> Embedder<B> {
     }
 
     /// The embeddings of pooled features: `[N, n · features]` → `[N, D]`.
+    pub(super) fn embed(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.project(self.hidden_units(features))
+    }
+
+    /// The inputs of the dense layer: the units of the hidden layer, or without one the pooled features.
+    pub(super) fn hidden_units(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.hidden {
+            Some(hidden) => hidden.forward(features),
+            None => features,
+        }
+    }
+
+    /// The embeddings of the inputs of the dense layer: `[N, n · features]` → `[N, D]`.
     ///
     /// Without normalisation, the parts of several descriptors are only concatenated: with parts of unit
     /// length all embeddings would be on a sphere again.
-    pub(super) fn embed(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(super) fn project(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let descriptors = self.pooling.0.len();
         let embeddings = match descriptors {
             1 => self.head.forward(features),
@@ -285,12 +338,17 @@ impl<B: Backend> Embedder<B> {
         }
     }
 
+    /// Whether it maps features of another model instead of images.
+    pub fn takes_features(&self) -> bool {
+        self.backbone.is_none()
+    }
+
     /// How layers are computed.
     pub(super) fn algorithm(&self) -> ConvAlgorithm {
         self.algorithm
     }
 
-    /// Share of the pooled features that dropout sets to 0.
+    /// Share of the inputs of the dense layer that dropout sets to 0.
     pub(super) fn dropout(&self) -> f64 {
         self.dropout
     }
@@ -344,7 +402,7 @@ pub(super) mod tests {
                 assert!((length - 1.0).abs() < 1e-5, "{backbone:?}: {length}");
             }
             let features = embedder.pooled_features(images(2, side + 5));
-            assert_eq!(features.dims(), [2, backbone.features()]);
+            assert_eq!(features.dims(), [2, backbone.features().unwrap()]);
         }
     }
 

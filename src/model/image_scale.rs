@@ -55,7 +55,7 @@ impl Backbone {
     /// The scale of the images that its published weights were trained on; `None` if it is ImageNet's.
     pub(super) fn published_scale(self) -> Option<ImageScale> {
         match self {
-            Self::Conv4 | Self::ResNet50 => None,
+            Self::Conv4 | Self::ResNet50 | Self::None => None,
             Self::GoogLeNet => Some(ImageScale::TORCHVISION_GOOGLENET),
             Self::EfficientNetLite0 => Some(ImageScale::EFFICIENTNET_LITE),
         }

@@ -10,7 +10,7 @@
 //!     weights                      .pth and .safetensors files, names and prefixes, downloads
 //!       backbones                  networks, written with layers and an Executor
 //!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
-//!     pooling, image_scale, dropout
+//!     pooling, image_scale, dropout, hidden_layer, standardization
 //!       layers                     convolution, batch norm, max pooling
 //!       config                     the [model] section, the list of published files
 //! ```
@@ -24,6 +24,7 @@ mod dropout;
 mod embedder;
 mod embedding_parts;
 pub mod execution;
+mod hidden_layer;
 mod image_scale;
 pub mod layers;
 mod loss_scaling;
@@ -34,16 +35,19 @@ mod precision;
 mod precision_tests;
 #[cfg(test)]
 mod reference_tests;
+mod standardization;
 mod train_step_options;
 pub mod weights;
 
 pub use backbones::{
-    BackboneNetwork, Bottleneck, Conv4, EfficientNetLite0, GoogLeNet, Inception,
+    BackboneNetwork, Bottleneck, Conv4, EfficientNetLite0, GoogLeNet, Identity, Inception,
     InvertedBottleneck, ResNet50,
 };
 pub use backward_pass::BackwardPass;
 pub use embedder::{Embedder, EmbedderConfig, EmbedderRecord, unit_length};
+pub use hidden_layer::HiddenLayer;
 pub use layers::{ConvAlgorithm, LayerOptions};
 pub use pooling::GemPool;
 pub use precision::Precision;
+pub use standardization::Standardization;
 pub use train_step_options::TrainStepOptions;

@@ -1,5 +1,6 @@
 //! The arithmetic of an embedder.
 
+use burn::nn::Linear;
 use burn::tensor::backend::Backend;
 
 use super::Embedder;
@@ -15,7 +16,12 @@ impl<B: Backend> Embedder<B> {
         };
         self.backbone.run(input, &mut counter);
         // Each descriptor has its block of columns.
-        let dense = 2 * self.head.weight.dims().iter().product::<usize>() as u64;
+        let weights = |linear: &Linear<B>| linear.weight.dims().iter().product::<usize>();
+        let hidden = self
+            .hidden
+            .as_ref()
+            .map_or(0, |hidden| weights(&hidden.linear));
+        let dense = 2 * (weights(&self.head) + hidden) as u64;
         let head = Operations {
             forward: dense,
             backward: 2 * dense,

@@ -171,7 +171,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::inference::embedding_file::NamedEmbeddings;
+    use crate::embedding_file::NamedEmbeddings;
     use crate::inference::search::{EmbeddedImages, SearchSets, search};
 
     type B = burn_flex::Flex;

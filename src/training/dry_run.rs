@@ -12,6 +12,7 @@ use remaining_work::RemainingWork;
 
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
+use super::features::{check_length, open_features, standardized};
 use super::network::{RestoredState, embedder_config};
 use super::preflight::{
     Check, CheckOutcome, Checks, DiskNeed, LargeK, check_batches, check_configuration, check_data,
@@ -26,7 +27,7 @@ use super::run_folder::{EpochRecord, RunFolder, RunRecord};
 use super::tensorboard;
 use super::{GroupedAdam, RunContext, TrainingError};
 use crate::config::Config;
-use crate::data::{self, PairSampler, Splits, Transform};
+use crate::data::{self, OpenedDataset, PairSampler, Splits, Transform};
 use crate::model::weights::Loaded;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::panic_capture;
@@ -112,13 +113,21 @@ pub fn dry_run<B: AutodiffBackend>(
     if !valid {
         return Ok(dry.end(Estimate::default()));
     }
+    let features = open_features(&config, context);
+    let Some(features) = dry.attempt(names::DATA, features)? else {
+        return Ok(dry.end(Estimate::default()));
+    };
+    let (config, opened) = match features {
+        Some((config, opened)) => (config, Some(opened)),
+        None => (config, None),
+    };
     let need = DiskNeed {
         folder: folder.or(run.map(Path::to_path_buf)).unwrap_or_default(),
         keep: config.training.keep_checkpoints as u64,
         ..DiskNeed::default()
     };
     let state = new_state(&mut dry, &config)?;
-    let estimate = dry.finish(&config, state, need, None)?;
+    let estimate = dry.finish(&config, state, opened, need, None)?;
     Ok(dry.end(estimate))
 }
 
@@ -183,7 +192,7 @@ pub fn dry_run_resume<B: AutodiffBackend>(
         existing: folder.checkpoint_bytes_on_disk(),
         ..DiskNeed::default()
     };
-    let estimate = dry.finish(&config, state, need, Some((&folder, &record)))?;
+    let estimate = dry.finish(&config, state, None, need, Some((&folder, &record)))?;
     Ok(dry.end(estimate))
 }
 
@@ -311,12 +320,13 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         }
     }
 
-    /// Makes the checks that new and resumed trainings share. `resumed` is the run, whose images must be those
+    /// Makes the checks that new and resumed trainings share. The data are opened unless they are `opened`. `resumed` is the run, whose images must be those
     /// that it recorded.
     fn finish(
         &mut self,
         config: &Config,
         state: Result<RestoredState<B>, Embedder<B>>,
+        opened: Option<OpenedDataset>,
         mut need: DiskNeed,
         resumed: Option<(&RunFolder, &RunRecord)>,
     ) -> Result<Estimate, TrainingError> {
@@ -328,7 +338,7 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         need.events = tensorboard::expected_bytes(config);
         let precision = check_precision(&mut self.checks, config, self.context.compute);
         let precision = self.attempt(names::PRECISION, precision)?;
-        let images = self.images(config, &mut need, resumed)?;
+        let images = self.images(config, opened, &mut need, resumed)?;
         let objective =
             check_objective::<B>(&mut self.checks, config, &self.context.compute.device);
         let objective = self.attempt(names::LOSS, objective)?;
@@ -336,7 +346,10 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         self.attempt(names::DISK, disk)?;
         estimate.disk_bytes = Some(need.bytes());
         let ready = precision.and(objective);
-        if let (Some((splits, sampler)), Ok(state), Some(())) = (images, state, ready) {
+        if let (Some((splits, sampler)), Ok(mut state), Some(())) = (images, state, ready) {
+            if state.position == CheckpointPosition::end_of(0) {
+                state.embedder = standardized(state.embedder, &splits.train);
+            }
             self.steps(config, state, &splits, &sampler, &mut estimate)?;
         }
         Ok(estimate)
@@ -346,6 +359,7 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
     fn images(
         &mut self,
         config: &Config,
+        opened: Option<OpenedDataset>,
         need: &mut DiskNeed,
         resumed: Option<(&RunFolder, &RunRecord)>,
     ) -> Result<Option<(Splits, PairSampler)>, TrainingError> {
@@ -358,8 +372,13 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
         let monitor = Monitor::new(cancellation, progress);
         let opened = || -> Result<_, TrainingError> {
             let transform = Transform::new(&config.data.transform)?;
-            let opened =
-                data::open_uncached(&config.data, config.hold_out(), cancellation, progress)?;
+            let opened = match opened {
+                Some(opened) => opened,
+                None => {
+                    data::open_uncached(&config.data, config.hold_out(), cancellation, progress)?
+                }
+            };
+            check_length(config, &opened)?;
             let missing =
                 opened.missing_caches(&config.data, &transform, cancellation, progress)?;
             let splits = match &missing {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{Divergence, RunFolderError};
 use crate::config::ConfigError;
-use crate::data::{DataError, DatasetError};
+use crate::data::{DataError, DatasetError, FeatureError};
 use crate::model::weights::{DownloadError, WeightsError};
 use crate::setting::SettingError;
 
@@ -20,7 +20,7 @@ pub enum TrainingError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The images of a run that is resumed are not where they were.
-    #[error("{0}; if the images were moved, pass their new location with --root")]
+    #[error("{0}; if the data were moved, pass their new location with --root")]
     ImagesMoved(DataError),
     /// The pretrained weights are invalid.
     #[error(transparent)]
@@ -88,9 +88,14 @@ impl TrainingError {
             | Self::Weights(WeightsError::Published(DownloadError::Cancelled)) => Self::Cancelled {
                 run: Some(run.to_path_buf()),
             },
-            Self::Data(error @ DataError::Dataset(DatasetError::RootMissing { .. })) => {
-                Self::ImagesMoved(error)
-            }
+            Self::Data(
+                error @ DataError::Dataset(
+                    DatasetError::RootMissing { .. }
+                    | DatasetError::Features(
+                        FeatureError::File(_) | FeatureError::MissingSplit { .. },
+                    ),
+                ),
+            ) => Self::ImagesMoved(error),
             other => other,
         }
     }

@@ -40,9 +40,10 @@ pub fn check_finite<B: AutodiffBackend>(
         if !sum.is_finite() {
             return Err(Divergence::NotFinite { what: name.clone() });
         }
-        // Running statistics have the scale of the images' features.
+        // Running statistics and standardisations have the scale of the features.
         let mean = sum / count as f64;
-        if mean > MAX_MAGNITUDE && !name.contains("running_") {
+        let is_statistic = name.contains("running_") || name.starts_with("standardization.");
+        if mean > MAX_MAGNITUDE && !is_statistic {
             return Err(Divergence::Exploded {
                 parameter: name.clone(),
                 magnitude: mean,

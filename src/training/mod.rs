@@ -14,6 +14,7 @@ mod epoch_loop;
 mod epoch_statistics;
 mod error;
 mod evaluate;
+mod features;
 mod finite;
 mod guarded_renderer;
 mod host_record;

@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::run_folder::ConfigChange;
 use crate::config::{Config, ConfigError, OptimizerConfig, TrainingConfig};
-use crate::data::config::LoadingConfig;
+use crate::data::config::{DatasetConfig, LoadingConfig};
 
 /// The keys that may change when a run is resumed: the length of the training, the learning rate and the
 /// precision of the remaining steps, and what changes neither batches nor gradients.
@@ -76,6 +76,12 @@ pub(super) fn pinned(config: &Config) -> String {
     };
     pinned.evaluation.batch_size = Config::default().evaluation.batch_size;
     pinned.data.loading = LoadingConfig::default();
+    // An empty path is refused when it is read, unless it is the root.
+    match &mut pinned.data.source {
+        DatasetConfig::Manifest(keys) => keys.images = None,
+        DatasetConfig::Embeddings(keys) => keys.labels = None,
+        _ => {}
+    }
     for path in pinned.data.source.paths_mut() {
         *path = PathBuf::new();
     }
@@ -134,6 +140,17 @@ mod tests {
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
         let folder = ["data.dataset=folder".to_string(), "data.root=a".to_string()];
         Config::parse("", "test", &[&folder[..], &overrides].concat()).unwrap()
+    }
+
+    #[test]
+    fn pinned_configuration_of_data_with_a_second_path_is_read() {
+        for second in [
+            ["data.dataset=manifest", "data.images=b"],
+            ["data.dataset=embeddings", "data.labels=b"],
+        ] {
+            let pinned = pinned(&config(&second));
+            assert_eq!(first_difference(&pinned, &pinned).unwrap(), None);
+        }
     }
 
     /// A value other than the default of each resumable key.

@@ -4,6 +4,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
+use super::features::standardized;
 use super::network::{RestoredState, embedder_config, restore};
 use super::preflight::{
     Checks, DiskNeed, LargeK, check_configuration, check_precision, checkpoint_bytes, names,
@@ -93,7 +94,8 @@ fn resume_locked<B: AutodiffBackend>(
         network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
     let device = &context.compute.device;
-    let state = match restored {
+    let is_new = restored.is_none();
+    let mut state = match restored {
         Some(state) => state,
         None => RestoredState {
             position,
@@ -111,7 +113,10 @@ fn resume_locked<B: AutodiffBackend>(
         existing: folder.checkpoint_bytes_on_disk(),
         caches: None,
     };
-    let (splits, sampler) = open_data(&config, need, LargeK::LeftOut, &mut checks, context)?;
+    let (splits, sampler) = open_data(&config, None, need, LargeK::LeftOut, &mut checks, context)?;
+    if is_new {
+        state.embedder = standardized(state.embedder, &splits.train);
+    }
     let monitor = Monitor::new(context.cancellation, &*context.observer);
     let missing = check_splits(&folder, &record, &splits, &config, monitor)?;
     warn_about_differences(&record, context);

@@ -9,6 +9,7 @@ use super::GroupedAdam;
 use super::TrainingError;
 use super::checkpoint::CheckpointPosition;
 use super::epoch_statistics::EpochStatistics;
+use super::features::{check_length, open_features, standardized};
 use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
 use super::preflight::{
@@ -22,7 +23,7 @@ use super::tensorboard;
 use super::training_loop::TrainingLoop;
 use crate::backend::ComputeContext;
 use crate::config::Config;
-use crate::data::{self, DataError, PairSampler, Splits, Transform};
+use crate::data::{self, DataError, OpenedDataset, PairSampler, Splits, Transform};
 use crate::model::Embedder;
 use crate::model::weights::Loaded;
 use crate::progress::Monitor;
@@ -46,25 +47,30 @@ pub fn train<B: AutodiffBackend>(
     } = *context;
     let device = &compute.device;
     config.check()?;
-    let config = &config
+    let mut config = config
         .clone()
         .with_absolute_root()
         .map_err(TrainingError::WorkingDirectory)?;
     let mut checks = Checks::default();
-    check_configuration(&mut checks, config);
-    check_precision(&mut checks, config, compute)?;
+    check_configuration(&mut checks, &config);
+    check_precision(&mut checks, &config, compute)?;
     let new = NewRunFolder::create(run, name)?;
     context
         .observer
         .event(TrainingEvent::FolderCreated { path: new.path() });
     let message = format!("{} can be written", new.path().display());
     checks.passed(names::RUN_FOLDER, message);
+    let mut opened = None;
+    if let Some((with_length, features)) = open_features(&config, context)? {
+        (config, opened) = (with_length, Some(features));
+    }
+    let config = &config;
     // Missing weights are reported before the images are read, which may take minutes.
     let network =
         embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;
     let loaded: Loaded<Embedder<B>> = network.init_pretrained(device)?;
     check_weights(&mut checks, &network, &loaded);
-    let embedder = loaded.module;
+    let mut embedder = loaded.module;
     let need = DiskNeed {
         folder: new.path().to_path_buf(),
         checkpoint: checkpoint_bytes(&embedder, config),
@@ -72,7 +78,8 @@ pub fn train<B: AutodiffBackend>(
         events: tensorboard::expected_bytes(config),
         ..DiskNeed::default()
     };
-    let (splits, sampler) = open_data(config, need, LargeK::Refused, &mut checks, context)?;
+    let (splits, sampler) = open_data(config, opened, need, LargeK::Refused, &mut checks, context)?;
+    embedder = standardized(embedder, &splits.train);
 
     let monitor = Monitor::new(cancellation, &*context.observer);
     let summary = |split| SplitSummary::new(split, monitor).map_err(DataError::from);
@@ -119,11 +126,12 @@ pub fn train<B: AutodiffBackend>(
     result
 }
 
-/// Opens the splits, and creates the sampler of the training batches. Makes the checks that need them, the
+/// Opens the splits, unless they are `opened`, and creates the sampler of the training batches. Makes the checks that need them, the
 /// last ones before a training begins: of the data, the batches, the loss and, before images are cached, the
 /// disk.
 pub(super) fn open_data<B: AutodiffBackend>(
     config: &Config,
+    opened: Option<OpenedDataset>,
     mut need: DiskNeed,
     large_k: LargeK,
     checks: &mut Checks,
@@ -136,7 +144,11 @@ pub(super) fn open_data<B: AutodiffBackend>(
     } = *context;
     let (keys, progress) = (&config.data, &**observer);
     let transform = Transform::new(&keys.transform)?;
-    let opened = data::open_uncached(keys, config.hold_out(), cancellation, progress)?;
+    let opened = match opened {
+        Some(opened) => opened,
+        None => data::open_uncached(keys, config.hold_out(), cancellation, progress)?,
+    };
+    check_length(config, &opened)?;
     let uncached = opened.uncached();
     check_data(checks, &uncached);
     check_recall(checks, config, &uncached, large_k)?;

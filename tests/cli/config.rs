@@ -95,8 +95,8 @@ fn json_has_one_object_per_key() {
         "values": null,
         "default": 0.0,
         "required": false,
-        "meaning": "Share of the pooled features that dropout sets to 0 before the dense layer in training, \
-                    at least 0 and below 1.",
+        "meaning": "Share of the inputs of the dense layer that dropout sets to 0 in training, at least 0 and below 1. \
+                    The inputs are the pooled features, or the units of the hidden layer.",
         "applies_to": [],
     }] });
     assert_eq!(one, expected);

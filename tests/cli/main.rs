@@ -9,6 +9,7 @@ mod duplicates;
 mod embedding_files;
 mod escaping;
 mod export;
+mod heads;
 #[cfg(unix)]
 mod interrupts;
 mod limits;

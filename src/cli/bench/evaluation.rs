@@ -11,7 +11,7 @@ use crate::bench::{BenchError, ClusteringTiming, DrawnEmbeddings, NeighboursTimi
 use crate::cli::CliError;
 use crate::cli::interrupt::CommandMonitor;
 use crate::cli::values::whole_number;
-use crate::inference::embedding_file::{Embeddings, LabelsOption};
+use crate::embedding_file::{Embeddings, LabelsOption};
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 

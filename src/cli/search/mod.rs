@@ -22,7 +22,7 @@ use crate::atomic_file::{check_free, write_new};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::data::config::LoadingConfig;
 use crate::data::{ImageSelection, ImageSet, named_image_file};
-use crate::inference::embedding_file::Embeddings;
+use crate::embedding_file::Embeddings;
 use crate::inference::search::{
     EmbeddedImages, SearchInput, SearchInputs, SearchResult, SearchSets, search,
 };
@@ -146,7 +146,9 @@ fn network(
         return Ok(None);
     };
     let mut source = EmbeddingSource::open(path, args.checkpoint)?;
-    if !inputs.has_images() {
+    if source.takes_features() {
+        source.check_input(!inputs.has_images())?;
+    } else if !inputs.has_images() {
         tracing::warn!(
             "queries and gallery are embeddings already; {} is not used",
             path.display()
@@ -159,7 +161,8 @@ fn network(
 
 /// Queries or a gallery, before they are embedded.
 enum Side {
-    Embedded(EmbeddedImages),
+    /// A file of embeddings, or of features for a head, and the folder of its paths.
+    File(Embeddings, Option<PathBuf>),
     Images(ImageSet),
 }
 
@@ -173,10 +176,7 @@ impl Side {
         match input {
             SearchInput::Embeddings(path) => {
                 let file = Embeddings::read_with_any_labels(path)?;
-                Ok(Self::Embedded(EmbeddedImages::from_file(
-                    file,
-                    root.clone(),
-                )))
+                Ok(Self::File(file, root.clone()))
             }
             SearchInput::Images(paths) => {
                 let selection = ImageSelection {
@@ -198,7 +198,15 @@ impl Side {
         monitor: Monitor<'_>,
     ) -> Result<(EmbeddedImages, Vec<String>), InferenceError> {
         match (self, network.zip(source)) {
-            (Self::Embedded(embedded), _) => Ok((embedded, Vec::new())),
+            (Self::File(features, root), Some((network, source))) if network.takes_features() => {
+                let config = source.config();
+                let embedded =
+                    inference::embed_features(network, config, features, compute, monitor)?;
+                Ok((EmbeddedImages::from_file(embedded, root), Vec::new()))
+            }
+            (Self::File(embeddings, root), _) => {
+                Ok((EmbeddedImages::from_file(embeddings, root), Vec::new()))
+            }
             (Self::Images(images), Some((network, source))) => {
                 let config = source.config();
                 let (embedded, skipped) =

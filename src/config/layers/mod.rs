@@ -171,7 +171,7 @@ impl ConfigLayers {
             if let Some(chosen) = lookup(&over.table, choice)
                 && *chosen != self.value_or_default(choice)
             {
-                self.drop_choice(choice);
+                self.drop_choice(choice, chosen);
             }
         }
         let gives = |keys: &[&str]| keys.iter().any(|key| lookup(&over.table, key).is_some());
@@ -210,11 +210,11 @@ impl ConfigLayers {
         }
     }
 
-    /// Removes the choice and the keys that depend on it. A misspelt key is kept, so that it is
+    /// Removes the choice and the keys that depend on it or do not apply to `chosen`. A misspelt key is kept, so that it is
     /// reported.
-    fn drop_choice(&mut self, choice: &str) {
+    fn drop_choice(&mut self, choice: &str, chosen: &Value) {
         let (section, _) = choice.split_once('.').expect("a dotted key");
-        let shared = shared_keys(choice);
+        let shared = shared_keys(choice, chosen);
         let Some(Value::Table(keys)) = self.table.get_mut(section) else {
             return;
         };
@@ -230,9 +230,9 @@ impl ConfigLayers {
 }
 
 /// The keys of a choice's section that do not depend on the choice.
-fn shared_keys(choice: &str) -> Vec<String> {
+fn shared_keys(choice: &str, chosen: &Value) -> Vec<String> {
     match choice {
-        "data.dataset" => DataConfig::shared_keys(),
+        "data.dataset" => DataConfig::shared_keys(chosen.as_str().unwrap_or_default()),
         "loss.name" => vec!["reduction".into()],
         "model.pooling" => {
             let keys = known_keys().iter();

@@ -28,6 +28,11 @@ fn beside(entry: &ConfigKey) -> Vec<String> {
         .iter()
         .find(|choice| !choice.contains(", or"));
     sets.extend(choice.map(|choice| choice.replace(" = ", "=")));
+    // Features need both.
+    let features = ["data.dataset=\"embeddings\"", "model.backbone=\"none\""];
+    if sets.iter().any(|set| features.contains(&set.as_str())) {
+        sets.extend(features.map(String::from));
+    }
     let dataset = ["synthetic", "fashion-mnist"].map(|name| format!("data.dataset=\"{name}\""));
     if sets
         .iter()
@@ -96,6 +101,7 @@ fn defaults_are_those_of_the_configuration() {
         "data.fold",
         "model.gem_power",
         "model.gem_learned",
+        "model.standardize",
     ];
     for entry in ConfigKey::all() {
         let config = Config::parse("", "test", &beside(entry)).unwrap();

@@ -2,8 +2,8 @@
 
 use super::transform::{MAXIMUM_IMAGE_SIZE, MAXIMUM_JITTER, MAXIMUM_RATIO, MAXIMUM_SIGMA};
 use super::{
-    DataConfig, DatasetConfig, FolderConfig, LoadingConfig, ManifestConfig, SyntheticConfig,
-    TransformConfig,
+    DataConfig, DatasetConfig, EmbeddingsConfig, FolderConfig, LoadingConfig, ManifestConfig,
+    SingleImageClasses, SyntheticConfig, TransformConfig,
 };
 use crate::setting::{
     Checked, SettingError, at_least, at_most, even, finite, positive, proper_share, share, up_to,
@@ -101,6 +101,7 @@ impl DatasetConfig {
             | Self::Manifest(ManifestConfig { train_share, .. }) => {
                 proper_share("data.train_share", *train_share)?;
             }
+            Self::Embeddings(keys) => keys.check()?,
             Self::FashionMnist(keys) => {
                 for (key, classes) in [
                     ("data.train_classes", &keys.train_classes),
@@ -119,9 +120,28 @@ impl DatasetConfig {
         }
         let reason = match self {
             Self::Manifest(_) => "give the CSV file, for example --set data.root=images.csv",
+            Self::Embeddings(_) => {
+                "give the file with the features, for example --set data.root=features.npy"
+            }
             _ => "give the folder with the images, for example --set data.root=photos",
         };
         Err(SettingError::value("data.root", "", reason))
+    }
+}
+
+impl EmbeddingsConfig {
+    /// Checks every value.
+    fn check(&self) -> Checked {
+        proper_share("data.train_share", self.train_share)?;
+        if self.single_image_classes == SingleImageClasses::Repeat {
+            let reason = "a row is not augmented, so it would be its own positive at distance 0; use drop or gallery";
+            return Err(SettingError::value(
+                "data.single_image_classes",
+                "repeat",
+                reason,
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -30,11 +30,14 @@ pub enum DatasetConfig {
     /// A CSV file with the columns `path` and `label`, and optionally `split`, `query`, `gallery`, `x_1`, `y_1`,
     /// `x_2` and `y_2`.
     Manifest(ManifestConfig),
+    /// Features of any model, to train a head on: a file of embeddings with labels (safetensors, `.npy`, `.npz` or
+    /// Parquet), or a folder with the files `train.*` and `test.*`.
+    Embeddings(EmbeddingsConfig),
 }
 
 impl DatasetConfig {
     /// The names of all datasets.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "synthetic",
         "fashion-mnist",
         "cars196",
@@ -43,10 +46,11 @@ impl DatasetConfig {
         "in-shop",
         "folder",
         "manifest",
+        "embeddings",
     ];
 
     /// Returns one of each, with default keys.
-    pub(crate) fn all() -> [Self; 8] {
+    pub(crate) fn all() -> [Self; 9] {
         [
             Self::Synthetic(SyntheticConfig::default()),
             Self::FashionMnist(FashionMnistConfig::default()),
@@ -56,6 +60,7 @@ impl DatasetConfig {
             Self::InShop(PublishedConfig::default()),
             Self::Folder(FolderConfig::default()),
             Self::Manifest(ManifestConfig::default()),
+            Self::Embeddings(EmbeddingsConfig::default()),
         ]
     }
 
@@ -70,10 +75,11 @@ impl DatasetConfig {
             Self::InShop(_) => 5,
             Self::Folder(_) => 6,
             Self::Manifest(_) => 7,
+            Self::Embeddings(_) => 8,
         }]
     }
 
-    /// Returns the folder or file of the images, or `None` for drawn images.
+    /// Returns the folder or file of the images or features, or `None` for drawn images.
     pub fn root(&self) -> Option<&Path> {
         match self {
             Self::Synthetic(_) => None,
@@ -83,6 +89,7 @@ impl DatasetConfig {
             }
             Self::Folder(keys) => Some(&keys.root),
             Self::Manifest(keys) => Some(&keys.root),
+            Self::Embeddings(keys) => Some(&keys.root),
         }
     }
 
@@ -99,12 +106,24 @@ impl DatasetConfig {
                 .into_iter()
                 .flatten()
                 .collect(),
+            Self::Embeddings(keys) => [Some(&mut keys.root), keys.labels.as_mut()]
+                .into_iter()
+                .flatten()
+                .collect(),
         }
+    }
+
+    /// Returns whether it has features instead of images. Then no key of the transform and the loading applies.
+    pub fn has_features(&self) -> bool {
+        matches!(self, Self::Embeddings(_))
     }
 
     /// Returns whether its images are files, so that a cache avoids decoding them again.
     pub fn has_image_files(&self) -> bool {
-        !matches!(self, Self::Synthetic(_) | Self::FashionMnist(_))
+        !matches!(
+            self,
+            Self::Synthetic(_) | Self::FashionMnist(_) | Self::Embeddings(_)
+        )
     }
 }
 
@@ -224,6 +243,43 @@ impl Default for ManifestConfig {
         Self {
             root,
             images: None,
+            train_share,
+            single_image_classes,
+        }
+    }
+}
+
+/// Keys of `dataset = "embeddings"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmbeddingsConfig {
+    /// A file of embeddings with labels, whose classes are divided by `train_share`, or the folder that contains
+    /// one file `train` and one file `test` (`.safetensors`, `.npy`, `.npz` or `.parquet`). Required.
+    #[schemars(extend("format" = "path"))]
+    pub root: PathBuf,
+    /// A file with the label of each row of a single file. If absent: the labels in the file, or for `NAME.npy`
+    /// those in `NAME.labels.npy`.
+    #[schemars(extend("format" = "path"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// Share of the classes in the training split, used if there is one file, above 0 and below 1. `split_seed`
+    /// draws them.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub train_share: f64,
+    /// How classes with one row are treated.
+    pub single_image_classes: SingleImageClasses,
+}
+
+impl Default for EmbeddingsConfig {
+    fn default() -> Self {
+        let FolderConfig {
+            root,
+            train_share,
+            single_image_classes,
+        } = FolderConfig::default();
+        Self {
+            root,
+            labels: None,
             train_share,
             single_image_classes,
         }

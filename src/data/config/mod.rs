@@ -10,7 +10,7 @@ mod transform;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use batch::*;
 pub use dataset::*;
@@ -20,8 +20,9 @@ pub use transform::*;
 
 /// `[data]`: which images, and how they are prepared.
 ///
-/// Keys that belong to one dataset only (`root`, `classes`, …) are errors with another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Keys that belong to one dataset only (`root`, `classes`, …) are errors with another. The keys of the transform
+/// and the loading belong to images only.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "toml::Table")]
 #[schemars(!try_from, default)]
 pub struct DataConfig {
@@ -47,6 +48,31 @@ impl Default for DataConfig {
             transform: TransformConfig::default(),
             loading: LoadingConfig::default(),
         }
+    }
+}
+
+/// Writes the keys that the dataset has: features are neither transformed nor decoded.
+impl Serialize for DataConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Keys<'a> {
+            #[serde(flatten)]
+            source: &'a DatasetConfig,
+            #[serde(flatten)]
+            hold_out: &'a HoldOutConfig,
+            #[serde(flatten)]
+            transform: Option<&'a TransformConfig>,
+            #[serde(flatten)]
+            loading: Option<&'a LoadingConfig>,
+        }
+        let has_images = !self.source.has_features();
+        let keys = Keys {
+            source: &self.source,
+            hold_out: &self.hold_out,
+            transform: has_images.then_some(&self.transform),
+            loading: has_images.then_some(&self.loading),
+        };
+        keys.serialize(serializer)
     }
 }
 
@@ -91,8 +117,10 @@ impl DataConfig {
         DatasetConfig::all()
             .into_iter()
             .map(|mut source| {
-                if let DatasetConfig::Manifest(keys) = &mut source {
-                    keys.images = Some(PathBuf::new());
+                match &mut source {
+                    DatasetConfig::Manifest(keys) => keys.images = Some(PathBuf::new()),
+                    DatasetConfig::Embeddings(keys) => keys.labels = Some(PathBuf::new()),
+                    _ => {}
                 }
                 Self {
                     source,
@@ -104,14 +132,13 @@ impl DataConfig {
             .collect()
     }
 
-    /// Returns the keys that every dataset has.
-    pub(crate) fn shared_keys() -> Vec<String> {
-        [
-            keys::<HoldOutConfig>(),
-            keys::<TransformConfig>(),
-            keys::<LoadingConfig>(),
-        ]
-        .concat()
+    /// Returns the keys that `dataset` shares with others: with features, only those that hold classes out.
+    pub(crate) fn shared_keys(dataset: &str) -> Vec<String> {
+        let held_out = keys::<HoldOutConfig>();
+        match dataset == DatasetConfig::Embeddings(EmbeddingsConfig::default()).name() {
+            true => held_out,
+            false => [held_out, keys::<TransformConfig>(), keys::<LoadingConfig>()].concat(),
+        }
     }
 }
 

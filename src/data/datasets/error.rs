@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::feature_error::FeatureError;
 use super::folder_error::FolderError;
 use super::idx::IdxError;
 use super::list_error::ListError;
@@ -39,6 +40,9 @@ pub enum DatasetError {
     /// An IDX file cannot be used.
     #[error(transparent)]
     Idx(#[from] IdxError),
+    /// The files of features cannot be used.
+    #[error(transparent)]
+    Features(#[from] FeatureError),
     /// An image file cannot be used.
     #[error(transparent)]
     Image(#[from] ImageError),

@@ -27,14 +27,12 @@ use super::unlabelled_csv::image_rows;
 use crate::data::config::{BrokenImages, LoadingConfig};
 use crate::data::parallel::worker_count;
 use crate::data::split::Split;
+use crate::embedding_file::NO_CLASS;
 use crate::progress::{Monitor, Task, Unit};
 use crate::setting::SettingError;
 
 const HINT: &str = "give a folder of images, an image, a text file with one path per line, or a CSV \
                     file with a column path";
-
-/// The label of images without a class.
-pub const NO_CLASS: i64 = -1;
 
 /// The name of the split of images to embed.
 const NAME: &str = "images";

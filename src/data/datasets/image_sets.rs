@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::image_set::{ImageSet, NO_CLASS};
+use super::image_set::ImageSet;
 use super::named_image::bounding_box_in;
 use crate::data::image_file::ImageError;
 use crate::data::images::Images;
 use crate::data::split::Split;
+use crate::embedding_file::NO_CLASS;
 
 /// The images of several sets, one set after the other.
 struct JoinedImages {

@@ -9,6 +9,8 @@ mod cub200;
 mod delimiter;
 mod error;
 mod fashion_mnist;
+mod feature_error;
+mod feature_files;
 mod file_names;
 mod files_on_disk;
 mod folder;
@@ -47,10 +49,11 @@ mod unlabelled_csv;
 
 pub(super) use comparison::compare;
 pub use error::DatasetError;
+pub use feature_error::FeatureError;
 pub(super) use folder_error::FolderError;
 pub(super) use idx::IdxError;
 pub(super) use image_files::split as split_of;
-pub use image_set::{ImageSelection, ImageSet, NO_CLASS};
+pub use image_set::{ImageSelection, ImageSet};
 pub(super) use index::{ClassEntries, DatasetIndex, Entry, Subset};
 pub(super) use list_error::ListError;
 pub use named_image::{named_image, named_image_file};
@@ -84,7 +87,9 @@ pub(super) fn index(
     let seed = config.hold_out.split_seed;
     let listing = monitor.task("listing images", None, Unit::Images);
     let index = match &config.source {
-        DatasetConfig::Synthetic(_) | DatasetConfig::FashionMnist(_) => return Ok(None),
+        DatasetConfig::Synthetic(_)
+        | DatasetConfig::FashionMnist(_)
+        | DatasetConfig::Embeddings(_) => return Ok(None),
         DatasetConfig::Cars196(keys) => cars196::index(keys, &listing),
         DatasetConfig::Cub200(keys) => cub200::index(keys, &listing),
         DatasetConfig::Sop(keys) => sop::index(keys, &listing),
@@ -110,6 +115,9 @@ pub(super) fn open(
     match &config.source {
         DatasetConfig::Synthetic(keys) => synthetic::open(keys, workers, monitor),
         DatasetConfig::FashionMnist(keys) => fashion_mnist::open(keys, monitor),
+        DatasetConfig::Embeddings(keys) => {
+            feature_files::open(keys, config.hold_out.split_seed, monitor)
+        }
         _ => {
             let index = index(config, monitor)?.expect("all other datasets have an index");
             if index.has_validation() && with_validation {
@@ -268,6 +276,7 @@ pub(super) fn single_image_classes(source: &DatasetConfig) -> SingleImageClasses
     match source {
         DatasetConfig::Folder(keys) => keys.single_image_classes,
         DatasetConfig::Manifest(keys) => keys.single_image_classes,
+        DatasetConfig::Embeddings(keys) => keys.single_image_classes,
         _ => SingleImageClasses::Refuse,
     }
 }

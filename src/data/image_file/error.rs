@@ -77,6 +77,12 @@ pub enum ImageError {
         /// Height of the upright image in pixels.
         height: u32,
     },
+    /// A row of features, which has no picture.
+    #[error("{name} has features and no picture")]
+    NoPicture {
+        /// The name of the row.
+        name: String,
+    },
     /// The file is named in a list.
     #[error("{line}: {source}")]
     Listed {

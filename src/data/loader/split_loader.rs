@@ -104,6 +104,30 @@ impl<B: Backend> SplitLoader<B> {
     }
 }
 
+impl<B: Backend> SplitLoader<B> {
+    /// Starts the workers, unless the split has features.
+    fn source(&self) -> SplitSource<B> {
+        if self.split.feature_dim().is_some() {
+            return SplitSource::Features(self.range.clone());
+        }
+        let job = SplitJob {
+            split: self.split.clone(),
+            min_side: self.transform.min_side(&[self.transform.eval_resize()]),
+            transform: self.transform.clone(),
+            range: self.range.clone(),
+            batch_size: self.batch_size,
+            mode: self.upload.mode,
+            broken: self.loading.broken_images,
+            errors: self.errors.clone(),
+        };
+        SplitSource::Images(UploadedBatches::new(
+            Arc::new(job),
+            &self.loading,
+            &self.upload,
+        ))
+    }
+}
+
 /// Loads the batches of a split in order.
 struct SplitJob {
     split: Arc<Split>,
@@ -152,11 +176,19 @@ impl BatchJob for SplitJob {
     }
 }
 
+/// Where the batches of one `iter` come from.
+enum SplitSource<B: Backend> {
+    /// Images that workers load.
+    Images(UploadedBatches<SplitJob, B>),
+    /// The rows of features that were not gathered yet.
+    Features(Range<usize>),
+}
+
 /// The batches of one `iter`. One batch is held back: batches without a readable image are skipped, so
 /// only the next batch shows whether this one is the last.
 struct SplitBatches<'a, B: Backend> {
     loader: &'a SplitLoader<B>,
-    batches: Option<UploadedBatches<SplitJob, B>>,
+    batches: Option<SplitSource<B>>,
     held: Option<UploadedBatch<B>>,
     pixel_table: OnceCell<PixelTable<B>>,
     epoch: usize,
@@ -168,7 +200,21 @@ struct SplitBatches<'a, B: Backend> {
 impl<B: Backend> SplitBatches<'_, B> {
     /// Returns the next batch that has images.
     fn load(&mut self) -> Option<UploadedBatch<B>> {
-        match self.batches.as_mut()?.next()? {
+        let batch = match self.batches.as_mut()? {
+            SplitSource::Images(batches) => batches.next()?,
+            SplitSource::Features(rows) => {
+                let loader = self.loader;
+                let end = rows.end.min(rows.start + loader.batch_size);
+                let indices: Vec<usize> = (rows.start..end).collect();
+                rows.start = end;
+                if indices.is_empty() {
+                    return None;
+                }
+                let batch = HostBatch::of_features(&loader.split, indices);
+                Ok(batch.upload(&loader.upload.device))
+            }
+        };
+        match batch {
             Ok(batch) => Some(batch),
             Err(error) => {
                 self.batches = None;
@@ -214,20 +260,10 @@ impl<B: Backend> DataLoaderIterator<ImageBatch<B>> for SplitBatches<'_, B> {
 impl<B: Backend> DataLoader<B, ImageBatch<B>> for SplitLoader<B> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<ImageBatch<B>> + 'a> {
         let epoch = self.next_epoch.fetch_add(1, Ordering::SeqCst);
-        let job = self.schedule.includes(epoch).then(|| SplitJob {
-            split: self.split.clone(),
-            min_side: self.transform.min_side(&[self.transform.eval_resize()]),
-            transform: self.transform.clone(),
-            range: self.range.clone(),
-            batch_size: self.batch_size,
-            mode: self.upload.mode,
-            broken: self.loading.broken_images,
-            errors: self.errors.clone(),
-        });
-        let (loading, upload) = (&self.loading, &self.upload);
+        let included = self.schedule.includes(epoch);
         Box::new(SplitBatches {
             loader: self,
-            batches: job.map(|job| UploadedBatches::new(Arc::new(job), loading, upload)),
+            batches: included.then(|| self.source()),
             held: None,
             pixel_table: OnceCell::new(),
             epoch,

@@ -12,7 +12,7 @@ use super::error::LoaderError;
 use super::errors::LoaderErrors;
 use super::slices::batches_between;
 use super::train_job::{SampledEpochs, TrainJob};
-use crate::data::batches::{ImageBatch, UploadedBatch};
+use crate::data::batches::{HostBatch, ImageBatch, UploadedBatch};
 use crate::data::config::LoadingConfig;
 use crate::data::pixels::PixelTable;
 use crate::data::sampler::PairSampler;
@@ -31,6 +31,7 @@ use crate::data::uploaded_batches::UploadedBatches;
 ///   during collation), or a quarter of it if bytes are uploaded
 ///   ([`UploadMode`](crate::data::UploadMode)).
 /// - One more batch is being uploaded to the device, or waits there.
+/// - Rows of features are gathered from memory when a batch is taken: there are no workers and no batches ahead.
 /// - Each worker holds one file with its decoded pixels: at most 100 million, of 3 bytes each, or of up
 ///   to 15 while those of a transparent or 16 bit PNG are converted.
 #[derive(Clone)]
@@ -141,6 +142,19 @@ impl<B: Backend> TrainLoader<B> {
         batch
     }
 
+    /// Gathers batch `position` of an epoch, whose batches are `sampled`, if the split has features.
+    fn features(
+        &self,
+        epoch: usize,
+        position: usize,
+        sampled: &OnceCell<Vec<Vec<usize>>>,
+    ) -> Option<UploadedBatch<B>> {
+        self.split.feature_dim()?;
+        let sampled = sampled.get_or_init(|| self.sampler.epoch(epoch));
+        let indices = sampled[self.range.start + position].clone();
+        Some(HostBatch::of_features(&self.split, indices).upload(&self.upload.device))
+    }
+
     fn job_from(&self, epoch: usize, position: usize) -> TrainJob {
         TrainJob {
             split: self.split.clone(),
@@ -172,6 +186,8 @@ struct TrainBatches<'a, B: Backend> {
     returned: usize,
     failed: bool,
     pixel_table: OnceCell<PixelTable<B>>,
+    /// The batches of the epoch, if they are gathered here.
+    sampled: OnceCell<Vec<Vec<usize>>>,
 }
 
 impl<B: Backend> Iterator for TrainBatches<'_, B> {
@@ -182,7 +198,12 @@ impl<B: Backend> Iterator for TrainBatches<'_, B> {
         if self.failed || self.returned == loader.range.len() {
             return None;
         }
-        match loader.batch(self.epoch, self.returned)? {
+        let gathered = loader.features(self.epoch, self.returned, &self.sampled);
+        let batch = match gathered {
+            Some(batch) => Ok(batch),
+            None => loader.batch(self.epoch, self.returned)?,
+        };
+        match batch {
             Ok(batch) => {
                 self.returned += 1;
                 let last = self.returned == loader.range.len();
@@ -221,6 +242,7 @@ impl<B: Backend> DataLoader<B, ImageBatch<B>> for TrainLoader<B> {
             returned: taken,
             failed: false,
             pixel_table: OnceCell::new(),
+            sampled: OnceCell::new(),
         })
     }
 

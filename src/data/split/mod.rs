@@ -1,6 +1,7 @@
-//! A split: images with labels, the same type for every dataset.
+//! A split: images or rows of features with labels, the same type for every dataset.
 
 mod error;
+mod features;
 mod hold_out;
 mod subset;
 
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use error::SplitError;
 pub(super) use error::in_prose;
+pub use features::FeatureMoments;
 pub(super) use hold_out::ClassDivision;
 pub use hold_out::HoldOut;
 use subset::CachedImages;
@@ -275,9 +277,9 @@ impl Split {
         self.images.name(index)
     }
 
-    /// Returns a hash, SHA-256 in hexadecimal, of the names (with bounding boxes) and lengths of the images' files. `None` for
-    /// images in memory, or if a file no longer exists. Millions of files take minutes on a network file
-    /// system.
+    /// Returns a hash, SHA-256 in hexadecimal, of the names (with bounding boxes) and lengths of the images' files, or of
+    /// the rows of features with their labels. `None` for images in memory, or if a file no longer exists. Millions of
+    /// files take minutes on a network file system.
     ///
     /// # Errors
     /// If a stop was requested.
@@ -287,6 +289,13 @@ impl Split {
         let mut hash = Sha256::new();
         for image in 0..count {
             task.advance(1)?;
+            if let Some(features) = self.features(image) {
+                hash.update(self.labels[image].to_le_bytes());
+                features
+                    .iter()
+                    .for_each(|value| hash.update(value.to_le_bytes()));
+                continue;
+            }
             let length = |path: &Path| Some(path.metadata().ok()?.len());
             let Some(length) = self.path(image).and_then(length) else {
                 task.finish();

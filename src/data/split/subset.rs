@@ -31,6 +31,10 @@ impl Images for ImageSubset {
         self.images.name(self.members[index])
     }
 
+    fn features(&self, index: usize) -> Option<&[f32]> {
+        self.images.features(self.members[index])
+    }
+
     fn path(&self, index: usize) -> Option<&Path> {
         self.images.path(self.members[index])
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::data::datasets::{DatasetError, FolderError, IdxError, ListError};
+use crate::data::datasets::{DatasetError, FeatureError, FolderError, IdxError, ListError};
 use crate::data::image_cache::CacheError;
 use crate::data::image_file::ImageError;
 use crate::data::split::SplitError;
@@ -151,6 +151,12 @@ fn error_path(error: &DatasetError) -> Option<&Path> {
             }
             | IdxError::NoPixels { path },
         ) => Some(path),
+        DatasetError::Features(
+            FeatureError::MissingSplit { root: path, .. }
+            | FeatureError::SeveralFiles { first: path, .. }
+            | FeatureError::Lengths { train: path, .. }
+            | FeatureError::NamesAndNumbers { names: path, .. },
+        ) => Some(path),
         _ => None,
     }
 }
@@ -165,6 +171,7 @@ fn image_error_path(error: &ImageError) -> Option<&Path> {
         | ImageError::BoxOutside { path, .. }
         | ImageError::ImplausibleSize { path, .. } => Some(path),
         ImageError::Listed { source, .. } => image_error_path(source),
+        ImageError::NoPicture { .. } => None,
     }
 }
 
@@ -206,6 +213,13 @@ fn error_kind(error: &DatasetError) -> &'static str {
             IdxError::Count { .. } => "idx-count",
             IdxError::NoPixels { .. } => "broken",
         },
+        DatasetError::Features(error) => match error {
+            FeatureError::File(_) => "features",
+            FeatureError::MissingSplit { .. } => "missing-split",
+            FeatureError::SeveralFiles { .. } => "several-files",
+            FeatureError::Lengths { .. } => "feature-length",
+            FeatureError::NamesAndNumbers { .. } => "class-names",
+        },
         DatasetError::Image(error) => image_error_kind(error),
         DatasetError::Split(error) => match error {
             SplitError::TooFewClasses { .. }
@@ -246,5 +260,6 @@ fn image_error_kind(error: &ImageError) -> &'static str {
         ImageError::BoxOutside { .. } => "box-outside",
         ImageError::ImplausibleSize { .. } => "absurd-size",
         ImageError::Listed { source, .. } => image_error_kind(source),
+        ImageError::NoPicture { .. } => "no-picture",
     }
 }

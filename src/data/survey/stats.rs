@@ -86,7 +86,8 @@ pub struct Bin {
 
 /// The header of an image.
 struct Header {
-    size: (u32, u32),
+    /// Width and height in pixels; `None` for a row of features.
+    size: Option<(u32, u32)>,
     /// Format and length in bytes of its file.
     file: Option<(&'static str, u64)>,
 }
@@ -153,16 +154,16 @@ impl DatasetSurvey {
 }
 
 fn in_memory(split: &Split, index: usize) -> Option<Header> {
-    let image = split.image(index).ok()?;
-    Some(Header {
-        size: image.dimensions(),
-        file: None,
-    })
+    let size = match split.features(index) {
+        Some(_) => None,
+        None => Some(split.image(index).ok()?.dimensions()),
+    };
+    Some(Header { size, file: None })
 }
 
 /// Returns the header of an image, with its file if that `counts`.
 fn header(image: &Entry, counts: bool) -> Option<Header> {
-    let size = image.check().ok()?;
+    let size = Some(image.check().ok()?);
     let file = match counts {
         true => Some(format_and_bytes(&image.path)?),
         false => None,
@@ -206,6 +207,7 @@ impl SubsetStats {
     fn new(headers: &[Option<Header>], class_sizes: &[usize]) -> Self {
         let class_sizes: Vec<u64> = class_sizes.iter().map(|&size| size as u64).collect();
         let readable = || headers.iter().flatten();
+        let sizes = || readable().filter_map(|header| header.size);
         let files = || readable().filter_map(|header| header.file);
         let mut formats = BTreeMap::new();
         for (format, _) in files() {
@@ -214,8 +216,8 @@ impl SubsetStats {
         Self {
             images: headers.len(),
             classes: class_sizes.len(),
-            width: Spread::from_values(readable().map(|header| header.size.0.into()).collect()),
-            height: Spread::from_values(readable().map(|header| header.size.1.into()).collect()),
+            width: Spread::from_values(sizes().map(|size| size.0.into()).collect()),
+            height: Spread::from_values(sizes().map(|size| size.1.into()).collect()),
             formats,
             bytes: files().map(|(_, bytes)| bytes).sum(),
             unreadable: headers.len() - readable().count(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::inference::embedding_file::NamedEmbeddings;
+use crate::embedding_file::NamedEmbeddings;
 
 type B = burn_flex::Flex;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::backend::Backend;
 use serde_json::{Value, json};
 
-use super::header::ExportHeader;
+use super::header::{ExportHeader, Preprocessing};
 use super::tensors::TorchTensor;
 use crate::data::config::EvalResize;
 use crate::model::Embedder;
@@ -22,11 +22,16 @@ pub(super) fn describe<B: Backend>(
         .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()))
         .collect();
     let input = embedder.input_scaling();
+    let inputs = match header.preprocessing {
+        Some(_) => "images",
+        None => "features of another model",
+    };
     json!({
-        "about": "An image embedder exported by loop-dml. The safetensors file of the same name has \
-                  the tensors in single precision, with PyTorch's names and order of axes, and in \
-                  its metadata everything that loop-dml needs to embed images. This file is for \
-                  people and other programs.",
+        "about": format!(
+            "An embedder of {inputs} exported by loop-dml. The safetensors file of the same name has the tensors in \
+             single precision, with PyTorch's names and order of axes, and in its metadata everything that loop-dml \
+             needs to embed {inputs}. This file is for people and other programs."
+        ),
         "loop_dml": header.loop_dml,
         "measured": header.measured,
         "model": header.model,
@@ -35,17 +40,20 @@ pub(super) fn describe<B: Backend>(
             "unit_length": header.model.normalize,
             "mirror_averaging": header.mirror,
         },
-        "preprocessing": {
-            "image_size": header.preprocessing.image_size,
-            "resize": header.preprocessing.resize,
-            "eval_resize": header.preprocessing.eval_resize,
-            "jpeg_dct_scaling": header.preprocessing.jpeg_dct_scaling,
-            "mean": decimal(header.preprocessing.mean),
-            "std": decimal(header.preprocessing.std),
-            "rescale": input.map(|[factor, offset]| {
-                json!({"factor": decimal(factor), "offset": decimal(offset)})
+        "preprocessing": match &header.preprocessing {
+            Some(preprocessing) => json!({
+                "image_size": preprocessing.image_size,
+                "resize": preprocessing.resize,
+                "eval_resize": preprocessing.eval_resize,
+                "jpeg_dct_scaling": preprocessing.jpeg_dct_scaling,
+                "mean": decimal(preprocessing.mean),
+                "std": decimal(preprocessing.std),
+                "rescale": input.map(|[factor, offset]| {
+                    json!({"factor": decimal(factor), "offset": decimal(offset)})
+                }),
+                "steps": image_steps(header, preprocessing, input),
             }),
-            "steps": steps(header, input),
+            None => json!({ "steps": feature_steps(&header.model) }),
         },
         "tensors": shapes,
         "pytorch": in_pytorch(&header.model, input.is_some()),
@@ -59,9 +67,27 @@ fn decimal(numbers: [f32; 3]) -> [Value; 3] {
         .map(|number| serde_json::from_str(&number.to_string()).unwrap_or_else(|_| json!(number)))
 }
 
+/// Returns the steps from a row of features to an embedding, in words.
+fn feature_steps(model: &ModelConfig) -> Vec<String> {
+    let mut steps = vec![format!(
+        "Compute {} features with the model that the head was trained on, in single precision.",
+        model.feature_dim.unwrap_or_default()
+    )];
+    if model.standardize == Some(true) {
+        steps.push(
+            "x = (x - standardization.mean) / standardization.deviation, number by number.".into(),
+        );
+    }
+    steps.push(head(model));
+    steps
+}
+
 /// Returns the steps from an image file to an embedding, in words.
-fn steps(header: &ExportHeader, input: Option<[[f32; 3]; 2]>) -> Vec<String> {
-    let p = &header.preprocessing;
+fn image_steps(
+    header: &ExportHeader,
+    p: &Preprocessing,
+    input: Option<[[f32; 3]; 2]>,
+) -> Vec<String> {
     let side = p.image_size;
     let mut decode = "Decode to 8 bit RGB and rotate by the EXIF orientation. Grey becomes three \
                       equal channels, 16 bit are scaled to 8, transparent pixels are blended with \
@@ -125,12 +151,22 @@ fn network(model: &ModelConfig) -> String {
         }
     };
     let names: Vec<&str> = model.pooling.0.iter().map(descriptor).collect();
-    let parts = names.len();
-    let mut text = format!(
-        "Apply the backbone with the running statistics of its batch norms. Pool its map by {}. Apply \
-         the dense layer",
-        names.join("; ")
-    );
+    format!(
+        "Apply the backbone with the running statistics of its batch norms. Pool its map by {}. {}",
+        names.join("; "),
+        head(model)
+    )
+}
+
+/// Returns the steps from pooled features to an embedding, in words.
+fn head(model: &ModelConfig) -> String {
+    let parts = model.pooling.0.len();
+    let mut text = match model.hidden {
+        Some(_) => "Apply the dense layer hidden.linear and ReLU. ",
+        None => "",
+    }
+    .to_string();
+    text += "Apply the dense layer head";
     if parts > 1 {
         text += &format!(
             "; the i-th of {parts} equal parts of its output belongs to the i-th descriptor"

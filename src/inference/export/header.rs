@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::error::ExportError;
 use crate::config::Config;
-use crate::data::config::{EvalResize, TransformConfig};
-use crate::model::config::{ModelConfig, WeightsSource};
+use crate::data::config::{DatasetConfig, EmbeddingsConfig, EvalResize, TransformConfig};
+use crate::model::config::{Backbone, ModelConfig, WeightsSource};
 use crate::shorten::shorten;
 
 /// The key of the header in the metadata.
@@ -29,8 +29,9 @@ pub struct ExportHeader {
     pub loop_dml: String,
     /// `[model]` of the run's configuration, as resolved; a weights file without its folder.
     pub model: ModelConfig,
-    /// The preprocessing of images.
-    pub preprocessing: Preprocessing,
+    /// The preprocessing of images; `None` for a head on features, which standardises them itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preprocessing: Option<Preprocessing>,
     /// Whether the embeddings of an image and its mirror image are averaged.
     pub mirror: bool,
     /// Batch size of the evaluation. It can change the last bit of an embedding.
@@ -93,14 +94,14 @@ impl ExportHeader {
             format: FORMAT,
             loop_dml: OWN_VERSION.into(),
             model: without_weights_path(&config.model),
-            preprocessing: Preprocessing {
+            preprocessing: (config.model.backbone != Backbone::None).then_some(Preprocessing {
                 image_size: t.image_size,
                 resize: t.resize,
                 eval_resize: t.eval_resize,
                 jpeg_dct_scaling: t.jpeg_dct_scaling,
                 mean: t.mean,
                 std: t.std,
-            },
+            }),
             mirror: config.evaluation.mirror,
             batch_size: config.evaluation.batch_size,
             measured,
@@ -145,20 +146,36 @@ impl ExportHeader {
     /// # Errors
     /// If a value is invalid.
     pub(super) fn config(&self, path: &Path) -> Result<Config, ExportError> {
-        let p = &self.preprocessing;
         let mut config = Config {
             model: self.model.clone(),
             ..Config::default()
         };
-        config.data.transform = TransformConfig {
-            image_size: p.image_size,
-            resize: p.resize,
-            eval_resize: p.eval_resize,
-            jpeg_dct_scaling: p.jpeg_dct_scaling,
-            mean: p.mean,
-            std: p.std,
-            ..TransformConfig::default()
-        };
+        match &self.preprocessing {
+            Some(p) => {
+                config.data.transform = TransformConfig {
+                    image_size: p.image_size,
+                    resize: p.resize,
+                    eval_resize: p.eval_resize,
+                    jpeg_dct_scaling: p.jpeg_dct_scaling,
+                    mean: p.mean,
+                    std: p.std,
+                    ..TransformConfig::default()
+                };
+            }
+            // The file takes the place of the features, which it does not have.
+            None => {
+                config.data.source = DatasetConfig::Embeddings(EmbeddingsConfig {
+                    root: path.into(),
+                    ..EmbeddingsConfig::default()
+                });
+                if config.model.feature_dim.is_none() {
+                    return Err(ExportError::Header {
+                        path: path.into(),
+                        reason: "missing model.feature_dim".into(),
+                    });
+                }
+            }
+        }
         config.evaluation.mirror = self.mirror;
         config.evaluation.batch_size = self.batch_size;
         match config.check() {
@@ -209,8 +226,9 @@ mod tests {
             ("center-crop", EvalResize::CenterCrop),
         ] {
             let header = ExportHeader::parse(Some(&old_header(test_view)), path).unwrap();
-            assert_eq!(header.preprocessing.eval_resize, expected);
-            assert!(header.preprocessing.jpeg_dct_scaling);
+            let preprocessing = header.preprocessing.as_ref().unwrap();
+            assert_eq!(preprocessing.eval_resize, expected);
+            assert!(preprocessing.jpeg_dct_scaling);
             let written = serde_json::to_value(&header).unwrap();
             assert!(written["preprocessing"]["test_view"].is_null());
         }

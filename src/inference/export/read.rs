@@ -12,9 +12,9 @@ use super::header::{ExportHeader, METADATA_KEY};
 use super::tensors::exported_name;
 use crate::bounded_read::{GIB, StartedFile};
 use crate::config::Config;
-use crate::inference::safetensors_start::is_safetensors;
 use crate::model::weights::torch_layout::TorchLayout;
 use crate::model::{ConvAlgorithm, Embedder, EmbedderConfig};
+use crate::safetensors_start::is_safetensors;
 use crate::shorten::shorten;
 
 /// The most bytes of a file. The largest backbone has 100 MB.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use serde::{Serialize, Serializer};
 
-use super::super::embedding_file::{Embeddings, NamedEmbeddings};
 use crate::data::{ImageError, NO_CLASS, named_image};
+use crate::embedding_file::{Embeddings, NamedEmbeddings};
 
 /// Embeddings of images, from a network or a file.
 #[derive(Debug, Clone)]

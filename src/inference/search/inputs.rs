@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::embedding_file::is_embedding_file;
 use super::super::search_error::SearchError;
+use crate::embedding_file::is_embedding_file;
 
 /// The paths of a search by what they are.
 #[derive(Debug, Clone, PartialEq, Eq)]

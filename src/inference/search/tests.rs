@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::inference::embedding_file::{EmbeddingOutput, Embeddings, NamedEmbeddings};
+use crate::embedding_file::{EmbeddingOutput, Embeddings, NamedEmbeddings};
 
 type B = burn_flex::Flex;
 

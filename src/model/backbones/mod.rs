@@ -5,6 +5,7 @@
 mod conv4;
 mod efficientnet_lite0;
 mod googlenet;
+mod identity;
 mod resnet50;
 
 use burn::{
@@ -19,6 +20,7 @@ use super::layers::{ConvAlgorithm, LayerOptions};
 pub use conv4::Conv4;
 pub use efficientnet_lite0::{EfficientNetLite0, InvertedBottleneck};
 pub use googlenet::{GoogLeNet, Inception};
+pub use identity::Identity;
 pub use resnet50::{Bottleneck, ResNet50};
 
 /// The networks' names for their parts, in this crate and in the original. No name of one network is
@@ -30,13 +32,15 @@ pub(super) const TORCH_NAMES: [&[(&str, &str)]; 3] = [
 ];
 
 impl Backbone {
-    /// The number of channels of the backbone's feature maps, which is the length of a descriptor.
-    pub fn features(self) -> usize {
+    /// The number of channels of the backbone's feature maps, which is the length of a descriptor. `None` without
+    /// a network: the dataset has the features.
+    pub fn features(self) -> Option<usize> {
         match self {
-            Self::Conv4 => conv4::FEATURES,
-            Self::GoogLeNet => googlenet::FEATURES,
-            Self::ResNet50 => resnet50::FEATURES,
-            Self::EfficientNetLite0 => efficientnet_lite0::FEATURES,
+            Self::Conv4 => Some(conv4::FEATURES),
+            Self::GoogLeNet => Some(googlenet::FEATURES),
+            Self::ResNet50 => Some(resnet50::FEATURES),
+            Self::EfficientNetLite0 => Some(efficientnet_lite0::FEATURES),
+            Self::None => None,
         }
     }
 
@@ -47,12 +51,13 @@ impl Backbone {
             Self::GoogLeNet => googlenet::MINIMUM_IMAGE_SIZE,
             Self::ResNet50 => resnet50::MINIMUM_IMAGE_SIZE,
             Self::EfficientNetLite0 => efficientnet_lite0::MINIMUM_IMAGE_SIZE,
+            Self::None => 1,
         }
     }
 
     /// Whether ImageNet weights are published for it.
     pub fn is_published(self) -> bool {
-        self != Self::Conv4
+        !matches!(self, Self::Conv4 | Self::None)
     }
 }
 
@@ -68,6 +73,8 @@ pub enum BackboneNetwork<B: Backend> {
     ResNet50(ResNet50<B>),
     /// EfficientNet-Lite0.
     EfficientNetLite0(EfficientNetLite0<B>),
+    /// No network: features are the input.
+    None(Identity<B>),
 }
 
 /// Evaluates the same expression for each kind of network.
@@ -78,6 +85,7 @@ macro_rules! with {
             BackboneNetwork::GoogLeNet($network) => $expression,
             BackboneNetwork::ResNet50($network) => $expression,
             BackboneNetwork::EfficientNetLite0($network) => $expression,
+            BackboneNetwork::None($network) => $expression,
         }
     };
 }
@@ -93,12 +101,22 @@ impl<B: Backend> BackboneNetwork<B> {
             Backbone::EfficientNetLite0 => {
                 Self::EfficientNetLite0(EfficientNetLite0::new(options, device))
             }
+            Backbone::None => Self::None(Identity::new(options.algorithm)),
         }
     }
 
-    /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`.
+    /// The feature maps of channels-last images: `[N, S, S, 3]` → `[N, h, w, features]`. Without a network, the
+    /// input `[N, 1, 1, features]`.
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
-        Stages::forward(self, images)
+        match self {
+            Self::None(_) => images,
+            _ => Stages::forward(self, images),
+        }
+    }
+
+    /// Whether there is no network, so that nothing is to be trained.
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::None(_))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `model.backbone`: the convolutional network.
+//! `model.backbone`: the network below the head.
 
 use std::fmt;
 
@@ -23,10 +23,12 @@ pub enum Backbone {
     /// weights.
     #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
+    /// No network: the head is trained on the features of `data.dataset = "embeddings"`.
+    None,
 }
 
 impl Backbone {
-    /// All backbones.
+    /// All networks for images.
     pub const ALL: [Self; 4] = [
         Self::Conv4,
         Self::GoogLeNet,
@@ -41,6 +43,7 @@ impl Backbone {
             Self::GoogLeNet => "googlenet",
             Self::ResNet50 => "resnet50",
             Self::EfficientNetLite0 => "efficientnet-lite0",
+            Self::None => "none",
         }
     }
 }

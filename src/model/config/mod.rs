@@ -1,6 +1,7 @@
-//! The `[model]` section: the network that maps an image to an embedding.
+//! The `[model]` section: the network that maps an image, or features of another model, to an embedding.
 
 mod backbone;
+mod features;
 mod pooling;
 mod published_weights;
 mod weights_source;
@@ -12,17 +13,27 @@ use crate::negatives::Space;
 use crate::setting::{Checked, SettingError, at_least, at_least_one, at_most, below_one};
 
 pub use backbone::Backbone;
+pub use features::MAXIMUM_DIM;
 pub use pooling::{Descriptor, GemConfig, Pooling};
 pub use published_weights::NotPublished;
 pub(in crate::model) use published_weights::PublishedWeights;
 pub use weights_source::WeightsSource;
 
-/// The `[model]` section: the network that maps an image to an embedding.
+/// The `[model]` section: the network that maps an image, or features of another model, to an embedding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// The convolutional network that maps an image to a feature map.
+    /// The convolutional network that maps an image to a feature map, or `none` for features.
     pub backbone: Backbone,
+    /// Length of a row of features, the input of the head. If absent with `none`: that of the file.
+    #[schemars(range(min = 1, max = MAXIMUM_DIM), extend("x-applies-to" = "model.backbone = \"none\""))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature_dim: Option<usize>,
+    /// Whether features are standardised: the mean of the training rows is subtracted from each number, which is
+    /// then divided by their standard deviation. Both are saved with the head. If absent with `none`: true.
+    #[schemars(extend("x-applies-to" = "model.backbone = \"none\""))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standardize: Option<bool>,
     /// Pretrained backbone weights: a file (a state dictionary or a checkpoint of PyTorch, or
     /// `.safetensors`); `imagenet`, the published file, downloaded once to the user's cache
     /// folder; or `imagenet-v2`, the second published file, if it exists. If absent, weights are
@@ -40,15 +51,20 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-applies-to" = "model.pooling = \"gem\", or a list with it"))]
     pub gem_learned: Option<bool>,
+    /// Number of units of a hidden layer with ReLU between the pooled features and the dense layer, so that the
+    /// head is a multilayer perceptron; for a single descriptor. If absent: no hidden layer.
+    #[schemars(range(min = 1, max = MAXIMUM_DIM))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<usize>,
     /// Length D of an embedding: at least 2 per descriptor of `pooling`, and a multiple of their number
     /// (512 in the published tables).
-    #[schemars(range(min = 2, max = 65_536))]
+    #[schemars(range(min = 2, max = MAXIMUM_DIM))]
     pub embedding_dim: usize,
     /// Whether embeddings are scaled to unit length, so that distances are measured on the sphere. If
     /// absent, the loss decides: `false` for `n-pair`, `true` for all others.
     pub normalize: bool,
-    /// Share of the pooled features that dropout sets to 0 before the dense layer in training, at least
-    /// 0 and below 1.
+    /// Share of the inputs of the dense layer that dropout sets to 0 in training, at least 0 and below 1. The
+    /// inputs are the pooled features, or the units of the hidden layer.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub dropout: f64,
     /// Whether batch norms use their running statistics in training: the usual way to fine-tune
@@ -61,10 +77,13 @@ impl Default for ModelConfig {
     fn default() -> Self {
         Self {
             backbone: Backbone::Conv4,
+            feature_dim: None,
+            standardize: None,
             weights: None,
             pooling: Pooling::default(),
             gem_power: None,
             gem_learned: None,
+            hidden: None,
             embedding_dim: 64,
             normalize: true,
             dropout: 0.0,
@@ -92,8 +111,15 @@ impl ModelConfig {
         }
     }
 
-    /// Sets absent values of GeM to their defaults if `pooling` has it, so that a run's configuration
-    /// records them.
+    /// Sets absent values that apply to their defaults, so that a run's configuration records them.
+    pub(crate) fn fill_defaults(&mut self) {
+        if self.backbone == Backbone::None {
+            self.standardize.get_or_insert(true);
+        }
+        self.fill_gem_defaults();
+    }
+
+    /// Sets absent values of GeM to their defaults if `pooling` has it.
     pub(crate) fn fill_gem_defaults(&mut self) {
         if self.pooling.has_gem() {
             let GemConfig { power, learned } = self.gem();
@@ -111,9 +137,22 @@ impl ModelConfig {
     /// The first invalid value, and what to use instead.
     pub fn check(&self) -> Checked {
         self.check_pooling()?;
+        self.check_features()?;
         let descriptors = self.pooling.0.len();
         at_least("model.embedding_dim", self.embedding_dim, 2 * descriptors)?;
-        at_most("model.embedding_dim", self.embedding_dim, 65_536)?;
+        at_most("model.embedding_dim", self.embedding_dim, MAXIMUM_DIM)?;
+        if let Some(hidden) = self.hidden {
+            at_least("model.hidden", hidden, 1)?;
+            at_most("model.hidden", hidden, MAXIMUM_DIM)?;
+            if descriptors > 1 {
+                return Err(SettingError::value(
+                    "model.hidden",
+                    hidden as i64,
+                    "the descriptors of model.pooling have separate dense layers; use one descriptor, or remove this \
+                     key",
+                ));
+            }
+        }
         if !self.embedding_dim.is_multiple_of(descriptors) {
             let below = self.embedding_dim - self.embedding_dim % descriptors;
             return Err(SettingError::value(

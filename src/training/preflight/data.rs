@@ -40,8 +40,9 @@ fn describe(split: &Split) -> String {
         false => format!("{smallest} to {largest} each"),
     };
     format!(
-        "{} images of {} classes ({each})",
+        "{} {} of {} classes ({each})",
         split.labels().len(),
+        split.unit(),
         sizes.len()
     )
 }
@@ -54,9 +55,9 @@ pub(in crate::training) fn check_batches(
     sampler: &PairSampler,
 ) {
     let coverage = sampler.coverage(1);
-    let per_class = config.batch.images_per_class;
+    let (per_class, unit) = (config.batch.images_per_class, train.unit());
     let message = format!(
-        "{} classes × {per_class} images = {}, {} per epoch; an epoch covers {:.1} % of the training images and \
+        "{} classes × {per_class} {unit} = {}, {} per epoch; an epoch covers {:.1} % of the training {unit} and \
          {:.1} % of the classes",
         config.batch.classes,
         sampler.batch_len(),

@@ -7,7 +7,7 @@ use burn_store::ModuleSnapshot;
 use super::Checks;
 use super::names::{CONFIGURATION, WEIGHTS};
 use crate::config::Config;
-use crate::model::config::WeightsSource;
+use crate::model::config::{Backbone, WeightsSource};
 use crate::model::weights::Loaded;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::training::resumable_keys::pinned;
@@ -40,6 +40,10 @@ pub(in crate::training) fn check_weights<B: Backend>(
     loaded: &Loaded<Embedder<B>>,
 ) {
     use burn::module::Module;
+    let name = match network.backbone {
+        Backbone::None => format!("head on {} features", network.features()),
+        backbone => backbone.to_string(),
+    };
     let origin = match &network.weights {
         None => "random weights".to_string(),
         Some(WeightsSource::File(path)) => format!("weights from {}", path.display()),
@@ -54,14 +58,14 @@ pub(in crate::training) fn check_weights<B: Backend>(
         WEIGHTS,
         format!(
             "{}, {origin}, {} parameters{notes}",
-            network.backbone,
+            name,
             loaded.module.num_params()
         ),
     );
 }
 
 /// Returns the bytes of a checkpoint of `embedder`: its parameters with two moments each, its running
-/// statistics, and the header. A checkpoint of a network with frozen parameters is smaller.
+/// statistics and standardisation, and the header. A checkpoint of a network with frozen parameters is smaller.
 pub(in crate::training) fn checkpoint_bytes<B: AutodiffBackend>(
     embedder: &Embedder<B>,
     config: &Config,
@@ -70,9 +74,12 @@ pub(in crate::training) fn checkpoint_bytes<B: AutodiffBackend>(
     for tensor in embedder.valid().collect(None, None, true) {
         let name = tensor.full_path();
         let values = tensor.shape.num_elements() as u64;
-        let copies = match name.ends_with("running_mean") || name.ends_with("running_var") {
-            true => 1,
-            false => COPIES,
+        let is_trained = !name.ends_with("running_mean")
+            && !name.ends_with("running_var")
+            && !name.starts_with("standardization.");
+        let copies = match is_trained {
+            true => COPIES,
+            false => 1,
         };
         let header = TENSOR_HEADER + NAME_AFFIXES + name.len() as u64;
         bytes += copies * (VALUE * values + header);

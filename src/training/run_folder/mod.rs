@@ -254,8 +254,8 @@ impl RunFolder {
         if recorded.same_counts(found) {
             if recorded.files_differ(found) {
                 tracing::warn!(
-                    "names, bounding boxes or lengths of the {name} images changed since the run began; results \
-                     may not be comparable"
+                    "names, bounding boxes or lengths of the {name} images changed since the run began, or their \
+                     features did; results may not be comparable"
                 );
             }
             return Ok(());

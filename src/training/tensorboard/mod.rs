@@ -99,7 +99,8 @@ impl EventLog {
 
     /// Draws the worst queries, if there are any.
     fn draw(&mut self, worst: &[WorstQuery]) -> Option<QuerySheet> {
-        if worst.is_empty() {
+        // Features have no pictures.
+        if worst.is_empty() || self.split.feature_dim().is_some() {
             return None;
         }
         let (sheet, unreadable) = match QuerySheet::draw(&self.split, worst) {

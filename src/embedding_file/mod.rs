@@ -38,6 +38,7 @@ mod tests;
 
 pub use embeddings::Embeddings;
 pub use error::{EmbeddingFileError, RowNames};
+pub use labels::NO_CLASS;
 pub use named_embeddings::NamedEmbeddings;
 pub use output::{EmbeddingOutput, MatrixOutput};
 #[cfg(feature = "fuzzing")]

@@ -11,9 +11,9 @@ use super::error::{EmbeddingFileError, RowNames, row_name};
 use super::image_names::first_difference;
 use super::label_text;
 use super::labels::Labels;
+use super::labels::NO_CLASS;
 use super::metadata::is_exported_embedder_file;
 use crate::bounded_read::{GIB, StartedFile, read_at_most};
-use crate::data::NO_CLASS;
 use crate::shorten::shorten;
 
 /// The most bytes of a file of embeddings.
@@ -117,8 +117,9 @@ impl Embeddings {
             paths,
         } = contents;
         let rows = matrix.rows.len() / matrix.dim;
-        let paths = paths.filter(|paths| paths.len() == rows);
-        let Some(labels) = labels else {
+        let is_named = |paths: &Vec<String>| paths.iter().any(|path| !path.is_empty());
+        let paths = paths.filter(|paths| paths.len() == rows && is_named(paths));
+        let Some(mut labels) = labels else {
             return Err(EmbeddingFileError::NoLabels {
                 path: path.into(),
                 reason: without_labels.unwrap_or_default(),
@@ -153,6 +154,10 @@ impl Embeddings {
                 labels_path.display()
             ),
             (_, None) => {}
+        }
+        // An empty list names nothing: the labels are numbers.
+        if labels.numbers.iter().any(|&label| label != NO_CLASS) {
+            labels.classes = labels.classes.filter(|classes| !classes.is_empty());
         }
         if let Some(label) = labels.first_unnamed() {
             let reason = format!(

@@ -1,10 +1,10 @@
 //! Safetensors files by their first bytes.
 
 /// The most bytes of a header, the limit of the `safetensors` crate.
-pub(super) const MAXIMUM_HEADER: u64 = 100_000_000;
+pub(crate) const MAXIMUM_HEADER: u64 = 100_000_000;
 
 /// Whether a file that starts with `start` is a safetensors file: the length of its header, then a JSON object.
-pub(super) fn is_safetensors(start: &[u8]) -> bool {
+pub(crate) fn is_safetensors(start: &[u8]) -> bool {
     match start.split_first_chunk() {
         Some((length, header)) => {
             u64::from_le_bytes(*length) <= MAXIMUM_HEADER && header.starts_with(b"{")

@@ -1,8 +1,8 @@
 //! Labels in a text: one for each line, or the column `label` of a CSV file.
 
 use super::label_table::{DELIMITERS, LabelTable, is_label, refuse_empty_lines};
+use super::labels::NO_CLASS;
 use super::labels::{Labels, is_without_class};
-use crate::data::NO_CLASS;
 use crate::shorten::shorten;
 
 /// The most bytes of a line.

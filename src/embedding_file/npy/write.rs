@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use crate::inference::embedding_file::array::Array;
+use crate::embedding_file::array::Array;
 
 /// The magic and the version.
 const START: &[u8] = b"\x93NUMPY\x01\x00";
@@ -14,10 +14,7 @@ const ALIGNMENT: usize = 64;
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(in crate::inference::embedding_file) fn write_npy(
-    array: &Array,
-    file: impl Write,
-) -> io::Result<()> {
+pub(in crate::embedding_file) fn write_npy(array: &Array, file: impl Write) -> io::Result<()> {
     let mut buffered = BufWriter::new(file);
     buffered.write_all(&header(array.numpy_type(), array.dimensions()))?;
     array.write_to(&mut buffered)?;

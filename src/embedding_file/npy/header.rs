@@ -5,8 +5,8 @@
 //! or nesting, and multiply the lengths of the axes without a check. A header needs three keys only.
 
 use super::MAGIC;
-use crate::inference::embedding_file::element::{ByteOrder, Element};
-use crate::inference::embedding_file::raw_array::MAXIMUM_AXES;
+use crate::embedding_file::element::{ByteOrder, Element};
+use crate::embedding_file::raw_array::MAXIMUM_AXES;
 use crate::shorten::shorten;
 
 /// The most bytes of a dictionary. That of a matrix has less than 128.

@@ -7,7 +7,7 @@ use super::npz::{self, parse_npz};
 use super::parquet::{self, parse_parquet};
 use super::raw_array::Matrix;
 use super::read_tensors::TensorFile;
-use crate::inference::safetensors_start::is_safetensors;
+use crate::safetensors_start::is_safetensors;
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,7 @@ const NUMBERS: [&str; 3] = ["embedding", "list", "element"];
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(in crate::inference::embedding_file) fn write_parquet(
+pub(in crate::embedding_file) fn write_parquet(
     embeddings: &NamedEmbeddings,
     file: &mut (impl Write + Send),
 ) -> io::Result<()> {
@@ -167,7 +167,7 @@ mod tests {
 
     use super::super::super::{Embeddings, LabelsOption};
     use super::*;
-    use crate::data::NO_CLASS;
+    use crate::embedding_file::NO_CLASS;
 
     const LABELS: LabelsOption<'static> = LabelsOption {
         name: "--labels",

@@ -103,6 +103,17 @@ pub enum EmbeddingFileError {
         /// The rows.
         rows: RowNames,
     },
+    /// Rows have no class, which training needs.
+    #[error(
+        "{} {} the label -1 of rows without a class; remove {}, or give a class",
+        subject(rows, path), if rows.count == 1 { "has" } else { "have" }, if rows.count == 1 { "it" } else { "them" }
+    )]
+    Unlabelled {
+        /// The file.
+        path: PathBuf,
+        /// The rows.
+        rows: RowNames,
+    },
     /// The rows are not a batch.
     #[error("row {row} of {} {reason}", path.display())]
     Batch {

@@ -5,7 +5,7 @@ mod write;
 
 use super::raw_array::RawArray;
 
-pub(in crate::inference::embedding_file) use write::write_npy;
+pub(in crate::embedding_file) use write::write_npy;
 
 /// The first bytes of every `.npy` file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";

@@ -4,9 +4,9 @@ use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::data_type::{ByteArrayType, DataType, Int32Type, Int64Type};
 
 use super::super::labels::Labels;
+use super::super::labels::NO_CLASS;
 use super::column::{Batch, Column};
 use crate::bounded_read::{GIB, size};
-use crate::data::NO_CLASS;
 
 /// The most bytes of all texts of a column.
 const MAXIMUM_TEXT_BYTES: usize = GIB as usize;

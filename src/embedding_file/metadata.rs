@@ -8,7 +8,7 @@ use std::path::Path;
 use safetensors::tensor::Metadata;
 use serde_json::json;
 
-use crate::inference::safetensors_start::MAXIMUM_HEADER;
+use crate::safetensors_start::MAXIMUM_HEADER;
 
 /// The key of the classes' names.
 pub(super) const CLASSES: &str = "classes";

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::NO_CLASS;
+/// The label of rows and images without a class.
+pub const NO_CLASS: i64 = -1;
 
 /// The class of each row of embeddings.
 #[derive(Debug, Clone, Default, PartialEq)]

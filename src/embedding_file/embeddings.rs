@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::error::{EmbeddingFileError, RowNames};
-use crate::data::NO_CLASS;
+use super::labels::NO_CLASS;
 use crate::loss::MAXIMUM_BATCH;
 
 /// Embeddings, and the class of each.
@@ -35,6 +35,23 @@ impl Embeddings {
     /// Returns whether the labels were given as names, so that their numbers have no meaning in another file.
     pub fn has_only_names(&self) -> bool {
         self.only_names
+    }
+
+    /// Checks that every row has a class.
+    ///
+    /// # Errors
+    /// If rows have the label [`NO_CLASS`], with the first of them.
+    pub fn check_labelled(&self) -> Result<(), EmbeddingFileError> {
+        let labels = self.labels.iter().enumerate();
+        let without = labels.filter(|(_, label)| **label == NO_CLASS);
+        let rows = RowNames::new(without.map(|(row, _)| row), self.paths.as_deref());
+        match rows.is_empty() {
+            true => Ok(()),
+            false => Err(EmbeddingFileError::Unlabelled {
+                path: self.path.clone(),
+                rows,
+            }),
+        }
     }
 
     /// Checks that the rows are a batch: at most [`MAXIMUM_BATCH`], the rows of a class adjacent, and if they are
