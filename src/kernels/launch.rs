@@ -14,7 +14,9 @@ pub fn available<B: Backend>() -> bool {
         return true;
     }
     #[cfg(feature = "cuda")]
-    if tensor == TypeId::of::<burn_cubecl::tensor::CubeTensor<burn_cuda::CudaRuntime>>() {
+    if tensor
+        == TypeId::of::<burn_cubecl::tensor::CubeTensor<burn_cubecl::cubecl::cuda::CudaRuntime>>()
+    {
         return true;
     }
     false
@@ -68,7 +70,9 @@ mod cube {
             Err(inputs) => inputs,
         };
         #[cfg(feature = "cuda")]
-        let inputs = match inputs.downcast::<[CubeTensor<burn_cuda::CudaRuntime>; INPUTS]>() {
+        let inputs = match inputs
+            .downcast::<[CubeTensor<burn_cubecl::cubecl::cuda::CudaRuntime>; INPUTS]>()
+        {
             Ok(inputs) => return returned::<B, _, OUTPUTS>(launch(*inputs, kernel)),
             Err(inputs) => inputs,
         };
