@@ -120,7 +120,7 @@ pub(super) fn run(args: EmbedArgs) -> Result<(), CliError> {
     let command = CommandMonitor::install();
     let output = EmbeddingOutput::new(&args.output)?;
     let mut source = embedding_source(&args)?;
-    args.embedding.apply(source.config_mut());
+    args.embedding.apply(source.config_mut())?;
     source.check_input(args.embeddings.is_some())?;
     let input = match (&args.embeddings, &args.images) {
         (Some(path), _) => Input::Features(Embeddings::read_with_any_labels(path)?),

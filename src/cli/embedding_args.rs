@@ -5,6 +5,8 @@ use clap::Args;
 use super::values::{MAXIMUM_BATCH_SIZE, whole_number};
 use crate::config::Config;
 use crate::data::config::BrokenImages;
+use crate::model::config::Backbone;
+use crate::setting::SettingError;
 
 /// How images are embedded.
 #[derive(Debug, Clone, Args)]
@@ -22,7 +24,11 @@ pub(super) struct EmbeddingArgs {
 
 impl EmbeddingArgs {
     /// Changes the configuration of the network accordingly.
-    pub(super) fn apply(&self, config: &mut Config) {
+    ///
+    /// # Errors
+    /// If an option has no effect with the network.
+    pub(super) fn apply(&self, config: &mut Config) -> Result<(), SettingError> {
+        check_mirror(self.mirror, config)?;
         config.evaluation.mirror |= self.mirror;
         if let Some(size) = self.batch_size {
             config.evaluation.batch_size = size;
@@ -30,5 +36,20 @@ impl EmbeddingArgs {
         if self.skip_broken {
             config.data.loading.broken_images = BrokenImages::Skip;
         }
+        Ok(())
+    }
+}
+
+/// Checks that `--mirror` is not given for a head on features, which have no mirror image.
+///
+/// # Errors
+/// If it is.
+pub(super) fn check_mirror(mirror: bool, config: &Config) -> Result<(), SettingError> {
+    match mirror && config.model.backbone == Backbone::None {
+        true => Err(SettingError::NotApplicable {
+            key: "--mirror".into(),
+            chosen: "a head on features".into(),
+        }),
+        false => Ok(()),
     }
 }

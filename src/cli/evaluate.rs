@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::CliError;
 use super::DeviceArgs;
+use super::embedding_args::check_mirror;
 use super::interrupt::CommandMonitor;
 use super::large_recall::{list, warn_left_out, within};
 use super::measures::{MeasureArgs, Measured};
@@ -230,17 +231,12 @@ impl BackendTask for RetrievalTask<'_> {
 
 fn evaluate_run(args: &EvaluateArgs, run: &Path, monitor: Monitor<'_>) -> Result<(), CliError> {
     let folder = RunFolder::open(run)?;
-    let moved: Vec<String> = args
-        .root
-        .iter()
-        .map(|root| {
-            format!(
-                "data.root={}",
-                toml::Value::from(root.to_string_lossy().into_owned())
-            )
-        })
-        .collect();
+    let moved = match &args.root {
+        Some(root) => folder.moved(root)?,
+        None => Vec::new(),
+    };
     let mut config = folder.config(&moved)?;
+    check_mirror(args.mirror, &config)?;
     if !args.recall.is_empty() {
         config.evaluation.recall = args.recall.clone();
     }
@@ -323,6 +319,7 @@ fn evaluate_on<B: Backend>(
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    training::check_feature_dim(&task.config, &test)?;
     let recorded = task.folder.record()?.test;
     let found = SplitSummary::new(&test, task.monitor).map_err(DataError::from)?;
     match (recorded.missing_images(&found), data.loading.broken_images) {

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use super::DeviceArgs;
+use super::embedding_args::check_mirror;
 use super::extension::check_extension;
 use super::interrupt::CommandMonitor;
 use super::option_names::OptionNames;
@@ -76,11 +77,12 @@ impl ReportArgs {
     /// Opens a run, with the options of this command in its configuration.
     fn open(&self, path: &Path) -> Result<Run, CliError> {
         let folder = RunFolder::open(path)?;
-        let root = self.root.as_ref().map(|root| {
-            let root = toml::Value::from(root.to_string_lossy().into_owned());
-            format!("data.root={root}")
-        });
-        let mut config = folder.config(root.as_slice())?;
+        let moved = match &self.root {
+            Some(root) => folder.moved(root)?,
+            None => Vec::new(),
+        };
+        let mut config = folder.config(&moved)?;
+        check_mirror(self.mirror, &config)?;
         if let Some(size) = self.batch_size {
             config.evaluation.batch_size = size;
         }

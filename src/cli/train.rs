@@ -101,7 +101,10 @@ impl TrainArgs {
 }
 
 pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
-    if let Some(root) = &args.root {
+    if let (Some(root), true, Some(run)) = (&args.root, args.resume, &args.run) {
+        // Before the other overrides, of which one may name the labels.
+        args.set.splice(0..0, RunFolder::open(run)?.moved(root)?);
+    } else if let Some(root) = &args.root {
         // Quoted as TOML, so that a path such as `1` remains a string.
         let root = toml::Value::from(root.to_string_lossy().into_owned());
         args.set.push(format!("data.root={root}"));

@@ -108,9 +108,14 @@ impl EvaluatedSplit {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        training::check_feature_dim(&config, &split)?;
         let recorded = folder.record()?.test;
         let summary = SplitSummary::new(&split, monitor).map_err(DataError::from)?;
-        let missing = recorded.missing_images(&summary);
+        // Rows of features cannot be missing: the file is another one.
+        let missing = match split.feature_dim() {
+            Some(_) => None,
+            None => recorded.missing_images(&summary),
+        };
         if missing.is_none() {
             folder.check_split("test", &recorded, &summary)?;
         }

@@ -92,7 +92,7 @@ impl TrainingError {
                 error @ DataError::Dataset(
                     DatasetError::RootMissing { .. }
                     | DatasetError::Features(
-                        FeatureError::File(_) | FeatureError::MissingSplit { .. },
+                        FeatureError::Missing(_) | FeatureError::MissingSplit { .. },
                     ),
                 ),
             ) => Self::ImagesMoved(error),

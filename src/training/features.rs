@@ -58,6 +58,29 @@ pub(super) fn check_length(config: &Config, opened: &OpenedDataset) -> Result<()
     }
 }
 
+/// Checks that the rows of a split have the length that the head of a run takes.
+///
+/// # Errors
+/// If they do not.
+pub fn check_feature_dim(config: &Config, split: &Split) -> Result<(), SettingError> {
+    match (config.model.feature_dim, split.feature_dim()) {
+        (Some(dim), Some(found)) if dim != found => Err(SettingError::value(
+            "data.root",
+            config
+                .data
+                .source
+                .root()
+                .unwrap_or("".as_ref())
+                .display()
+                .to_string(),
+            format!(
+                "the rows have {found} numbers, and the head of the run takes {dim}; give features of the same model"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Returns an untrained network that standardises by the rows of `train`, if the configuration says so.
 pub(super) fn standardized<B: Backend>(mut embedder: Embedder<B>, train: &Split) -> Embedder<B> {
     if let Some(standardization) = embedder.standardization.take() {

@@ -50,6 +50,7 @@ pub use epoch_statistics::EpochStatistics;
 pub use error::TrainingError;
 pub(crate) use evaluate::no_readable_query;
 pub use evaluate::{embed_split, evaluate, measure};
+pub use features::check_feature_dim;
 pub use finite::check_finite;
 pub use host_record::HostRecord;
 pub use measured::Measured;

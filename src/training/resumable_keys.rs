@@ -12,7 +12,7 @@ use crate::data::config::{DatasetConfig, LoadingConfig};
 
 /// The keys that may change when a run is resumed: the length of the training, the learning rate and the
 /// precision of the remaining steps, and what changes neither batches nor gradients.
-pub(super) const RESUMABLE: [&str; 19] = [
+pub(super) const RESUMABLE: [&str; 20] = [
     "training.epochs",
     "training.early_stopping",
     "training.checkpoint_every",
@@ -26,6 +26,7 @@ pub(super) const RESUMABLE: [&str; 19] = [
     "optimizer.decay_factor",
     "optimizer.weight_decay",
     "data.root",
+    "data.labels",
     "data.workers",
     "data.prefetch",
     "data.cache",
@@ -154,7 +155,7 @@ mod tests {
     }
 
     /// A value other than the default of each resumable key.
-    const OTHERS: [&str; 19] = [
+    const OTHERS: [&str; 20] = [
         "training.epochs=7",
         "training.early_stopping=3",
         "training.checkpoint_every=9",
@@ -168,6 +169,7 @@ mod tests {
         "optimizer.decay_factor=0.25",
         "optimizer.weight_decay=0.25",
         "data.root=b",
+        "data.labels=b",
         "data.workers=3",
         "data.prefetch=9",
         "data.cache=true",
@@ -181,9 +183,18 @@ mod tests {
         let pinned_config = pinned(&config(&[]));
         for (set, key) in OTHERS.iter().zip(RESUMABLE) {
             assert!(set.starts_with(&format!("{key}=")), "{set}");
-            let other = config(&[set]);
+            let dataset: &[&str] = match key {
+                "data.labels" => &["data.dataset=embeddings", "model.backbone=none"],
+                _ => &[],
+            };
+            let before = config(dataset);
+            let other = config(&[dataset, &[set]].concat());
+            let pinned_config = match dataset {
+                [] => pinned_config.clone(),
+                _ => pinned(&before),
+            };
             assert_eq!(pinned(&other), pinned_config, "{set}");
-            let changes = changes(&config(&[]), &other, 4);
+            let changes = changes(&before, &other, 4);
             assert_eq!((changes.len(), changes[0].key.as_str()), (1, key));
         }
     }

@@ -300,7 +300,7 @@ fn resumed_training_equals_the_uninterrupted_one() {
         &["training.epochs=7", "data.root=changed.safetensors"],
     );
     assert!(
-        printed.contains("changed since the run began, or their features did"),
+        printed.contains("changed since the run began, or their features or labels did"),
         "{printed}"
     );
     write(
@@ -359,6 +359,7 @@ fn report_dry_run_and_checks_name_rows_and_draw_no_pictures() {
     let printed = String::from_utf8(printed.get_output().stderr.clone()).unwrap();
     assert!(!printed.contains("warning"), "{printed}");
     let page = fs::read_to_string(here.join("report.html")).unwrap();
+    assert!(!page.contains("cannot be read"), "rows have no picture");
     assert!(page.contains("row 100") && !page.contains("<img"));
     assert!(evaluate(here, "run", &[])["1"].is_number());
 
@@ -521,5 +522,121 @@ fn heads_embed_features_and_networks_for_images_embed_images() {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let message = refusal(here, &arguments);
         assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn another_length_of_rows_is_refused_by_every_command_on_a_run() {
+    for standardize in ["true", "false"] {
+        let directory = prepared();
+        let here = directory.path();
+        let set = format!("model.standardize={standardize}");
+        train(
+            here,
+            "run",
+            "features.safetensors",
+            &[&set, "training.epochs=1"],
+        );
+        let narrow = DIM - 1;
+        write(
+            here,
+            "features",
+            &features(0..24, narrow),
+            narrow,
+            &labels(0..24),
+        );
+        let expected =
+            format!("the rows have {narrow} numbers, and the head of the run takes {DIM}");
+        let message = refusal(here, &["evaluate", "run"]);
+        assert!(message.contains(&expected), "{message}");
+        let message = refusal(
+            here,
+            &[
+                "train",
+                "--resume",
+                "--run",
+                "run",
+                "--set",
+                "training.epochs=2",
+            ],
+        );
+        assert!(
+            message.contains(&format!("have {narrow} numbers")),
+            "{message}"
+        );
+        let output = loop_dml(here)
+            .args(["report", "run", "--output", "r.html"])
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(message.contains(&expected), "{message}");
+    }
+}
+
+#[test]
+fn labels_beside_the_features_move_with_them() {
+    let directory = prepared();
+    let here = directory.path();
+    fs::create_dir(here.join("old")).unwrap();
+    let bytes: Vec<u8> = features(0..24, DIM)
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let rows = npy("<f4", &format!("({}, {DIM})", 24 * ROWS), &bytes);
+    fs::write(here.join("old/rows.npy"), rows).unwrap();
+    let text: Vec<String> = labels(0..24).iter().map(ToString::to_string).collect();
+    fs::write(here.join("old/classes.txt"), text.join("\n") + "\n").unwrap();
+    train(
+        here,
+        "run",
+        "old/rows.npy",
+        &["data.labels=old/classes.txt", "training.epochs=1"],
+    );
+    let before = evaluate(here, "run", &[]);
+    fs::rename(here.join("old"), here.join("new")).unwrap();
+    assert_eq!(evaluate(here, "run", &["--root", "new/rows.npy"]), before);
+    let arguments = [
+        "train",
+        "--resume",
+        "--run",
+        "run",
+        "--root",
+        "new/rows.npy",
+    ];
+    loop_dml(here)
+        .args(arguments)
+        .args(["--set", "training.epochs=2"])
+        .assert()
+        .success();
+    fs::rename(here.join("new/classes.txt"), here.join("labels.txt")).unwrap();
+    resume(
+        here,
+        "run",
+        &["training.epochs=3", "data.labels=labels.txt"],
+    );
+}
+
+#[test]
+fn mirror_images_of_features_are_refused() {
+    let directory = prepared();
+    let here = directory.path();
+    train(here, "run", "features.safetensors", &["training.epochs=1"]);
+    for arguments in [
+        &["evaluate", "run", "--mirror"][..],
+        &["report", "run", "--mirror"],
+        &[
+            "search",
+            "run",
+            "features.safetensors",
+            "--gallery",
+            "features.safetensors",
+            "--mirror",
+        ],
+    ] {
+        let message = refusal(here, arguments);
+        assert!(
+            message.contains("`--mirror` has no effect with a head on features"),
+            "{message}"
+        );
     }
 }

@@ -369,7 +369,14 @@ fn benchmarks_print_the_keys_that_scripts_read() {
     };
     assert_eq!(
         keys(&["loss", "--batch", "8", "--dim", "4"]),
-        ["loss", "milliseconds", "negatives", "peak_mib"]
+        [
+            "anchors",
+            "loss",
+            "milliseconds",
+            "negatives",
+            "pairs",
+            "peak_mib"
+        ]
     );
     assert_eq!(
         keys(&[

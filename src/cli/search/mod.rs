@@ -155,7 +155,7 @@ fn network(
         );
         return Ok(None);
     }
-    args.embedding.apply(source.config_mut());
+    args.embedding.apply(source.config_mut())?;
     Ok(Some(source))
 }
 

@@ -9,6 +9,9 @@ use thiserror::Error;
 /// Causes are kept as text, so that the error can be cloned and sent between threads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FeatureError {
+    /// There is no such file.
+    #[error("{0}")]
+    Missing(String),
     /// A file cannot be read, or has no embeddings or labels.
     #[error("{0}")]
     File(String),

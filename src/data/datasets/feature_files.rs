@@ -74,12 +74,16 @@ pub(super) fn open(
 
 /// Reads a file whose rows all have a class.
 fn read(path: &Path, labels: Option<&Path>) -> Result<Embeddings, FeatureError> {
+    let exists = [Some(path), labels].into_iter().flatten().all(Path::exists);
     let labels = LabelsOption {
         name: "data.labels",
         file: labels,
     };
     let read = Embeddings::read(path, labels).and_then(|file| file.check_labelled().map(|()| file));
-    read.map_err(|error| FeatureError::File(error.to_string()))
+    read.map_err(|error| match exists {
+        true => FeatureError::File(error.to_string()),
+        false => FeatureError::Missing(error.to_string()),
+    })
 }
 
 /// Returns the file `name` in the folder, with one of the [`EXTENSIONS`].

@@ -53,6 +53,11 @@ impl Images for JoinedImages {
         }
     }
 
+    fn features(&self, index: usize) -> Option<&[f32]> {
+        let (part, index) = self.part(index);
+        part.split.features(index)
+    }
+
     fn path(&self, index: usize) -> Option<&Path> {
         let (part, index) = self.part(index);
         part.split.path(index)

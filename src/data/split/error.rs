@@ -24,7 +24,7 @@ pub enum SplitError {
     #[error(
         "class {class} of the {} split has {found} image(s), and two are needed to compare images of \
          one class; add images, remove the class, or choose with data.single_image_classes (drop, \
-         gallery or repeat)",
+         gallery or, unless they are features, repeat)",
         in_prose(split)
     )]
     TooFewImages {

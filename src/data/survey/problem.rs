@@ -214,6 +214,7 @@ fn error_kind(error: &DatasetError) -> &'static str {
             IdxError::NoPixels { .. } => "broken",
         },
         DatasetError::Features(error) => match error {
+            FeatureError::Missing(_) => "missing-file",
             FeatureError::File(_) => "features",
             FeatureError::MissingSplit { .. } => "missing-split",
             FeatureError::SeveralFiles { .. } => "several-files",

@@ -191,9 +191,19 @@ fn in_pytorch(model: &ModelConfig, rescales: bool) -> Option<String> {
         ),
         _ => return None,
     };
+    let hidden = match model.hidden {
+        Some(_) => {
+            "hidden.linear.weight and hidden.linear.bias belong to a torch.nn.Linear with ReLU after it, and "
+        }
+        None => "",
+    };
+    let after = match model.hidden {
+        Some(_) => "that",
+        None => "it",
+    };
     Some(format!(
         "{network} loads the tensors below `backbone.` without that prefix (load_state_dict) and \
-         returns the pooled features. head.weight and head.bias belong to a torch.nn.Linear after it. \
+         returns the pooled features. {hidden}head.weight and head.bias belong to a torch.nn.Linear after {after}. \
          loop-dml does not write ONNX; torch.onnx.export does."
     ))
 }

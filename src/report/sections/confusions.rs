@@ -71,6 +71,7 @@ fn image(split: &EvaluatedSplit, images: &Thumbnails, row: usize) -> Markup {
     html! {
         @match images.of(row) {
             Some(image) => img src=(image.uri) width=(image.width) height=(image.height) alt={ (class) ", " (file) } title=(file);,
+            None if split.split.feature_dim().is_some() => span.unreadable title=(file) { (file) },
             None => span.unreadable { "cannot be read" },
         }
     }

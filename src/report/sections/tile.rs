@@ -34,6 +34,8 @@ pub(super) fn tile(split: &EvaluatedSplit, images: &Thumbnails, row: usize, kind
             div.frame {
                 @match images.of(row) {
                     Some(image) => img src=(image.uri) width=(image.width) height=(image.height) alt={ (class) ", " (file) };,
+                    // Features have no picture.
+                    None if split.split.feature_dim().is_some() => span { (file) },
                     None => span { "cannot be read" },
                 }
                 @if !sign.is_empty() { span.mark aria-hidden="true" { (sign) } }

@@ -66,27 +66,31 @@ pub(in crate::training) fn check_batches(
         100.0 * coverage.classes
     );
     let sizes = train.class_sizes();
-    match repetition(&sizes, per_class) {
+    let paired = config.negatives.pairs_consecutive_rows();
+    match repetition(&sizes, per_class, paired, unit) {
         None => checks.passed(BATCH, message),
         Some(repetition) => checks.warning(BATCH, format!("{message}; {repetition}")),
     }
 }
 
 /// Returns how many classes have too few images for a batch, and the largest number that all have. `None` if
-/// all have enough.
-fn repetition(sizes: &[usize], per_class: usize) -> Option<String> {
+/// all have enough. `paired`: whether the number must be even; `unit`: what an image is called.
+fn repetition(sizes: &[usize], per_class: usize, paired: bool, unit: &str) -> Option<String> {
     let small = sizes.iter().filter(|&&size| size < per_class).count();
     let smallest = *sizes.iter().min()?;
-    // Images are paired.
-    let advice = match smallest - smallest % 2 {
-        0 => "no value avoids it, since the smallest class has 1 image".to_string(),
+    let largest = match paired {
+        true => smallest - smallest % 2,
+        false => smallest,
+    };
+    let advice = match largest {
+        0 | 1 => format!("no value avoids it, since the smallest class has {smallest}"),
         largest => {
-            format!("no class repeats images with batch.images_per_class = {largest} or less")
+            format!("no class repeats {unit} with batch.images_per_class = {largest} or less")
         }
     };
     (small > 0).then(|| {
         format!(
-            "{small} of {} classes have fewer than {per_class} images, which are repeated within a batch; {advice}",
+            "{small} of {} classes have fewer than {per_class} {unit}, which are repeated within a batch; {advice}",
             sizes.len()
         )
     })
@@ -98,15 +102,17 @@ mod tests {
 
     #[test]
     fn repeated_images_are_reported_with_the_largest_value_without_repeats() {
-        assert_eq!(repetition(&[5, 4, 9], 4), None);
-        assert_eq!(repetition(&[], 4), None);
-        let message = repetition(&[5, 3, 9], 6).unwrap();
+        assert_eq!(repetition(&[5, 4, 9], 4, true, "images"), None);
+        assert_eq!(repetition(&[], 4, true, "images"), None);
+        let message = repetition(&[5, 3, 9], 6, false, "rows").unwrap();
+        assert!(message.ends_with("no class repeats rows with batch.images_per_class = 3 or less"));
+        let message = repetition(&[5, 3, 9], 6, true, "images").unwrap();
         assert_eq!(
             message,
             "2 of 3 classes have fewer than 6 images, which are repeated within a batch; no class repeats \
              images with batch.images_per_class = 2 or less"
         );
-        let message = repetition(&[1, 3], 2).unwrap();
-        assert!(message.starts_with("1 of 2 classes have") && message.ends_with("has 1 image"));
+        let message = repetition(&[1, 3], 2, true, "images").unwrap();
+        assert!(message.starts_with("1 of 2 classes have") && message.ends_with("class has 1"));
     }
 }

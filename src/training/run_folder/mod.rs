@@ -46,6 +46,7 @@ use serde_json::Value;
 
 use crate::atomic_file;
 use crate::config::Config;
+use crate::data::config::DatasetConfig;
 
 const CONFIG: &str = "config.toml";
 const RECORD: &str = "run.json";
@@ -165,6 +166,31 @@ impl RunFolder {
         }
     }
 
+    /// Returns the overrides of [`config`](Self::config) for data that were moved to `root`. A file of labels beside
+    /// the data is looked for beside them again.
+    ///
+    /// # Errors
+    /// If the configuration is invalid.
+    pub fn moved(&self, root: &Path) -> Result<Vec<String>, RunFolderError> {
+        let set = |key: &str, path: &Path| {
+            // Quoted as TOML, so that a path such as `1` remains a string.
+            let path = toml::Value::from(path.to_string_lossy().into_owned());
+            format!("data.{key}={path}")
+        };
+        let mut overrides = vec![set("root", root)];
+        if let DatasetConfig::Embeddings(keys) = &self.config(&[])?.data.source
+            && let Some(labels) = &keys.labels
+            && labels.parent() == keys.root.parent()
+            && let Some(name) = labels.file_name()
+        {
+            let beside = root.parent().unwrap_or("".as_ref()).join(name);
+            if beside.exists() {
+                overrides.push(set("labels", &beside));
+            }
+        }
+        Ok(overrides)
+    }
+
     /// Whether a version wrote the run that adds checksums.
     fn has_checksums(&self) -> bool {
         let record = fs::read(self.record_path()).unwrap_or_default();
@@ -255,7 +281,7 @@ impl RunFolder {
             if recorded.files_differ(found) {
                 tracing::warn!(
                     "names, bounding boxes or lengths of the {name} images changed since the run began, or their \
-                     features did; results may not be comparable"
+                     features or labels did; results may not be comparable"
                 );
             }
             return Ok(());
