@@ -185,4 +185,4 @@ def loss_extreme(context, change):
 @faults(KIND, "embeddings whose labels {}", {"are odd in number per class": (0, 0, 1), "are none": (), "are negative": (-1, -1, -1, -1)})
 def label_faults(context, labels):
     path = embeddings(context, lambda rows: None, labels)
-    context.loop("loss", "--embeddings", path, "--loss", "triplet", "--negatives", "none").fails(USER_ERROR, r"batch\.safetensors|class|row")
+    context.loop("loss", "--embeddings", path, "--loss", "triplet", "--negatives", "loop").fails(USER_ERROR, r"batch\.safetensors|class|row")
