@@ -10,5 +10,7 @@ pub mod depthwise;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod division;
 mod launch;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod sum_of_cube;
 
 pub use launch::available;

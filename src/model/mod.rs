@@ -22,6 +22,7 @@ pub mod config;
 mod descriptor_tests;
 mod dropout;
 mod embedder;
+mod embedder_config;
 mod embedding_parts;
 pub mod execution;
 mod hidden_layer;
@@ -44,7 +45,8 @@ pub use backbones::{
     InvertedBottleneck, ResNet50,
 };
 pub use backward_pass::BackwardPass;
-pub use embedder::{Embedder, EmbedderConfig, EmbedderRecord, unit_length};
+pub use embedder::{Embedder, EmbedderRecord, unit_length};
+pub use embedder_config::EmbedderConfig;
 pub use hidden_layer::HiddenLayer;
 pub use layers::{ConvAlgorithm, LayerOptions};
 pub use pooling::GemPool;

@@ -5,15 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{draw_folder, loop_dml, refusal, train_small, usage_error};
+use crate::support::{draw_folder, loop_dml, npy, refusal, train_small, usage_error};
 
 /// Writes embeddings on a line as `NAME.npy` with paths and classes.
 fn embeddings(folder: &Path, name: &str, images: &[(f32, i64)]) {
-    let array = |kind: &str, shape: &str, values: &[u8]| {
-        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
-        let length = (header.len() as u16).to_le_bytes();
-        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
-    };
     let count = images.len();
     let rows: Vec<u8> = images
         .iter()
@@ -24,12 +19,8 @@ fn embeddings(folder: &Path, name: &str, images: &[(f32, i64)]) {
         .flat_map(|image| image.1.to_le_bytes())
         .collect();
     let write = |end: &str, bytes: &[u8]| fs::write(folder.join(format!("{name}{end}")), bytes);
-    write(".npy", &array("<f4", &format!("({count}, 1)"), &rows)).unwrap();
-    write(
-        ".labels.npy",
-        &array("<i8", &format!("({count},)"), &labels),
-    )
-    .unwrap();
+    write(".npy", &npy("<f4", &format!("({count}, 1)"), &rows)).unwrap();
+    write(".labels.npy", &npy("<i8", &format!("({count},)"), &labels)).unwrap();
     let paths: Vec<String> = (0..count).map(|i| format!("{name}/{i}.jpg")).collect();
     let names = json!({"paths": paths, "classes": ["cat", "dog"]});
     write(".json", names.to_string().as_bytes()).unwrap();

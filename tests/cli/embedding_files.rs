@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{loop_dml, refusal};
+use crate::support::{loop_dml, npy, refusal};
 
 /// Three classes of two rows in the plane. The nearest neighbours of rows 0 and 2 are each other.
 const ROWS: [[f32; 2]; 6] = [
@@ -16,18 +16,6 @@ const ROWS: [[f32; 2]; 6] = [
     [9.0, 9.0],
     [9.0, 8.0],
 ];
-
-fn npy(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-    let dictionary = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let length = (dictionary.len() as u16).to_le_bytes();
-    [
-        b"\x93NUMPY\x01\x00",
-        &length[..],
-        dictionary.as_bytes(),
-        values,
-    ]
-    .concat()
-}
 
 /// Writes `ROWS` as big-endian f64 to `rows.npy`, and the labels as i16 to `labels.npy`.
 fn prepared() -> tempfile::TempDir {

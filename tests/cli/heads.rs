@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use serde_json::Value;
 
 use crate::support::{
-    draw_folder, evaluate, evaluation, loop_dml, metrics, refusal, resume, train_small,
+    draw_folder, evaluate, evaluation, loop_dml, metrics, npy, refusal, resume, train_small,
 };
 
 /// Length of a row of features.
@@ -16,19 +16,6 @@ const DIM: usize = 24;
 const SIGNAL: usize = 4;
 /// Rows of a class.
 const ROWS: usize = 6;
-
-/// The bytes of a `.npy` file.
-fn npy(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
-    let dictionary = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
-    let length = (dictionary.len() as u16).to_le_bytes();
-    [
-        b"\x93NUMPY\x01\x00",
-        &length[..],
-        dictionary.as_bytes(),
-        values,
-    ]
-    .concat()
-}
 
 /// Numbers from −1 to 1, by Knuth's linear congruential generator.
 fn draws(seed: u64) -> impl FnMut() -> f32 {

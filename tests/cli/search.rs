@@ -5,27 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{draw_folder, loop_dml, refusal, train_small, usage_error};
+use crate::support::{draw_folder, loop_dml, npy, refusal, train_small, usage_error};
 
 /// Writes rows of two numbers as `name`.
-fn npy(folder: &Path, name: &str, rows: &[[f32; 2]]) {
-    let header = format!(
-        "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}\n",
-        rows.len()
-    );
-    let values: Vec<u8> = rows
-        .iter()
-        .flatten()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    let length = (header.len() as u16).to_le_bytes();
-    let bytes = [
-        b"\x93NUMPY\x01\x00",
-        &length[..],
-        header.as_bytes(),
-        &values,
-    ]
-    .concat();
+fn write_rows(folder: &Path, name: &str, rows: &[[f32; 2]]) {
+    let values = rows.iter().flatten().flat_map(|x| x.to_le_bytes());
+    let values: Vec<u8> = values.collect();
+    let bytes = npy("<f4", &format!("({}, 2)", rows.len()), &values);
     fs::write(folder.join(name), bytes).unwrap();
 }
 
@@ -53,8 +39,8 @@ fn paths(query: &Value) -> Vec<&str> {
 fn embeddings_are_searched_without_a_network() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    npy(here, "q.npy", &[[0.0, 0.0], [10.0, 0.0]]);
-    npy(
+    write_rows(here, "q.npy", &[[0.0, 0.0], [10.0, 0.0]]);
+    write_rows(
         here,
         "g.npy",
         &[[3.0, 4.0], [0.0, 1.0], [9.0, 0.0], [0.0, -1.0]],
@@ -90,22 +76,14 @@ fn embeddings_are_searched_without_a_network() {
 fn classes_are_shown_beside_neighbours() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    npy(here, "g.npy", &[[0.0, 0.0], [0.0, 1.0], [9.0, 0.0]]);
+    write_rows(here, "g.npy", &[[0.0, 0.0], [0.0, 1.0], [9.0, 0.0]]);
     fs::write(
         here.join("g.json"),
         r#"{"paths": ["cat/1.jpg", "cat/2.jpg", "do\u001b[31mg.jpg"], "classes": ["cat", "dog"]}"#,
     )
     .unwrap();
     let labels = [0_i64, 0, 1].map(i64::to_le_bytes).concat();
-    let header = "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }\n";
-    let length = (header.len() as u16).to_le_bytes();
-    let bytes = [
-        b"\x93NUMPY\x01\x00",
-        &length[..],
-        header.as_bytes(),
-        &labels,
-    ]
-    .concat();
+    let bytes = npy("<i8", "(3,)", &labels);
     fs::write(here.join("g.labels.npy"), bytes).unwrap();
     let output = loop_dml(here)
         .args(["search", "g.npy", "--gallery", "g.npy", "-k", "2"])
@@ -130,8 +108,8 @@ cat/1.jpg  (cat)
 fn wrong_inputs_are_refused_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    npy(here, "a.npy", &[[0.0, 0.0]]);
-    npy(here, "nan.npy", &[[0.0, f32::NAN]]);
+    write_rows(here, "a.npy", &[[0.0, 0.0]]);
+    write_rows(here, "nan.npy", &[[0.0, f32::NAN]]);
     draw_folder(&here.join("photos"), 1, 1);
     let refused = |arguments: &[&str]| refusal(here, &[&["search"], arguments].concat());
     for (arguments, expected) in [
@@ -168,9 +146,7 @@ fn wrong_inputs_are_refused_with_what_to_do() {
         let message = refused(arguments);
         assert!(message.contains(expected), "{arguments:?}: {message}");
     }
-    let one = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }\n";
-    let length = (one.len() as u16).to_le_bytes();
-    let bytes = [b"\x93NUMPY\x01\x00", &length[..], one.as_bytes(), &[0; 4]].concat();
+    let bytes = npy("<f4", "(1, 1)", &[0; 4]);
     fs::write(here.join("one.npy"), bytes).unwrap();
     let message = refused(&["one.npy", "--gallery", "a.npy"]);
     assert!(
@@ -291,7 +267,7 @@ fn images_are_searched_with_a_run_in_a_folder_and_in_embeddings() {
 fn an_index_needs_a_binary_with_the_feature() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    npy(here, "a.npy", &[[0.0, 0.0]]);
+    write_rows(here, "a.npy", &[[0.0, 0.0]]);
     let message = refusal(
         here,
         &[
@@ -320,9 +296,9 @@ fn index_is_built_reopened_and_checked_against_its_gallery() {
             .map(|i| [number(2 * i), number(2 * i + 1)])
             .collect()
     };
-    npy(here, "g.npy", &rows(3_000, 1));
-    npy(here, "other.npy", &rows(3_000, 2));
-    npy(here, "q.npy", &rows(150, 3));
+    write_rows(here, "g.npy", &rows(3_000, 1));
+    write_rows(here, "other.npy", &rows(3_000, 2));
+    write_rows(here, "q.npy", &rows(150, 3));
     let search_in = |gallery: &str| {
         search(
             here,

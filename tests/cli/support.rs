@@ -165,3 +165,17 @@ pub(crate) fn draw_folder(root: &Path, classes: usize, images: usize) {
         }
     }
 }
+
+/// The bytes of a `.npy` file of `values`, whose numbers are of `kind` (`<f4`) and whose shape is that of Python
+/// (`(3, 2)`).
+pub(crate) fn npy(kind: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+    let dictionary = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = (dictionary.len() as u16).to_le_bytes();
+    [
+        b"\x93NUMPY\x01\x00",
+        &length[..],
+        dictionary.as_bytes(),
+        values,
+    ]
+    .concat()
+}

@@ -4,7 +4,9 @@
 //! their number format; everything is computed in f32.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
+mod backward_kernels;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod forward_kernels;
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -75,7 +77,7 @@ pub fn forward<B: Backend>(
 ) -> Option<(Tensor<B, 4>, Statistics<B>, Running<B>)> {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
-        cube::forward(x, parameters, running, then)
+        forward_kernels::forward(x, parameters, running, then)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
@@ -99,7 +101,7 @@ pub fn backward<B: Backend>(
 ) -> Option<Gradients<B>> {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
-        cube::backward(x, output_gradient, parameters, statistics, then)
+        backward_kernels::backward(x, output_gradient, parameters, statistics, then)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {

@@ -12,6 +12,7 @@ use cubecl::prelude::*;
 use super::Windows;
 use crate::kernels::division::Division;
 use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
+use crate::kernels::sum_of_cube::sum_of_cube;
 
 /// The part of [`Windows`] that a kernel is compiled for; sizes are its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,13 +169,8 @@ fn chunk_products<E: Float, N: Size>(
             window += down;
         }
     }
-    let mut shared = SharedMemory::<Vector<f32, N>>::new(across * down);
-    shared[UNIT_POS as usize] = sum;
-    sync_cube();
+    let sum = sum_of_cube::<N>(sum, across, down);
     if UNIT_POS_Y == 0 && column < columns {
-        for other in 1..down {
-            sum += shared[other * across + UNIT_POS_X as usize];
-        }
         let row = chunk * (windows.kernel * windows.kernel) + tap;
         sums[row * columns + column] = sum;
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
 use crate::config::Protocol;
-use crate::data::UploadMode;
+use crate::data::{self, Transform, UploadMode};
 use crate::model::ConvAlgorithm;
 use crate::progress::NoProgress;
 use crate::training::{resume, train};
