@@ -51,7 +51,7 @@ impl<B: Backend> Embedder<B> {
     ///
     /// # Shapes
     /// - `images`: `[N, 3, S, S]`, normalised by mean and standard deviation, S at least the
-    ///   backbone's [`minimum_image_size`](Backbone::minimum_image_size); without a backbone, features `[N, F, 1, 1]`
+    ///   backbone's [`minimum_image_size`](crate::model::config::Backbone::minimum_image_size); without a backbone, features `[N, F, 1, 1]`
     /// - output: `[N, D]`, of unit length if the configuration says so
     pub fn forward(&self, images: Tensor<B, 4>) -> Tensor<B, 2> {
         self.embed(self.pooled_features(images))
