@@ -156,6 +156,7 @@ pub mod data;
 pub mod embedding_file;
 mod escape;
 pub mod evaluation;
+mod file_identity;
 mod file_lock;
 mod free_space;
 #[cfg(feature = "fuzzing")]

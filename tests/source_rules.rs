@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 12] = [
         "bounded_read",
         "cancellation",
         "escape",
+        "file_identity",
         "file_lock",
         "hex",
         "free_space",

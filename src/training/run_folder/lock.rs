@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::RunFolderError;
 use super::error::file_error;
+use crate::file_identity;
 
 /// The file that is locked. It is empty and stays in the folder; the system releases the lock when the
 /// process ends.
@@ -71,28 +72,12 @@ impl RunLock {
     /// # Errors
     /// If it was removed, moved or replaced.
     pub(super) fn check(&self, run: &Path) -> Result<(), RunFolderError> {
-        if self.is_in(run) {
-            return Ok(());
+        match file_identity::is_at(&self.file, &path(run)) {
+            Ok(true) => Ok(()),
+            _ => Err(RunFolderError::Gone {
+                path: run.to_path_buf(),
+            }),
         }
-        Err(RunFolderError::Gone {
-            path: run.to_path_buf(),
-        })
-    }
-
-    #[cfg(unix)]
-    fn is_in(&self, run: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-
-        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-        let held = self.file.metadata().map(identity);
-        let present = path(run).metadata().map(identity);
-        matches!((held, present), (Ok(held), Ok(present)) if held == present)
-    }
-
-    /// Other systems do not remove or move a folder with an open file.
-    #[cfg(not(unix))]
-    fn is_in(&self, run: &Path) -> bool {
-        path(run).exists()
     }
 }
 

@@ -55,12 +55,15 @@ impl RunFolder {
         self.check_lock()?;
         let path = self.path.join(METRICS);
         let line = format!("{}\n", format_line(epoch));
-        let appended = || -> std::io::Result<()> {
-            // Only the first line creates the file: if it was removed meanwhile, epochs would be lost.
-            let mut file = fs::OpenOptions::new()
-                .create(epoch.epoch == 0)
-                .append(true)
-                .open(&path)?;
+        // Only the first line creates the file: if it was removed meanwhile, epochs would be lost.
+        let mut file = fs::OpenOptions::new()
+            .create(epoch.epoch == 0)
+            .append(true)
+            .open(&path)
+            .map_err(file_error("write", &path))?;
+        // Again, because another run may have replaced the folder before the file was opened.
+        self.check_lock()?;
+        let mut appended = || -> std::io::Result<()> {
             let length = file.metadata()?.len();
             let written = file
                 .write_all(line.as_bytes())

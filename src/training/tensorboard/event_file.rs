@@ -20,6 +20,7 @@ use super::hyper_parameters;
 use super::messages::{Data, Event, SessionLog, Summary, What};
 use super::record::{FRAME, Next, push_record, read_record};
 use crate::atomic_file;
+use crate::file_identity;
 use crate::training::run_folder::EpochRecord;
 
 /// The version of the format, as every file names it.
@@ -54,6 +55,8 @@ struct Place {
 #[derive(Debug)]
 pub(super) struct EventFile {
     path: PathBuf,
+    /// Stays open: if the run folder is moved, and another run takes its place, that run's file is not touched.
+    file: File,
 }
 
 impl EventFile {
@@ -93,7 +96,7 @@ impl EventFile {
             && in_last
             && in_order.eq(slots.iter().copied().map(Some))
         {
-            return Ok(Self { path: path.clone() });
+            return Self::continue_at(path.clone());
         }
 
         let number = files.last().map_or(0, |(number, _)| *number) + 1;
@@ -124,19 +127,27 @@ impl EventFile {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { path })
+        Self::continue_at(path)
+    }
+
+    fn continue_at(path: PathBuf) -> io::Result<Self> {
+        let file = File::options().append(true).open(&path)?;
+        Ok(Self { path, file })
     }
 
     /// Appends the record of an epoch.
     ///
     /// # Errors
-    /// If the file cannot be written, or was removed. Then it has no partial record.
+    /// If the file cannot be written, or was removed, moved or replaced. Then it has no partial record.
     pub(super) fn append(&self, epoch: usize, summary: Summary) -> io::Result<()> {
-        let mut file = File::options().append(true).open(&self.path)?;
-        let length = file.metadata()?.len();
-        let written = file.write_all(&record(epoch, What::Summary(summary)));
+        if !file_identity::is_at(&self.file, &self.path)? {
+            let message = format!("{} was removed, moved or replaced", self.path.display());
+            return Err(io::Error::new(ErrorKind::NotFound, message));
+        }
+        let length = self.file.metadata()?.len();
+        let written = (&self.file).write_all(&record(epoch, What::Summary(summary)));
         if written.is_err() {
-            let _ = file.set_len(length);
+            let _ = self.file.set_len(length);
         }
         written
     }

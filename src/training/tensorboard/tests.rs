@@ -369,3 +369,15 @@ fn removed_file_is_a_failure_that_does_not_create_it_again() {
     log.add(&record(1), None);
     assert!(log.file.is_none() && !folder.exists());
 }
+
+#[test]
+fn file_of_another_run_at_the_same_place_is_not_touched() {
+    let run = Run::with_epochs(2);
+    let file = run.open(&history(2));
+    let path = run.path();
+    fs::rename(&path, path.with_extension("moved")).unwrap();
+    fs::write(&path, "another run").unwrap();
+    let written = file.append(3, summary(&record(3), None, None));
+    assert!(written.unwrap_err().to_string().contains("replaced"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "another run");
+}
