@@ -153,6 +153,7 @@ pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod distribution;
 pub mod embedding_file;
 mod escape;
 pub mod evaluation;

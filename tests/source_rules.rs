@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 12] = [
         "atomic_file",
         "bounded_read",
         "cancellation",
+        "distribution",
         "escape",
         "file_identity",
         "file_lock",

@@ -40,6 +40,6 @@ pub use cuda::{CudaEnvironment, CudaError, ToolkitError, cuda_environment};
 pub use device_info::DeviceInfo;
 pub use error::BackendError;
 pub use kernel_cache::KernelCache;
-pub use prepare::{Prepared, prepare, run};
+pub use prepare::{Prepared, device_count, prepare, run};
 pub use report::{BackendReport, DeviceReport, ProbeResult, report};
 pub use task::{BackendTask, ComputeContext};

@@ -33,6 +33,23 @@ enum Target {
     Cpu,
 }
 
+/// Returns the number of devices of a backend; 0 if they cannot be listed, or the backend is not compiled in.
+pub fn device_count(name: BackendName) -> usize {
+    match name {
+        #[cfg(feature = "cuda")]
+        BackendName::Cuda => super::cuda::device_count().unwrap_or(0),
+        #[cfg(feature = "wgpu")]
+        BackendName::Wgpu => super::adapters::adapters().map_or(0, |adapters| adapters.len()),
+        #[cfg(feature = "cpu")]
+        BackendName::Cpu => 1,
+        #[allow(
+            unreachable_patterns,
+            reason = "every name is matched above if every backend is compiled in"
+        )]
+        _ => 0,
+    }
+}
+
 /// Checks that the chosen backend can start, and sets the cache of its kernels.
 ///
 /// # Errors

@@ -33,6 +33,19 @@ impl DeviceArgs {
         }
     }
 
+    /// Chooses the device of process `number` of its machine, if the machine has several: `--device` is that of the
+    /// first process.
+    ///
+    /// # Errors
+    ///
+    /// If the backend is not compiled in.
+    pub(super) fn choose_for_process(&mut self, number: usize) -> Result<(), CliError> {
+        let backend = self.choice().backend()?;
+        let devices = backend::device_count(backend).max(1);
+        self.device = (self.device + number) % devices;
+        Ok(())
+    }
+
     /// Runs `task` on the chosen backend. Prints a message if GPU kernels are compiled for the first
     /// time.
     ///

@@ -14,6 +14,7 @@ use super::{CliError, DeviceArgs, cancel_on_interrupt, check_table};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
 use crate::config::{Config, ConfigError};
+use crate::distribution::ProcessGroup;
 use crate::training::{self, Check, CheckOutcome, DryRun, Estimate, RunContext, TrainingError};
 
 /// What is checked.
@@ -103,6 +104,7 @@ impl BackendTask for DryRunTask<'_> {
             compute: &compute,
             observer: TrainingOutput::new(Display::Lines),
             cancellation: &self.cancellation,
+            group: ProcessGroup::single(),
         };
         match self.config {
             Some(config) => training::dry_run::<B>(&config, self.run, self.name, &context),

@@ -23,7 +23,7 @@ use crate::training::{RunFolderError, TrainingError};
 /// Exit status of success.
 pub(super) const SUCCESS: u8 = 0;
 /// Exit status of a failure that is not the user's.
-const FAILURE: u8 = 1;
+pub(super) const FAILURE: u8 = 1;
 /// Exit status where arguments, configuration or data are at fault.
 const USER_ERROR: u8 = 2;
 /// Exit status of an interrupted command.
@@ -67,6 +67,20 @@ pub enum CliError {
          the limits on processes and memory (ulimit -u, ulimit -v)"
     )]
     Threads(String),
+    /// The processes that an MPI launcher has started cannot work together; the reason.
+    #[error("{0}")]
+    #[cfg(feature = "mpi")]
+    Processes(String),
+    /// An MPI launcher has started a binary that does not use MPI.
+    #[error(
+        "{processes} processes were started, but this binary was built without MPI, so that each would train alone; \
+         build it with --features mpi, or start one process"
+    )]
+    #[cfg(not(feature = "mpi"))]
+    NoMpi {
+        /// How many.
+        processes: usize,
+    },
     /// Checks of `train --dry-run` failed, and were printed.
     #[error("{failed} check(s) failed; see the list above")]
     DryRun {
@@ -102,6 +116,10 @@ impl CliError {
             Self::Bench(BenchError::Inference(error)) => inference_status(error),
             Self::Bench(BenchError::Setting(_)) => USER_ERROR,
             Self::Bench(BenchError::Cancelled) => INTERRUPTED,
+            #[cfg(feature = "mpi")]
+            Self::Processes(_) => FAILURE,
+            #[cfg(not(feature = "mpi"))]
+            Self::NoMpi { .. } => USER_ERROR,
             Self::Bench(BenchError::Images { .. })
             | Self::Threads(_)
             | Self::Output { .. }
@@ -170,7 +188,7 @@ fn file_status(error: &AtomicFileError) -> u8 {
 
 fn training_status(error: &TrainingError) -> u8 {
     match error {
-        TrainingError::Config(_) => USER_ERROR,
+        TrainingError::Config(_) | TrainingError::Processes { .. } => USER_ERROR,
         TrainingError::Data(error) | TrainingError::ImagesMoved(error) => data_status(error),
         TrainingError::Weights(error) => weights_status(error),
         TrainingError::RunFolder(error) => run_folder_status(error),

@@ -28,6 +28,7 @@ mod measured_line;
 mod measures;
 mod option_names;
 mod output;
+mod processes;
 mod progress;
 mod report;
 mod search;
@@ -49,6 +50,7 @@ use clap::{Parser, Subcommand};
 use device_args::DeviceArgs;
 pub use error::CliError;
 use option_names::OptionNames;
+use processes::Processes;
 use signals::cancel_on_interrupt;
 
 use crate::backend::BackendName;
@@ -116,6 +118,11 @@ enum Command {
 }
 
 impl Command {
+    /// Whether several processes may run the command together.
+    fn trains(&self) -> bool {
+        matches!(self, Self::Train(args) if !args.is_dry_run())
+    }
+
     /// Whether the command may compute on CUDA.
     fn may_use_cuda(&self) -> bool {
         let device = match self {
@@ -160,10 +167,15 @@ pub fn main() -> ExitCode {
     startup::report_file_size_limit();
     logging::install();
     let mut options = OptionNames::default();
+    let mut processes = Processes::default();
     let result = match Cli::try_parse() {
         Ok(cli) => {
             options = cli.command.option_names();
-            run(cli)
+            restart_for_cuda(&cli);
+            Processes::join(&cli.command).and_then(|joined| {
+                processes = joined;
+                run_in(cli, &processes)
+            })
         }
         Err(error) if error.use_stderr() => {
             // clap escapes nothing, but what it quotes are the user's own arguments.
@@ -178,9 +190,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let line = bounded(format!("error: {}", options.in_message(&error.to_string())));
             match error.has_lines() {
-                true => output::status_lines(line),
-                false => output::status(line),
+                true => output::status_lines(&line),
+                false => output::status(&line),
             }
+            let message = line.strip_prefix("error: ").unwrap_or(&line);
+            processes.fail(message, error.exit_status());
             ExitCode::from(error.exit_status())
         }
     }
@@ -192,12 +206,24 @@ pub fn main() -> ExitCode {
 ///
 /// The error that ends the command.
 pub fn run(cli: Cli) -> Result<(), CliError> {
+    restart_for_cuda(&cli);
+    run_in(cli, &Processes::default())
+}
+
+/// Restarts the process if the command needs CUDA's libraries and they are elsewhere. Before MPI is initialised, which
+/// a process does once.
+fn restart_for_cuda(cli: &Cli) {
     if cli.command.may_use_cuda() {
         cuda_restart::restart_if_needed();
     }
-    startup::prepare()?;
+}
+
+fn run_in(cli: Cli, processes: &Processes) -> Result<(), CliError> {
+    let group = processes.group();
+    let on_machine = processes.number_on_machine();
+    startup::prepare(processes.threads())?;
     startup::on_command_thread(|| match cli.command {
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(args, group, on_machine),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Export(args) => export::run(args),
         Command::Embed(args) => embed::run(args),

@@ -7,6 +7,7 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::CliError;
 use crate::escape::{escaped, escaped_json, escaped_lines};
@@ -67,6 +68,21 @@ pub(super) fn status(line: impl Display) {
     let _ = write_line(io::stderr().lock(), escaped(&line.to_string()));
 }
 
+/// Whether nothing is written.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Writes nothing from now on: another process writes what this one would.
+#[cfg(feature = "mpi")]
+pub(super) fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
+/// Writes again.
+#[cfg(feature = "mpi")]
+pub(super) fn unsilence() {
+    SILENT.store(false, Ordering::Relaxed);
+}
+
 /// Prints lines on standard error, as [`status`] does a line.
 pub(super) fn status_lines(text: impl Display) {
     let _ = write_line(io::stderr().lock(), escaped_lines(&text.to_string()));
@@ -74,6 +90,9 @@ pub(super) fn status_lines(text: impl Display) {
 
 /// Writes the whole line at once, so that lines of several threads do not mix.
 fn write_line(mut output: impl Write, line: impl Display) -> io::Result<()> {
+    if SILENT.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     output.write_all(format!("{line}\n").as_bytes())?;
     output.flush()
 }

@@ -35,20 +35,24 @@ pub(super) fn silence_graphics_drivers() {
     }
 }
 
-/// Checks the working folder, and starts the threads that compute.
+/// Checks the working folder, and starts the threads that compute: `threads`, unless RAYON_NUM_THREADS says how many.
 ///
 /// # Errors
 ///
 /// If the working folder was removed, or the system starts too few threads.
-pub(super) fn prepare() -> Result<(), CliError> {
+pub(super) fn prepare(threads: Option<usize>) -> Result<(), CliError> {
     // CubeCL looks there for its configuration, and panics without it.
     std::env::current_dir().map_err(CliError::WorkingFolder)?;
-    start_threads()
+    start_threads(threads)
 }
 
 /// Starts the threads of rayon's global pool, which panics if they are only started on first use.
-fn start_threads() -> Result<(), CliError> {
-    let Err(error) = rayon::ThreadPoolBuilder::new().build_global() else {
+fn start_threads(threads: Option<usize>) -> Result<(), CliError> {
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = threads.filter(|_| std::env::var_os("RAYON_NUM_THREADS").is_none()) {
+        pool = pool.num_threads(threads);
+    }
+    let Err(error) = pool.build_global() else {
         return Ok(());
     };
     match std::error::Error::source(&error) {

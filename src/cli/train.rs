@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::tensor::backend::AutodiffBackend;
 use clap::Args;
@@ -14,6 +15,8 @@ use super::{DeviceArgs, cancel_on_interrupt};
 use crate::backend::{BackendTask, ComputeContext};
 use crate::cancellation::CancellationToken;
 use crate::config::{Config, ConfigError};
+use crate::distribution::ProcessGroup;
+use crate::progress::NoProgress;
 use crate::training::{self, RunContext, RunFolder, TrainingError, TrainingSummary};
 
 const EXAMPLES: &str = "\
@@ -89,6 +92,11 @@ impl TrainArgs {
         }
     }
 
+    /// Whether nothing is trained.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
     /// The name of a new run without --run.
     fn run_name(&self) -> String {
         match &self.config {
@@ -100,8 +108,14 @@ impl TrainArgs {
     }
 }
 
-pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
-    if let (Some(root), true, Some(run)) = (&args.root, args.resume, &args.run) {
+pub(super) fn run(
+    mut args: TrainArgs,
+    group: ProcessGroup,
+    on_machine: Option<usize>,
+) -> Result<(), CliError> {
+    // Other processes receive the run from process 0, on whose machine its folder is.
+    let receives = args.resume && !group.is_main();
+    if let (Some(root), true, Some(run)) = (&args.root, args.resume && !receives, &args.run) {
         // Before the other overrides, of which one may name the labels.
         args.set.splice(0..0, RunFolder::open(run)?.moved(root)?);
     } else if let Some(root) = &args.root {
@@ -119,7 +133,11 @@ pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
             json: args.json,
         });
     }
+    if let Some(number) = on_machine {
+        args.device.choose_for_process(number)?;
+    }
     let source = match &args.run {
+        _ if receives => TrainSource::Received,
         Some(run) if args.resume => TrainSource::Resumed(RunFolder::open(run)?),
         _ => TrainSource::New {
             config: Box::new(args.new_config()?),
@@ -132,14 +150,20 @@ pub(super) fn run(mut args: TrainArgs) -> Result<(), CliError> {
         run: args.run,
         display: display(args.plain),
         cancellation: cancel_on_interrupt(),
+        group,
     };
     print_summary(&args.device.run(task)??);
     Ok(())
 }
 
 enum TrainSource {
-    New { config: Box<Config>, name: String },
+    New {
+        config: Box<Config>,
+        name: String,
+    },
     Resumed(RunFolder),
+    /// Resumed by process 0.
+    Received,
 }
 
 struct TrainTask {
@@ -148,6 +172,7 @@ struct TrainTask {
     run: Option<PathBuf>,
     display: Display,
     cancellation: CancellationToken,
+    group: ProcessGroup,
 }
 
 impl BackendTask for TrainTask {
@@ -156,8 +181,12 @@ impl BackendTask for TrainTask {
     fn run<B: AutodiffBackend>(self, compute: ComputeContext<B>) -> Self::Output {
         let context = RunContext {
             compute: &compute,
-            observer: TrainingOutput::new(self.display),
+            observer: match self.group.is_main() {
+                true => TrainingOutput::new(self.display),
+                false => Arc::new(NoProgress),
+            },
             cancellation: &self.cancellation,
+            group: self.group,
         };
         match self.source {
             TrainSource::New { config, name } => {
@@ -166,6 +195,7 @@ impl BackendTask for TrainTask {
             TrainSource::Resumed(folder) => {
                 training::resume::<B>(folder, &self.overrides, &context)
             }
+            TrainSource::Received => training::resume_with_main::<B>(&self.overrides, &context),
         }
     }
 }

@@ -77,6 +77,10 @@ pub struct TrainingConfig {
     /// gradients, the optimiser, batch norms, pooling, head and loss are f32 in every format, and so are
     /// evaluation and embedding. A format that the device does not have is refused.
     pub precision: Precision,
+    /// Whether batch norms use the statistics of the whole batch if several processes share it (`mpirun`), as one
+    /// process does. Otherwise those of each process's part, as in PyTorch's DistributedDataParallel. Without
+    /// `mpirun` it changes nothing.
+    pub sync_batch_norm: bool,
     /// Seed of the initialisation, the batches, the augmentation and the dropout.
     #[schemars(range(max = i64::MAX))]
     pub seed: u64,
@@ -107,6 +111,7 @@ impl Default for TrainingConfig {
             freeze_backbone_epochs: 0,
             gradient_checkpointing: false,
             precision: Precision::default(),
+            sync_batch_norm: false,
             seed: 1,
             validate_every: 1,
             early_stopping: None,

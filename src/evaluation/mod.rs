@@ -8,6 +8,7 @@ mod neighbours;
 mod ranking;
 mod recall;
 mod role;
+mod shared_queries;
 mod split_measures;
 mod tiles;
 mod vectors;

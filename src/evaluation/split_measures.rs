@@ -10,7 +10,9 @@ use super::intervals::{Resampling, mean_interval};
 use super::measures::{QueryMeasures, RetrievalMeasures};
 use super::ranking::measure_queries;
 use super::role::Role;
+use super::shared_queries::measure_shared_queries;
 use crate::cancellation::Cancelled;
+use crate::distribution::ProcessGroup;
 use crate::progress::Monitor;
 
 /// What is measured.
@@ -24,6 +26,8 @@ pub struct MeasureOptions<'a> {
     pub distances: bool,
     /// What is drawn for 95 % intervals of the retrieval measures; `None` for no intervals.
     pub intervals: Option<Resampling>,
+    /// Processes that share the queries; all of them have all embeddings. `None`: this one.
+    pub group: Option<&'a ProcessGroup>,
 }
 
 /// How embeddings are clustered.
@@ -121,7 +125,10 @@ impl SplitMeasures {
             )?),
             false => None,
         };
-        let queries = measure_queries(embeddings, labels, roles, monitor)?;
+        let queries = match options.group.filter(|group| !group.is_single()) {
+            Some(group) => measure_shared_queries(embeddings, labels, roles, group, monitor)?,
+            None => measure_queries(embeddings, labels, roles, monitor)?,
+        };
         let is_query = |row: &usize| roles.is_none_or(|roles| roles[*row].is_query());
         let labels_of_queries = (0..labels.len()).filter(is_query).map(|row| labels[row]);
         let counted: Vec<(usize, QueryMeasures)> = labels_of_queries

@@ -51,7 +51,9 @@ impl<B: AutodiffBackend> Embedder<B> {
                 (Tensor::from_inner(maps.cast(DType::F32)), None)
             }
             false => {
-                let (maps, forward) = TapedForward::new(&self.backbone, images, options.recompute);
+                let whole_batch = options.whole_batch.take();
+                let (maps, forward) =
+                    TapedForward::new(&self.backbone, images, options.recompute, whole_batch);
                 let maps = Tensor::from_inner(maps.cast(DType::F32)).require_grad();
                 let backbone = TapedBackbone {
                     maps: maps.clone(),
@@ -62,7 +64,12 @@ impl<B: AutodiffBackend> Embedder<B> {
             }
         };
         let inputs = self.hidden_units(self.pool(maps));
-        let inputs = dropout(inputs, self.dropout(), &mut options.draws);
+        let inputs = dropout(
+            inputs,
+            self.dropout(),
+            &mut options.draws,
+            options.other_rows,
+        );
         let backward = BackwardPass {
             embedder: self,
             backbone,
@@ -117,6 +124,7 @@ mod tests {
     use super::*;
     use crate::model::EmbedderConfig;
     use crate::model::config::{Backbone, Descriptor, ModelConfig, Pooling};
+    use crate::model::train_step_options::OtherRows;
 
     type B = burn_flex::Flex;
     type AB = Autodiff<B>;
@@ -133,6 +141,8 @@ mod tests {
             freeze_backbone,
             recompute: false,
             precision: Precision::F32,
+            other_rows: OtherRows::default(),
+            whole_batch: None,
         }
     }
 

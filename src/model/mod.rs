@@ -52,4 +52,4 @@ pub use layers::{ConvAlgorithm, LayerOptions};
 pub use pooling::GemPool;
 pub use precision::Precision;
 pub use standardization::Standardization;
-pub use train_step_options::TrainStepOptions;
+pub use train_step_options::{OtherRows, TrainStepOptions};

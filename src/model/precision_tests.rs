@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{Backbone, ModelConfig};
-use super::{ConvAlgorithm, Embedder, EmbedderConfig, Precision, TrainStepOptions};
+use super::{ConvAlgorithm, Embedder, EmbedderConfig, OtherRows, Precision, TrainStepOptions};
 
 type B = burn_flex::Flex;
 type AB = Autodiff<B>;
@@ -61,6 +61,8 @@ fn options(precision: Precision) -> TrainStepOptions {
         freeze_backbone: false,
         recompute: false,
         precision,
+        other_rows: OtherRows::default(),
+        whole_batch: None,
     }
 }
 

@@ -99,6 +99,7 @@ fn files(name: &str, protocol: Protocol, split: &EvaluatedSplit) -> RunFiles {
             burn: "0.21.0".into(),
             backend: "<b>flex</b>".into(),
             threads: Some(2),
+            processes: None,
             seed: 1,
             precision: Default::default(),
             parameters: 1000,

@@ -247,6 +247,7 @@ fn new_state<B: AutodiffBackend>(
         compute,
         cancellation,
         ref observer,
+        ..
     } = *dry.context;
     let device = &compute.device;
     let network = embedder_config(config, compute);

@@ -54,6 +54,14 @@ pub enum TrainingError {
     /// The working directory cannot be determined.
     #[error("cannot find the working directory: {0}")]
     WorkingDirectory(std::io::Error),
+    /// Processes that train together differ.
+    #[error("{process}: {message}")]
+    Processes {
+        /// The process and its machine.
+        process: String,
+        /// What differs, and what to do.
+        message: String,
+    },
     /// A thread panicked, for example because the device has no memory left.
     #[error(
         "training stopped by an internal error: {message}; resume from the last checkpoint with: loop-dml \

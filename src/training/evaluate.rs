@@ -1,5 +1,6 @@
 //! The measures of a network on a split.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::data::{
     DataError, EpochSchedule, LoaderError, LoaderErrors, Split, SplitError, SplitLoader, Transform,
 };
+use crate::distribution::ProcessGroup;
 use crate::evaluation::{MeasureOptions, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, ProgressObserver, Unit};
@@ -38,7 +40,8 @@ pub fn evaluate<B: Backend>(
     progress: &dyn ProgressObserver,
 ) -> Result<(Measured, Vec<String>), TrainingError> {
     let monitor = Monitor::new(cancellation, progress);
-    let evaluated = inspected_evaluation(embedder, config, split, None, compute, monitor)?;
+    let group = ProcessGroup::single();
+    let evaluated = inspected_evaluation(embedder, config, split, None, compute, &group, monitor)?;
     Ok((evaluated.measured, evaluated.skipped))
 }
 
@@ -51,7 +54,8 @@ pub(super) struct Evaluation {
     pub(super) skipped: Vec<String>,
 }
 
-/// Measures as [`evaluate`] does, and inspects the embeddings if there is an `inspector`.
+/// Measures as [`evaluate`] does, and inspects the embeddings if there is an `inspector`. The processes of `group` share
+/// the images; all of them return the measures.
 ///
 /// # Errors
 ///
@@ -62,15 +66,18 @@ pub(super) fn inspected_evaluation<B: Backend>(
     split: &Split,
     inspector: Option<Inspector>,
     compute: &ComputeContext<B>,
+    group: &ProcessGroup,
     monitor: Monitor<'_>,
 ) -> Result<Evaluation, TrainingError> {
-    let (embeddings, skipped) = embed_split(embedder, config, split, compute, monitor)?;
+    let (embeddings, skipped) = embed_share(embedder, config, split, compute, group, monitor)?;
+    let embeddings = embeddings.gathered(group);
+    let skipped = gather_skipped(group, skipped);
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
     if embeddings.is_empty() {
         return Err(no_readable_query(&skipped));
     }
     let measured =
-        embeddings.inspected_measures::<B>(&protocol, inspector, &compute.device, monitor);
+        embeddings.inspected_measures::<B>(&protocol, inspector, &compute.device, group, monitor);
     let (measured, inspection) = measured.map_err(cancelled)?;
     match measured.recall.queries {
         0 => Err(no_readable_query(&skipped)),
@@ -126,6 +133,19 @@ pub fn embed_split<B: Backend>(
     compute: &ComputeContext<B>,
     monitor: Monitor<'_>,
 ) -> Result<(SplitEmbeddings, Vec<String>), TrainingError> {
+    let group = ProcessGroup::single();
+    embed_share(embedder, config, split, compute, &group, monitor)
+}
+
+/// Embeds this process's share of a split, as [`embed_split`] does.
+fn embed_share<B: Backend>(
+    embedder: &Embedder<B>,
+    config: &Config,
+    split: &Split,
+    compute: &ComputeContext<B>,
+    group: &ProcessGroup,
+    monitor: Monitor<'_>,
+) -> Result<(SplitEmbeddings, Vec<String>), TrainingError> {
     let errors = LoaderErrors::default();
     let loader = split_loader::<B>(
         config,
@@ -134,9 +154,11 @@ pub fn embed_split<B: Backend>(
         errors.clone(),
         compute,
     )?;
+    let images = group.share(split.labels().len());
+    let task = monitor.task(TASK, Some(images.len()), Unit::Images);
+    let loader = loader.sharing(images);
     let protocol = RetrievalProtocol::new(&config.evaluation, split);
     let mut reader = EmbeddingReader::default();
-    let task = monitor.task(TASK, Some(split.labels().len()), Unit::Images);
     task.check().map_err(cancelled)?;
     for batch in loader.iter() {
         let added = reader.add(embedder, &protocol, batch, &task);
@@ -151,6 +173,18 @@ pub fn embed_split<B: Backend>(
         return Err(TrainingError::BrokenNetwork);
     }
     Ok((embeddings, errors.skipped()))
+}
+
+/// Returns the causes of images that any process skipped, each once.
+pub(super) fn gather_skipped(group: &ProcessGroup, own: Vec<String>) -> Vec<String> {
+    if group.is_single() {
+        return own;
+    }
+    let own = serde_json::to_vec(&own).expect("texts are plain data");
+    let all = group.gather(&own).into_iter();
+    let all = all.flat_map(|causes| serde_json::from_slice::<Vec<String>>(&causes));
+    let all: BTreeSet<String> = all.flatten().collect();
+    all.into_iter().collect()
 }
 
 /// The error of a measurement without a query.

@@ -7,6 +7,7 @@ use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::HostRecord;
+use super::distributed::BatchSharing;
 use super::objective::Objective;
 use super::pending_statistics::PendingStatistics;
 use super::step_options::TrainStepSchedule;
@@ -24,6 +25,7 @@ pub struct MetricLearner<B: Backend> {
     pub(super) schedule: TrainStepSchedule,
     pub(super) validation: Validation,
     pub(super) pending: PendingStatistics,
+    pub(super) sharing: BatchSharing,
 }
 
 impl<B: Backend> MetricLearner<B> {
@@ -40,7 +42,13 @@ impl<B: Backend> MetricLearner<B> {
             schedule,
             validation,
             pending: PendingStatistics::default(),
+            sharing: BatchSharing::default(),
         }
+    }
+
+    /// Shares each batch with the other processes of a group.
+    pub(super) fn sharing(self, sharing: BatchSharing) -> Self {
+        Self { sharing, ..self }
     }
 
     fn with_embedder<C: Backend>(&self, embedder: Embedder<C>) -> MetricLearner<C> {
@@ -50,6 +58,7 @@ impl<B: Backend> MetricLearner<B> {
             schedule: self.schedule.clone(),
             validation: self.validation.clone(),
             pending: self.pending.clone(),
+            sharing: self.sharing.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod adam;
 pub mod checkpoint;
 mod collapse;
+mod distributed;
 mod diverged;
 mod divergence;
 mod dry_run;
@@ -64,7 +65,7 @@ pub use observer::{RendererContext, TrainingEvent, TrainingObserver};
 pub use optimizer::GroupedAdam;
 pub use pending_statistics::PendingStatistics;
 pub use preflight::{Check, CheckOutcome};
-pub use resume::resume;
+pub use resume::{resume, resume_with_main};
 pub use run_context::{RunContext, TrainingSummary};
 pub use run_folder::{
     Checkpoint, ConfigChange, EndReason, EpochRecord, NewRunFolder, RunFolder, RunFolderError,

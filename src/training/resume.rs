@@ -3,6 +3,7 @@
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::checkpoint::CheckpointPosition;
+use super::distributed::{PrivateFolder, check_group, check_same_run, share_files, share_state};
 use super::epoch_statistics::EpochStatistics;
 use super::features::standardized;
 use super::network::{RestoredState, embedder_config, restore};
@@ -22,6 +23,7 @@ use super::{GroupedAdam, TrainingError};
 use crate::config::Config;
 use crate::data::config::BrokenImages;
 use crate::data::{DataError, Split, Splits};
+use crate::distribution::ProcessGroup;
 use crate::progress::Monitor;
 use crate::setting::SettingError;
 
@@ -40,7 +42,23 @@ pub fn resume<B: AutodiffBackend>(
     context: &RunContext<B>,
 ) -> Result<TrainingSummary, TrainingError> {
     let path = folder.path().to_path_buf();
-    resume_locked(folder.locked()?, overrides, context).map_err(|error| error.in_run(&path))
+    let folder = share_files(&context.group, Some(folder.locked()?), None)?;
+    resume_locked(folder, overrides, context).map_err(|error| error.in_run(&path))
+}
+
+/// Resumes a run as process 0 does with [`resume`], in another process of its group: receives the run from process 0,
+/// and writes nothing into its folder.
+///
+/// # Errors
+///
+/// As [`resume`].
+pub fn resume_with_main<B: AutodiffBackend>(
+    overrides: &[String],
+    context: &RunContext<B>,
+) -> Result<TrainingSummary, TrainingError> {
+    let private = PrivateFolder::create()?;
+    let folder = share_files(&context.group, None, Some(&private))?;
+    resume_locked(folder, overrides, context)
 }
 
 fn resume_locked<B: AutodiffBackend>(
@@ -66,7 +84,10 @@ fn resume_locked<B: AutodiffBackend>(
     {
         return TrainingSummary::finished(folder, &history, result, true);
     }
-    let restored = last_state(&folder, &config, &history, context)?;
+    let restored = match context.group.is_single() {
+        true => last_state(&folder, &config, &history, context)?,
+        false => shared_last_state(&folder, &config, &history, context)?,
+    };
     let position = restored
         .as_ref()
         .map_or(CheckpointPosition::end_of(0), |state| state.position);
@@ -90,7 +111,7 @@ fn resume_locked<B: AutodiffBackend>(
     checks.passed(names::CHECKPOINT, describe_resumption(position));
     let mut network = embedder_config(&config, context.compute);
     // A run without a checkpoint begins again from the seed and the pretrained weights.
-    if restored.is_none() {
+    if restored.is_none() && context.group.is_main() {
         network = network.with_located_weights(context.cancellation, &*context.observer)?;
     }
     let device = &context.compute.device;
@@ -99,7 +120,11 @@ fn resume_locked<B: AutodiffBackend>(
         Some(state) => state,
         None => RestoredState {
             position,
-            embedder: network.init_pretrained(device)?.module,
+            embedder: match context.group.is_main() {
+                true => network.init_pretrained(device)?.module,
+                // Received from process 0.
+                false => network.init(device),
+            },
             optimizer: GroupedAdam::new(&config.optimizer, device),
             statistics: EpochStatistics::default(),
             history: None,
@@ -117,11 +142,20 @@ fn resume_locked<B: AutodiffBackend>(
     if is_new {
         state.embedder = standardized(state.embedder, &splits.train);
     }
+    check_group(context, &config, sampler.batch_len())?;
+    check_same_data(&context.group, &config, &record, &splits, context)?;
+    if is_new {
+        state = share_state(&context.group, &config, state, device)?;
+    }
     let monitor = Monitor::new(context.cancellation, &*context.observer);
     let missing = check_splits(&folder, &record, &splits, &config, monitor)?;
     warn_about_differences(&record, context);
 
     record.changes.extend(changes);
+    let epoch = position.complete_epochs();
+    record
+        .changes
+        .extend(record.other_processes(context.group.size(), epoch));
     let skipped = splits.train.skipped().iter().cloned().chain(missing);
     for cause in skipped {
         if !record.skipped.contains(&cause) {
@@ -147,6 +181,54 @@ fn resume_locked<B: AutodiffBackend>(
         sampler,
     };
     training_loop.run(context)
+}
+
+/// Finds the last state in process 0, and sends it to the other processes.
+fn shared_last_state<B: AutodiffBackend>(
+    folder: &RunFolder,
+    config: &Config,
+    history: &[EpochRecord],
+    context: &RunContext<B>,
+) -> Result<Option<RestoredState<B>>, TrainingError> {
+    let group = &context.group;
+    let own = match group.is_main() {
+        true => last_state(folder, config, history, context)?,
+        false => None,
+    };
+    if !group.any(own.is_some()) {
+        return Ok(None);
+    }
+    let device = &context.compute.device;
+    let own = own.unwrap_or_else(|| RestoredState {
+        position: CheckpointPosition::end_of(0),
+        embedder: embedder_config(config, context.compute).init(device),
+        optimizer: GroupedAdam::new(&config.optimizer, device),
+        statistics: EpochStatistics::default(),
+        history: None,
+    });
+    share_state(group, config, own, device).map(Some)
+}
+
+/// Checks that the configuration and the data are those of process 0.
+fn check_same_data<B: AutodiffBackend>(
+    group: &ProcessGroup,
+    config: &Config,
+    record: &RunRecord,
+    splits: &Splits,
+    context: &RunContext<B>,
+) -> Result<(), TrainingError> {
+    if group.is_single() {
+        return Ok(());
+    }
+    let monitor = Monitor::new(context.cancellation, &*context.observer);
+    let summary = |split| SplitSummary::new(split, monitor).map_err(DataError::from);
+    let own = RunRecord {
+        train: summary(&splits.train)?,
+        validation: splits.validation.as_ref().map(summary).transpose()?,
+        test: summary(&splits.test)?,
+        ..record.clone()
+    };
+    check_same_run(group, config, &own)
 }
 
 /// The position that a run is resumed from.

@@ -10,6 +10,7 @@ use super::observer::TrainingObserver;
 use super::run_folder::{EpochRecord, RunFolder, RunFolderError, RunResult};
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
+use crate::distribution::ProcessGroup;
 
 /// Where a training runs, who observes it and what stops it.
 pub struct RunContext<'a, B: Backend> {
@@ -19,6 +20,9 @@ pub struct RunContext<'a, B: Backend> {
     pub observer: Arc<dyn TrainingObserver>,
     /// Stops the training after the current step.
     pub cancellation: &'a CancellationToken,
+    /// The processes that train together. Every process calls the same function with the same arguments; only process
+    /// 0 writes the run folder.
+    pub group: ProcessGroup,
 }
 
 /// The result of a training.

@@ -42,7 +42,9 @@ impl<B: AutodiffBackend> TrainStep for MetricLearner<B> {
     fn step(&self, batch: ImageBatch<B>) -> TrainOutput<FinishedSteps> {
         let (epoch, last) = (batch.epoch, batch.last);
         let (forward, outputs) = self.forward_step(batch);
-        let grads = forward.gradients();
+        let grads = self
+            .sharing
+            .sum_gradients(&self.embedder, forward.gradients());
         if grads.is_empty() {
             tracing::warn!(
                 "epoch {epoch}: a gradient overflows f16, and its step is skipped; if this repeats, resume with \
@@ -84,6 +86,9 @@ impl<B: AutodiffBackend> MetricLearner<B> {
         &self,
         batch: ImageBatch<B>,
     ) -> (ForwardPass<'_, B>, StepOutputs<B::InnerBackend>) {
+        if !self.sharing.group.is_single() {
+            return self.forward_shared(batch);
+        }
         let options = self.schedule.options(batch.epoch, &batch.indices);
         let labels = batch.upload_labels();
         let (embeddings, backward) = self.embedder.forward_train(batch.images, options);
@@ -93,6 +98,38 @@ impl<B: AutodiffBackend> MetricLearner<B> {
             packed: pack(statistics, detached.clone()),
             embeddings: detached,
             images: batch.indices,
+        };
+        (ForwardPass { loss, backward }, outputs)
+    }
+}
+
+impl<B: AutodiffBackend> MetricLearner<B> {
+    /// The forward pass with the part of a batch that this process has. The loss is that of the whole batch, which
+    /// every process computes, and its gradients are those of this process's images: summed over the processes,
+    /// they are those of one process.
+    fn forward_shared(
+        &self,
+        batch: ImageBatch<B>,
+    ) -> (ForwardPass<'_, B>, StepOutputs<B::InnerBackend>) {
+        let device = batch.images.device();
+        let part = self.sharing.part_of(&batch);
+        let mut options = self.schedule.options(batch.epoch, &part.indices);
+        part.set(&mut options);
+        let (own, backward) = self.embedder.forward_train(batch.images, options);
+        let detached = self.sharing.gather_embeddings(own.clone().inner());
+        let embeddings = Tensor::<B, 2>::from_inner(detached.clone()).require_grad();
+        let labels = part.upload_labels::<B>(&device);
+        let (loss, statistics) = self.objective.forward(embeddings.clone(), labels);
+        let gradient = embeddings.grad(&loss.backward());
+        // No gradient: no comparison of the batch depends on an embedding.
+        let gradient = gradient.unwrap_or_else(|| detached.zeros_like());
+        let gradient = gradient.narrow(0, part.rows.start, part.rows.len());
+        // Its gradient is that of the whole batch's loss by this process's embeddings.
+        let loss = (own * Tensor::from_inner(gradient)).sum();
+        let outputs = StepOutputs {
+            packed: pack(statistics, detached.clone()),
+            embeddings: detached,
+            images: part.indices,
         };
         (ForwardPass { loss, backward }, outputs)
     }

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::data::random::{Purpose, stream};
-use crate::model::{Precision, TrainStepOptions};
+use crate::model::{OtherRows, Precision, TrainStepOptions};
 
 /// The options of every training step as a function of its epoch and batch, so that a resumed run
 /// equals the uninterrupted one.
@@ -25,7 +25,8 @@ impl TrainStepSchedule {
         }
     }
 
-    /// The options for the batch of images `indices` in `epoch`, counted from 1.
+    /// The options for the batch of images `indices` in `epoch`, counted from 1. A process that embeds only some rows
+    /// of it adds which, for dropout and batch norm.
     pub fn options(&self, epoch: usize, indices: &[usize]) -> TrainStepOptions {
         let batch = fingerprint(indices) as usize;
         TrainStepOptions {
@@ -33,6 +34,8 @@ impl TrainStepSchedule {
             freeze_backbone: epoch <= self.freeze_backbone_epochs,
             recompute: self.recompute,
             precision: self.precision,
+            other_rows: OtherRows::default(),
+            whole_batch: None,
         }
     }
 }

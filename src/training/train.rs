@@ -8,6 +8,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use super::GroupedAdam;
 use super::TrainingError;
 use super::checkpoint::CheckpointPosition;
+use super::distributed::{PrivateFolder, check_group, check_same_run, share_state};
 use super::epoch_statistics::EpochStatistics;
 use super::features::{check_length, open_features, standardized};
 use super::network::{RestoredState, embedder_config};
@@ -54,7 +55,12 @@ pub fn train<B: AutodiffBackend>(
     let mut checks = Checks::default();
     check_configuration(&mut checks, &config);
     check_precision(&mut checks, &config, compute)?;
-    let new = NewRunFolder::create(run, name)?;
+    let private = match context.group.is_main() {
+        true => None,
+        false => Some(PrivateFolder::create()?),
+    };
+    let private_run = private.as_ref().map(PrivateFolder::run);
+    let new = NewRunFolder::create(private_run.as_deref().or(run), name)?;
     context
         .observer
         .event(TrainingEvent::FolderCreated { path: new.path() });
@@ -66,10 +72,21 @@ pub fn train<B: AutodiffBackend>(
     }
     let config = &config;
     // Missing weights are reported before the images are read, which may take minutes.
-    let network =
-        embedder_config(config, compute).with_located_weights(cancellation, &*context.observer)?;
-    let loaded: Loaded<Embedder<B>> = network.init_pretrained(device)?;
-    check_weights(&mut checks, &network, &loaded);
+    let mut network = embedder_config(config, compute);
+    let loaded: Loaded<Embedder<B>> = match context.group.is_main() {
+        true => {
+            network = network.with_located_weights(cancellation, &*context.observer)?;
+            network.init_pretrained(device)?
+        }
+        // Received from process 0.
+        false => Loaded {
+            module: network.init(device),
+            notes: Vec::new(),
+        },
+    };
+    if context.group.is_main() {
+        check_weights(&mut checks, &network, &loaded);
+    }
     let mut embedder = loaded.module;
     let need = DiskNeed {
         folder: new.path().to_path_buf(),
@@ -88,6 +105,7 @@ pub fn train<B: AutodiffBackend>(
         burn: burn_version(),
         backend: compute.name(),
         threads: threads(compute),
+        processes: (!context.group.is_single()).then(|| context.group.size()),
         seed: config.training.seed,
         precision: config.training.precision,
         parameters: embedder.num_params(),
@@ -102,18 +120,24 @@ pub fn train<B: AutodiffBackend>(
         changes: Vec::new(),
         skipped: splits.train.skipped().to_vec(),
     };
-    let folder = new.begin(config, &record)?;
+    check_group(context, config, sampler.batch_len())?;
+    check_same_run(&context.group, config, &record)?;
+    let mut folder = new.begin(config, &record)?;
+    if !context.group.is_main() {
+        folder = folder.of_other_process();
+    }
     report_start(&folder, &record, &splits, &checks, None, context);
+    let state = RestoredState {
+        position: CheckpointPosition::end_of(0),
+        embedder,
+        optimizer: GroupedAdam::new(&config.optimizer, device),
+        statistics: EpochStatistics::default(),
+        history: None,
+    };
     let training_loop = TrainingLoop {
         config,
         folder,
-        state: RestoredState {
-            position: CheckpointPosition::end_of(0),
-            embedder,
-            optimizer: GroupedAdam::new(&config.optimizer, device),
-            statistics: EpochStatistics::default(),
-            history: None,
-        },
+        state: share_state(&context.group, config, state, device)?,
         ended: None,
         splits,
         sampler,
@@ -141,6 +165,7 @@ pub(super) fn open_data<B: AutodiffBackend>(
         compute,
         cancellation,
         ref observer,
+        ..
     } = *context;
     let (keys, progress) = (&config.data, &**observer);
     let transform = Transform::new(&keys.transform)?;

@@ -4,13 +4,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn_train::metric::LearningRateMetric;
 use burn_train::{Learner, SupervisedTraining, TrainingStrategy};
 
 use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
+use super::distributed::{BatchSharing, share_best};
 use super::epoch_loop::{Ended, EpochLoop, EpochStrategy};
-use super::evaluate::{evaluate, inspected_evaluation, no_readable_query, split_loader};
+use super::evaluate::{inspected_evaluation, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
 use super::measured::Measured;
 use super::metric_learner::MetricLearner;
@@ -29,10 +30,14 @@ use super::step_options::TrainStepSchedule;
 use super::tensorboard::EventLog;
 use super::validation::{Inspection, Inspector, RetrievalProtocol, Validation};
 use super::{StepDecay, TrainingError};
+use crate::backend::ComputeContext;
+use crate::cancellation::CancellationToken;
 use crate::config::{Config, Protocol};
 use crate::data::{
     EpochSchedule, LoaderErrors, PairSampler, Split, Splits, TrainLoader, Transform,
 };
+use crate::distribution::ProcessGroup;
+use crate::model::Embedder;
 use crate::panic_capture;
 use crate::progress::Monitor;
 
@@ -92,8 +97,11 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
 
     /// The events of the run for TensorBoard, with the epochs of `history`.
     fn event_log(&self, history: &[EpochRecord]) -> EventLog {
-        let folder = self.folder.tensorboard();
-        EventLog::open(self.config, folder, self.choosing_split(), history)
+        let events = self.folder.tensorboard();
+        match self.folder.is_of_other_process() {
+            true => EventLog::disabled(events, self.choosing_split()),
+            false => EventLog::open(self.config, events, self.choosing_split(), history),
+        }
     }
 
     fn evaluate_untrained(
@@ -101,14 +109,17 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         context: &RunContext<B>,
     ) -> Result<(EpochRecord, Option<Inspection>), TrainingError> {
         let since = Instant::now();
-        let inspector = inspection_seed(self.config).map(|seed| Inspector { seed, best: None });
+        let cancellation = own_cancellation(context);
+        let seed = inspection_seed(self.config, &context.group);
+        let inspector = seed.map(|seed| Inspector { seed, best: None });
         let evaluated = inspected_evaluation(
             &self.state.embedder.valid(),
             self.config,
             self.choosing_split(),
             inspector,
             &context.compute.without_gradients(),
-            Monitor::new(context.cancellation, &*context.observer),
+            &context.group,
+            Monitor::new(&cancellation, &*context.observer),
         );
         let evaluated = evaluated.map_err(|error| error.in_run(self.folder.path()))?;
         let record = EpochRecord {
@@ -140,6 +151,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             compute,
             ref observer,
             cancellation,
+            ref group,
         } = *context;
         let epochs = config.training.epochs;
         let start = state.position;
@@ -157,12 +169,14 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         let recall = protocol.recall.clone();
         let validation = Validation::new(protocol, schedule, known)
             .cancelled_by(cancellation)
-            .inspected(inspection_seed(config));
+            .shared_by(group)
+            .inspected(inspection_seed(config, group));
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps =
             start.complete_epochs() * batches_per_epoch + start.steps().min(batches_per_epoch);
         let rate = StepDecay::new(&config.optimizer, batches_per_epoch).after(steps);
         let train = Arc::new(splits.train);
+        let rows = group.share(sampler.batch_len());
         let train_loader = TrainLoader::<B>::new(
             train.clone(),
             sampler,
@@ -172,21 +186,28 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             errors.clone(),
             compute.image_upload(),
         )
+        .sharing(rows)
         .starting_after(start.steps());
+        let evaluated = group.share(choosing.labels().len());
         let valid_loader = split_loader(
             config,
             choosing,
             schedule,
             errors.clone(),
             &compute.without_gradients(),
-        )?;
+        )?
+        .sharing(evaluated);
 
         let learner = MetricLearner::new(
             state.embedder,
             Objective::new(config),
             TrainStepSchedule::new(config),
             validation.clone(),
-        );
+        )
+        .sharing(BatchSharing {
+            group: group.clone(),
+            sync_batch_norm: config.training.sync_batch_norm,
+        });
         let (strategy, result) = EpochStrategy::new(EpochLoop {
             config: config.clone(),
             folder: folder.clone(),
@@ -202,6 +223,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
             history: history.iter().collect(),
             events,
             batches_per_epoch,
+            group: group.clone(),
         });
         let mut training = SupervisedTraining::new(
             folder.path(),
@@ -254,9 +276,17 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
 }
 
 /// The seed of the pairs that TensorBoard shows, if evaluations are inspected for it.
-fn inspection_seed(config: &Config) -> Option<u64> {
+fn inspection_seed(config: &Config, group: &ProcessGroup) -> Option<u64> {
     let training = &config.training;
-    training.tensorboard.then_some(training.seed)
+    (training.tensorboard && group.is_main()).then_some(training.seed)
+}
+
+/// The request that stops an evaluation at once: none if processes share it, because all must stop together.
+fn own_cancellation<B: AutodiffBackend>(context: &RunContext<B>) -> CancellationToken {
+    match context.group.is_single() {
+        true => context.cancellation.clone(),
+        false => CancellationToken::new(),
+    }
 }
 
 /// Measures the best epoch on the test split and writes the result.
@@ -276,48 +306,37 @@ fn finish<B: AutodiffBackend>(
     let best = best.ok_or_else(|| no_readable_query(&[]))?;
     let protocol = config.evaluation.protocol;
     let compute = context.compute.without_gradients();
-    let mut candidates: Vec<(usize, Measured)> = measured().collect();
-    let (best_epoch, best_measured, embedder) = loop {
-        let recalls = candidates
-            .iter()
-            .map(|(epoch, measured)| (*epoch, measured.recall.at_1()));
-        let Some(epoch) = best_epoch(recalls) else {
-            // None can be read: the error of the best one.
-            load_epoch(folder, config, best, &compute)?;
-            return Err(no_readable_query(&[]));
-        };
-        match load_epoch(folder, config, epoch, &compute) {
-            Ok(embedder) => {
-                let mut candidates = candidates.into_iter();
-                let best = candidates.find(|(other, _)| *other == epoch);
-                break (epoch, best.expect("it is a candidate").1, embedder);
-            }
-            Err(RunFolderError::NoCheckpoint { .. }) if epoch != best => {}
-            Err(error) => {
-                tracing::warn!("{error}; the next best epoch that has a checkpoint is used")
-            }
-        }
-        candidates.retain(|(other, _)| *other != epoch);
+    let candidates: Vec<(usize, Measured)> = measured().collect();
+    let loaded = match context.group.is_main() {
+        true => Some(load_best(
+            folder,
+            config,
+            best,
+            candidates.clone(),
+            &compute,
+        )?),
+        false => None,
     };
+    let (best_epoch, embedder) = share_best(&context.group, config, loaded, &compute)?;
+    let mut candidates = candidates.into_iter();
+    let best = candidates.find(|(other, _)| *other == best_epoch);
+    let best_measured = best.expect("it was measured").1;
     let (validation, test) = match protocol {
         Protocol::Published => (None, best_measured),
         Protocol::Validated => {
-            let evaluated = evaluate(
-                &embedder,
-                config,
-                &test,
-                &compute,
-                context.cancellation,
-                &*context.observer,
-            );
-            let (test, skipped) = evaluated.map_err(|error| error.in_run(folder.path()))?;
-            if !skipped.is_empty() {
-                let causes = &skipped;
+            let cancellation = own_cancellation(context);
+            let monitor = Monitor::new(&cancellation, &*context.observer);
+            let group = &context.group;
+            let evaluated =
+                inspected_evaluation(&embedder, config, &test, None, &compute, group, monitor);
+            let evaluated = evaluated.map_err(|error| error.in_run(folder.path()))?;
+            if !evaluated.skipped.is_empty() {
+                let causes = &evaluated.skipped;
                 context
                     .observer
                     .event(TrainingEvent::ImagesSkipped { causes });
             }
-            (Some(best_measured), test)
+            (Some(best_measured), evaluated.measured)
         }
     };
     // The training may have been killed before it deleted superseded checkpoints.
@@ -344,6 +363,34 @@ fn finish<B: AutodiffBackend>(
     };
     folder.write_result(&result)?;
     TrainingSummary::finished(folder.clone(), &history, result, false)
+}
+
+/// Loads the best epoch of `candidates` that has a checkpoint. `best` is the best of them.
+fn load_best<B: Backend>(
+    folder: &RunFolder,
+    config: &Config,
+    best: usize,
+    mut candidates: Vec<(usize, Measured)>,
+    compute: &ComputeContext<B>,
+) -> Result<(usize, Embedder<B>), TrainingError> {
+    loop {
+        let recalls = candidates
+            .iter()
+            .map(|(epoch, measured)| (*epoch, measured.recall.at_1()));
+        let Some(epoch) = best_epoch(recalls) else {
+            // None can be read: the error of the best one.
+            load_epoch(folder, config, best, compute)?;
+            return Err(no_readable_query(&[]));
+        };
+        match load_epoch(folder, config, epoch, compute) {
+            Ok(embedder) => return Ok((epoch, embedder)),
+            Err(RunFolderError::NoCheckpoint { .. }) if epoch != best => {}
+            Err(error) => {
+                tracing::warn!("{error}; the next best epoch that has a checkpoint is used")
+            }
+        }
+        candidates.retain(|(other, _)| *other != epoch);
+    }
 }
 
 /// Reports the start of the training loop, and its end even if the loop panics.

@@ -30,7 +30,7 @@ pub use error::CudaError;
 pub use toolkit_error::ToolkitError;
 
 #[cfg(feature = "cuda")]
-pub(super) use driver::{check_device, check_toolkit, devices};
+pub(super) use driver::{check_device, check_toolkit, device_count, devices};
 #[cfg(feature = "cuda")]
 pub(super) use panic_text::error_from_panic;
 

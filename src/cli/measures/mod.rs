@@ -70,6 +70,7 @@ impl MeasureArgs {
                 Over::Queries => Resampling::Queries,
                 Over::Classes => Resampling::Classes,
             }),
+            group: None,
         }
     }
 }

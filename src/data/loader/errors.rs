@@ -25,6 +25,11 @@ impl LoaderErrors {
         lock(&self.skipped).iter().cloned().collect()
     }
 
+    /// Adds the messages of images that another process skipped.
+    pub fn add_skipped(&self, messages: impl IntoIterator<Item = String>) {
+        lock(&self.skipped).extend(messages);
+    }
+
     pub(super) fn skip(&self, error: &impl fmt::Display) {
         lock(&self.skipped).insert(error.to_string());
     }

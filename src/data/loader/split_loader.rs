@@ -105,6 +105,18 @@ impl<B: Backend> SplitLoader<B> {
 }
 
 impl<B: Backend> SplitLoader<B> {
+    /// Returns only these images: the part of one of several processes.
+    ///
+    /// # Panics
+    /// If the split has fewer images.
+    pub fn sharing(self, images: Range<usize>) -> Self {
+        assert!(images.end <= self.split.len(), "images of the split");
+        Self {
+            range: images,
+            ..self
+        }
+    }
+
     /// Starts the workers, unless the split has features.
     fn source(&self) -> SplitSource<B> {
         if self.split.feature_dim().is_some() {

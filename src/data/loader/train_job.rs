@@ -28,6 +28,8 @@ pub(super) struct TrainJob {
     pub(super) min_side: Option<u32>,
     /// The epochs to load.
     pub(super) epochs: Range<usize>,
+    /// The rows of each batch to load.
+    pub(super) rows: Range<usize>,
     /// The batches of each epoch to load.
     pub(super) range: Range<usize>,
     /// Batches of the first epoch that are not loaded.
@@ -133,12 +135,13 @@ impl BatchJob for TrainJob {
     }
 
     fn batch_len(&self, _batch: usize) -> usize {
-        self.sampler.batch_len()
+        self.rows.len()
     }
 
     fn sample(&self, batch: usize, sample: usize) -> Result<TransformedImage, LoaderError> {
         let (epoch, batch) = self.locate(batch);
         let batches = self.sampled.epoch(&self.sampler, epoch);
+        let sample = self.rows.start + sample;
         let index = batches[batch][sample];
         let position = batch * self.sampler.batch_len() + sample;
         let load = |index| self.load(index, epoch, position);

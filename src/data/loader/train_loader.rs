@@ -39,6 +39,8 @@ pub struct TrainLoader<B: Backend> {
     split: Arc<Split>,
     sampler: Arc<PairSampler>,
     transform: Arc<Transform>,
+    /// Rows of each batch that this loader returns.
+    rows: Range<usize>,
     /// Batches of each epoch that this loader returns.
     range: Range<usize>,
     next_epoch: Arc<AtomicUsize>,
@@ -84,6 +86,7 @@ impl<B: Backend> TrainLoader<B> {
     ) -> Self {
         Self {
             split,
+            rows: 0..sampler.batch_len(),
             range: 0..sampler.batches_per_epoch(),
             sampler: Arc::new(sampler),
             transform: Arc::new(transform),
@@ -96,6 +99,16 @@ impl<B: Backend> TrainLoader<B> {
             errors,
             upload,
         }
+    }
+
+    /// Returns only these rows of each batch: the part of one of several processes. Images and their augmentation
+    /// are those of the whole batch.
+    ///
+    /// # Panics
+    /// If a batch has fewer rows.
+    pub fn sharing(self, rows: Range<usize>) -> Self {
+        assert!(rows.end <= self.sampler.batch_len(), "rows of a batch");
+        Self { rows, ..self }
     }
 
     /// Starts the first epoch after its first `batches` batches, which are not loaded.
@@ -151,7 +164,7 @@ impl<B: Backend> TrainLoader<B> {
     ) -> Option<UploadedBatch<B>> {
         self.split.feature_dim()?;
         let sampled = sampled.get_or_init(|| self.sampler.epoch(epoch));
-        let indices = sampled[self.range.start + position].clone();
+        let indices = sampled[self.range.start + position][self.rows.clone()].to_vec();
         Some(HostBatch::of_features(&self.split, indices).upload(&self.upload.device))
     }
 
@@ -162,6 +175,7 @@ impl<B: Backend> TrainLoader<B> {
             min_side: self.transform.min_side(&self.transform.train_resizes()),
             transform: self.transform.clone(),
             epochs: epoch..self.end.max(epoch + 1),
+            rows: self.rows.clone(),
             range: self.range.clone(),
             skipped: position,
             mode: self.upload.mode,

@@ -140,7 +140,7 @@ fn maps_have_the_precision_of_the_images_and_statistics_are_f32() {
     for precision in Precision::ALL {
         let images: Tensor<B, 4> = wave([2, 22, 18, 3], 1.3);
         let images = images.cast(precision.dtype());
-        let (maps, _) = TapedForward::new(&network, images.clone(), false);
+        let (maps, _) = TapedForward::new(&network, images.clone(), false, None);
         assert_eq!(maps.dtype(), precision.dtype());
         let images = Tensor::<AB, 4>::from_inner(images);
         let maps = network.run(images, &mut EagerExecutor::default());

@@ -15,6 +15,7 @@ use burn::{
 use super::{
     executor::Executor,
     shards::{Shards, par_map},
+    whole_batch::WholeBatch,
 };
 use crate::kernels;
 use crate::model::layers::{
@@ -31,6 +32,8 @@ pub struct Tape<'m, B: AutodiffBackend> {
     /// The number of maps so far.
     maps: usize,
     pub(super) mode: TapeMode,
+    /// For synchronised batch norms.
+    pub(super) whole_batch: Option<WholeBatch>,
 }
 
 /// The side effects of a forward pass in training.
@@ -75,12 +78,13 @@ struct Step<'m, B: AutodiffBackend> {
 }
 
 impl<'m, B: AutodiffBackend> Tape<'m, B> {
-    /// An empty tape.
-    pub(super) fn new(mode: TapeMode) -> Self {
+    /// An empty tape. With a `whole_batch`, batch norms use the statistics of all its processes.
+    pub(super) fn new(mode: TapeMode, whole_batch: Option<&WholeBatch>) -> Self {
         Self {
             steps: Vec::new(),
             maps: 0,
             mode,
+            whole_batch: whole_batch.cloned(),
         }
     }
 
@@ -186,7 +190,9 @@ impl<'m, B: AutodiffBackend> Executor<'m, B> for Tape<'m, B> {
     fn block(&mut self, block: &'m ConvolutionBlock<B>, x: TapedMap<B>) -> TapedMap<B> {
         match (block.bn.is_frozen(), &x.shards[..]) {
             (true, _) => self.frozen_block(block, x),
-            (false, [_]) if kernels::available::<Inner<B>>() => self.kernel_block(block, x),
+            (false, [_]) if self.whole_batch.is_none() && kernels::available::<Inner<B>>() => {
+                self.kernel_block(block, x)
+            }
             (false, _) => self.training_block(block, x),
         }
     }

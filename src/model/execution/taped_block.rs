@@ -12,6 +12,7 @@ use burn::{
 use super::{
     shards::{Rows, par_map, total},
     tape::{Inner, Tape, TapeMode, TapedMap, activation_gradient, saved_outputs},
+    whole_batch::WholeBatch,
 };
 use crate::model::layers::ConvolutionBlock;
 
@@ -72,7 +73,7 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
     ///
     /// With x̂ = (v − μ)/√(σ² + ε) of the convolution's outputs v, L per channel, and g the gradient
     /// before the activation: ∂β = Σg, ∂γ = Σg x̂, ∂v = γ/√(σ² + ε) · (g − ∂β/L − x̂ ∂γ/L)
-    /// (Ioffe & Szegedy 2015, section 3). The batch norm is computed in f32, whatever the number format of
+    /// (Ioffe & Szegedy 2015, section 3). Of a batch that processes share, the sums are over all of it. The batch norm is computed in f32, whatever the number format of
     /// the maps.
     pub(super) fn training_block(
         &mut self,
@@ -92,9 +93,12 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             (rows, sums)
         });
         let (convolved, sums): (Vec<_>, Vec<_>) = convolved.into_iter().unzip();
-        let count: usize = convolved.iter().map(Rows::count).sum();
+        let whole = self.whole_batch.clone();
+        let own: usize = convolved.iter().map(Rows::count).sum();
+        let count = whole.as_ref().map_or(own, |whole| whole.count(own));
         let share = 1.0 / count as f64;
-        let mean = total(sums) * share;
+        let [sum] = over_whole(whole.as_ref(), [total(sums)]);
+        let mean = sum * share;
         let centred = par_map(convolved, |rows: Rows<Inner<B>>| {
             let centred = rows.map(|rows| rows - mean.clone());
             let squares = centred
@@ -104,7 +108,8 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             (centred, squares)
         });
         let (centred, squares): (Vec<_>, Vec<_>) = centred.into_iter().unzip();
-        let variance = total(squares) * share;
+        let [squares] = over_whole(whole.as_ref(), [total(squares)]);
+        let variance = squares * share;
         if self.mode != TapeMode::Record {
             let statistic = |tensor: &Tensor<Inner<B>, 2>| Tensor::from_inner(tensor.clone());
             norm.update_running(statistic(&mean), statistic(&variance), count);
@@ -140,8 +145,11 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             let (sums, products): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
             let beta_gradient = total(sums);
             let gamma_gradient = total(products) * inverse.clone();
-            let offset = beta_gradient.clone() * share;
-            let slope = gamma_gradient.clone() * inverse * share;
+            // The gradients of the parameters are this process's part; those of the inputs need all of them.
+            let own = [beta_gradient.clone(), gamma_gradient.clone()];
+            let [beta_sum, gamma_sum] = over_whole(whole.as_ref(), own);
+            let offset = beta_sum * share;
+            let slope = gamma_sum * inverse * share;
             register(gradients, norm.bias.id, beta_gradient.squeeze_dim::<1>(0));
             register(
                 gradients,
@@ -165,6 +173,17 @@ impl<'m, B: AutodiffBackend> Tape<'m, B> {
             let input_gradients: Option<Vec<_>> = input_gradients.into_iter().collect();
             input_gradients.into_iter().collect()
         })
+    }
+}
+
+/// Sums over the processes of a whole batch, if there is one.
+fn over_whole<B: Backend, const N: usize>(
+    whole: Option<&WholeBatch>,
+    own: [Tensor<B, 2>; N],
+) -> [Tensor<B, 2>; N] {
+    match whole {
+        Some(whole) => whole.sums(own),
+        None => own,
     }
 }
 

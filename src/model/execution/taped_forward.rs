@@ -11,6 +11,7 @@ use super::{
     shards::{Shards, concat, shard, shard_by_sizes, sizes},
     stages::Stages,
     tape::{Inner, Tape, TapeMode},
+    whole_batch::WholeBatch,
 };
 use crate::kernels;
 use crate::model::layers::ConvAlgorithm;
@@ -19,6 +20,7 @@ use crate::model::layers::ConvAlgorithm;
 pub struct TapedForward<'m, B: AutodiffBackend, N> {
     network: &'m N,
     saved: SavedActivations<'m, B>,
+    whole_batch: Option<WholeBatch>,
 }
 
 /// The data that a forward pass saves for the backward pass.
@@ -44,28 +46,40 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
     /// Layers are recorded on a [`Tape`] with [`ConvAlgorithm::Im2col`] and where
     /// [kernels of this project](kernels) run, otherwise by autodiff. With `recompute` (gradient checkpointing) only the input of each stage is saved, and the backward
     /// pass recomputes each stage.
+    ///
+    /// With a `whole_batch`, `images` are this process's part of a batch, and batch norms use the statistics of
+    /// all of it.
+    ///
+    /// # Panics
+    /// If there is a `whole_batch` and layers are not [taped](is_taped).
     pub fn new(
         network: &'m N,
         images: Tensor<Inner<B>, 4>,
         recompute: bool,
+        whole_batch: Option<WholeBatch>,
     ) -> (Tensor<Inner<B>, 4>, Self) {
         let algorithm = network.algorithm();
+        let whole = whole_batch.as_ref();
+        assert!(
+            whole.is_none() || is_taped::<B>(algorithm),
+            "synchronised batch norms are taped"
+        );
         let (maps, saved) = match algorithm {
             _ if recompute => {
                 let mut inputs = Vec::new();
                 let mut maps = shard(images, algorithm);
                 for stage in 0..network.count() {
                     inputs.push(maps.clone());
-                    let mut tape = Tape::new(TapeMode::UpdateStatistics);
+                    let mut tape = Tape::new(TapeMode::UpdateStatistics, whole);
                     let input = tape.input(maps, false);
                     maps = network.stage(stage, input, &mut tape).into_shards();
                 }
                 (concat(maps), SavedActivations::StageInputs(inputs))
             }
-            _ if taped::<B>(algorithm) => {
+            _ if is_taped::<B>(algorithm) => {
                 let images = shard(images, algorithm);
                 let sizes = sizes(&images);
-                let mut tape = Tape::new(TapeMode::RecordAndUpdateStatistics);
+                let mut tape = Tape::new(TapeMode::RecordAndUpdateStatistics, whole);
                 let input = tape.input(images, false);
                 let start = input.index();
                 let output = network.run(input, &mut tape);
@@ -83,13 +97,23 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
                 (output.clone().inner(), SavedActivations::Graph(output))
             }
         };
-        (maps, Self { network, saved })
+        let forward = Self {
+            network,
+            saved,
+            whole_batch,
+        };
+        (maps, forward)
     }
 
     /// Registers the gradients of the network's parameters in `gradients`, given the gradient of the
     /// feature maps, `[N, h, w, features]`.
     pub fn backward(self, maps_gradient: Tensor<Inner<B>, 4>, gradients: &mut GradientsParams) {
-        let Self { network, saved } = self;
+        let Self {
+            network,
+            saved,
+            whole_batch,
+        } = self;
+        let whole = whole_batch.as_ref();
         match saved {
             SavedActivations::Tape {
                 tape,
@@ -103,8 +127,10 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
             SavedActivations::StageInputs(inputs) => {
                 let mut gradient = maps_gradient;
                 for (stage, input) in inputs.into_iter().enumerate().rev() {
-                    let input_gradient = match taped::<B>(network.algorithm()) {
-                        true => recompute_with_tape(network, stage, input, gradient, gradients),
+                    let input_gradient = match is_taped::<B>(network.algorithm()) {
+                        true => {
+                            recompute_with_tape(network, stage, input, gradient, whole, gradients)
+                        }
                         false => {
                             recompute_with_autodiff(network, stage, input, gradient, gradients)
                         }
@@ -128,8 +154,8 @@ impl<'m, B: AutodiffBackend, N: Stages<B> + Module<B>> TapedForward<'m, B, N> {
     }
 }
 
-/// Whether layers are recorded on a [`Tape`]. With fusion, autodiff records operations that Burn fuses.
-fn taped<B: AutodiffBackend>(algorithm: ConvAlgorithm) -> bool {
+/// Whether layers are recorded on a [`Tape`], which synchronises batch norms. With fusion, autodiff records operations that Burn fuses.
+pub fn is_taped<B: AutodiffBackend>(algorithm: ConvAlgorithm) -> bool {
     algorithm == ConvAlgorithm::Im2col || kernels::available::<Inner<B>>()
 }
 
@@ -140,10 +166,11 @@ fn recompute_with_tape<B: AutodiffBackend, N: Stages<B>>(
     stage: usize,
     input: Shards<Inner<B>>,
     output_gradient: Tensor<Inner<B>, 4>,
+    whole_batch: Option<&WholeBatch>,
     gradients: &mut GradientsParams,
 ) -> Option<Tensor<Inner<B>, 4>> {
     let sizes = sizes(&input);
-    let mut tape = Tape::new(TapeMode::Record);
+    let mut tape = Tape::new(TapeMode::Record, whole_batch);
     let input = tape.input(input, stage > 0);
     let start = input.index();
     let end = network.stage(stage, input, &mut tape).index();

@@ -215,7 +215,7 @@ pub(super) fn taped_gradients_for<N: Stages<AB> + AutodiffModule<AB>>(
     recompute: bool,
     maps_gradient: impl Fn([usize; 4]) -> Tensor<B, 4>,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
-    let (maps, forward) = TapedForward::new(network, images, recompute);
+    let (maps, forward) = TapedForward::new(network, images, recompute, None);
     let mut gradients = GradientsParams::new();
     let maps_gradient = maps_gradient(maps.dims()).cast(maps.dtype());
     forward.backward(maps_gradient, &mut gradients);
@@ -276,7 +276,7 @@ fn gradient_of_a_tracked_input_equals_autodiffs() {
     let found = (maps.clone() * wave(maps.dims(), 0.9)).sum().backward();
     let expected = values(input.grad(&found).unwrap());
 
-    let mut tape = Tape::<AB>::new(TapeMode::Record);
+    let mut tape = Tape::<AB>::new(TapeMode::Record, None);
     let input = tape.input(shard(images, ConvAlgorithm::Im2col), true);
     let start = input.index();
     let output = network.run(input, &mut tape).index();

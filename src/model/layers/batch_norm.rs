@@ -118,7 +118,7 @@ impl<B: Backend> BatchNorm<B> {
     }
 
     /// Whether the layer always uses its running statistics.
-    pub(in crate::model) fn is_frozen(&self) -> bool {
+    pub fn is_frozen(&self) -> bool {
         self.frozen
     }
 

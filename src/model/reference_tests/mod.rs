@@ -381,7 +381,7 @@ fn step(
         return (pooled, GradientsParams::from_grads(found, network));
     }
     let recompute = method == GradientMethod::RecomputedStages;
-    let (maps, forward) = TapedForward::new(network, images, recompute);
+    let (maps, forward) = TapedForward::new(network, images, recompute, None);
     let maps = Tensor::<AB, 4>::from_inner(maps).require_grad();
     let (pooled, found) = probed(maps.clone());
     let mut gradients = GradientsParams::new();

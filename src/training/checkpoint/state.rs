@@ -28,12 +28,7 @@ impl CheckpointFile {
         embedder: &Embedder<B>,
         optimizer: &GroupedAdam<B>,
     ) -> Self {
-        let mut tensors = BTreeMap::new();
-        for tensor in embedder.valid().collect(None, None, true) {
-            let data = tensor.to_data().expect("the device returns its tensors");
-            let name = format!("{MODEL}{}", tensor.full_path());
-            tensors.insert(name, StoredTensor::from_data(data));
-        }
+        let mut tensors = network_tensors(&embedder.valid());
         optimizer.with_records(|records| {
             visit_moments::<B>(embedder, records, |path, updates, moments| {
                 header.updates.insert(path.to_string(), updates);
@@ -43,6 +38,12 @@ impl CheckpointFile {
                 }
             });
         });
+        Self { header, tensors }
+    }
+
+    /// Reads a network into a file with `header`, without an optimiser.
+    pub fn from_network<B: Backend>(header: CheckpointHeader, embedder: &Embedder<B>) -> Self {
+        let tensors = network_tensors(embedder);
         Self { header, tensors }
     }
 
@@ -112,6 +113,17 @@ impl CheckpointFile {
         }
         Ok(stored)
     }
+}
+
+/// The tensors of a network by their names in a file.
+fn network_tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, StoredTensor> {
+    let tensors = embedder.collect(None, None, true).into_iter();
+    let named = tensors.map(|tensor| {
+        let data = tensor.to_data().expect("the device returns its tensors");
+        let name = format!("{MODEL}{}", tensor.full_path());
+        (name, StoredTensor::from_data(data))
+    });
+    named.collect()
 }
 
 impl StoredTensor {

@@ -7,8 +7,10 @@ use burn::backend::Autodiff;
 use super::*;
 use crate::backend::ComputeContext;
 use crate::cancellation::CancellationToken;
+
 use crate::config::Protocol;
 use crate::data::{self, Transform, UploadMode};
+use crate::distribution::ProcessGroup;
 use crate::model::ConvAlgorithm;
 use crate::progress::NoProgress;
 use crate::training::{resume, train};
@@ -51,6 +53,7 @@ fn within<T>(work: impl FnOnce(&RunContext<AB>) -> T) -> T {
         compute: &compute(),
         observer: Arc::new(NoProgress),
         cancellation: &CancellationToken::new(),
+        group: ProcessGroup::single(),
     })
 }
 
@@ -196,6 +199,7 @@ fn cancelled_dry_run_is_cancelled() {
         compute: &compute(),
         observer: Arc::new(NoProgress),
         cancellation: &cancellation,
+        group: ProcessGroup::single(),
     };
     let parent = tempfile::tempdir().unwrap();
     let run = parent.path().join("run");

@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use burn::data::dataloader::Progress;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use burn_train::{
     EventProcessorTraining, InferenceStep, Learner, LearnerEvent, TrainLoader, TrainingItem,
@@ -30,9 +30,10 @@ pub(super) use strategy::{Ended, EpochLoop, EpochStrategy, LoopResult};
 use super::TrainingError;
 use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
 use super::collapse::CollapseDetector;
+use super::distributed::check_parameters;
 use super::diverged::DivergedStep;
 use super::divergence::Divergence;
-use super::evaluate::no_readable_query;
+use super::evaluate::{gather_skipped, no_readable_query};
 use super::metric_learner::MetricLearner;
 use super::observer::TrainingEvent;
 use super::resumable_keys::pinned;
@@ -128,7 +129,7 @@ impl<B: AutodiffBackend> Running<B> {
             if let Some(reason) = stop {
                 return Ok(Ended::Finished(reason));
             }
-            if self.is_cancelled() {
+            if self.must_stop() {
                 self.save(CheckpointPosition::end_of(epoch))?;
                 return Ok(Ended::Interrupted);
             }
@@ -185,7 +186,7 @@ impl<B: AutodiffBackend> Running<B> {
             if step == self.epochs.batches_per_epoch {
                 break;
             }
-            if self.is_cancelled() {
+            if self.must_stop() {
                 self.save_within(epoch, step)?;
                 return Ok(Progressed::Interrupted);
             }
@@ -252,7 +253,7 @@ impl<B: AutodiffBackend> Running<B> {
             );
             self.processor
                 .process_valid(LearnerEvent::ProcessedItem(item));
-            if self.is_cancelled() {
+            if self.epochs.group.is_single() && self.must_stop() {
                 break;
             }
         }
@@ -265,12 +266,18 @@ impl<B: AutodiffBackend> Running<B> {
             self.save_within(epoch, self.epochs.batches_per_epoch)?;
             return Err(DataError::from(error).into());
         }
+        if !self.epochs.group.is_single() {
+            let causes = gather_skipped(&self.epochs.group, loader_errors.skipped());
+            loader_errors.add_skipped(causes);
+            let devices = model.devices();
+            validation.complete::<B::InnerBackend>(epoch, &devices[0]);
+        }
         if validation.is_not_finite(epoch) {
             let what = "an embedding of the evaluation".to_string();
             return Err(self.diverged(epoch, None, Divergence::NotFinite { what }));
         }
         if validation.is_due(epoch) && validation.measured(epoch).is_none() {
-            if self.is_cancelled() {
+            if self.must_stop() {
                 return Ok(Progressed::Interrupted);
             }
             let skipped = loader_errors.skipped();
@@ -288,6 +295,7 @@ impl<B: AutodiffBackend> Running<B> {
         since: Instant,
     ) -> Result<Option<EndReason>, TrainingError> {
         self.check_finite(epoch)?;
+        check_parameters(&self.epochs.group, &self.learner.model().embedder, epoch)?;
         let EpochLoop {
             config,
             folder,
@@ -354,7 +362,10 @@ impl<B: AutodiffBackend> Running<B> {
         Ok(reason)
     }
 
-    fn is_cancelled(&self) -> bool {
-        self.epochs.cancellation.is_cancelled()
+    /// Whether a stop was requested; of any of the processes that train together, which all stop at the same step.
+    fn must_stop(&self) -> bool {
+        self.epochs
+            .group
+            .any(self.epochs.cancellation.is_cancelled())
     }
 }

@@ -12,6 +12,7 @@ use super::Running;
 use crate::cancellation::CancellationToken;
 use crate::config::Config;
 use crate::data::{LoaderErrors, Split};
+use crate::distribution::ProcessGroup;
 use crate::training::checkpoint::CheckpointPosition;
 use crate::training::epoch_statistics::EpochStatistics;
 use crate::training::metric_learner::MetricLearner;
@@ -59,6 +60,8 @@ pub(in crate::training) struct EpochLoop<B: AutodiffBackend> {
     /// The recorded epochs for TensorBoard.
     pub(in crate::training) events: EventLog,
     pub(in crate::training) batches_per_epoch: usize,
+    /// The processes that train together.
+    pub(in crate::training) group: ProcessGroup,
 }
 
 /// What a training loop returns: its end, or why it failed.

@@ -136,7 +136,7 @@ impl RunFolder {
         }
     }
 
-    /// Writes a checkpoint durably.
+    /// Writes a checkpoint durably; nothing in a process other than process 0.
     ///
     /// # Errors
     ///
@@ -145,6 +145,9 @@ impl RunFolder {
         &self,
         checkpoint: &CheckpointFile,
     ) -> Result<(), RunFolderError> {
+        if self.other_process {
+            return Ok(());
+        }
         self.check_lock()?;
         let folder = self.checkpoint_folder();
         match fs::create_dir(&folder) {

@@ -66,6 +66,8 @@ pub struct RunFolder {
     path: PathBuf,
     /// Held while the run is trained.
     lock: Option<Arc<RunLock>>,
+    /// Whether it is the private folder of a process other than process 0. Then checkpoints are not written.
+    other_process: bool,
 }
 
 impl RunFolder {
@@ -86,7 +88,37 @@ impl RunFolder {
         Ok(Self {
             path: path.to_path_buf(),
             lock: None,
+            other_process: false,
         })
+    }
+
+    /// Marks it as the private folder of a process other than process 0, in which checkpoints are not written.
+    pub(super) fn of_other_process(self) -> Self {
+        Self {
+            other_process: true,
+            ..self
+        }
+    }
+
+    /// Whether it is the private folder of a process other than process 0.
+    pub(super) fn is_of_other_process(&self) -> bool {
+        self.other_process
+    }
+
+    /// Returns the names and contents of the files that are neither checkpoints nor derived from others.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read.
+    pub(super) fn small_files(&self) -> Result<Vec<(String, Vec<u8>)>, RunFolderError> {
+        let names = [CONFIG, RECORD, METRICS, RESULT].into_iter();
+        let present = names.filter(|name| self.path.join(name).exists());
+        let read = |name: &str| {
+            let path = self.path.join(name);
+            let bytes = fs::read(&path).map_err(file_error("read", &path))?;
+            Ok((name.to_string(), bytes))
+        };
+        present.map(read).collect()
     }
 
     /// Locks the folder, to train in it.

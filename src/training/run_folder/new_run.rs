@@ -46,6 +46,7 @@ impl NewRunFolder {
         let folder = RunFolder {
             path,
             lock: Some(Arc::new(lock)),
+            other_process: false,
         };
         // Another process may have begun a run before the folder was locked.
         RunFolder::check_free(&folder.path)?;

@@ -26,6 +26,9 @@ pub struct RunRecord {
     /// Threads that shared the batches, if the CPU computed. The order of sums depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// Processes that shared the batches, if there were several, when the run began; `changes` has later numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<usize>,
     /// Seed of initialisation, batches and augmentation.
     pub seed: u64,
     /// Number format of the backbone in training when the run began; `changes` has later ones.
@@ -61,6 +64,28 @@ pub struct RunRecord {
     /// Images that were skipped because they could not be read, in the order in which this was noticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+}
+
+impl RunRecord {
+    /// The change to this number of processes after `epoch`; `None` if the run was trained by as many before.
+    pub(in crate::training) fn other_processes(
+        &self,
+        processes: usize,
+        epoch: usize,
+    ) -> Option<ConfigChange> {
+        const KEY: &str = "processes";
+        let changes = self.changes.iter().rev();
+        let last = changes
+            .filter(|change| change.key == KEY)
+            .find_map(|change| change.after.as_u64());
+        let before = last.unwrap_or(self.processes.unwrap_or(1) as u64);
+        (before != processes as u64).then(|| ConfigChange {
+            epoch,
+            key: KEY.to_string(),
+            before: before.into(),
+            after: processes.into(),
+        })
+    }
 }
 
 fn published() -> Protocol {

@@ -18,6 +18,7 @@ fn record() -> RunRecord {
         burn: "0".into(),
         backend: "cpu".into(),
         threads: Some(2),
+        processes: None,
         seed: 1,
         precision: Default::default(),
         parameters: 1,

@@ -82,6 +82,16 @@ impl EventLog {
         log
     }
 
+    /// Writes nothing.
+    pub(super) fn disabled(folder: PathBuf, split: &Split) -> Self {
+        Self {
+            folder,
+            file: None,
+            split: split.clone(),
+            reported: false,
+        }
+    }
+
     /// Adds a recorded epoch, and what was seen in its evaluation.
     pub(super) fn add(&mut self, record: &EpochRecord, inspection: Option<&Inspection>) {
         if self.file.is_none() {

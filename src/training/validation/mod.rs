@@ -22,6 +22,7 @@ use super::measured::Measured;
 use super::selection::best_epoch;
 use crate::cancellation::CancellationToken;
 use crate::data::{EpochSchedule, ImageBatch};
+use crate::distribution::ProcessGroup;
 use crate::model::Embedder;
 use crate::progress::{Monitor, NoProgress, Unit};
 
@@ -33,6 +34,8 @@ pub struct Validation {
     schedule: EpochSchedule,
     /// Stops an evaluation.
     cancellation: CancellationToken,
+    /// The processes that share the split.
+    group: ProcessGroup,
     /// The seed of the pairs that are inspected; `None` if evaluations are not inspected.
     inspected: Option<u64>,
     state: Arc<Mutex<State>>,
@@ -59,6 +62,18 @@ struct State {
     inspection: Option<Inspection>,
 }
 
+impl State {
+    /// Begins the evaluation after `epoch`, unless it has begun.
+    fn begin(&mut self, epoch: usize) {
+        if self.epoch != epoch {
+            // An interrupted evaluation may have left embeddings.
+            self.reader = EmbeddingReader::default();
+            self.not_finite = false;
+            self.epoch = epoch;
+        }
+    }
+}
+
 impl Validation {
     /// Creates a validation by `protocol` after the epochs of `schedule`. `known` are earlier measures:
     /// those of epoch 0, or those before the run was resumed.
@@ -75,6 +90,7 @@ impl Validation {
             protocol: Arc::new(protocol),
             schedule,
             cancellation: CancellationToken::new(),
+            group: ProcessGroup::single(),
             inspected: None,
             state: Arc::new(Mutex::new(state)),
         }
@@ -84,6 +100,20 @@ impl Validation {
     pub fn cancelled_by(self, cancellation: &CancellationToken) -> Self {
         Self {
             cancellation: cancellation.clone(),
+            ..self
+        }
+    }
+
+    /// Shares the split with the processes of `group`, each of which must call [`complete`](Self::complete) after its
+    /// batches. A stop is then the caller's to notice, so that all processes stop together.
+    pub(super) fn shared_by(self, group: &ProcessGroup) -> Self {
+        let cancellation = match group.is_single() {
+            true => self.cancellation,
+            false => CancellationToken::new(),
+        };
+        Self {
+            cancellation,
+            group: group.clone(),
             ..self
         }
     }
@@ -115,38 +145,55 @@ impl Validation {
         state.epoch == epoch && state.not_finite
     }
 
-    /// Embeds a batch of the split. After the last batch, computes the measures.
+    /// Embeds a batch of the split. After the last batch, computes the measures, unless processes share the split.
     pub fn step<B: Backend>(&self, embedder: &Embedder<B>, batch: ImageBatch<B>) {
         let (epoch, last, device) = (batch.epoch, batch.last, batch.images.device());
         let mut state = self.state();
-        if state.epoch != epoch {
-            // An interrupted evaluation may have left embeddings.
-            state.reader = EmbeddingReader::default();
-            state.not_finite = false;
-            state.epoch = epoch;
-        }
+        state.begin(epoch);
         let monitor = Monitor::new(&self.cancellation, &NoProgress);
         let task = monitor.task("embedding", None, Unit::Images);
         let added = state.reader.add(embedder, &self.protocol, batch, &task);
-        if added.is_ok() && last {
-            let embeddings = std::mem::take(&mut state.reader).finish();
-            if !embeddings.are_finite() {
-                state.not_finite = true;
-                return;
-            }
-            let before = state.measured.range(..epoch);
-            let inspector = self.inspected.map(|seed| Inspector {
-                seed,
-                best: before
-                    .map(|(_, measured)| measured.recall.at_1())
-                    .reduce(f64::max),
-            });
-            let measured =
-                embeddings.inspected_measures::<B>(&self.protocol, inspector, &device, monitor);
-            if let Ok((measured, inspection)) = measured {
-                state.measured.insert(epoch, measured);
-                state.inspection = inspection;
-            }
+        if added.is_ok() && last && self.group.is_single() {
+            self.measure::<B>(&mut state, &device);
+        }
+    }
+
+    /// Completes the evaluation after `epoch` of a split that processes share: gathers the embeddings, and computes the
+    /// measures. Does nothing if no evaluation is due, or if this process is alone.
+    pub(super) fn complete<B: Backend>(&self, epoch: usize, device: &B::Device) {
+        if self.group.is_single() || !self.is_due(epoch) {
+            return;
+        }
+        let mut state = self.state();
+        state.begin(epoch);
+        self.measure::<B>(&mut state, device);
+    }
+
+    fn measure<B: Backend>(&self, state: &mut State, device: &B::Device) {
+        let epoch = state.epoch;
+        let embeddings = std::mem::take(&mut state.reader).finish();
+        let embeddings = embeddings.gathered(&self.group);
+        if !embeddings.are_finite() {
+            state.not_finite = true;
+            return;
+        }
+        if embeddings.is_empty() {
+            return;
+        }
+        let before = state.measured.range(..epoch);
+        let inspector = self.inspected.map(|seed| Inspector {
+            seed,
+            best: before
+                .map(|(_, measured)| measured.recall.at_1())
+                .reduce(f64::max),
+        });
+        let monitor = Monitor::new(&self.cancellation, &NoProgress);
+        let (protocol, group) = (&self.protocol, &self.group);
+        let measured =
+            embeddings.inspected_measures::<B>(protocol, inspector, device, group, monitor);
+        if let Ok((measured, inspection)) = measured {
+            state.measured.insert(epoch, measured);
+            state.inspection = inspection;
         }
     }
 

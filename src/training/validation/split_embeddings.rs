@@ -6,6 +6,7 @@ use super::RetrievalProtocol;
 use super::inspection::{Embedded, Inspection, Inspector};
 use crate::cancellation::Cancelled;
 use crate::data::ImageBatch;
+use crate::distribution::ProcessGroup;
 use crate::evaluation::{MeasureOptions, Role, SplitMeasures};
 use crate::model::Embedder;
 use crate::progress::{Monitor, Task};
@@ -71,6 +72,18 @@ impl EmbeddingReader {
 }
 
 impl SplitEmbeddings {
+    /// Adds the embeddings of the other processes, each of which has embedded its share of the split, in their order.
+    pub(in crate::training) fn gathered(self, group: &ProcessGroup) -> Self {
+        let dims = group.gather_indices(vec![self.dim]);
+        Self {
+            values: group.gather_floats(self.values),
+            labels: group.gather_indices(self.labels),
+            indices: group.gather_indices(self.indices),
+            // A process without an image has the dimension 0.
+            dim: dims.into_iter().max().unwrap_or(0),
+        }
+    }
+
     /// The embeddings \[N, D\], row by row.
     pub fn values(&self) -> &[f32] {
         &self.values
@@ -123,7 +136,7 @@ impl SplitEmbeddings {
     }
 
     /// Computes the measures that a run records, and inspects the embeddings on the host if there is an
-    /// `inspector`.
+    /// `inspector`. The processes of `group` share the queries.
     ///
     /// # Errors
     /// If a stop was requested.
@@ -132,11 +145,15 @@ impl SplitEmbeddings {
         protocol: &RetrievalProtocol,
         inspector: Option<Inspector>,
         device: &B::Device,
+        group: &ProcessGroup,
         monitor: Monitor<'_>,
     ) -> Result<(Measured, Option<Inspection>), Cancelled> {
         // The measures take the embeddings.
         let inspected = inspector.map(|inspector| (inspector, self.clone()));
-        let options = MeasureOptions::default();
+        let options = MeasureOptions {
+            group: Some(group),
+            ..MeasureOptions::default()
+        };
         let measures = self.measure::<B>(protocol, options, device, monitor)?;
         let inspection = inspected.map(|(inspector, embeddings)| {
             let roles = embeddings.roles(protocol);

@@ -1,0 +1,184 @@
+//! What processes receive from process 0 before they train.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use tempfile::TempDir;
+
+use crate::backend::ComputeContext;
+use crate::config::Config;
+use crate::distribution::ProcessGroup;
+use crate::model::Embedder;
+use crate::temporary_files::{self, Registered};
+use crate::training::checkpoint::{CheckpointFile, CheckpointHeader};
+use crate::training::network::{RestoredState, embedder_config};
+use crate::training::resumable_keys::pinned;
+use crate::training::run_folder::{RunFolder, RunFolderError};
+use crate::training::{CheckpointPosition, GroupedAdam, TrainingError};
+
+/// A run folder of a process other than process 0, which nobody reads: only process 0 writes the run. It has no
+/// checkpoints, and is removed when it is dropped.
+#[derive(Debug)]
+pub(in crate::training) struct PrivateFolder {
+    folder: TempDir,
+    _registered: Registered,
+}
+
+impl PrivateFolder {
+    /// Creates an empty folder in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub(in crate::training) fn create() -> Result<Self, TrainingError> {
+        let folder = tempfile::Builder::new()
+            .prefix("loop-dml-process-")
+            .tempdir();
+        let folder = folder.map_err(|source| {
+            TrainingError::RunFolder(RunFolderError::File {
+                action: "write",
+                path: std::env::temp_dir(),
+                source,
+            })
+        })?;
+        let registered = temporary_files::register(folder.path());
+        Ok(Self {
+            folder,
+            _registered: registered,
+        })
+    }
+
+    /// The path of the run in it.
+    pub(in crate::training) fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+}
+
+/// Sends the files of a run that is resumed, without its checkpoints, from process 0 to the others. Returns the run
+/// folder of this process: `own` in process 0, or one in `private`.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub(in crate::training) fn share_files(
+    group: &ProcessGroup,
+    own: Option<RunFolder>,
+    private: Option<&PrivateFolder>,
+) -> Result<RunFolder, TrainingError> {
+    let files: Vec<(String, Vec<u8>)> = match &own {
+        Some(folder) => folder.small_files()?,
+        None => Vec::new(),
+    };
+    let sent = serde_json::to_vec(&files).expect("bytes are plain data");
+    let received = group.broadcast(sent);
+    if let Some(folder) = own {
+        return Ok(folder);
+    }
+    let private = private.expect("other processes have a private folder");
+    let files: Vec<(String, Vec<u8>)> =
+        serde_json::from_slice(&received).expect("process 0 sends files");
+    let run = private.run();
+    write_files(&run, &files).map_err(|source| {
+        TrainingError::RunFolder(RunFolderError::File {
+            action: "write",
+            path: run.clone(),
+            source,
+        })
+    })?;
+    Ok(RunFolder::open(&run)?.of_other_process())
+}
+
+fn write_files(run: &Path, files: &[(String, Vec<u8>)]) -> std::io::Result<()> {
+    fs::create_dir_all(run)?;
+    for (name, bytes) in files {
+        fs::write(run.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// Sends the state that a training starts from, from process 0 to the others: `own` in process 0, `None` in the
+/// others.
+///
+/// # Errors
+/// If the state of process 0 is not one of this network.
+pub(in crate::training) fn share_state<B: AutodiffBackend>(
+    group: &ProcessGroup,
+    config: &Config,
+    mut own: RestoredState<B>,
+    device: &B::Device,
+) -> Result<RestoredState<B>, TrainingError> {
+    if group.is_single() {
+        return Ok(own);
+    }
+    let mut sent = Vec::new();
+    if group.is_main() {
+        let mut header = CheckpointHeader::new(own.position, pinned(config));
+        header.statistics = Some(own.statistics.clone());
+        header.history = own.history.clone();
+        sent = CheckpointFile::from_state(header, &own.embedder, &own.optimizer).to_bytes();
+    }
+    let received = group.broadcast(sent);
+    if group.is_main() {
+        return Ok(own);
+    }
+    let state = load::<B>(&received, &mut own.embedder, config, device);
+    let (position, optimizer, header) = state.map_err(|message| other_network(group, &message))?;
+    Ok(RestoredState {
+        position,
+        embedder: own.embedder,
+        optimizer,
+        statistics: header.statistics.unwrap_or_default(),
+        history: header.history,
+    })
+}
+
+type Loaded<B> = (CheckpointPosition, GroupedAdam<B>, CheckpointHeader);
+
+fn load<B: AutodiffBackend>(
+    bytes: &[u8],
+    embedder: &mut Embedder<B>,
+    config: &Config,
+    device: &B::Device,
+) -> Result<Loaded<B>, String> {
+    let file = CheckpointFile::parse(bytes)?;
+    file.load_network(embedder)?;
+    let optimizer = GroupedAdam::new(&config.optimizer, device);
+    let optimizer = file.load_optimizer(embedder, optimizer)?;
+    Ok((file.header.position(), optimizer, file.header))
+}
+
+/// Sends the network of the best epoch from process 0, which has `loaded` it, to the others.
+///
+/// # Errors
+/// If the network of process 0 is not this one.
+pub(in crate::training) fn share_best<B: Backend>(
+    group: &ProcessGroup,
+    config: &Config,
+    loaded: Option<(usize, Embedder<B>)>,
+    compute: &ComputeContext<B>,
+) -> Result<(usize, Embedder<B>), TrainingError> {
+    if group.is_single() {
+        return Ok(loaded.expect("the only process has loaded it"));
+    }
+    let sent = loaded.as_ref().map_or_else(Vec::new, |(epoch, embedder)| {
+        let header = CheckpointHeader::new(CheckpointPosition::end_of(*epoch), pinned(config));
+        CheckpointFile::from_network(header, embedder).to_bytes()
+    });
+    let received = group.broadcast(sent);
+    if let Some(loaded) = loaded {
+        return Ok(loaded);
+    }
+    let mut embedder: Embedder<B> = embedder_config(config, compute).init(&compute.device);
+    let file = CheckpointFile::parse(&received).and_then(|file| {
+        file.load_network(&mut embedder)?;
+        Ok(file)
+    });
+    let file = file.map_err(|message| other_network(group, &message))?;
+    Ok((file.header.position().complete_epochs(), embedder))
+}
+
+fn other_network(group: &ProcessGroup, message: &str) -> TrainingError {
+    TrainingError::Processes {
+        process: group.name(group.rank()),
+        message: format!("the network of process 0 does not fit: {message}"),
+    }
+}
