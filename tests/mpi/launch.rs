@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 pub(crate) const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Settings of a training that takes seconds: 12 drawn classes of 6 images, half of them for testing.
-pub(crate) const SMALL: [&str; 9] = [
+pub(crate) const SMALL: [&str; 8] = [
     "data.classes=12",
     "data.images_per_class=6",
     "batch.classes=5",
-    "data.validation_share=0",
     "evaluation.protocol=\"published\"",
     "model.embedding_dim=8",
     "data.image_size=16",
