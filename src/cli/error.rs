@@ -204,7 +204,10 @@ fn sweep_status(error: &SweepError) -> u8 {
     match error {
         SweepError::RunFolder(error) => run_folder_status(error),
         SweepError::Cancelled => INTERRUPTED,
-        SweepError::File { action: "write", .. } | SweepError::Program { .. } => FAILURE,
+        SweepError::File {
+            action: "write", ..
+        }
+        | SweepError::Program { .. } => FAILURE,
         _ => USER_ERROR,
     }
 }

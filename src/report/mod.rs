@@ -21,10 +21,10 @@ mod run_report;
 mod search_page;
 mod sections;
 mod sprite_sheet;
-#[cfg(test)]
-mod tests;
 mod sweep_page;
 mod sweep_table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod thumbnail;
 mod tile;

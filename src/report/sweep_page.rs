@@ -64,7 +64,10 @@ mod tests {
             commands: vec!["loop-dml train --set 'a=<b>'".into()],
         };
         let html = sweep_page("heads", &table);
-        assert!(html.contains("<td class=\"number\">55.0 ± 7.1</td>"), "{html}");
+        assert!(
+            html.contains("<td class=\"number\">55.0 ± 7.1</td>"),
+            "{html}"
+        );
         assert!(html.contains("&lt;n-pair&gt;") && html.contains("'a=&lt;b&gt;'"));
         assert!(super::super::is_page(REPORT, &html));
     }

@@ -90,6 +90,7 @@ impl Execution {
             .collect();
         let mut active: Vec<(usize, Child)> = Vec::new();
         let mut failed = Vec::new();
+        let mut stopped = false;
         let result = loop {
             while active.len() < self.jobs && !cancellation.is_cancelled() {
                 let Some(run) = waiting.pop_front() else {
@@ -107,7 +108,7 @@ impl Execution {
                 }
             }
             if active.is_empty() {
-                break match cancellation.is_cancelled() {
+                break match stopped || !waiting.is_empty() {
                     true => Err(SweepError::Cancelled),
                     false => Ok(()),
                 };
@@ -127,7 +128,7 @@ impl Execution {
                             seconds: Some(seconds),
                         });
                     }
-                    Some(ChildEnd::Failed { .. }) if cancellation.is_cancelled() => {}
+                    Some(ChildEnd::Failed { .. }) if cancellation.is_cancelled() => stopped = true,
                     Some(ChildEnd::Failed { message }) => {
                         let log = sweep.log(&sweep.runs()[run]);
                         let one = FailedRun { run, message, log };

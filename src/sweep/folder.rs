@@ -190,7 +190,8 @@ fn difference(planned: &Config, saved: &Config) -> Result<Option<String>, SweepE
 
 /// The values of a configuration by dotted key.
 fn values(config: &Config) -> BTreeMap<String, Value> {
-    let table: Table = toml::from_str(&config.to_toml()).expect("a configuration is written as TOML");
+    let table: Table =
+        toml::from_str(&config.to_toml()).expect("a configuration is written as TOML");
     let mut values = BTreeMap::new();
     for (section, keys) in table {
         for (key, value) in keys.as_table().into_iter().flatten() {
@@ -213,7 +214,11 @@ mod tests {
     fn difference_names_the_choice_before_its_keys() {
         let planned = config(&["loss.name=triplet", "training.epochs=3"]);
         assert_eq!(difference(&planned, &planned).unwrap(), None);
-        let saved = config(&["loss.name=n-pair", "model.normalize=true", "training.epochs=3"]);
+        let saved = config(&[
+            "loss.name=n-pair",
+            "model.normalize=true",
+            "training.epochs=3",
+        ]);
         assert_eq!(
             difference(&planned, &saved).unwrap().unwrap(),
             "has loss.name = \"n-pair\", and the sweep \"triplet\""
@@ -227,7 +232,11 @@ mod tests {
 
     #[test]
     fn relative_paths_and_the_number_of_features_do_not_differ() {
-        let features = ["model.backbone=none", "data.dataset=embeddings", "data.root=f.npy"];
+        let features = [
+            "model.backbone=none",
+            "data.dataset=embeddings",
+            "data.root=f.npy",
+        ];
         let planned = config(&features);
         let mut saved = planned.clone().with_absolute_root().unwrap();
         saved.model.feature_dim = Some(12);

@@ -43,18 +43,15 @@ pub(super) fn run_names(axes: &[Axis], runs: &[Vec<usize>]) -> Vec<String> {
 
 /// The part of a name for a value: a text, or another value after the last part of its key.
 fn part(axis: &str, value: &Value) -> String {
+    let last = axis.rsplit('.').next().unwrap_or(axis);
     let text = match value {
-        Value::String(text) => text.clone(),
-        value => {
-            let last = axis.rsplit('.').next().unwrap_or(axis);
-            format!("{last}-{}", shown(value))
+        Value::String(text) => allowed(text),
+        // Dashes are signs.
+        Value::Integer(_) | Value::Float(_) => {
+            return allowed(&format!("{last}-{}", shown(value)));
         }
+        value => allowed(&format!("{last}-{}", shown(value))),
     };
-    let allowed = |c: char| match c.is_ascii_alphanumeric() || ".+-".contains(c) {
-        true => c,
-        false => '-',
-    };
-    let text: String = text.chars().map(allowed).collect();
     // A name that begins with a point is hidden, and one that begins with a dash looks like an option.
     let mut short = text.trim_matches(['-', '.']).to_string();
     while short.contains("--") {
@@ -64,6 +61,15 @@ fn part(axis: &str, value: &Value) -> String {
         true => "value".to_string(),
         false => short,
     }
+}
+
+/// The text with dashes for characters that a name of a folder should not have.
+fn allowed(text: &str) -> String {
+    let allowed = |c: char| match c.is_ascii_alphanumeric() || ".+-".contains(c) {
+        true => c,
+        false => '-',
+    };
+    text.chars().map(allowed).collect()
 }
 
 /// An override of the form `key=value`, without quotes if the value does not need them.
@@ -116,7 +122,7 @@ mod tests {
     fn names_are_the_values() {
         let axes = [
             axis("loss.name", &["n-pair".into()]),
-            axis("loss.margin", &[1e-5.into(), 0.1.into()]),
+            axis("loss.margin", &[1e-5.into(), (-0.1).into()]),
             axis("data.root", &["../a b/c.npy".into()]),
             axis("optimizer.decay_epochs", &[vec![10, 20].into()]),
         ];
@@ -125,7 +131,7 @@ mod tests {
             names,
             [
                 "n-pair_margin-1e-5_a-b-c.npy_decay-epochs-10-20",
-                "n-pair_margin-0.1_a-b-c.npy_decay-epochs-10-20"
+                "n-pair_margin--0.1_a-b-c.npy_decay-epochs-10-20"
             ]
         );
     }
@@ -152,8 +158,16 @@ mod tests {
         for (key, value, text) in [
             ("loss.name", "n-pair".into(), "loss.name=n-pair"),
             ("training.seed", 3.into(), "training.seed=3"),
-            ("optimizer.learning_rate", 1e-5.into(), "optimizer.learning_rate=1e-5"),
-            ("optimizer.decay_epochs", vec![1, 2].into(), "optimizer.decay_epochs=[1, 2]"),
+            (
+                "optimizer.learning_rate",
+                1e-5.into(),
+                "optimizer.learning_rate=1e-5",
+            ),
+            (
+                "optimizer.decay_epochs",
+                vec![1, 2].into(),
+                "optimizer.decay_epochs=[1, 2]",
+            ),
         ] {
             assert_eq!(override_text(key, &value), text);
             Config::parse("", "test", &[text.to_string()]).unwrap();
@@ -162,7 +176,11 @@ mod tests {
             let text = override_text("data.root", &root.into());
             let sets = ["data.dataset=folder".to_string(), text];
             let config = Config::parse("", "test", &sets).unwrap();
-            let paths = config.data.source.root().map(|root| root.display().to_string());
+            let paths = config
+                .data
+                .source
+                .root()
+                .map(|root| root.display().to_string());
             assert_eq!(paths, Some(root.into()));
         }
     }

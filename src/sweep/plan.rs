@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::SweepError;
 use super::axis::{Axis, AxisValue};
 use super::file::SweepFile;
 use super::measure::{Measure, MeasuredSplit};
 use super::names::{override_text, run_names};
-use super::SweepError;
 use crate::config::{Config, ConfigError, Protocol};
 use crate::setting::SettingError;
 
@@ -70,7 +70,7 @@ impl Sweep {
         for (number, excluded) in file.exclude.iter().enumerate() {
             if !choices.iter().any(|run| excluded.contains(run)) {
                 let reason = format!(
-                    "number {} leaves out no run that the ones before it keep; remove it",
+                    "number {} leaves out nothing that the ones before it keep; remove it",
                     number + 1
                 );
                 return Err(invalid("exclude", reason));
@@ -78,7 +78,10 @@ impl Sweep {
             choices.retain(|run| !excluded.contains(run));
         }
         if choices.is_empty() {
-            return Err(invalid("exclude", "leaves out every run; remove one".into()));
+            return Err(invalid(
+                "exclude",
+                "leaves out every run; remove one".into(),
+            ));
         }
         let names = run_names(&file.axes, &choices);
         let runs = configured(&file, names, &choices)?;
@@ -291,3 +294,5 @@ fn check(file: &SweepFile, config: Config) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+#[cfg(test)]
+mod tests;

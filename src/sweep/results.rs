@@ -76,14 +76,20 @@ impl SweepResults {
         let result = |(at, cell): (usize, &Cell)| {
             let is_baseline = baselines.contains(&at);
             let baseline = cell.baseline.filter(|baseline| *baseline != at);
-            let difference = baseline.and_then(|baseline| {
-                difference(sweep, &runs, &cell.runs, &cells[baseline].runs)
-            });
+            let difference = baseline
+                .and_then(|baseline| difference(sweep, &runs, &cell.runs, &cells[baseline].runs));
             cell_results(sweep, cell, &runs, is_baseline, difference)
         };
         Ok(Self {
-            axes: sweep.cell_axes().map(|(_, axis)| axis.name.clone()).collect(),
-            averaged: sweep.file.averaged().map(|axis| axis.name.clone()).collect(),
+            axes: sweep
+                .cell_axes()
+                .map(|(_, axis)| axis.name.clone())
+                .collect(),
+            averaged: sweep
+                .file
+                .averaged()
+                .map(|axis| axis.name.clone())
+                .collect(),
             measure: sweep.measure(),
             split: sweep.split(),
             baseline: sweep.baseline(),

@@ -51,11 +51,7 @@ impl Outputs {
     ///
     /// # Errors
     /// If one cannot be written.
-    pub(super) fn write(
-        &self,
-        results: &SweepResults,
-        table: &SweepTable,
-    ) -> Result<(), CliError> {
+    pub(super) fn write(&self, results: &SweepResults, table: &SweepTable) -> Result<(), CliError> {
         if let Some(path) = &self.csv {
             write_new(path, |file| results.write_csv(file))?;
             written(path);
