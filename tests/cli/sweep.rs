@@ -182,6 +182,8 @@ fn failed_run_is_reported_and_the_others_are_trained() {
         .filter(|line| line.starts_with("classes-30_seed-"))
         .count();
     assert_eq!(failures, 2, "{messages}");
+    let expected = "\nno estimate from a few steps of classes-30_seed-1: ";
+    assert!(messages.contains(expected), "{messages}");
     let expected = "[1/4] classes-30_seed-1 FAILED: ";
     assert!(messages.contains(expected), "{messages}");
     assert!(messages.contains("batch.classes"), "{messages}");

@@ -185,25 +185,25 @@ fn estimate(
     });
     let finished: Vec<f64> = finished.collect();
     let left = states.len() - finished.len();
-    let (seconds, source) = match states.iter().position(|state| *state == RunState::New) {
-        _ if !finished.is_empty() => {
-            let mean = finished.iter().sum::<f64>() / finished.len() as f64;
-            let source = format!("from the time of {} finished run(s)", finished.len());
-            (Some(mean), source)
-        }
-        Some(first) => {
-            let run = &sweep.runs()[first];
-            let seconds = execution.estimate(sweep, run, cancellation)?;
-            (seconds, format!("from a few steps of {}", run.name))
-        }
-        None => (None, String::new()),
+    let new = states.iter().position(|state| *state == RunState::New);
+    let (seconds, source) = if !finished.is_empty() {
+        let mean = finished.iter().sum::<f64>() / finished.len() as f64;
+        let source = format!("from the time of {} finished run(s)", finished.len());
+        (Ok(mean), source)
+    } else if let Some(first) = new {
+        let run = &sweep.runs()[first];
+        let seconds = execution.estimate(sweep, run, cancellation)?;
+        (seconds, format!("from a few steps of {}", run.name))
+    } else {
+        let reason = "it is made from the first finished run".to_string();
+        (Err(reason), "yet".to_string())
     };
-    match seconds {
-        Some(seconds) => {
-            let all = progress::remaining(seconds, left, execution.jobs);
+    match &seconds {
+        Ok(seconds) => {
+            let all = progress::remaining(*seconds, left, execution.jobs);
             status(format_args!("estimate: {}, {source}", duration(all)));
         }
-        None => status("no estimate yet: it is made from the first finished run"),
+        Err(reason) => status(format_args!("no estimate {source}: {reason}")),
     }
-    Ok(seconds)
+    Ok(seconds.ok())
 }

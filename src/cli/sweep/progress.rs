@@ -96,7 +96,10 @@ impl<'a> SweepProgress<'a> {
         let epochs = planned.config.training.epochs as u64;
         let bar = table.add(ProgressBar::new(epochs));
         bar.set_style(ProgressStyle::with_template(BAR).expect("the template is valid"));
-        bar.set_message(escaped(&planned.name).to_string());
+        let names = self.sweep.runs().iter().map(|run| run.name.len());
+        let width = names.max().unwrap_or(0);
+        let name = escaped(&planned.name).to_string();
+        bar.set_message(format!("{name:width$}"));
         bar.tick();
         self.bars.insert(run, bar);
     }

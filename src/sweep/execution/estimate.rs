@@ -12,7 +12,7 @@ use crate::sweep::SweepError;
 use crate::sweep::plan::{PlannedRun, Sweep};
 
 impl Execution {
-    /// The seconds of a new run, which `train --dry-run` estimates; `None` if it cannot.
+    /// The seconds of a new run, which `train --dry-run` estimates, or why it cannot.
     ///
     /// # Errors
     /// If this program cannot be started, or `cancellation` is requested.
@@ -21,7 +21,7 @@ impl Execution {
         sweep: &Sweep,
         run: &PlannedRun,
         cancellation: &CancellationToken,
-    ) -> Result<Option<f64>, SweepError> {
+    ) -> Result<Result<f64, String>, SweepError> {
         let process = Command::new(&self.program)
             .args(sweep.arguments(run))
             .args(&self.arguments)
@@ -49,6 +49,12 @@ impl Execution {
             let _ = stdout.read_to_end(&mut json);
         }
         let result: Value = serde_json::from_slice(&json).unwrap_or_default();
-        Ok(result["estimate"]["seconds"].as_f64())
+        if let Some(seconds) = result["estimate"]["seconds"].as_f64() {
+            return Ok(Ok(seconds));
+        }
+        let checks = result["checks"].as_array().into_iter().flatten();
+        let mut failed = checks.filter(|check| check["ok"] == false);
+        let message = failed.find_map(|check| check["message"].as_str());
+        Ok(Err(message.unwrap_or("the dry run failed").to_string()))
     }
 }
