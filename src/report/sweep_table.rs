@@ -1,6 +1,7 @@
 //! The results of a sweep as a table, for terminals, Markdown and HTML.
 
 use super::text::{duration, points};
+use crate::escape::escaped;
 use crate::sweep::{CellResults, Difference, Measure, Summary, SweepResults};
 
 /// What is shown where there is no value.
@@ -38,7 +39,7 @@ impl SweepTable {
         }
         columns.push(name("time", true));
         let row = |cell: &CellResults| {
-            let mut row = cell.labels.clone();
+            let mut row: Vec<String> = cell.labels.iter().map(|label| harmless(label)).collect();
             row.push(match cell.finished == cell.runs.len() {
                 true => cell.finished.to_string(),
                 false => format!("{} of {}", cell.finished, cell.runs.len()),
@@ -110,6 +111,11 @@ impl SweepTable {
     }
 }
 
+/// A text of the sweep file without line breaks and other characters that a terminal acts on.
+fn harmless(text: &str) -> String {
+    escaped(text).to_string()
+}
+
 /// A mean and its standard deviation in percent.
 fn mean(summary: Option<Summary>) -> String {
     match summary {
@@ -161,7 +167,7 @@ fn notes(results: &SweepResults) -> Vec<String> {
             "Mean ± sample standard deviation over runs that differ in {averaged}."
         ));
     }
-    if let Some(baseline) = &results.baseline {
+    if let Some(baseline) = results.baseline.as_deref().map(harmless) {
         let measure = results.measure;
         notes.push(match averaged.is_empty() {
             true => format!("Differences of {measure} in points to {baseline}."),
@@ -223,6 +229,15 @@ Differences of R@1 in points to negatives.name = none, between runs with the sam
 bootstrapped over these pairs of runs.
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn labels_cannot_break_the_table_or_reach_the_terminal() {
+        let mut results = results();
+        results.cells[1].labels[0] = "a\nb\u{1b}[2J".into();
+        let text = SweepTable::new(&results).to_text();
+        assert!(text.contains("\na\\u{a}b\\u{1b}[2J  "), "{text}");
+        assert!(!text.contains('\u{1b}'));
     }
 
     #[test]

@@ -316,7 +316,7 @@ mod interrupted {
     /// Runs that are long enough to be killed in one.
     fn longer(folder: &Path) {
         let text = format!("output = \"runs\"\n{SET}{AXES}");
-        let epochs = if cfg!(debug_assertions) { 30 } else { 150 };
+        let epochs = if cfg!(debug_assertions) { 30 } else { 300 };
         let epochs = format!("epochs = {epochs}\ntraining.validate_every = 10");
         write(folder, "a.toml", &text.replace("epochs = 2", &epochs));
     }
