@@ -145,3 +145,16 @@ fn too_many_runs_are_refused_before_they_are_planned() {
     let error = planned(&text).unwrap_err().to_string();
     assert!(error.contains("4000000 runs are too many"), "{error}");
 }
+
+#[test]
+fn shipped_sweeps_are_valid() {
+    let entries = std::fs::read_dir("configs/sweeps").expect("tests run in the package's root");
+    let mut count = 0;
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let file = SweepFile::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        Sweep::new(file, None).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert!(count > 0);
+}
