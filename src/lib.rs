@@ -17,6 +17,8 @@
 //!   ├─ bench      timings of the loss, the training step and the loader
 //!   ├─ report     HTML pages about runs and searches
 //!   │
+//!  sweep          trainings with every combination of some values, and their results
+//!   │
 //!  inference      embedding images, retrieval, export
 //!   │
 //!  training       Burn's Learner: step, optimiser, metrics, checkpoints, run folders
@@ -178,5 +180,6 @@ pub mod report;
 mod safetensors_start;
 pub mod setting;
 mod shorten;
+pub mod sweep;
 mod temporary_files;
 pub mod training;

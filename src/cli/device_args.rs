@@ -46,6 +46,21 @@ impl DeviceArgs {
         Ok(())
     }
 
+    /// Returns the arguments that choose the same device.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        if let Some(backend) = self.backend {
+            arguments.extend(["--backend".to_string(), backend.to_string()]);
+        }
+        if self.device > 0 {
+            arguments.extend(["--device".to_string(), self.device.to_string()]);
+        }
+        if self.fusion {
+            arguments.push("--fusion".to_string());
+        }
+        arguments
+    }
+
     /// Runs `task` on the chosen backend. Prints a message if GPU kernels are compiled for the first
     /// time.
     ///

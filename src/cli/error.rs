@@ -18,6 +18,7 @@ use crate::inference::export::ExportError;
 use crate::inference::{InferenceError, RetrievalError, SearchError};
 use crate::model::weights::{DownloadError, WeightsError};
 use crate::setting::SettingError;
+use crate::sweep::SweepError;
 use crate::training::{RunFolderError, TrainingError};
 
 /// Exit status of success.
@@ -87,6 +88,17 @@ pub enum CliError {
         /// How many.
         failed: usize,
     },
+    /// A sweep cannot begin or continue.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// Runs of a sweep failed, and were printed.
+    #[error("{failed} of {runs} runs failed; see above; run the same command again to retry them")]
+    SweepFailed {
+        /// How many failed.
+        failed: usize,
+        /// The number of all runs.
+        runs: usize,
+    },
     /// An output file cannot be written.
     #[error("cannot write {}: {source}; check its permissions and free space", path.display())]
     Output {
@@ -120,7 +132,9 @@ impl CliError {
             Self::Processes(_) => FAILURE,
             #[cfg(not(feature = "mpi"))]
             Self::NoMpi { .. } => USER_ERROR,
+            Self::Sweep(error) => sweep_status(error),
             Self::Bench(BenchError::Images { .. })
+            | Self::SweepFailed { .. }
             | Self::Threads(_)
             | Self::Output { .. }
             | Self::Stdout(_) => FAILURE,
@@ -135,7 +149,11 @@ impl CliError {
             Self::Training(error) | Self::Inference(InferenceError::Training(error)) => Some(error),
             _ => None,
         };
+        if let Self::Sweep(SweepError::Refused { .. } | SweepError::Syntax { .. }) = self {
+            return true;
+        }
         let config = match (self, training) {
+            (Self::Sweep(SweepError::Config { source, .. }), _) => source,
             (Self::Config(error), _) | (_, Some(TrainingError::Config(error))) => error,
             (_, Some(TrainingError::RunFolder(RunFolderError::Config { source, .. }))) => source,
             _ => return false,
@@ -197,6 +215,18 @@ fn training_status(error: &TrainingError) -> u8 {
         | TrainingError::BrokenNetwork
         | TrainingError::WorkingDirectory(_)
         | TrainingError::Panicked { .. } => FAILURE,
+    }
+}
+
+fn sweep_status(error: &SweepError) -> u8 {
+    match error {
+        SweepError::RunFolder(error) => run_folder_status(error),
+        SweepError::Cancelled => INTERRUPTED,
+        SweepError::File {
+            action: "write", ..
+        }
+        | SweepError::Program { .. } => FAILURE,
+        _ => USER_ERROR,
     }
 }
 

@@ -34,6 +34,7 @@ mod report;
 mod search;
 mod signals;
 mod startup;
+mod sweep;
 mod train;
 mod training_output;
 mod training_renderer;
@@ -75,6 +76,8 @@ Examples:
     loop-dml embed embedder.safetensors --images photos --output photos.safetensors
   Write a report of a run as HTML:
     loop-dml report artifacts/quickstart-1
+  Train every combination of some values and compare the results:
+    loop-dml sweep configs/sweeps/quickstart.toml
   Find the nearest images of a photo in a folder:
     loop-dml search embedder.safetensors photo.jpg --gallery photos --html neighbours.html
   Check a dataset before training:
@@ -107,6 +110,8 @@ enum Command {
     Data(data::DataArgs),
     /// Write a report of a run, or a comparison of runs, as an HTML file
     Report(report::ReportArgs),
+    /// Train every combination of some values and compare the results
+    Sweep(sweep::SweepArgs),
     /// Compute a loss and its gradient for embeddings in a file
     Loss(loss::LossArgs),
     /// Time parts of training on this machine
@@ -139,7 +144,8 @@ impl Command {
                 Some(device) => device,
                 None => return false,
             },
-            Self::Config(_) => return false,
+            // Each training is another process.
+            Self::Sweep(_) | Self::Config(_) => return false,
         };
         matches!(device.choice().backend(), Ok(BackendName::Cuda))
     }
@@ -154,9 +160,11 @@ impl Command {
             Self::Data(args) => args.option_names(),
             Self::Loss(_) => loss::option_names(),
             Self::Bench(args) => args.option_names(),
-            Self::Export(_) | Self::Search(_) | Self::Devices(_) | Self::Config(_) => {
-                OptionNames::default()
-            }
+            Self::Export(_)
+            | Self::Search(_)
+            | Self::Sweep(_)
+            | Self::Devices(_)
+            | Self::Config(_) => OptionNames::default(),
         }
     }
 }
@@ -230,6 +238,7 @@ fn run_in(cli: Cli, processes: &Processes) -> Result<(), CliError> {
         Command::Report(args) => report::run(args),
         Command::Search(args) => search::run(args),
         Command::Data(args) => data::run(args),
+        Command::Sweep(args) => sweep::run(args),
         Command::Loss(args) => loss::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Devices(args) => devices::run(args),

@@ -67,6 +67,9 @@ pub(super) struct TrainArgs {
     /// Print a line per epoch instead of showing the dashboard
     #[arg(long)]
     plain: bool,
+    /// Stop as after Ctrl-C when standard input ends: `sweep` holds the other end
+    #[arg(long, hide = true)]
+    stop_with_stdin: bool,
     #[command(flatten)]
     pub(super) device: DeviceArgs,
 }
@@ -144,16 +147,31 @@ pub(super) fn run(
             name: args.run_name(),
         },
     };
+    let cancellation = cancel_on_interrupt();
+    if args.stop_with_stdin {
+        cancel_with_stdin(&cancellation);
+    }
     let task = TrainTask {
         source,
         overrides: args.set,
         run: args.run,
         display: display(args.plain),
-        cancellation: cancel_on_interrupt(),
+        cancellation,
         group,
     };
     print_summary(&args.device.run(task)??);
     Ok(())
+}
+
+/// Requests a stop when standard input ends. Without the thread, only signals do.
+fn cancel_with_stdin(cancellation: &CancellationToken) {
+    let cancellation = cancellation.clone();
+    let _ = std::thread::Builder::new()
+        .name("stdin".into())
+        .spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+            cancellation.cancel();
+        });
 }
 
 enum TrainSource {

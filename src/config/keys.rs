@@ -7,6 +7,7 @@ use super::known_keys::{
     CHOICES, DEFAULT_CONFIG, EVERY_CONFIG, insert, known_keys, lookup, section_name, unknown,
 };
 use super::reference::ConfigKey;
+use super::renamed::present_key;
 use super::wrong_value::advice;
 use super::{Config, ConfigError};
 use crate::negatives::NegativesConfig;
@@ -36,6 +37,17 @@ pub(super) fn check_sections(table: &Table) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Checks that some configuration has the dotted key, by its present or a former name.
+///
+/// # Errors
+/// If the key is unknown, with the most similar known one.
+pub fn check_key(key: &str) -> Result<(), ConfigError> {
+    match known_keys().contains(present_key(key)) {
+        true => Ok(()),
+        false => Err(unknown(key)),
+    }
 }
 
 /// Adds the default `negatives.name` to a `[negatives]` section without one.

@@ -34,7 +34,9 @@ use crate::negatives::{NegativesConfig, Space};
 
 pub use checkpoint_interval::CheckpointInterval;
 pub use error::ConfigError;
+pub use keys::check_key;
 use layers::ConfigLayers;
+pub(crate) use paths::expanded as expanded_path;
 use renamed::ConfigOrigin;
 pub use sections::{EvaluationConfig, OptimizerConfig, Protocol, TrainingConfig};
 

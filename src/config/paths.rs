@@ -39,7 +39,7 @@ pub(super) fn expand_paths(table: &mut Table) -> Result<(), ConfigError> {
 ///
 /// # Errors
 /// If a shell would expand it otherwise, or there is no home folder. The error is what to write instead.
-pub(super) fn expanded(path: &str, home: Option<&Path>) -> Result<Option<String>, String> {
+pub(crate) fn expanded(path: &str, home: Option<&Path>) -> Result<Option<String>, String> {
     if let Some(rest) = path.strip_prefix('~') {
         let below = rest.strip_prefix(is_separator);
         let Some(below) = below.or_else(|| rest.is_empty().then_some("")) else {

@@ -2,7 +2,8 @@
 //!
 //! [`Page`] is the skeleton with its style sheet, and [`ThumbnailSpec`] makes the images in it, which have a
 //! bounded size. [`RunReport`] is the report of a run: [`RunFiles`] is what its folder says, and [`EvaluatedSplit`] its
-//! test split, embedded and measured. [`Comparison`] is the report of several runs. [`ReportOutput`] is the file.
+//! test split, embedded and measured. [`Comparison`] is the report of several runs. [`SweepTable`] and
+//! [`sweep_page`] show the results of a sweep. [`ReportOutput`] is the file.
 
 mod comparison;
 mod distances;
@@ -20,6 +21,8 @@ mod run_report;
 mod search_page;
 mod sections;
 mod sprite_sheet;
+mod sweep_page;
+mod sweep_table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -34,4 +37,6 @@ pub use page::{Page, Section, is_page};
 pub use run_files::RunFiles;
 pub use run_report::{REPORT, RunReport};
 pub use search_page::{SearchPage, search_page};
+pub use sweep_page::sweep_page;
+pub use sweep_table::SweepTable;
 pub use thumbnail::{Thumbnail, ThumbnailSpec};

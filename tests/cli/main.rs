@@ -23,6 +23,7 @@ mod resuming;
 mod saved_runs;
 mod search;
 mod support;
+mod sweep;
 mod tables;
 mod tensorboard;
 mod training;

@@ -23,7 +23,7 @@ fn command(directory: &Path) -> Command {
 type Subcommand = (&'static [&'static str], bool);
 
 /// Every subcommand with a small task, in an order in which they can run. OUT is a new file.
-const SUBCOMMANDS: [Subcommand; 22] = [
+const SUBCOMMANDS: [Subcommand; 24] = [
     (&["config"], true),
     (&["config", "loss", "--json"], true),
     (&["config", "--set", "training.epochs=3"], true),
@@ -129,6 +129,8 @@ const SUBCOMMANDS: [Subcommand; 22] = [
         ],
         true,
     ),
+    (&["sweep", "sweep.toml", "--dry-run"], true),
+    (&["sweep", "sweep.toml", "--results"], true),
     (&["devices"], true),
     (&["devices", "--json"], true),
     (&["--help"], true),
@@ -143,6 +145,8 @@ fn prepared() -> TempDir {
     let here = directory.path();
     train_small(here, "run", &["--set", "training.epochs=1"]);
     draw_folder(&here.join("photos"), 4, 2);
+    let axes = "[axes]\ntraining.seed = [1, 2]\n";
+    std::fs::write(here.join("sweep.toml"), axes).unwrap();
     loop_dml(here)
         .args([
             "embed",
