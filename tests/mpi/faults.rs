@@ -2,16 +2,25 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::launch::{Group, mpirun, resume_arguments, run, text, train_arguments};
 
 /// A training that does not end before the fault.
 const LONG: [&str; 2] = ["training.epochs=100000", "training.checkpoint_every=1"];
 
-/// Starts a training, waits for its third epoch, sends a signal to a process and waits for the end.
-fn signalled(directory: &Path, rank: usize, signal: &str) -> (Option<i32>, String) {
+/// Starts a training, waits for its third epoch, sends a signal to a process after a delay and waits for the
+/// end.
+fn signalled(
+    directory: &Path,
+    rank: usize,
+    signal: &str,
+    delay: Duration,
+) -> (Option<i32>, String) {
     let mut group = Group::start(directory, 2, &train_arguments("run", &LONG));
     group.wait_for_epochs("run", 3);
+    thread::sleep(delay);
     group.signal(rank, signal);
     group.end()
 }
@@ -25,9 +34,12 @@ fn assert_resumes(directory: &Path) {
 
 #[test]
 fn killed_process_ends_the_others_and_is_named() {
-    for rank in [0, 1] {
+    // An epoch is a step, an evaluation and a checkpoint, each of which takes milliseconds: in a step, in an exchange,
+    // or while process 0 saves.
+    for (rank, delay) in [(0, 0), (1, 0), (0, 7), (1, 7), (0, 23), (1, 41)] {
         let folder = tempfile::tempdir().unwrap();
-        let (status, printed) = signalled(folder.path(), rank, "-KILL");
+        let delay = Duration::from_millis(delay);
+        let (status, printed) = signalled(folder.path(), rank, "-KILL", delay);
         assert_ne!(status, Some(0), "{printed}");
         // mpirun's own message.
         assert!(
@@ -43,7 +55,7 @@ fn killed_process_ends_the_others_and_is_named() {
 fn stopped_process_ends_the_others_and_is_named() {
     for rank in [0, 1] {
         let folder = tempfile::tempdir().unwrap();
-        let (status, printed) = signalled(folder.path(), rank, "-STOP");
+        let (status, printed) = signalled(folder.path(), rank, "-STOP", Duration::ZERO);
         assert_ne!(status, Some(0), "{printed}");
         let message = format!("error: process {rank} on ");
         assert_eq!(printed.matches(&message).count(), 1, "{printed}");
@@ -100,12 +112,9 @@ fn other_data_are_named() {
 #[test]
 fn error_of_another_process_is_printed_by_process_0() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = ["model.pretrained=false"];
     let missing = ["data.dataset=\"folder\"", "data.root=\"missing\""];
     let mut command = mpirun(folder.path());
-    command
-        .args(["-n", "1"])
-        .args(train_arguments("run", &settings));
+    command.args(["-n", "1"]).args(train_arguments("run", &[]));
     let binary = train_arguments("run", &[]).swap_remove(0);
     command.args([":", "-n", "1", &binary, "train", "--run", "run"]);
     command.args(["--backend", "cpu"]);
