@@ -7,6 +7,7 @@ use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::diagonal::diagonal;
 use super::lengths::reciprocal_lengths;
+use super::pair_products::PairProducts;
 use super::precision::widen;
 use super::products::{SplitRows, own_products, squared_distances};
 use super::transpose::transpose;
@@ -23,9 +24,9 @@ use super::transpose::transpose;
 #[derive(Debug, Clone)]
 pub(crate) struct Frames<B: Backend> {
     /// Inner products with a gradient with respect to the row's pair.
-    pub(super) live: FrameProducts<B>,
+    pub(super) live: PairProducts<B>,
     /// The same inner products without gradient, exact to the rounding of the float type.
-    pub(super) fixed: FrameProducts<B>,
+    pub(super) fixed: PairProducts<B>,
     /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
     pub(super) squared_middle_distances: Tensor<B, 2>,
     /// The float type of the embeddings and of the results.
@@ -66,6 +67,9 @@ impl<B: Backend> Frames<B> {
             rows.is_multiple_of(2),
             "rows 2i and 2i + 1 are a pair, but there are {rows}"
         );
+        if normalized && let Some(frames) = Self::unit_frames_by_kernels(&embeddings) {
+            return frames;
+        }
         let pairs = rows / 2;
         let dtype = embeddings.dtype().into();
 
@@ -88,8 +92,8 @@ impl<B: Backend> Frames<B> {
         let (products, live) = own_products(rows, &split);
         let of_middles = |level: &Tensor<B, 2>| level.clone().slice([0..pairs, 0..pairs]);
         Self {
-            live: FrameProducts::from_stacked(live),
-            fixed: FrameProducts::from_stacked(products.linear(Tensor::clone)),
+            live: PairProducts::Stacked(live),
+            fixed: PairProducts::Stacked(products.linear(Tensor::clone)),
             squared_middle_distances: products
                 .linear(|level| squared_distances(&of_middles(level))),
             dtype,
@@ -99,9 +103,10 @@ impl<B: Backend> Frames<B> {
 
     /// Compares all pairs with all pairs, without gradient.
     pub(super) fn comparisons(&self) -> FrameComparisons<B> {
-        let own = self.fixed.own();
+        let products = self.fixed.blocks();
+        let own = products.own();
         FrameComparisons {
-            products: self.fixed.clone(),
+            products,
             of_columns: own.clone().map(transpose),
             of_rows: own,
             squared_middle_distances: self.squared_middle_distances.clone(),
@@ -113,6 +118,9 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
+        if let Some(distances) = self.squared_end_distances_by_kernel() {
+            return distances;
+        }
         let comparisons = self.comparisons();
         let ones = self.squared_middle_distances.ones_like();
         // x₁ is at τ = −1, x₂ at τ = 1.
@@ -131,7 +139,7 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn end_products(&self) -> Tensor<B, 2> {
-        let FrameProducts { mm, mt, tm, tt } = self.fixed.clone();
+        let FrameProducts { mm, mt, tm, tt } = self.fixed.blocks();
         // x₁ = m − t, x₂ = m + t.
         let (even, odd) = (mm.clone() + tt.clone(), mt.clone() + tm.clone());
         let (across, along) = (mm - tt, mt - tm);
@@ -203,20 +211,6 @@ impl<B: Backend> FrameComparisons<B> {
 }
 
 impl<B: Backend> FrameProducts<B> {
-    /// Splits the products of m of every pair, then t of every pair, \[2P, 2P\], into the four blocks.
-    fn from_stacked(products: Tensor<B, 2>) -> Self {
-        let [rows, _] = products.dims();
-        let (m, t) = (0..rows / 2, rows / 2..rows);
-        let block =
-            |i: &Range<usize>, j: &Range<usize>| products.clone().slice([i.clone(), j.clone()]);
-        Self {
-            mm: block(&m, &m),
-            mt: block(&m, &t),
-            tm: block(&t, &m),
-            tt: block(&t, &t),
-        }
-    }
-
     /// The products of pairs of two equal ends with themselves, from the squares of the ends, \[R, 1\].
     pub(super) fn of_points(squares: Tensor<B, 2>) -> Self {
         let zeros = squares.zeros_like();

@@ -10,12 +10,14 @@ pub mod arcs;
 pub mod corners;
 mod diagonal;
 mod envelope;
+mod frame_kernels;
 pub(crate) mod frames;
 pub mod inner_points;
 mod lengths;
 mod measure;
 #[cfg(test)]
 pub(crate) mod oracle;
+mod pair_products;
 pub(crate) mod pair_rows;
 mod point_frames;
 pub mod points;

@@ -83,6 +83,14 @@ impl<B: Backend> SplitRows<B> {
         }
     }
 
+    /// The rows of the parts h, m and l, of a length of at most 1.
+    pub(super) fn from_parts(parts: [Tensor<B, 2>; 3]) -> Self {
+        Self {
+            parts: parts.into(),
+            scale: None,
+        }
+    }
+
     /// Applies `f`, such as a selection of rows, to every part.
     pub(crate) fn map(&self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
         Self {
@@ -247,7 +255,8 @@ pub(crate) fn own_products<B: Backend>(
     (fixed, live)
 }
 
-fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
+/// The live products of [`own_products`].
+pub(super) fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
     let [h, m, l] = &split.parts[..] else {
         return rows.clone().matmul(transpose(rows.detach()));
     };
@@ -274,7 +283,7 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
 }
 
 /// Returns x yᵀ.
-fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
+pub(super) fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(test)]
     let [x, y] = [x, y].map(super::simulated_device::to_device_precision);
     x.clone().matmul(transpose(y.clone()))

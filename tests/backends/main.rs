@@ -13,6 +13,7 @@
 //! Tests run one after the other in one process and in a fixed order, so that later tests run with the
 //! kernels and fused blocks that earlier tests have cached.
 
+mod arcs;
 mod data;
 mod images;
 mod kernels;
@@ -71,6 +72,7 @@ impl Findings {
 
 /// Adds the tests of the parts on one backend.
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
+    arcs::trials::<AB>(name, trials);
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     measures::trials::<AB::InnerBackend>(name, trials);

@@ -79,6 +79,9 @@ pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> T
 
 /// [`arc_approach`] for the frames of unit rows.
 pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
+    if let Some(approach) = frames.closest_arcs_by_kernel(measure) {
+        return approach;
+    }
     let pairs = frames.pairs;
     let arcs = Arcs::from_frames(&frames.comparisons());
     let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
@@ -94,11 +97,9 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
         );
         arcs.derivative(points, measure)
     });
-    let half = frames
-        .live
-        .clone()
-        .weighted_sum(FrameProducts { mm, mt, tm, tt });
-    let own = frames.live.own();
+    let live = frames.live.blocks();
+    let half = live.clone().weighted_sum(FrameProducts { mm, mt, tm, tt });
+    let own = live.own();
     let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
 }

@@ -69,7 +69,7 @@ pub fn inner_point_approach<B: Backend>(
     });
     let live = frames
         .live
-        .clone()
+        .blocks()
         .map(|products| products.cast(frames.dtype));
     let own = live.own();
     let mut found = found.into_iter();

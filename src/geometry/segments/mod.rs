@@ -51,11 +51,9 @@ pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
         let (lambda, mu) = segments.nearest();
         segments.derivative(lambda, mu)
     });
-    let half = frames
-        .live
-        .clone()
-        .weighted_sum(FrameProducts { mm, mt, tm, tt });
-    let own = frames.live.own();
+    let live = frames.live.blocks();
+    let half = live.clone().weighted_sum(FrameProducts { mm, mt, tm, tt });
+    let own = live.own();
     let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
 }
