@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use super::frames::Frames;
 use super::measure::Measure;
 use super::pair_products::PairProducts;
-use super::products::{SplitRows, live_products, multiply};
+use super::products::{live_products_by_kernels, multiply};
 use crate::kernels::available_with_gradient;
 use crate::kernels::closest_arcs::{self, Approach, ArcProducts};
 use crate::kernels::frames::{self, PartProducts};
@@ -22,7 +22,7 @@ impl<B: Backend> Frames<B> {
             mm: multiply(m, m),
             hl: multiply(h, l),
         })?;
-        let live = live_products(unit.rows, &SplitRows::from_parts(unit.parts));
+        let live = live_products_by_kernels(unit.rows, unit.parts, products.clone())?;
         Some(Self {
             live: PairProducts::Stacked(live),
             fixed: PairProducts::Stacked(products),

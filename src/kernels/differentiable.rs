@@ -25,7 +25,9 @@ use super::launch::Wgpu;
 
 /// A function of one tensor with a gradient and `INPUTS` without, whose first result has a gradient and whose other
 /// `OUTPUTS` have none.
-pub(super) trait Differentiable<const INPUTS: usize, const OUTPUTS: usize>:
+///
+/// The backward pass needs `SAVED` tensors.
+pub(super) trait Differentiable<const INPUTS: usize, const OUTPUTS: usize, const SAVED: usize>:
     Clone + Debug + Send + 'static
 {
     /// Computes the results. Inputs may have any strides.
@@ -33,25 +35,25 @@ pub(super) trait Differentiable<const INPUTS: usize, const OUTPUTS: usize>:
         &self,
         x: CubeTensor<R>,
         inputs: [CubeTensor<R>; INPUTS],
-    ) -> Computed<R, OUTPUTS>;
+    ) -> Computed<R, OUTPUTS, SAVED>;
 
     /// Returns the gradient of `x` from what [`forward`](Self::forward) saved and the gradient of the result, which may
     /// have any strides.
     fn backward<R: CubeRuntime>(
         self,
-        saved: CubeTensor<R>,
+        saved: [CubeTensor<R>; SAVED],
         gradient: CubeTensor<R>,
     ) -> CubeTensor<R>;
 }
 
 /// The results of a [`Differentiable`].
-pub(super) struct Computed<R: CubeRuntime, const OUTPUTS: usize> {
+pub(super) struct Computed<R: CubeRuntime, const OUTPUTS: usize, const SAVED: usize> {
     /// With a gradient.
     pub(super) value: CubeTensor<R>,
     /// Without gradient.
     pub(super) others: [CubeTensor<R>; OUTPUTS],
     /// For the backward pass.
-    pub(super) saved: CubeTensor<R>,
+    pub(super) saved: [CubeTensor<R>; SAVED],
 }
 
 /// The result with a gradient, and the others.
@@ -59,19 +61,19 @@ type Results<B, const OUTPUTS: usize> = (FloatTensor<B>, [FloatTensor<B>; OUTPUT
 
 /// Computes `function`, or returns `None` if no kernel is [available](super::available) on the backend, or on the
 /// backend below its automatic differentiation.
-pub(super) fn compute<B: Backend, const INPUTS: usize, const OUTPUTS: usize>(
-    function: impl Differentiable<INPUTS, OUTPUTS>,
+pub(super) fn compute<B: Backend, const INPUTS: usize, const OUTPUTS: usize, const SAVED: usize>(
+    function: impl Differentiable<INPUTS, OUTPUTS, SAVED>,
     x: FloatTensor<B>,
     inputs: [FloatTensor<B>; INPUTS],
 ) -> Option<Results<B, OUTPUTS>> {
     let arguments: Box<dyn Any> = Box::new((x, inputs));
     #[cfg(feature = "wgpu")]
-    let arguments = match compute_on::<Wgpu, _, _, INPUTS, OUTPUTS>(&function, arguments) {
+    let arguments = match compute_on::<Wgpu, _, _, INPUTS, OUTPUTS, SAVED>(&function, arguments) {
         Ok(results) => return results.downcast().ok().map(|results| *results),
         Err(arguments) => arguments,
     };
     #[cfg(feature = "cuda")]
-    let arguments = match compute_on::<Cuda, _, _, INPUTS, OUTPUTS>(&function, arguments) {
+    let arguments = match compute_on::<Cuda, _, _, INPUTS, OUTPUTS, SAVED>(&function, arguments) {
         Ok(results) => return results.downcast().ok().map(|results| *results),
         Err(arguments) => arguments,
     };
@@ -81,14 +83,14 @@ pub(super) fn compute<B: Backend, const INPUTS: usize, const OUTPUTS: usize>(
 
 /// Computes the results if the arguments are of `P`, or of `P` with automatic differentiation. Otherwise returns the
 /// arguments.
-fn compute_on<P, R, F, const INPUTS: usize, const OUTPUTS: usize>(
+fn compute_on<P, R, F, const INPUTS: usize, const OUTPUTS: usize, const SAVED: usize>(
     function: &F,
     arguments: Box<dyn Any>,
 ) -> Result<Box<dyn Any>, Box<dyn Any>>
 where
     P: Backend<FloatTensorPrimitive = CubeTensor<R>>,
     R: CubeRuntime,
-    F: Differentiable<INPUTS, OUTPUTS>,
+    F: Differentiable<INPUTS, OUTPUTS, SAVED>,
 {
     type Arguments<B, const INPUTS: usize> = (FloatTensor<B>, [FloatTensor<B>; INPUTS]);
 
@@ -108,7 +110,7 @@ where
         others,
         saved,
     } = function.forward(x.primitive, inputs);
-    let step = Step::<F, R, INPUTS, OUTPUTS> {
+    let step = Step::<F, R, INPUTS, OUTPUTS, SAVED> {
         function: function.clone(),
         runtime: PhantomData,
     };
@@ -163,19 +165,19 @@ where
 
 /// The backward pass of a [`Differentiable`].
 #[derive(Debug)]
-struct Step<F, R, const INPUTS: usize, const OUTPUTS: usize> {
+struct Step<F, R, const INPUTS: usize, const OUTPUTS: usize, const SAVED: usize> {
     function: F,
     runtime: PhantomData<R>,
 }
 
-impl<P, R, F, const INPUTS: usize, const OUTPUTS: usize> Backward<P, 1>
-    for Step<F, R, INPUTS, OUTPUTS>
+impl<P, R, F, const INPUTS: usize, const OUTPUTS: usize, const SAVED: usize> Backward<P, 1>
+    for Step<F, R, INPUTS, OUTPUTS, SAVED>
 where
     P: Backend<FloatTensorPrimitive = CubeTensor<R>>,
     R: CubeRuntime,
-    F: Differentiable<INPUTS, OUTPUTS>,
+    F: Differentiable<INPUTS, OUTPUTS, SAVED>,
 {
-    type State = CubeTensor<R>;
+    type State = [CubeTensor<R>; SAVED];
 
     fn backward(
         self,

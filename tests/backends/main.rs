@@ -15,6 +15,7 @@
 
 mod arcs;
 mod data;
+mod frames;
 mod images;
 mod kernels;
 mod layers;
@@ -73,6 +74,7 @@ impl Findings {
 /// Adds the tests of the parts on one backend.
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
     arcs::trials::<AB>(name, trials);
+    frames::trials::<AB>(name, trials);
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     measures::trials::<AB::InnerBackend>(name, trials);

@@ -125,16 +125,16 @@ pub(super) fn approach<B: Backend>(
         return None;
     }
     let inputs = [fixed, squared_middle_distances].map(primitive);
-    let (value, []) = differentiable::compute::<B, 2, 0>(approach, primitive(live), inputs)?;
+    let (value, []) = differentiable::compute::<B, 2, 0, 1>(approach, primitive(live), inputs)?;
     Some(tensor(value))
 }
 
-impl Differentiable<2, 0> for Approach {
+impl Differentiable<2, 0, 1> for Approach {
     fn forward<R: CubeRuntime>(
         &self,
         _live: CubeTensor<R>,
         [products, squared_middle_distances]: [CubeTensor<R>; 2],
-    ) -> Computed<R, 0> {
+    ) -> Computed<R, 0, 1> {
         let [pairs, _] = squared_middle_distances.meta.shape().dims();
         let client = products.client.clone();
         let address = products
@@ -158,13 +158,13 @@ impl Differentiable<2, 0> for Approach {
         Computed {
             value,
             others: [],
-            saved: coefficients,
+            saved: [coefficients],
         }
     }
 
     fn backward<R: CubeRuntime>(
         self,
-        coefficients: CubeTensor<R>,
+        [coefficients]: [CubeTensor<R>; 1],
         gradient: CubeTensor<R>,
     ) -> CubeTensor<R> {
         backward_kernel::gradient_of_products(coefficients, gradient)

@@ -119,12 +119,12 @@ fn embedding_gradients(
 #[derive(Debug, Clone)]
 struct Frames;
 
-impl Differentiable<0, 3> for Frames {
+impl Differentiable<0, 3, 1> for Frames {
     fn forward<R: CubeRuntime>(
         &self,
         embeddings: CubeTensor<R>,
         []: [CubeTensor<R>; 0],
-    ) -> Computed<R, 3> {
+    ) -> Computed<R, 3, 1> {
         let [ends, dim] = embeddings.meta.shape().dims();
         let client = embeddings.client.clone();
         let [value, h, m, l] = [(); 4].map(|()| like(&embeddings, [ends, dim], DType::F32));
@@ -148,13 +148,13 @@ impl Differentiable<0, 3> for Frames {
         Computed {
             value,
             others: [h, m, l],
-            saved: scales,
+            saved: [scales],
         }
     }
 
     fn backward<R: CubeRuntime>(
         self,
-        scales: CubeTensor<R>,
+        [scales]: [CubeTensor<R>; 1],
         gradient: CubeTensor<R>,
     ) -> CubeTensor<R> {
         let [ends, dim] = gradient.meta.shape().dims();
@@ -182,7 +182,7 @@ pub(super) fn unit_frames<B: Backend>(embeddings: BurnTensor<B, 2>) -> Option<Un
     if ends == 0 || dim == 0 || embeddings.dtype() != DType::F32 {
         return None;
     }
-    let (rows, parts) = differentiable::compute::<B, 0, 3>(Frames, primitive(embeddings), [])?;
+    let (rows, parts) = differentiable::compute::<B, 0, 3, 1>(Frames, primitive(embeddings), [])?;
     Some(UnitFrames {
         rows: tensor(rows),
         parts: parts.map(tensor),
