@@ -1,4 +1,4 @@
-//! Frames and closest arcs by the [kernels](crate::kernels) for GPUs.
+//! Frames and closest points by the [kernels](crate::kernels) for GPUs.
 
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -7,7 +7,7 @@ use super::measure::Measure;
 use super::pair_products::PairProducts;
 use super::products::{live_products_by_kernels, multiply};
 use crate::kernels::available_with_gradient;
-use crate::kernels::closest_arcs::{self, Approach, ArcProducts};
+use crate::kernels::closest_points::{self, Approach};
 use crate::kernels::frames::{self, PartProducts};
 
 impl<B: Backend> Frames<B> {
@@ -41,21 +41,37 @@ impl<B: Backend> Frames<B> {
         frames::squared_end_distances(products.clone(), self.squared_middle_distances.clone())
     }
 
+    /// [`end_products`](Self::end_products), as [`squared_end_distances`](Self::squared_end_distances_by_kernel).
+    pub(super) fn end_products_by_kernel(&self) -> Option<Tensor<B, 2>> {
+        match &self.fixed {
+            PairProducts::Stacked(products) => frames::end_products(products.clone()),
+            PairProducts::Blocks(_) => None,
+        }
+    }
+
     /// The measure of the closest points of every two arcs, \[P, P\]; `None` where kernels are not available.
     pub(super) fn closest_arcs_by_kernel(&self, measure: Measure) -> Option<Tensor<B, 2>> {
+        self.approach_by_kernel(match measure {
+            Measure::Distance => Approach::ArcDistance,
+            Measure::InnerProduct => Approach::ArcProduct,
+        })
+    }
+
+    /// The distances of every two segments, \[P, P\]; `None` where kernels are not available.
+    pub(super) fn segment_distances_by_kernel(&self) -> Option<Tensor<B, 2>> {
+        self.approach_by_kernel(Approach::SegmentDistance)
+    }
+
+    fn approach_by_kernel(&self, approach: Approach) -> Option<Tensor<B, 2>> {
         if !available_with_gradient::<B>() {
             return None;
         }
-        let approach = match measure {
-            Measure::Distance => Approach::Distance,
-            Measure::InnerProduct => Approach::InnerProduct,
-        };
-        let products = ArcProducts {
+        let products = closest_points::PairProducts {
             live: self.live.stacked(),
             fixed: self.fixed.stacked(),
             squared_middle_distances: self.squared_middle_distances.clone(),
         };
-        let approach = closest_arcs::approach(products, approach)?;
+        let approach = closest_points::approach(products, approach)?;
         Some(approach.cast(self.dtype))
     }
 }

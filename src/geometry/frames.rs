@@ -139,6 +139,9 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn end_products(&self) -> Tensor<B, 2> {
+        if let Some(products) = self.end_products_by_kernel() {
+            return products;
+        }
         let FrameProducts { mm, mt, tm, tt } = self.fixed.blocks();
         // x₁ = m − t, x₂ = m + t.
         let (even, odd) = (mm.clone() + tt.clone(), mt.clone() + tm.clone());

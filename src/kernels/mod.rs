@@ -7,7 +7,7 @@
 
 pub mod adam;
 pub mod batch_norm;
-pub mod closest_arcs;
+pub mod closest_points;
 pub mod depthwise;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod differentiable;

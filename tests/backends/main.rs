@@ -13,7 +13,7 @@
 //! Tests run one after the other in one process and in a fixed order, so that later tests run with the
 //! kernels and fused blocks that earlier tests have cached.
 
-mod arcs;
+mod curves;
 mod data;
 mod frames;
 mod images;
@@ -73,7 +73,7 @@ impl Findings {
 
 /// Adds the tests of the parts on one backend.
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
-    arcs::trials::<AB>(name, trials);
+    curves::trials::<AB>(name, trials);
     frames::trials::<AB>(name, trials);
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);

@@ -44,6 +44,9 @@ pub fn segment_distances<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 
 /// [`segment_distances`] for the frames of the pairs.
 pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
+    if let Some(distances) = frames.segment_distances_by_kernel() {
+        return distances;
+    }
     let pairs = frames.pairs;
     let segments = Segments(frames.comparisons());
     let [value, mm, mt, tm, tt, own_mm, own_mt, own_tt] = in_row_chunks(pairs, pairs, |rows| {

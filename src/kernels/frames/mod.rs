@@ -90,6 +90,22 @@ pub fn squared_end_distances<B: Backend>(
     }
 }
 
+/// Returns the inner products of the ends x₁ of every pair, then x₂ of every pair, `[2P, 2P]`, from those of the frames.
+///
+/// `None` if [no kernel is available](super::available), with or without automatic differentiation, if the products are
+/// not of f32, or if P is 0.
+pub fn end_products<B: Backend>(products: Tensor<B, 2>) -> Option<Tensor<B, 2>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    {
+        end_kernel::products_of_ends(products)
+    }
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = products;
+        None
+    }
+}
+
 /// How the gradient of rows x is computed from the gradient G of their inner products with the same rows as constants.
 #[derive(Debug, Clone)]
 pub enum RowGradient<B: Backend> {

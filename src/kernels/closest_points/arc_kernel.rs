@@ -1,23 +1,9 @@
-//! The kernel that compares every two arcs, and its launch.
+//! The kernel that compares every two arcs.
 
-use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor as BurnTensor};
-use burn_cubecl::CubeRuntime;
-use burn_cubecl::tensor::CubeTensor;
-use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
-use super::backward_kernel;
-use super::search::{
-    Extent, Points, Products, extent, length_of_square, nearest, reciprocal_or_zero, seen_from_m,
-    seen_from_t,
-};
-use super::{Approach, ArcProducts};
-use crate::kernels::differentiable::{self, Computed, Differentiable};
-use crate::kernels::launch::{like, primitive, tensor};
-
-/// The matrices of coefficients of [`compare_arcs`].
-pub(super) const COEFFICIENTS: usize = 7;
+use super::arc_search::{Extent, Points, Products, extent, nearest, seen_from_m, seen_from_t};
+use super::lengths::{length_of_square, reciprocal_or_zero};
 
 /// The squared distance of the points, without the cancellation of large terms for near points.
 #[cube]
@@ -40,16 +26,16 @@ fn squared_distance(
 }
 
 /// One pair of arcs per unit: the measure, and the coefficients of row i's half of its derivative. These are
-/// [`COEFFICIENTS`] matrices `[P, P]`: those of m·m, m·t, t·m and t·t, then those of m·m, m·t + t·m and t·t of arc i
+/// [`COEFFICIENTS`](super::launches::COEFFICIENTS) matrices `[P, P]`: those of m·m, m·t, t·m and t·t, then those of m·m, m·t + t·m and t·t of arc i
 /// with itself.
 #[cube(launch, address_type = "dynamic")]
-fn compare_arcs(
+pub(super) fn compare_arcs(
     products: &Tensor<f32>,
     squared_middle_distances: &Tensor<f32>,
     values: &mut Array<f32>,
     coefficients: &mut Array<f32>,
     pairs: usize,
-    #[comptime] approach: Approach,
+    #[comptime] is_distance: bool,
 ) {
     let entries = pairs * pairs;
     if ABSOLUTE_POS >= entries {
@@ -86,7 +72,7 @@ fn compare_arcs(
 
     let mut value = part_m + part_t;
     let mut by_cosine = f32::new(1.0);
-    if comptime!(approach == Approach::Distance) {
+    if comptime!(is_distance) {
         let middles = squared_middle_distances[row * squared_middle_distances.stride(0)
             + column * squared_middle_distances.stride(1)];
         value = length_of_square(squared_distance(scaled, points, i, j, middles));
@@ -108,65 +94,4 @@ fn compare_arcs(
     coefficients[4 * entries + ABSOLUTE_POS] = -by_m * (turn * i.sin + part_m * i.per_cos);
     coefficients[5 * entries + ABSOLUTE_POS] = -(to_m * from_t * i.sin + to_t * from_m * i.cos);
     coefficients[6 * entries + ABSOLUTE_POS] = by_t * (turn * i.cos - part_t * i.per_sin);
-}
-
-pub(super) fn approach<B: Backend>(
-    products: ArcProducts<B>,
-    approach: Approach,
-) -> Option<BurnTensor<B, 2>> {
-    let ArcProducts {
-        live,
-        fixed,
-        squared_middle_distances,
-    } = products;
-    let tensors = [&live, &fixed, &squared_middle_distances];
-    let [pairs, _] = squared_middle_distances.dims();
-    if pairs == 0 || tensors.iter().any(|tensor| tensor.dtype() != DType::F32) {
-        return None;
-    }
-    let inputs = [fixed, squared_middle_distances].map(primitive);
-    let (value, []) = differentiable::compute::<B, 2, 0, 1>(approach, primitive(live), inputs)?;
-    Some(tensor(value))
-}
-
-impl Differentiable<2, 0, 1> for Approach {
-    fn forward<R: CubeRuntime>(
-        &self,
-        _live: CubeTensor<R>,
-        [products, squared_middle_distances]: [CubeTensor<R>; 2],
-    ) -> Computed<R, 0, 1> {
-        let [pairs, _] = squared_middle_distances.meta.shape().dims();
-        let client = products.client.clone();
-        let address = products
-            .required_address_type()
-            .max(squared_middle_distances.required_address_type());
-        let value = like(&products, [pairs, pairs], DType::F32);
-        let coefficients = like(&products, [COEFFICIENTS, pairs, pairs], DType::F32);
-        let cube_dim = CubeDim::new(&client, pairs * pairs);
-        compare_arcs::launch::<R>(
-            &client,
-            calculate_cube_count_elemwise(&client, pairs * pairs, cube_dim),
-            cube_dim,
-            address.max(coefficients.required_address_type()),
-            products.into_tensor_arg(),
-            squared_middle_distances.into_tensor_arg(),
-            value.clone().into_array_arg(),
-            coefficients.clone().into_array_arg(),
-            pairs,
-            *self,
-        );
-        Computed {
-            value,
-            others: [],
-            saved: [coefficients],
-        }
-    }
-
-    fn backward<R: CubeRuntime>(
-        self,
-        [coefficients]: [CubeTensor<R>; 1],
-        gradient: CubeTensor<R>,
-    ) -> CubeTensor<R> {
-        backward_kernel::gradient_of_products(coefficients, gradient)
-    }
 }

@@ -1,27 +1,45 @@
-//! Closest points of arcs: values and gradients compared with those in `f64` on the host.
+//! Closest points of arcs and segments: values and gradients compared with those in `f64` on the host.
 
 use burn::backend::Autodiff;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{DType, Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
-use loop_dml::geometry::{Measure, arc_approach};
+use loop_dml::geometry::{Measure, arc_approach, segment_distances};
 
 use crate::data::Draws;
 use crate::{Findings, full, relative_error, values};
 
-/// Arcs by their ends.
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Approach {
+    ArcDistance,
+    ArcProduct,
+    SegmentDistance,
+}
+
+impl Approach {
+    fn compute<AB: AutodiffBackend>(self, rows: Tensor<AB, 2>) -> Tensor<AB, 2> {
+        match self {
+            Self::ArcDistance => arc_approach(rows, Measure::Distance),
+            Self::ArcProduct => arc_approach(rows, Measure::InnerProduct),
+            Self::SegmentDistance => segment_distances(rows),
+        }
+    }
+}
+
+/// Curves by their ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
     /// In all directions.
     Random,
-    /// Near each other, far from those of other arcs.
+    /// Near each other, far from those of other curves.
     Clustered,
     /// All near one another.
     Collapsed,
-    /// Equal: the arc is a point.
+    /// Equal: the curve is a point.
     Equal,
-    /// Opposite: the arc consists of its ends.
+    /// Opposite: an arc consists of its ends; all segments cross.
     Opposite,
     /// All of these, and rows of zeros.
     Mixed,
@@ -36,7 +54,7 @@ const ENDS: [Ends; 6] = [
     Ends::Mixed,
 ];
 
-/// Numbers of arcs, which are one, even, odd, powers of two, and more than a cube of a kernel has units, and of
+/// Numbers of curves, which are one, even, odd, powers of two, and more than a cube of a kernel has units, and of
 /// dimensions. A software driver takes seconds to tune a matrix product for each.
 fn sizes() -> Vec<(usize, usize)> {
     if full() {
@@ -49,7 +67,7 @@ fn sizes() -> Vec<(usize, usize)> {
     vec![(1, 3), (2, 3), (5, 1), (4, 24), (31, 64), (300, 24)]
 }
 
-/// Rows 2i and 2i + 1 are the ends of arc i, of different lengths.
+/// Rows 2i and 2i + 1 are the ends of curve i, of different lengths.
 fn rows(ends: Ends, pairs: usize, dim: usize) -> Vec<f32> {
     let mut draws = Draws::new(12);
     let common = draws.normals(dim);
@@ -96,13 +114,13 @@ fn computed<AB: AutodiffBackend>(
     rows: &[f32],
     dim: usize,
     dtype: DType,
-    measure: Measure,
+    approach: Approach,
     weights: impl Fn(&[f64]) -> Vec<f32>,
 ) -> (Vec<f64>, Vec<f64>) {
     let device = Default::default();
     let rows = TensorData::new(rows.to_vec(), [rows.len() / dim, dim]).convert_dtype(dtype);
     let leaf = Tensor::<AB, 2>::from_data(rows, (&device, dtype)).require_grad();
-    let approach = arc_approach(leaf.clone(), measure);
+    let approach = approach.compute(leaf.clone());
     let found = values(approach.clone());
     let weights = TensorData::new(weights(&found), approach.dims()).convert_dtype(dtype);
     let weights = Tensor::<AB, 2>::from_data(weights, (&device, dtype));
@@ -110,38 +128,45 @@ fn computed<AB: AutodiffBackend>(
     (found, values(leaf.grad(&gradients).expect("a gradient")))
 }
 
-fn compare<AB: AutodiffBackend>(measure: Measure) -> Findings {
+fn compare<AB: AutodiffBackend>(approach: Approach) -> Findings {
     let mut findings = Findings::default();
     for (pairs, dim) in sizes() {
         for ends in ENDS {
             let rows = rows(ends, pairs, dim);
             let mut draws = Draws::new(13);
             let factors = draws.normals(pairs * pairs);
-            // An arc touches itself. Without `f64`, an error of 1e-6 in the square is an error of 1e-3 in a distance
+            let squares = rows.chunks(dim).map(|row| row.iter().map(|x| x * x).sum());
+            let length = match approach {
+                Approach::SegmentDistance => f64::from(squares.fold(0.0, f32::max).sqrt()),
+                _ => 1.0,
+            };
+            // A curve touches itself. Without `f64`, an error of 1e-6 in the square is an error of 1e-3 in a distance
             // near 0, and the direction of the gradient is noise.
-            let touches = |value: f64| match measure {
-                Measure::Distance => value < 0.02,
-                Measure::InnerProduct => value > 1.0 - 2e-4,
+            let touches = |value: f64| match approach {
+                Approach::ArcProduct => value > 1.0 - 2e-4,
+                _ => value < 0.02 * length,
             };
             // The middle and the half difference of a unit vector and a zero are not orthogonal.
-            let of_zero = |pair: usize| ends == Ends::Mixed && pair % 7 == 4;
+            let is_arc = approach != Approach::SegmentDistance;
+            let of_zero = |pair: usize| is_arc && ends == Ends::Mixed && pair % 7 == 4;
             let defined = |i: usize| !of_zero(i / pairs) && !of_zero(i % pairs);
             let weights = |found: &[f64]| -> Vec<f32> {
-                let used = |i: usize| i % (pairs + 1) != 0 && defined(i) && !touches(found[i]);
+                let used =
+                    |i: usize| !i.is_multiple_of(pairs + 1) && defined(i) && !touches(found[i]);
                 let weight = |(i, &factor)| if used(i) { factor } else { 0.0 };
                 factors.iter().enumerate().map(weight).collect()
             };
             let (expected, gradient) =
-                computed::<Autodiff<Cpu>>(&rows, dim, DType::F64, measure, weights);
+                computed::<Autodiff<Cpu>>(&rows, dim, DType::F64, approach, weights);
             let same_weights = |_: &[f64]| weights(&expected);
             let (found, found_gradient) =
-                computed::<AB>(&rows, dim, DType::F32, measure, same_weights);
-            let what = || format!("{ends:?}, {pairs} arcs in {dim} dimensions");
+                computed::<AB>(&rows, dim, DType::F32, approach, same_weights);
+            let what = || format!("{ends:?}, {pairs} curves in {dim} dimensions");
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                let tolerance = match (measure, touches(*expected)) {
-                    (Measure::Distance, true) => 2e-3,
-                    (Measure::Distance, false) => 2e-5,
-                    (Measure::InnerProduct, _) => 2e-6,
+                let tolerance = match (approach, touches(*expected)) {
+                    (Approach::ArcProduct, _) => 2e-6,
+                    (_, true) => 2e-3 * length,
+                    (_, false) => 2e-5 * length,
                 };
                 let right = match defined(i) {
                     true => (found - expected).abs() <= tolerance,
@@ -154,7 +179,7 @@ fn compare<AB: AutodiffBackend>(measure: Measure) -> Findings {
             findings.check(found_gradient.iter().all(|x| x.is_finite()), || {
                 format!("{}: the gradient is not finite", what())
             });
-            // Arcs in one plane have closest points that rounding chooses.
+            // Curves in one plane have closest points that rounding chooses.
             if dim >= 3 {
                 let error = relative_error(&found_gradient, &gradient, 1e-6);
                 findings.check(error <= 1e-3, || {
@@ -166,35 +191,38 @@ fn compare<AB: AutodiffBackend>(measure: Measure) -> Findings {
     findings
 }
 
-/// A NaN reaches every entry of its arc, and only these.
+/// A NaN reaches every entry of its arc, and only these. Rows of segments have a common scale.
 fn not_a_number<AB: AutodiffBackend>() -> Findings {
     const PAIRS: usize = 4;
     const DIM: usize = 24;
     let mut findings = Findings::default();
-    for measure in [Measure::Distance, Measure::InnerProduct] {
+    for approach in [Approach::ArcDistance, Approach::ArcProduct] {
         let mut rows = rows(Ends::Random, PAIRS, DIM);
         // In the second end of arc 3.
         rows[7 * DIM + 2] = f32::NAN;
         let ones = |found: &[f64]| vec![1.0; found.len()];
-        let (found, gradient) = computed::<AB>(&rows, DIM, DType::F32, measure, ones);
+        let (found, gradient) = computed::<AB>(&rows, DIM, DType::F32, approach, ones);
         for (entry, value) in found.into_iter().enumerate() {
             let of_arc = entry / PAIRS == 3 || entry % PAIRS == 3;
             findings.check(value.is_nan() == of_arc, || {
-                format!("{measure:?}: entry {entry} is {value}")
+                format!("{approach:?}: entry {entry} is {value}")
             });
         }
         let of_arc = gradient[6 * DIM..8 * DIM].iter().any(|x| x.is_nan());
-        findings.check(of_arc, || format!("{measure:?}: the gradient is a number"));
+        findings.check(of_arc, || format!("{approach:?}: the gradient is a number"));
     }
     findings
 }
 
 pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
     let mut add = |name: &str, test: fn() -> Findings| {
-        let name = format!("{backend}::arcs::{name}");
+        let name = format!("{backend}::curves::{name}");
         trials.push(Trial::test(name, move || test().result()));
     };
-    add("distances", || compare::<AB>(Measure::Distance));
-    add("inner_products", || compare::<AB>(Measure::InnerProduct));
+    add("arc_distances", || compare::<AB>(Approach::ArcDistance));
+    add("arc_products", || compare::<AB>(Approach::ArcProduct));
+    add("segment_distances", || {
+        compare::<AB>(Approach::SegmentDistance)
+    });
     add("not_a_number", not_a_number::<AB>);
 }
