@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::diagonal::diagonal;
+use super::frame_kernels;
+use super::frame_products::{FrameProducts, PairProducts};
 use super::lengths::reciprocal_lengths;
-use super::pair_products::PairProducts;
 use super::precision::widen;
 use super::products::{SplitRows, own_products, squared_distances};
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 
 /// P pairs (x₁, x₂), represented by inner products of their middles m = (x₁ + x₂)/2 and half differences
 /// t = (x₂ − x₁)/2, in the widest float type of the device. A point of the pair's segment is m + τ t
@@ -35,19 +36,6 @@ pub(crate) struct Frames<B: Backend> {
     pub(super) pairs: usize,
 }
 
-/// Inner products of the frames of every two pairs, each \[P, P\], or some rows of them.
-#[derive(Debug, Clone)]
-pub(super) struct FrameProducts<B: Backend> {
-    /// mᵢ·mⱼ.
-    pub(super) mm: Tensor<B, 2>,
-    /// mᵢ·tⱼ.
-    pub(super) mt: Tensor<B, 2>,
-    /// tᵢ·mⱼ.
-    pub(super) tm: Tensor<B, 2>,
-    /// tᵢ·tⱼ.
-    pub(super) tt: Tensor<B, 2>,
-}
-
 impl<B: Backend> Frames<B> {
     /// Creates the frames of the pairs of rows 2i and 2i + 1, scaled to unit length first if
     /// `normalized`.
@@ -67,11 +55,17 @@ impl<B: Backend> Frames<B> {
             rows.is_multiple_of(2),
             "rows 2i and 2i + 1 are a pair, but there are {rows}"
         );
-        if normalized && let Some(frames) = Self::unit_frames_by_kernels(&embeddings) {
-            return frames;
-        }
         let pairs = rows / 2;
         let dtype = embeddings.dtype().into();
+        if normalized && let Some(found) = frame_kernels::products_of_unit_frames(&embeddings) {
+            return Self {
+                live: PairProducts::Stacked(found.live),
+                fixed: PairProducts::Stacked(found.fixed),
+                squared_middle_distances: found.squared_middle_distances,
+                dtype,
+                pairs,
+            };
+        }
 
         let ends = widen(embeddings);
         let ends = if normalized {
@@ -101,6 +95,14 @@ impl<B: Backend> Frames<B> {
         }
     }
 
+    /// Compares the curves of every two pairs, \[P, P\], where [kernels](crate::kernels) are available.
+    pub(super) fn closest_points_by_kernel(&self, approach: Approach) -> Option<Tensor<B, 2>> {
+        let products = [&self.live, &self.fixed];
+        let middles = &self.squared_middle_distances;
+        let approach = frame_kernels::closest_points(products, middles, approach)?;
+        Some(approach.cast(self.dtype))
+    }
+
     /// Compares all pairs with all pairs, without gradient.
     pub(super) fn comparisons(&self) -> FrameComparisons<B> {
         let products = self.fixed.blocks();
@@ -118,7 +120,8 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
-        if let Some(distances) = self.squared_end_distances_by_kernel() {
+        let middles = &self.squared_middle_distances;
+        if let Some(distances) = frame_kernels::squared_end_distances(&self.fixed, middles) {
             return distances;
         }
         let comparisons = self.comparisons();
@@ -139,7 +142,7 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn end_products(&self) -> Tensor<B, 2> {
-        if let Some(products) = self.end_products_by_kernel() {
+        if let Some(products) = frame_kernels::end_products(&self.fixed) {
             return products;
         }
         let FrameProducts { mm, mt, tm, tt } = self.fixed.blocks();
@@ -210,49 +213,6 @@ impl<B: Backend> FrameComparisons<B> {
         let of_j =
             sigma.clone() * (sigma.clone() * self.of_columns.tt.clone() - along_j.mul_scalar(2.0));
         self.squared_middle_distances.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
-    }
-}
-
-impl<B: Backend> FrameProducts<B> {
-    /// The products of pairs of two equal ends with themselves, from the squares of the ends, \[R, 1\].
-    pub(super) fn of_points(squares: Tensor<B, 2>) -> Self {
-        let zeros = squares.zeros_like();
-        Self {
-            mm: squares,
-            mt: zeros.clone(),
-            tm: zeros.clone(),
-            tt: zeros,
-        }
-    }
-
-    pub(super) fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
-        Self {
-            mm: f(self.mm),
-            mt: f(self.mt),
-            tm: f(self.tm),
-            tt: f(self.tt),
-        }
-    }
-
-    /// The products of some rows.
-    pub(super) fn rows(&self, rows: Range<usize>) -> Self {
-        if rows.len() == self.mm.dims()[0] {
-            return self.clone();
-        }
-        self.clone().map(|products| products.slice([rows.clone()]))
-    }
-
-    /// The products of every pair with itself, each \[P, 1\].
-    pub(super) fn own(&self) -> Self {
-        self.clone().map(diagonal)
-    }
-
-    /// Returns the sum of the four products of `self` ⊙ `coefficients`.
-    pub(super) fn weighted_sum(self, coefficients: Self) -> Tensor<B, 2> {
-        self.mm * coefficients.mm
-            + self.mt * coefficients.mt
-            + self.tm * coefficients.tm
-            + self.tt * coefficients.tt
     }
 }
 

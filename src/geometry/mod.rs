@@ -11,13 +11,13 @@ pub mod corners;
 mod diagonal;
 mod envelope;
 mod frame_kernels;
+mod frame_products;
 pub(crate) mod frames;
 pub mod inner_points;
 mod lengths;
 mod measure;
 #[cfg(test)]
 pub(crate) mod oracle;
-mod pair_products;
 pub(crate) mod pair_rows;
 mod point_frames;
 pub mod points;

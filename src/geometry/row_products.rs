@@ -8,9 +8,9 @@
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::diagonal::diagonal;
-use super::frames::{FrameComparisons, FrameProducts, Frames};
+use super::frame_products::{FrameProducts, PairProducts};
+use super::frames::{FrameComparisons, Frames};
 use super::lengths::reciprocal_lengths;
-use super::pair_products::PairProducts;
 use super::pair_rows::PairRows;
 use super::point_frames::{LiveComparisons, PointFrames};
 use super::precision::widen;

@@ -57,9 +57,11 @@ mod search;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, with_derivative};
-use super::frames::{FrameProducts, Frames};
+use super::frame_products::FrameProducts;
+use super::frames::Frames;
 use super::measure::Measure;
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 pub(crate) use points::approach_of_points;
 use search::Arcs;
 
@@ -79,7 +81,11 @@ pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> T
 
 /// [`arc_approach`] for the frames of unit rows.
 pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
-    if let Some(approach) = frames.closest_arcs_by_kernel(measure) {
+    let by_kernel = frames.closest_points_by_kernel(match measure {
+        Measure::Distance => Approach::ArcDistance,
+        Measure::InnerProduct => Approach::ArcProduct,
+    });
+    if let Some(approach) = by_kernel {
         return approach;
     }
     let pairs = frames.pairs;

@@ -24,10 +24,12 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
-use super::frames::{FrameComparisons, FrameProducts, Frames};
+use super::frame_products::FrameProducts;
+use super::frames::{FrameComparisons, Frames};
 use super::lengths::length_of_square;
 use super::point_frames::PointFrames;
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 
 /// Returns the smallest Euclidean distance between every two segments; segment i runs from row 2i of
 /// the embeddings to row 2i + 1.
@@ -44,7 +46,7 @@ pub fn segment_distances<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 
 /// [`segment_distances`] for the frames of the pairs.
 pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
-    if let Some(distances) = frames.segment_distances_by_kernel() {
+    if let Some(distances) = frames.closest_points_by_kernel(Approach::SegmentDistance) {
         return distances;
     }
     let pairs = frames.pairs;
