@@ -5,11 +5,13 @@ use std::ops::Range;
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::diagonal::diagonal;
+use super::frame_kernels;
+use super::frame_products::{FrameProducts, PairProducts};
 use super::lengths::reciprocal_lengths;
 use super::precision::widen;
 use super::products::{SplitRows, own_products, squared_distances};
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 
 /// P pairs (x₁, x₂), represented by inner products of their middles m = (x₁ + x₂)/2 and half differences
 /// t = (x₂ − x₁)/2, in the widest float type of the device. A point of the pair's segment is m + τ t
@@ -23,28 +25,15 @@ use super::transpose::transpose;
 #[derive(Debug, Clone)]
 pub(crate) struct Frames<B: Backend> {
     /// Inner products with a gradient with respect to the row's pair.
-    pub(super) live: FrameProducts<B>,
+    pub(super) live: PairProducts<B>,
     /// The same inner products without gradient, exact to the rounding of the float type.
-    pub(super) fixed: FrameProducts<B>,
+    pub(super) fixed: PairProducts<B>,
     /// |mᵢ − mⱼ|², \[P, P\], without the cancellation of mᵢ·mᵢ + mⱼ·mⱼ − 2 mᵢ·mⱼ.
     pub(super) squared_middle_distances: Tensor<B, 2>,
     /// The float type of the embeddings and of the results.
     pub(super) dtype: FloatDType,
     /// Number of pairs P.
     pub(super) pairs: usize,
-}
-
-/// Inner products of the frames of every two pairs, each \[P, P\], or some rows of them.
-#[derive(Debug, Clone)]
-pub(super) struct FrameProducts<B: Backend> {
-    /// mᵢ·mⱼ.
-    pub(super) mm: Tensor<B, 2>,
-    /// mᵢ·tⱼ.
-    pub(super) mt: Tensor<B, 2>,
-    /// tᵢ·mⱼ.
-    pub(super) tm: Tensor<B, 2>,
-    /// tᵢ·tⱼ.
-    pub(super) tt: Tensor<B, 2>,
 }
 
 impl<B: Backend> Frames<B> {
@@ -68,6 +57,15 @@ impl<B: Backend> Frames<B> {
         );
         let pairs = rows / 2;
         let dtype = embeddings.dtype().into();
+        if normalized && let Some(found) = frame_kernels::products_of_unit_frames(&embeddings) {
+            return Self {
+                live: PairProducts::Stacked(found.live),
+                fixed: PairProducts::Stacked(found.fixed),
+                squared_middle_distances: found.squared_middle_distances,
+                dtype,
+                pairs,
+            };
+        }
 
         let ends = widen(embeddings);
         let ends = if normalized {
@@ -88,8 +86,8 @@ impl<B: Backend> Frames<B> {
         let (products, live) = own_products(rows, &split);
         let of_middles = |level: &Tensor<B, 2>| level.clone().slice([0..pairs, 0..pairs]);
         Self {
-            live: FrameProducts::from_stacked(live),
-            fixed: FrameProducts::from_stacked(products.linear(Tensor::clone)),
+            live: PairProducts::Stacked(live),
+            fixed: PairProducts::Stacked(products.linear(Tensor::clone)),
             squared_middle_distances: products
                 .linear(|level| squared_distances(&of_middles(level))),
             dtype,
@@ -97,11 +95,20 @@ impl<B: Backend> Frames<B> {
         }
     }
 
+    /// Compares the curves of every two pairs, \[P, P\], where [kernels](crate::kernels) are available.
+    pub(super) fn closest_points_by_kernel(&self, approach: Approach) -> Option<Tensor<B, 2>> {
+        let products = [&self.live, &self.fixed];
+        let middles = &self.squared_middle_distances;
+        let approach = frame_kernels::closest_points(products, middles, approach)?;
+        Some(approach.cast(self.dtype))
+    }
+
     /// Compares all pairs with all pairs, without gradient.
     pub(super) fn comparisons(&self) -> FrameComparisons<B> {
-        let own = self.fixed.own();
+        let products = self.fixed.blocks();
+        let own = products.own();
         FrameComparisons {
-            products: self.fixed.clone(),
+            products,
             of_columns: own.clone().map(transpose),
             of_rows: own,
             squared_middle_distances: self.squared_middle_distances.clone(),
@@ -113,6 +120,10 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn squared_end_distances(&self) -> Tensor<B, 2> {
+        let middles = &self.squared_middle_distances;
+        if let Some(distances) = frame_kernels::squared_end_distances(&self.fixed, middles) {
+            return distances;
+        }
         let comparisons = self.comparisons();
         let ones = self.squared_middle_distances.ones_like();
         // x₁ is at τ = −1, x₂ at τ = 1.
@@ -131,7 +142,10 @@ impl<B: Backend> Frames<B> {
     /// # Shapes
     /// - output: \[2P, 2P\]; rows and columns are x₁ of every pair, then x₂ of every pair
     pub(crate) fn end_products(&self) -> Tensor<B, 2> {
-        let FrameProducts { mm, mt, tm, tt } = self.fixed.clone();
+        if let Some(products) = frame_kernels::end_products(&self.fixed) {
+            return products;
+        }
+        let FrameProducts { mm, mt, tm, tt } = self.fixed.blocks();
         // x₁ = m − t, x₂ = m + t.
         let (even, odd) = (mm.clone() + tt.clone(), mt.clone() + tm.clone());
         let (across, along) = (mm - tt, mt - tm);
@@ -199,63 +213,6 @@ impl<B: Backend> FrameComparisons<B> {
         let of_j =
             sigma.clone() * (sigma.clone() * self.of_columns.tt.clone() - along_j.mul_scalar(2.0));
         self.squared_middle_distances.clone() + of_i + of_j - (tau * sigma * tt).mul_scalar(2.0)
-    }
-}
-
-impl<B: Backend> FrameProducts<B> {
-    /// Splits the products of m of every pair, then t of every pair, \[2P, 2P\], into the four blocks.
-    fn from_stacked(products: Tensor<B, 2>) -> Self {
-        let [rows, _] = products.dims();
-        let (m, t) = (0..rows / 2, rows / 2..rows);
-        let block =
-            |i: &Range<usize>, j: &Range<usize>| products.clone().slice([i.clone(), j.clone()]);
-        Self {
-            mm: block(&m, &m),
-            mt: block(&m, &t),
-            tm: block(&t, &m),
-            tt: block(&t, &t),
-        }
-    }
-
-    /// The products of pairs of two equal ends with themselves, from the squares of the ends, \[R, 1\].
-    pub(super) fn of_points(squares: Tensor<B, 2>) -> Self {
-        let zeros = squares.zeros_like();
-        Self {
-            mm: squares,
-            mt: zeros.clone(),
-            tm: zeros.clone(),
-            tt: zeros,
-        }
-    }
-
-    pub(super) fn map(self, f: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>) -> Self {
-        Self {
-            mm: f(self.mm),
-            mt: f(self.mt),
-            tm: f(self.tm),
-            tt: f(self.tt),
-        }
-    }
-
-    /// The products of some rows.
-    pub(super) fn rows(&self, rows: Range<usize>) -> Self {
-        if rows.len() == self.mm.dims()[0] {
-            return self.clone();
-        }
-        self.clone().map(|products| products.slice([rows.clone()]))
-    }
-
-    /// The products of every pair with itself, each \[P, 1\].
-    pub(super) fn own(&self) -> Self {
-        self.clone().map(diagonal)
-    }
-
-    /// Returns the sum of the four products of `self` ⊙ `coefficients`.
-    pub(super) fn weighted_sum(self, coefficients: Self) -> Tensor<B, 2> {
-        self.mm * coefficients.mm
-            + self.mt * coefficients.mt
-            + self.tm * coefficients.tm
-            + self.tt * coefficients.tt
     }
 }
 

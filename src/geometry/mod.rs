@@ -10,6 +10,8 @@ pub mod arcs;
 pub mod corners;
 mod diagonal;
 mod envelope;
+mod frame_kernels;
+mod frame_products;
 pub(crate) mod frames;
 pub mod inner_points;
 mod lengths;

@@ -2,7 +2,8 @@
 
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
-use super::frames::{FrameComparisons, FrameProducts};
+use super::frame_products::FrameProducts;
+use super::frames::FrameComparisons;
 
 /// N rows of a batch, each as a pair of two equal ends, compared with P pairs.
 #[derive(Debug, Clone)]

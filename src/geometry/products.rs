@@ -25,6 +25,7 @@ use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
 
 use super::diagonal::diagonal;
 use super::transpose::transpose;
+use crate::kernels::frames::{RowGradient, with_row_gradient};
 
 /// 2¹¹: integers up to this one are exact in the 11 significant bits of TF32.
 const UNIT: f64 = 2048.0;
@@ -235,23 +236,54 @@ pub(crate) fn own_products<B: Backend>(
     rows: Tensor<B, 2>,
     split: &SplitRows<B>,
 ) -> (Products<B>, Tensor<B, 2>) {
-    let live = live_products(rows, split);
-    let fixed = match &split.parts[..] {
+    let [h, m, l] = &split.parts[..] else {
+        let live = live_products(rows, split);
         // Both share one matrix product.
-        [_] => Products {
-            levels: vec![live.clone().detach()],
-            scale: None,
-        },
-        _ => split.own_products(),
+        let levels = vec![live.clone().detach()];
+        return (
+            Products {
+                levels,
+                scale: None,
+            },
+            live,
+        );
+    };
+    let fixed = split.own_products();
+    let parts = [h, m, l].map(Tensor::clone);
+    let live = live_products_by_kernels(rows.clone(), parts, fixed.levels[0].clone());
+    let live = match (live, &split.scale) {
+        (Some(live), Some(scale)) if has_tf32(&rows) => live / scale.clone(),
+        (Some(live), _) => live,
+        (None, _) => live_products(rows, split),
     };
     (fixed, live)
 }
 
+/// Returns `products` with the gradient of the [live products](own_products) of rows, or of rows times the scale of
+/// their parts where a device [has TF32](has_tf32); `None` where [kernels](crate::kernels) are not available.
+pub(super) fn live_products_by_kernels<B: Backend>(
+    rows: Tensor<B, 2>,
+    parts: [Tensor<B, 2>; 3],
+    products: Tensor<B, 2>,
+) -> Option<Tensor<B, 2>> {
+    let gradient = match has_tf32(&rows) {
+        true => RowGradient::Split(parts),
+        false => RowGradient::Plain,
+    };
+    with_row_gradient(products, rows, gradient)
+}
+
+/// Whether matrix products may be in TF32.
+fn has_tf32<B: Backend>(rows: &Tensor<B, 2>) -> bool {
+    B::supports_dtype(&rows.device(), DType::BF16)
+}
+
+/// The live products of [`own_products`].
 fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
     let [h, m, l] = &split.parts[..] else {
         return rows.clone().matmul(transpose(rows.detach()));
     };
-    if !B::supports_dtype(&rows.device(), DType::BF16) {
+    if !has_tf32(&rows) {
         return rows.clone().matmul(transpose(rows.detach()));
     }
     let with = |part: &Tensor<B, 2>, unit: f64| {
@@ -274,7 +306,7 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
 }
 
 /// Returns x yᵀ.
-fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
+pub(super) fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(test)]
     let [x, y] = [x, y].map(super::simulated_device::to_device_precision);
     x.clone().matmul(transpose(y.clone()))

@@ -8,7 +8,8 @@
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 
 use super::diagonal::diagonal;
-use super::frames::{FrameComparisons, FrameProducts, Frames};
+use super::frame_products::{FrameProducts, PairProducts};
+use super::frames::{FrameComparisons, Frames};
 use super::lengths::reciprocal_lengths;
 use super::pair_rows::PairRows;
 use super::point_frames::{LiveComparisons, PointFrames};
@@ -82,8 +83,8 @@ impl<B: Backend> RowProducts<B> {
         Frames {
             pairs: pairs.first.dims()[0],
             squared_middle_distances: mm.linear(squared_distances),
-            live,
-            fixed,
+            live: PairProducts::Blocks(live),
+            fixed: PairProducts::Blocks(fixed),
             dtype: self.dtype,
         }
     }

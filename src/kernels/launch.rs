@@ -5,21 +5,42 @@ use std::any::TypeId;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
+/// wgpu without fusion.
+#[cfg(feature = "wgpu")]
+pub(super) type Wgpu = burn_cubecl::CubeBackend<burn_wgpu::WgpuRuntime, f32, i32, u32>;
+/// CUDA without fusion.
+#[cfg(feature = "cuda")]
+pub(super) type Cuda =
+    burn_cubecl::CubeBackend<burn_cubecl::cubecl::cuda::CudaRuntime, f32, i32, u8>;
+
 /// Whether kernels of this project run on the backend: on wgpu and CUDA without fusion.
 pub fn available<B: Backend>() -> bool {
     let tensor = TypeId::of::<FloatTensor<B>>();
     let _ = tensor;
     #[cfg(feature = "wgpu")]
-    if tensor == TypeId::of::<burn_cubecl::tensor::CubeTensor<burn_wgpu::WgpuRuntime>>() {
+    if tensor == TypeId::of::<FloatTensor<Wgpu>>() {
         return true;
     }
     #[cfg(feature = "cuda")]
-    if tensor
-        == TypeId::of::<burn_cubecl::tensor::CubeTensor<burn_cubecl::cubecl::cuda::CudaRuntime>>()
-    {
+    if tensor == TypeId::of::<FloatTensor<Cuda>>() {
         return true;
     }
     false
+}
+
+/// Whether kernels of this project run on the backend, or on the backend below its automatic differentiation.
+pub fn available_with_gradient<B: Backend>() -> bool {
+    let tensor = TypeId::of::<FloatTensor<B>>();
+    let _ = tensor;
+    #[cfg(feature = "wgpu")]
+    if tensor == TypeId::of::<FloatTensor<burn::backend::Autodiff<Wgpu>>>() {
+        return true;
+    }
+    #[cfg(feature = "cuda")]
+    if tensor == TypeId::of::<FloatTensor<burn::backend::Autodiff<Cuda>>>() {
+        return true;
+    }
+    available::<B>()
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -2,15 +2,20 @@
 //!
 //! Each function takes tensors of any backend. On wgpu and CUDA without fusion it launches kernels and returns
 //! their result; on any other backend it returns `None`, and the caller computes the same with Burn's
-//! operations. Kernels are written once, in CubeCL, for both.
+//! operations. Kernels are written once, in CubeCL, for both. Those of the network take tensors below automatic
+//! differentiation; those of the geometry take both, and their results have a gradient.
 
 pub mod adam;
 pub mod batch_norm;
+pub mod closest_points;
 pub mod depthwise;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod differentiable;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod division;
+pub mod frames;
 mod launch;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod sum_of_cube;
 
-pub use launch::available;
+pub use launch::{available, available_with_gradient};

@@ -13,7 +13,9 @@
 //! Tests run one after the other in one process and in a fixed order, so that later tests run with the
 //! kernels and fused blocks that earlier tests have cached.
 
+mod curves;
 mod data;
+mod frames;
 mod images;
 mod kernels;
 mod layers;
@@ -71,6 +73,8 @@ impl Findings {
 
 /// Adds the tests of the parts on one backend.
 fn of_parts<AB: AutodiffBackend>(name: &str, trials: &mut Vec<Trial>) {
+    curves::trials::<AB>(name, trials);
+    frames::trials::<AB>(name, trials);
     losses::trials::<AB>(name, trials);
     ranks::trials::<AB::InnerBackend>(name, trials);
     measures::trials::<AB::InnerBackend>(name, trials);

@@ -4,7 +4,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::search::{Arcs, Extents, Points};
 use crate::geometry::envelope::reciprocal_or_zero;
-use crate::geometry::frames::FrameProducts;
+use crate::geometry::frame_products::FrameProducts;
 use crate::geometry::lengths::length_of_square;
 use crate::geometry::measure::Measure;
 

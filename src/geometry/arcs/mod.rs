@@ -57,9 +57,11 @@ mod search;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, with_derivative};
-use super::frames::{FrameProducts, Frames};
+use super::frame_products::FrameProducts;
+use super::frames::Frames;
 use super::measure::Measure;
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 pub(crate) use points::approach_of_points;
 use search::Arcs;
 
@@ -79,6 +81,13 @@ pub fn arc_approach<B: Backend>(embeddings: Tensor<B, 2>, measure: Measure) -> T
 
 /// [`arc_approach`] for the frames of unit rows.
 pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tensor<B, 2> {
+    let by_kernel = frames.closest_points_by_kernel(match measure {
+        Measure::Distance => Approach::ArcDistance,
+        Measure::InnerProduct => Approach::ArcProduct,
+    });
+    if let Some(approach) = by_kernel {
+        return approach;
+    }
     let pairs = frames.pairs;
     let arcs = Arcs::from_frames(&frames.comparisons());
     let edges = in_row_chunks(pairs, pairs, |rows| arcs.rows(rows).nearest_to_ends());
@@ -94,11 +103,9 @@ pub(crate) fn approach<B: Backend>(frames: &Frames<B>, measure: Measure) -> Tens
         );
         arcs.derivative(points, measure)
     });
-    let half = frames
-        .live
-        .clone()
-        .weighted_sum(FrameProducts { mm, mt, tm, tt });
-    let own = frames.live.own();
+    let live = frames.live.blocks();
+    let half = live.clone().weighted_sum(FrameProducts { mm, mt, tm, tt });
+    let own = live.own();
     let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
 }

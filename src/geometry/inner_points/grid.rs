@@ -5,7 +5,8 @@ use std::ops::Range;
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::geometry::envelope::reciprocal_or_zero;
-use crate::geometry::frames::{FrameComparisons, FrameProducts};
+use crate::geometry::frame_products::FrameProducts;
+use crate::geometry::frames::FrameComparisons;
 use crate::geometry::lengths::length_of_square;
 use crate::geometry::measure::Measure;
 

@@ -21,7 +21,8 @@ mod grid;
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, with_derivative};
-use super::frames::{FrameProducts, Frames};
+use super::frame_products::FrameProducts;
+use super::frames::Frames;
 use super::measure::Measure;
 use derivative::DERIVATIVE;
 use grid::Grid;
@@ -69,7 +70,7 @@ pub fn inner_point_approach<B: Backend>(
     });
     let live = frames
         .live
-        .clone()
+        .blocks()
         .map(|products| products.cast(frames.dtype));
     let own = live.own();
     let mut found = found.into_iter();

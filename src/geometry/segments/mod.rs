@@ -24,10 +24,12 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::envelope::{in_row_chunks, reciprocal_or_zero, with_derivative};
-use super::frames::{FrameComparisons, FrameProducts, Frames};
+use super::frame_products::FrameProducts;
+use super::frames::{FrameComparisons, Frames};
 use super::lengths::length_of_square;
 use super::point_frames::PointFrames;
 use super::transpose::transpose;
+use crate::kernels::closest_points::Approach;
 
 /// Returns the smallest Euclidean distance between every two segments; segment i runs from row 2i of
 /// the embeddings to row 2i + 1.
@@ -44,6 +46,9 @@ pub fn segment_distances<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
 
 /// [`segment_distances`] for the frames of the pairs.
 pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
+    if let Some(distances) = frames.closest_points_by_kernel(Approach::SegmentDistance) {
+        return distances;
+    }
     let pairs = frames.pairs;
     let segments = Segments(frames.comparisons());
     let [value, mm, mt, tm, tt, own_mm, own_mt, own_tt] = in_row_chunks(pairs, pairs, |rows| {
@@ -51,11 +56,9 @@ pub(crate) fn distances<B: Backend>(frames: &Frames<B>) -> Tensor<B, 2> {
         let (lambda, mu) = segments.nearest();
         segments.derivative(lambda, mu)
     });
-    let half = frames
-        .live
-        .clone()
-        .weighted_sum(FrameProducts { mm, mt, tm, tt });
-    let own = frames.live.own();
+    let live = frames.live.blocks();
+    let half = live.clone().weighted_sum(FrameProducts { mm, mt, tm, tt });
+    let own = live.own();
     let half = half + own_mm * own.mm + own_mt * (own.mt + own.tm) + own_tt * own.tt;
     with_derivative(value, half.clone(), half, frames.dtype)
 }
