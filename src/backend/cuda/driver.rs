@@ -17,7 +17,7 @@ use crate::panic_capture::catch_with_texts;
 /// # Errors
 ///
 /// If the driver is missing or fails, or if it shows no device.
-pub(super) fn device_count() -> Result<usize, CudaError> {
+pub(in crate::backend) fn device_count() -> Result<usize, CudaError> {
     match query(|| CudaContext::device_count().map_err(|error| format!("{error:?}"))) {
         Ok(count) if count > 0 => Ok(count as usize),
         Ok(_) => Err(CudaError::NoGpu),

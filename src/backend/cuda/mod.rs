@@ -30,7 +30,8 @@ pub use error::CudaError;
 pub use toolkit_error::ToolkitError;
 
 #[cfg(feature = "cuda")]
-pub(super) use driver::{check_device, check_toolkit, device_count, devices};
+pub(in crate::backend) use driver::device_count;
+pub(super) use driver::{check_device, check_toolkit, devices};
 #[cfg(feature = "cuda")]
 pub(super) use panic_text::error_from_panic;
 
