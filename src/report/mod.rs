@@ -3,7 +3,7 @@
 //! [`Page`] is the skeleton with its style sheet, and [`ThumbnailSpec`] makes the images in it, which have a
 //! bounded size. [`RunReport`] is the report of a run: [`RunFiles`] is what its folder says, and [`EvaluatedSplit`] its
 //! test split, embedded and measured. [`Comparison`] is the report of several runs. [`SweepTable`] and
-//! [`sweep_page`] show the results of a sweep. [`ReportOutput`] is the file.
+//! [`sweep_page()`] show the results of a sweep. [`ReportOutput`] is the file.
 
 mod comparison;
 mod distances;

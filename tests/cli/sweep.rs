@@ -209,7 +209,7 @@ fn mistakes_in_the_file_are_one_clear_error() {
     let folder = folder.path();
     for (text, expected) in [
         (
-            "[axes]\n\"loss.nam\" = [\"triplet\"]",
+            "[axes]\n\"loss.names\" = [\"triplet\"]",
             "did you mean `loss.name`?",
         ),
         (

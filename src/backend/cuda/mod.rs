@@ -31,6 +31,7 @@ pub use toolkit_error::ToolkitError;
 
 #[cfg(feature = "cuda")]
 pub(in crate::backend) use driver::device_count;
+#[cfg(feature = "cuda")]
 pub(super) use driver::{check_device, check_toolkit, devices};
 #[cfg(feature = "cuda")]
 pub(super) use panic_text::error_from_panic;

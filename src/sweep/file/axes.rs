@@ -85,7 +85,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Refuses keys that [set] and an axis, or two axes, set.
+    /// Refuses keys that `[set]` and an axis, or two axes, set.
     pub(super) fn check_overlaps(
         &self,
         set: &[(String, Value)],

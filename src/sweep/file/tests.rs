@@ -80,8 +80,8 @@ fn unknown_keys_name_the_nearest_known_one() {
             "unknown key `axis`; did you mean `axes`?",
         ),
         (
-            "[axes]\n\"loss.nam\" = [\"triplet\"]",
-            "unknown key `loss.nam`; did you mean `loss.name`?",
+            "[axes]\n\"loss.names\" = [\"triplet\"]",
+            "unknown key `loss.names`; did you mean `loss.name`?",
         ),
         (
             "[axes]\nseed = [1, 2]",
@@ -158,8 +158,8 @@ fn baselines_exclusions_and_averages_name_axes_and_their_values() {
     let axes = "[axes]\n\"negatives.name\" = [\"none\", \"loop\"]\n\"training.seed\" = [1, 2]\n";
     for (rest, expected) in [
         (
-            "[compare]\nbaseline = { \"negatives.nam\" = \"none\" }",
-            "`compare.baseline.negatives.nam`: `negatives.nam` is not an axis; did you mean `negatives.name`?",
+            "[compare]\nbaseline = { \"negatives.names\" = \"none\" }",
+            "`compare.baseline.negatives.names`: `negatives.names` is not an axis; did you mean `negatives.name`?",
         ),
         (
             "[compare]\nbaseline = { \"loss.margin\" = 1 }",
