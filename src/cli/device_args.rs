@@ -40,9 +40,11 @@ impl DeviceArgs {
     ///
     /// If the backend is not compiled in.
     pub(super) fn choose_for_process(&mut self, number: usize) -> Result<(), CliError> {
-        let backend = self.choice().backend()?;
-        let devices = backend::device_count(backend).max(1);
-        self.device = (self.device + number) % devices;
+        let devices = backend::device_count(self.choice().backend()?);
+        // A device that does not exist is refused where it is opened.
+        if self.device < devices {
+            self.device = (self.device + number) % devices;
+        }
         Ok(())
     }
 

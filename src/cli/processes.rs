@@ -22,8 +22,10 @@ impl Processes {
             let count = std::env::var(name).ok()?.parse::<usize>().ok()?;
             (count > 1).then_some(count)
         };
-        let launched = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].into_iter();
-        match launched.filter_map(several).next() {
+        let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].into_iter();
+        // PMIx does not say how many there are; SLURM, which may use it, does.
+        let of_slurm = std::env::var_os("PMIX_RANK").map(|_| "SLURM_STEP_NUM_TASKS");
+        match sizes.chain(of_slurm).filter_map(several).next() {
             Some(processes) if command.trains() => Err(CliError::NoMpi { processes }),
             _ => Ok(Self::default()),
         }
@@ -94,7 +96,10 @@ impl Processes {
     /// printed its error, and prints that of another process.
     pub(super) fn fail(self, message: &str, status: u8) {
         if let Some(membership) = self.membership {
-            membership.fail(message, status);
+            membership.fail(message, status, || {
+                super::output::unsilence();
+                super::output::status(format!("error: {message}"));
+            });
         }
     }
 }

@@ -20,6 +20,7 @@ use mpi::traits::{
 use thiserror::Error;
 
 use super::{Exchange, GroupFailure};
+use crate::temporary_files;
 
 /// Environment variables that only processes started by an MPI launcher have: Open MPI's `mpirun`, launchers with PMIx
 /// such as `srun --mpi=pmix`, and MPICH's `mpiexec` and `srun --mpi=pmi2`.
@@ -29,6 +30,8 @@ const LAUNCHED: [&str; 3] = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"];
 const SILENCE: Duration = Duration::from_secs(15);
 /// Time between signs of life.
 const PULSE: Duration = Duration::from_secs(1);
+/// After this time between two looks for messages, this process was stopped meanwhile.
+const STOPPED: Duration = Duration::from_secs(3);
 /// Time between looks for messages.
 const POLL: Duration = Duration::from_millis(100);
 /// Time that process 0 has to report its own error, before it reports that of another process: one cause often makes
@@ -36,6 +39,9 @@ const POLL: Duration = Duration::from_millis(100);
 const OWN_ERROR_FIRST: Duration = Duration::from_secs(1);
 /// Time that a process waits for process 0 to report its error and end it.
 const REPORTED: Duration = Duration::from_secs(10);
+
+/// The exit status of a panic.
+const PANICKED: u8 = 101;
 
 /// Messages of the second communicator.
 const ALIVE: i32 = 1;
@@ -153,8 +159,8 @@ impl Membership {
     }
 
     /// Ends all processes with an exit status. Process 0 has reported its error before; another process's `message` is
-    /// reported by process 0.
-    pub fn fail(self, message: &str, status: u8) -> ! {
+    /// reported by process 0; if it does not, `not_reported` is called.
+    pub fn fail(self, message: &str, status: u8, not_reported: impl FnOnce()) -> ! {
         let shared = &self.shared;
         if shared.rank > 0 {
             let mut bytes = vec![status];
@@ -165,6 +171,7 @@ impl Membership {
                 .send_with_tag(&bytes[..], ERROR);
             // Process 0 ends this one.
             thread::sleep(REPORTED);
+            not_reported();
         }
         shared.end(status)
     }
@@ -172,6 +179,10 @@ impl Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // The others would wait for this process. The panic was printed.
+            self.shared.end(PANICKED);
+        }
         // All processes have finished their work: none waits for another.
         self.shared.leaving.store(true, Ordering::Relaxed);
         if let Some(signs) = self.signs.take() {
@@ -182,10 +193,13 @@ impl Drop for Membership {
 
 impl Shared {
     fn end(&self, status: u8) -> ! {
+        // No destructor runs.
+        temporary_files::remove_all();
         self.exchanges.abort(i32::from(status))
     }
 
-    /// Sends signs of life, and receives them, until the process leaves.
+    /// Sends signs of life, and receives them, until all processes have left: whoever leaves first waits for the others
+    /// here, and notices if they fail.
     fn exchange_signs(&self, on_failure: impl Fn(&GroupFailure) -> u8) {
         let size = self.hosts.len();
         // Process 0 hears of all others, and they of it.
@@ -195,20 +209,28 @@ impl Shared {
         };
         let mut heard = vec![Instant::now(); size];
         let mut left = vec![false; size];
+        let mut has_left = false;
         let mut sent: Option<Instant> = None;
+        let mut looked = Instant::now();
         let mut failed: Option<(Instant, GroupFailure)> = None;
         loop {
+            // If this process was stopped, the others may have been, too.
+            if looked.elapsed() > STOPPED {
+                heard.fill(Instant::now());
+            }
+            looked = Instant::now();
             let leaving = self.leaving.load(Ordering::Relaxed);
-            if sent.is_none_or(|sent| sent.elapsed() >= PULSE) || leaving {
+            if sent.is_none_or(|sent| sent.elapsed() >= PULSE) || leaving != has_left {
                 sent = Some(Instant::now());
-                for &partner in &partners {
+                let sign: &[u8] = if leaving { LEAVING } else { &[] };
+                for &partner in partners
+                    .iter()
+                    .filter(|&&partner| !(has_left && left[partner]))
+                {
                     let process = self.signs.process_at_rank(partner as i32);
-                    let sign: &[u8] = if leaving { LEAVING } else { &[] };
                     process.send_with_tag(sign, ALIVE);
                 }
-            }
-            if leaving {
-                break;
+                has_left = leaving;
             }
             while let Some(message) = self.signs.any_process().immediate_matched_probe() {
                 let (bytes, status) = message.matched_receive_vec::<u8>();
@@ -219,7 +241,9 @@ impl Shared {
                     failed = Some((Instant::now(), self.failure(from, &bytes)));
                 }
             }
-            // If this process was stopped itself, the signs of the others were received above.
+            if has_left && failed.is_none() && partners.iter().all(|&partner| left[partner]) {
+                return;
+            }
             let is_silent = |partner: usize| !left[partner] && heard[partner].elapsed() > SILENCE;
             let silent = partners.iter().copied().find(|&partner| is_silent(partner));
             if let Some(rank) = silent.filter(|_| failed.is_none()) {
@@ -235,29 +259,14 @@ impl Shared {
                 }
                 failed = Some((Instant::now() - OWN_ERROR_FIRST, failure));
             }
-            if let Some((_, failure)) = failed
+            let due = failed
                 .as_ref()
-                .filter(|(at, _)| at.elapsed() >= OWN_ERROR_FIRST)
-            {
+                .filter(|(at, _)| at.elapsed() >= OWN_ERROR_FIRST);
+            if let Some((_, failure)) = due {
                 let status = on_failure(failure);
                 self.end(status);
             }
             thread::sleep(POLL);
-        }
-        let present = partners.into_iter().filter(|&partner| !left[partner]);
-        self.receive_last_signs(present);
-    }
-
-    /// Receives what the partners have sent until they left, so that no message is pending when MPI is finalised.
-    fn receive_last_signs(&self, partners: impl Iterator<Item = usize>) {
-        for partner in partners {
-            let process = self.signs.process_at_rank(partner as i32);
-            loop {
-                let (bytes, _) = process.receive_vec_with_tag::<u8>(ALIVE);
-                if bytes == LEAVING {
-                    break;
-                }
-            }
         }
     }
 

@@ -3,7 +3,9 @@
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
 use super::checkpoint::CheckpointPosition;
-use super::distributed::{PrivateFolder, check_group, check_same_run, share_files, share_state};
+use super::distributed::{
+    PrivateFolder, check_group, check_same_run, check_same_schedule, share_files, share_state,
+};
 use super::epoch_statistics::EpochStatistics;
 use super::features::standardized;
 use super::network::{RestoredState, embedder_config, restore};
@@ -76,6 +78,7 @@ fn resume_locked<B: AutodiffBackend>(
     let mut record = folder.record()?;
     check_record(&folder, &record, &config)?;
     let history = folder.history()?;
+    check_same_schedule(&context.group, &config)?;
     // Nothing is read of a finished run, whose last checkpoints may have been removed.
     if let Some(result) = folder.result()?
         && result.epochs + 1 == history.len()
@@ -132,7 +135,11 @@ fn resume_locked<B: AutodiffBackend>(
     };
     let need = DiskNeed {
         folder: folder.path().to_path_buf(),
-        checkpoint: checkpoint_bytes(&state.embedder, &config),
+        checkpoint: match context.group.is_main() {
+            true => checkpoint_bytes(&state.embedder, &config),
+            // Not written.
+            false => 0,
+        },
         keep: config.training.keep_checkpoints as u64,
         events: tensorboard::expected_bytes(&config),
         existing: folder.checkpoint_bytes_on_disk(),
@@ -179,6 +186,7 @@ fn resume_locked<B: AutodiffBackend>(
         ended,
         splits,
         sampler,
+        unrecorded: None,
     };
     training_loop.run(context)
 }

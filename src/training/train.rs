@@ -28,6 +28,7 @@ use crate::data::{self, DataError, OpenedDataset, PairSampler, Splits, Transform
 use crate::model::Embedder;
 use crate::model::weights::Loaded;
 use crate::progress::Monitor;
+use crate::temporary_files;
 
 /// Trains a new run in the folder `run`, or in the first free folder `artifacts/NAME-N`.
 ///
@@ -59,8 +60,11 @@ pub fn train<B: AutodiffBackend>(
         true => None,
         false => Some(PrivateFolder::create()?),
     };
+    let shared = !context.group.is_single();
     let private_run = private.as_ref().map(PrivateFolder::run);
     let new = NewRunFolder::create(private_run.as_deref().or(run), name)?;
+    // Another process may end this one.
+    let unrecorded = shared.then(|| temporary_files::register(new.path()));
     context
         .observer
         .event(TrainingEvent::FolderCreated { path: new.path() });
@@ -90,7 +94,11 @@ pub fn train<B: AutodiffBackend>(
     let mut embedder = loaded.module;
     let need = DiskNeed {
         folder: new.path().to_path_buf(),
-        checkpoint: checkpoint_bytes(&embedder, config),
+        checkpoint: match context.group.is_main() {
+            true => checkpoint_bytes(&embedder, config),
+            // Not written.
+            false => 0,
+        },
         keep: config.training.keep_checkpoints as u64,
         events: tensorboard::expected_bytes(config),
         ..DiskNeed::default()
@@ -141,6 +149,7 @@ pub fn train<B: AutodiffBackend>(
         ended: None,
         splits,
         sampler,
+        unrecorded,
     };
     let result = training_loop.run(context);
     // A run that fails before its first measurement leaves no folder, unless it was interrupted.

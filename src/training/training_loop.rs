@@ -40,6 +40,7 @@ use crate::distribution::ProcessGroup;
 use crate::model::Embedder;
 use crate::panic_capture;
 use crate::progress::Monitor;
+use crate::temporary_files::Registered;
 
 /// A network with its data, ready for its remaining epochs.
 pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
@@ -50,6 +51,8 @@ pub(super) struct TrainingLoop<'a, B: AutodiffBackend> {
     pub(super) ended: Option<EndReason>,
     pub(super) splits: Splits,
     pub(super) sampler: PairSampler,
+    /// The folder of a new run, which an immediate exit removes until an epoch is recorded.
+    pub(super) unrecorded: Option<Registered>,
 }
 
 impl<B: AutodiffBackend> TrainingLoop<'_, B> {
@@ -60,6 +63,7 @@ impl<B: AutodiffBackend> TrainingLoop<'_, B> {
         if history.is_empty() {
             let (untrained, inspection) = self.evaluate_untrained(context)?;
             self.folder.append(&untrained)?;
+            self.unrecorded = None;
             // Only now is the folder sure to stay.
             let mut begun = self.event_log(&[]);
             begun.add(&untrained, inspection.as_ref());

@@ -69,7 +69,7 @@ impl Child {
         let command = shell_command(arguments);
         writeln!(file, "$ {THREADS}={threads} loop-dml {command}").map_err(&write)?;
         let errors = file.try_clone().map_err(&write)?;
-        let process = Command::new(program)
+        let process = single_process(program)
             .args(arguments)
             .args(["--plain", "--stop-with-stdin"])
             .env(THREADS, threads.to_string())
@@ -170,4 +170,18 @@ pub(super) fn wait_until_free(
         }
     }
     Ok(())
+}
+
+/// A command without the variables of an MPI launcher: each run of a sweep is one process, whoever started the sweep.
+pub(super) fn single_process(program: &Path) -> Command {
+    const PREFIXES: [&str; 3] = ["OMPI_", "PMIX_", "PMI_"];
+
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
 }

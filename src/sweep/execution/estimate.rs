@@ -1,11 +1,11 @@
 //! The time of a run, from a few of its steps.
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::child::THREADS;
+use super::child::{THREADS, single_process};
 use super::{Execution, POLL_INTERVAL};
 use crate::cancellation::CancellationToken;
 use crate::sweep::SweepError;
@@ -22,7 +22,7 @@ impl Execution {
         run: &PlannedRun,
         cancellation: &CancellationToken,
     ) -> Result<Result<f64, String>, SweepError> {
-        let process = Command::new(&self.program)
+        let process = single_process(&self.program)
             .args(sweep.arguments(run))
             .args(&self.arguments)
             .args(["--dry-run", "--json"])

@@ -7,8 +7,8 @@ use burn_store::ModuleSnapshot;
 
 use crate::config::{Config, ConfigError};
 use crate::distribution::ProcessGroup;
-use crate::model::Embedder;
 use crate::model::execution::is_taped;
+use crate::model::{Embedder, Precision};
 use crate::setting::SettingError;
 use crate::training::resumable_keys::{first_difference, pinned};
 use crate::training::run_folder::RunRecord;
@@ -48,6 +48,16 @@ pub(in crate::training) fn check_group<B: AutodiffBackend>(
             ),
         )));
     }
+    if config.training.sync_batch_norm && config.training.precision == Precision::F16 {
+        // Each process scales its gradients by their size.
+        return Err(TrainingError::Config(ConfigError::from(
+            SettingError::value(
+                "training.sync_batch_norm",
+                true,
+                "batch norms cannot be synchronised in f16; set training.precision to bf16 or f32",
+            ),
+        )));
+    }
     Ok(())
 }
 
@@ -64,11 +74,6 @@ pub(in crate::training) fn check_same_run(
     if group.is_single() {
         return Ok(());
     }
-    let training = &config.training;
-    let schedule = format!(
-        "{} epochs, {:?}, early stopping {:?}",
-        training.epochs, config.optimizer, training.early_stopping
-    );
     let splits = [
         ("training", Some(&record.train)),
         ("validation", record.validation.as_ref()),
@@ -76,20 +81,55 @@ pub(in crate::training) fn check_same_run(
     ];
     let splits = splits.map(|(name, split)| {
         let text = serde_json::to_string(&split).expect("a summary is plain data");
-        (format!("the {name} images"), text)
+        (format!("the set of {name} images"), text)
     });
     let version = format!("loop-dml {}", record.loop_dml);
     let mut facts = vec![
         ("the version".to_string(), version),
-        ("the configuration".to_string(), pinned(config)),
-        ("the schedule of the training".to_string(), schedule),
+        (CONFIGURATION.to_string(), pinned(config)),
+        (SCHEDULE.to_string(), schedule(config)),
         (
             "the number format".to_string(),
-            format!("{:?}", record.precision),
+            format!("{:?}", config.training.precision),
         ),
     ];
     facts.extend(splits);
-    let own = serde_json::to_vec(&facts).expect("facts are plain data");
+    check_same(group, config, &facts)
+}
+
+/// Checks that every process trains as long as process 0, before a finished run is left as it is.
+///
+/// # Errors
+/// In process 0: the first process that differs.
+pub(in crate::training) fn check_same_schedule(
+    group: &ProcessGroup,
+    config: &Config,
+) -> Result<(), TrainingError> {
+    match group.is_single() {
+        true => Ok(()),
+        false => check_same(group, config, &[(SCHEDULE.to_string(), schedule(config))]),
+    }
+}
+
+const CONFIGURATION: &str = "the configuration";
+const SCHEDULE: &str = "the schedule of the training";
+
+/// The keys that may change when a run is resumed, and that change what processes exchange.
+fn schedule(config: &Config) -> String {
+    let training = &config.training;
+    format!(
+        "{} epochs, {:?}, early stopping {:?}, gradient checkpointing {}",
+        training.epochs, config.optimizer, training.early_stopping, training.gradient_checkpointing,
+    )
+}
+
+/// Compares facts, each with its name, with those of process 0.
+fn check_same(
+    group: &ProcessGroup,
+    config: &Config,
+    facts: &[(String, String)],
+) -> Result<(), TrainingError> {
+    let own = serde_json::to_vec(facts).expect("facts are plain data");
     let all = group.gather(&own);
     if !group.is_main() {
         return Ok(());
@@ -97,14 +137,14 @@ pub(in crate::training) fn check_same_run(
     for (rank, other) in all.iter().enumerate() {
         let other: Vec<(String, String)> = serde_json::from_slice(other).unwrap_or_default();
         let difference = facts.iter().zip(&other).find(|(main, other)| main != other);
-        let Some(((what, main), (_, other))) = difference else {
+        let Some(((what, _), (_, other))) = difference else {
             continue;
         };
-        let detail = match first_difference(other, main) {
-            Ok(Some((key, found, expected))) if what == "the configuration" => {
+        let detail = match first_difference(other, &pinned(config)) {
+            Ok(Some((key, found, expected))) if what == CONFIGURATION => {
                 format!("{key} is {found}, and {expected} in process 0")
             }
-            _ => format!("{what} are not those of process 0"),
+            _ => format!("{what} is not that of process 0"),
         };
         return Err(TrainingError::Processes {
             process: group.name(rank),

@@ -12,6 +12,6 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-pub(super) use agreement::{check_group, check_parameters, check_same_run};
+pub(super) use agreement::{check_group, check_parameters, check_same_run, check_same_schedule};
 pub(super) use batch_sharing::BatchSharing;
 pub(super) use start::{PrivateFolder, share_best, share_files, share_state};

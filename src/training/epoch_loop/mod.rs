@@ -41,8 +41,17 @@ use super::run_folder::{EndReason, EpochRecord};
 use super::selection::should_stop;
 use super::skipped_images::SkippedImages;
 use super::step_statistics::{FinishedStep, StepStatistics};
-use crate::data::DataError;
+use crate::data::{DataError, LoaderError};
 use crate::geometry::Measure;
+
+/// Whether all processes that train together return an error, because all compute what it is about.
+fn is_of_all(error: &TrainingError) -> bool {
+    matches!(
+        error,
+        TrainingError::Diverged { .. }
+            | TrainingError::Data(DataError::Loader(LoaderError::NoReadableQuery { .. }))
+    )
+}
 
 /// A training loop at work.
 struct Running<B: AutodiffBackend> {
@@ -113,7 +122,21 @@ impl<B: AutodiffBackend> Running<B> {
         (self.learner.model(), self.processor)
     }
 
+    /// Runs the epochs. Processes that train together return together, so that none ends the others while process 0
+    /// saves a checkpoint.
     fn run(&mut self) -> LoopResult {
+        let result = self.run_epochs();
+        let of_all = match &result {
+            Ok(_) => true,
+            Err(error) => is_of_all(error),
+        };
+        if of_all {
+            self.epochs.group.any(false);
+        }
+        result
+    }
+
+    fn run_epochs(&mut self) -> LoopResult {
         let total = self.epochs.config.training.epochs;
         for epoch in self.epochs.start.complete_epochs() + 1..=total {
             let since = Instant::now();
