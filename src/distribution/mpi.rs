@@ -198,7 +198,7 @@ impl Shared {
         self.exchanges.abort(i32::from(status))
     }
 
-    /// Sends signs of life, and receives them, until all processes have left: whoever leaves first waits for the others
+    /// Sends signs of life, and receives them, until all processes have left: one that leaves first waits for the others
     /// here, and notices if they fail.
     fn exchange_signs(&self, on_failure: impl Fn(&GroupFailure) -> u8) {
         let size = self.hosts.len();

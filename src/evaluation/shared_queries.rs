@@ -12,7 +12,7 @@ use crate::progress::Monitor;
 /// Measures as [`measure_queries`] does. Each process ranks a part of the queries in the whole gallery, and receives the
 /// measures of the others.
 ///
-/// One process ranks a pair of queries of its own gallery once; several rank it twice, so that two processes take as
+/// One process that searches queries among themselves ranks a pair once; several rank it twice, so that two processes take as
 /// long as one, and n processes 2/n of it.
 ///
 /// # Errors

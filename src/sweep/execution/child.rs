@@ -172,7 +172,7 @@ pub(super) fn wait_until_free(
     Ok(())
 }
 
-/// A command without the variables of an MPI launcher: each run of a sweep is one process, whoever started the sweep.
+/// A command without the variables of an MPI launcher: each run of a sweep is one process.
 pub(super) fn single_process(program: &Path) -> Command {
     const PREFIXES: [&str; 3] = ["OMPI_", "PMIX_", "PMI_"];
 

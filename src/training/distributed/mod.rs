@@ -1,7 +1,7 @@
 //! Training with several processes, each of which has a part of every batch.
 //!
 //! A step (docs/distributed.md): each process embeds its rows of the batch; embeddings are gathered; every process
-//! computes the loss of the whole batch and keeps the gradient of its own rows; gradients of the parameters are
+//! computes the loss of the whole batch and keeps the gradient of the rows that it embedded; gradients of the parameters are
 //! summed; every process takes the same step of the optimiser.
 
 mod agreement;
