@@ -1,6 +1,6 @@
 //! What processes receive from process 0 before they train.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -18,12 +18,20 @@ use crate::training::run_folder::{RunFolder, RunFolderError};
 use crate::training::{CheckpointPosition, GroupedAdam, TrainingError};
 
 /// A run folder of a process other than process 0, which nobody reads: only process 0 writes the run. It has no
-/// checkpoints, and is removed when it is dropped.
+/// checkpoints, and is removed when it is dropped. Those of processes that were killed are removed by the next one on
+/// the machine.
 #[derive(Debug)]
 pub(in crate::training) struct PrivateFolder {
     folder: TempDir,
+    /// Locked as long as the process lives.
+    _lock: File,
     _registered: Registered,
 }
+
+/// The start of the name of a private folder.
+const PREFIX: &str = "loop-dml-process-";
+/// The file in it that is locked.
+const LOCK: &str = "in-use";
 
 impl PrivateFolder {
     /// Creates an empty folder in the system's folder for temporary files.
@@ -31,26 +39,48 @@ impl PrivateFolder {
     /// # Errors
     /// If it cannot be created.
     pub(in crate::training) fn create() -> Result<Self, TrainingError> {
-        let folder = tempfile::Builder::new()
-            .prefix("loop-dml-process-")
-            .tempdir();
-        let folder = folder.map_err(|source| {
+        let parent = std::env::temp_dir();
+        remove_abandoned(&parent);
+        let created = || {
+            let folder = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .tempdir_in(&parent)?;
+            let registered = temporary_files::register(folder.path());
+            let lock = File::create(folder.path().join(LOCK))?;
+            // A file system without locks leaves nothing to remove, either.
+            let _ = lock.try_lock();
+            Ok(Self {
+                folder,
+                _lock: lock,
+                _registered: registered,
+            })
+        };
+        created().map_err(|source| {
             TrainingError::RunFolder(RunFolderError::File {
                 action: "write",
-                path: std::env::temp_dir(),
+                path: parent.clone(),
                 source,
             })
-        })?;
-        let registered = temporary_files::register(folder.path());
-        Ok(Self {
-            folder,
-            _registered: registered,
         })
     }
 
     /// The path of the run in it.
     pub(in crate::training) fn run(&self) -> PathBuf {
         self.folder.path().join("run")
+    }
+}
+
+/// Removes the private folders of processes that were killed: those whose lock is free. A folder without the file of
+/// the lock is just being created.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let lock = File::options().write(true).open(entry.path().join(LOCK));
+        if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -180,5 +210,29 @@ fn other_network(group: &ProcessGroup, message: &str) -> TrainingError {
     TrainingError::Processes {
         process: group.name(group.rank()),
         message: format!("the network of process 0 does not fit: {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_killed_processes_are_removed_and_those_in_use_are_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir_all(path.join("run")).unwrap();
+            path
+        };
+        let (used, abandoned) = (folder("loop-dml-process-1"), folder("loop-dml-process-2"));
+        let (created, other) = (folder("loop-dml-process-3"), folder("other"));
+        let lock = File::create(used.join(LOCK)).unwrap();
+        lock.try_lock().unwrap();
+        File::create(abandoned.join(LOCK)).unwrap();
+        File::create(other.join(LOCK)).unwrap();
+        remove_abandoned(parent.path());
+        let exist = [used, abandoned, created, other].map(|path| path.exists());
+        assert_eq!(exist, [true, false, true, true]);
     }
 }
