@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn planned(text: &str) -> Result<Sweep, SweepError> {
@@ -157,4 +159,36 @@ fn shipped_sweeps_are_valid() {
         count += 1;
     }
     assert!(count > 0);
+}
+
+/// The sweeps of the published tables train the recipes of their sets, each with three seeds.
+#[test]
+fn sweeps_of_the_published_sets_train_their_recipes() {
+    let name_of = |config: &Config| {
+        let loss = match config.loss.kind.name() {
+            "hphn-triplet" => "hphn",
+            "lifted-structure" => "lifted",
+            "multi-similarity" => "ms",
+            other => other,
+        };
+        let negatives = match config.negatives.name() {
+            "embedding-expansion" => "ee",
+            other => other,
+        };
+        format!("{loss}-{negatives}")
+    };
+    for set in ["cars196", "cub200", "sop"] {
+        let file = SweepFile::read(Path::new(&format!("configs/sweeps/{set}.toml"))).unwrap();
+        let sweep = Sweep::new(file, None).unwrap();
+        let mut names = BTreeSet::new();
+        for run in sweep.runs() {
+            let name = name_of(&run.config);
+            let path = format!("configs/{set}/{name}.toml");
+            let mut recipe = Config::load(Path::new(&path), &[]).unwrap();
+            recipe.training.seed = run.config.training.seed;
+            assert_eq!(run.config.to_toml(), recipe.to_toml(), "{path}");
+            names.insert((name, recipe.training.seed));
+        }
+        assert_eq!(names.len(), 5 * 3 * 3, "{set}");
+    }
 }
