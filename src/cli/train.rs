@@ -206,7 +206,7 @@ impl BackendTask for TrainTask {
             cancellation: &self.cancellation,
             group: self.group,
         };
-        match self.source {
+        let result = match self.source {
             TrainSource::New { config, name } => {
                 training::train::<B>(&config, self.run.as_deref(), &name, &context)
             }
@@ -214,6 +214,14 @@ impl BackendTask for TrainTask {
                 training::resume::<B>(folder, &self.overrides, &context)
             }
             TrainSource::Received => training::resume_with_main::<B>(&self.overrides, &context),
+        };
+        match context.group.is_main() {
+            true => result,
+            // Process 0 prints the error, and has the run.
+            false => {
+                let run = self.run.unwrap_or_else(|| PathBuf::from("DIR"));
+                result.map_err(|error| error.of_run(&run))
+            }
         }
     }
 }

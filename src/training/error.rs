@@ -109,6 +109,18 @@ impl TrainingError {
     }
 }
 
+impl TrainingError {
+    /// Names `path` as the run that can be resumed, instead of the private folder of a process other than process 0.
+    pub fn of_run(mut self, path: &Path) -> Self {
+        match &mut self {
+            Self::Diverged { run, .. } | Self::Panicked { run, .. } => *run = path.to_path_buf(),
+            Self::Cancelled { run } => *run = run.is_some().then(|| path.to_path_buf()),
+            _ => {}
+        }
+        self
+    }
+}
+
 /// A learning rate to try after one that diverged.
 fn smaller(learning_rate: f64) -> String {
     format!("{:e}", (learning_rate / 10.0).min(1e-3))
