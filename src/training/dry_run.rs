@@ -13,7 +13,6 @@ use progress::Progress;
 use remaining_work::RemainingWork;
 
 use super::checkpoint::CheckpointPosition;
-use super::epoch_statistics::EpochStatistics;
 use super::features::open_features;
 use super::network::{RestoredState, embedder_config};
 use super::preflight::{
@@ -22,7 +21,7 @@ use super::preflight::{
 use super::resumable_keys::changes;
 use super::resume::{check_epochs, describe_resumption, end_reason, last_state, refuse_changes};
 use super::run_folder::{EpochRecord, RunFolder, RunRecord};
-use super::{GroupedAdam, RunContext, TrainingError};
+use super::{RunContext, TrainingError};
 use crate::config::Config;
 use crate::model::weights::Loaded;
 use crate::model::{Embedder, EmbedderConfig};
@@ -262,13 +261,7 @@ fn new_state<B: AutodiffBackend>(
         None => Err(network.init(device)),
         Some((network, loaded)) => {
             check_weights(&mut dry.checks, &network, &loaded);
-            Ok(RestoredState {
-                position: CheckpointPosition::end_of(0),
-                embedder: loaded.module,
-                optimizer: GroupedAdam::new(&config.optimizer, device),
-                statistics: EpochStatistics::default(),
-                history: None,
-            })
+            Ok(RestoredState::untrained(loaded.module, config, device))
         }
     })
 }

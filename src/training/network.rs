@@ -118,6 +118,17 @@ pub(super) struct RestoredState<B: AutodiffBackend> {
 }
 
 impl<B: AutodiffBackend> RestoredState<B> {
+    /// The state before the first step of `embedder`.
+    pub(super) fn untrained(embedder: Embedder<B>, config: &Config, device: &B::Device) -> Self {
+        Self {
+            position: CheckpointPosition::end_of(0),
+            embedder,
+            optimizer: GroupedAdam::new(&config.optimizer, device),
+            statistics: EpochStatistics::default(),
+            history: None,
+        }
+    }
+
     /// Whether the checkpoint was written after these epochs, of which there may be more.
     pub(super) fn follows(&self, history: &[EpochRecord]) -> bool {
         let complete = history.iter().take(self.position.complete_epochs() + 1);

@@ -5,11 +5,9 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 
-use super::GroupedAdam;
 use super::TrainingError;
 use super::checkpoint::CheckpointPosition;
 use super::distributed::{PrivateFolder, check_group, check_same_run, share_state};
-use super::epoch_statistics::EpochStatistics;
 use super::features::{check_length, open_features, standardized};
 use super::network::{RestoredState, embedder_config};
 use super::observer::TrainingEvent;
@@ -19,12 +17,12 @@ use super::preflight::{
 };
 use super::resumable_keys::pinned;
 use super::run_context::{RunContext, TrainingSummary};
-use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummary};
+use super::run_folder::{NewRunFolder, RunFolder, RunRecord, SplitSummaries};
 use super::tensorboard;
 use super::training_loop::TrainingLoop;
 use crate::backend::ComputeContext;
 use crate::config::Config;
-use crate::data::{self, DataError, OpenedDataset, PairSampler, Splits, Transform};
+use crate::data::{self, OpenedDataset, PairSampler, Splits, Transform};
 use crate::model::Embedder;
 use crate::model::weights::Loaded;
 use crate::progress::Monitor;
@@ -107,7 +105,9 @@ pub fn train<B: AutodiffBackend>(
     embedder = standardized(embedder, &splits.train);
 
     let monitor = Monitor::new(cancellation, &*context.observer);
-    let summary = |split| SplitSummary::new(split, monitor).map_err(DataError::from);
+    let summaries = SplitSummaries::new(&splits, monitor)?;
+    check_group(context, config, sampler.batch_len())?;
+    check_same_run(&context.group, config, &summaries)?;
     let record = RunRecord {
         loop_dml: env!("CARGO_PKG_VERSION").to_string(),
         burn: burn_version(),
@@ -119,33 +119,25 @@ pub fn train<B: AutodiffBackend>(
         parameters: embedder.num_params(),
         weights: loaded.notes.iter().map(ToString::to_string).collect(),
         protocol: config.evaluation.protocol,
-        train: summary(&splits.train)?,
-        validation: splits.validation.as_ref().map(summary).transpose()?,
+        train: summaries.train,
+        validation: summaries.validation,
         validation_source: splits.validation_source,
-        test: summary(&splits.test)?,
+        test: summaries.test,
         coverage: Some(sampler.coverage(1)),
         config: Some(pinned(config)),
         changes: Vec::new(),
         skipped: splits.train.skipped().to_vec(),
     };
-    check_group(context, config, sampler.batch_len())?;
-    check_same_run(&context.group, config, &record)?;
     let mut folder = new.begin(config, &record)?;
     if !context.group.is_main() {
         folder = folder.of_other_process();
     }
     report_start(&folder, &record, &splits, &checks, None, context);
-    let state = RestoredState {
-        position: CheckpointPosition::end_of(0),
-        embedder,
-        optimizer: GroupedAdam::new(&config.optimizer, device),
-        statistics: EpochStatistics::default(),
-        history: None,
-    };
+    let state = RestoredState::untrained(embedder, config, device);
     let training_loop = TrainingLoop {
         config,
         folder,
-        state: share_state(&context.group, config, state, device)?,
+        state: share_state(&context.group, config, state)?,
         ended: None,
         splits,
         sampler,

@@ -4,15 +4,19 @@
 use std::collections::BTreeMap;
 
 use burn::backend::Autodiff;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use burn_store::ModuleSnapshot;
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
 use loop_dml::config::Config;
+use loop_dml::distribution::ProcessGroup;
 use loop_dml::model::Embedder;
 use loop_dml::model::config::{Backbone, Descriptor, Pooling};
+use loop_dml::model::execution::{WholeBatch, is_taped};
+use loop_dml::training::TrainStepSchedule;
 
 use crate::training::{Images, algorithm, embedder, learner};
 use crate::{Findings, full, relative_error, values};
@@ -114,6 +118,69 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
     findings
 }
 
+/// The gradients of all parameters, in their order.
+struct Gradients<'a>(&'a GradientsParams, Vec<f64>);
+
+impl<AB: AutodiffBackend> ModuleVisitor<AB> for Gradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<AB, D>>) {
+        if let Some(gradient) = self.0.get::<AB::InnerBackend, D>(param.id) {
+            self.1.extend(values(gradient));
+        }
+    }
+}
+
+/// The embeddings, the gradients and the running statistics of a step, with batch norms that are synchronised over a
+/// group of one process or not.
+fn step_of<AB: AutodiffBackend>(backend: &str, synchronised: bool) -> [Vec<f64>; 3] {
+    let mut config = Config::default();
+    config.model.backbone = Backbone::Conv4;
+    config.model.embedding_dim = 24;
+    let images = Images::new(4, 2, 16, 1);
+    let network: Embedder<AB> = embedder(&config, algorithm(backend));
+    let mut options = TrainStepSchedule::new(&config).options(1, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    options.whole_batch = synchronised.then(|| WholeBatch {
+        group: ProcessGroup::single(),
+        own_images: 8,
+        images: 8,
+    });
+    let (embeddings, backward) = network.forward_train(images.batch().images, options);
+    let found = values(embeddings.clone().inner());
+    let wave: Vec<f32> = (0..found.len()).map(|i| (i as f32 * 0.7).sin()).collect();
+    let wave = TensorData::new(wave, embeddings.dims());
+    let wave = Tensor::from_data(wave, &embeddings.device());
+    let gradients = backward.gradients((embeddings * wave).sum());
+    let mut collected = Gradients(&gradients, Vec::new());
+    network.visit(&mut collected);
+    let statistics = tensors(&network.valid()).into_iter();
+    let statistics = statistics.filter(|(name, _)| name.contains("running_"));
+    [
+        found,
+        collected.1,
+        statistics.flat_map(|(_, values)| values).collect(),
+    ]
+}
+
+/// Synchronised batch norms sum through the host. In one process they are those of the CPU that are not synchronised.
+fn compare_synchronised<AB: AutodiffBackend>(backend: &str) -> Findings {
+    let mut findings = Findings::default();
+    let expected = step_of::<Autodiff<Cpu>>("cpu", false);
+    let actual = step_of::<AB>(backend, true);
+    // As of `compare`.
+    let allowed = if backend.starts_with("cuda") {
+        2e-2
+    } else {
+        1e-4
+    };
+    let names = ["embeddings", "gradients", "running statistics"];
+    for (name, (actual, expected)) in names.into_iter().zip(actual.iter().zip(&expected)) {
+        let error = relative_error(actual, expected, 1e-30);
+        findings.check(actual.len() == expected.len() && error <= allowed, || {
+            format!("{name} are off by {error:.1e}")
+        });
+    }
+    findings
+}
+
 pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>) {
     let mut networks = vec![(Backbone::Conv4, 16)];
     if full() {
@@ -128,6 +195,14 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
         let backend = backend.to_string();
         trials.push(Trial::test(name, move || {
             compare::<AB>(backbone, side, &backend).result()
+        }));
+    }
+    // Refused where layers are not taped: with fusion.
+    if is_taped::<AB>(algorithm(backend)) {
+        let name = format!("{backend}::network::synchronised batch norms");
+        let backend = backend.to_string();
+        trials.push(Trial::test(name, move || {
+            compare_synchronised::<AB>(&backend).result()
         }));
     }
 }

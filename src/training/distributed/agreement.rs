@@ -11,7 +11,7 @@ use crate::model::execution::is_taped;
 use crate::model::{Embedder, Precision};
 use crate::setting::SettingError;
 use crate::training::resumable_keys::{first_difference, pinned};
-use crate::training::run_folder::RunRecord;
+use crate::training::run_folder::{SplitSummaries, SplitSummary};
 use crate::training::{RunContext, TrainingError};
 
 /// Checks that the processes of a group can share batches of `images` on their device.
@@ -69,31 +69,29 @@ pub(in crate::training) fn check_group<B: AutodiffBackend>(
 pub(in crate::training) fn check_same_run(
     group: &ProcessGroup,
     config: &Config,
-    record: &RunRecord,
+    splits: &SplitSummaries,
 ) -> Result<(), TrainingError> {
     if group.is_single() {
         return Ok(());
     }
-    let splits = [
-        ("training", Some(&record.train)),
-        ("validation", record.validation.as_ref()),
-        ("test", Some(&record.test)),
-    ];
-    let splits = splits.map(|(name, split)| {
-        let text = serde_json::to_string(&split).expect("a summary is plain data");
-        (format!("the set of {name} images"), text)
-    });
-    let version = format!("loop-dml {}", record.loop_dml);
-    let mut facts = vec![
-        ("the version".to_string(), version),
-        (CONFIGURATION.to_string(), pinned(config)),
-        (SCHEDULE.to_string(), schedule(config)),
+    let of_split = |split: Option<&SplitSummary>| {
+        serde_json::to_string(&split).expect("a summary is plain data")
+    };
+    let facts = [
+        ("the version", env!("CARGO_PKG_VERSION").to_string()),
+        (CONFIGURATION, pinned(config)),
+        (SCHEDULE, schedule(config)),
         (
-            "the number format".to_string(),
+            "the number format",
             format!("{:?}", config.training.precision),
         ),
+        ("the set of training images", of_split(Some(&splits.train))),
+        (
+            "the set of validation images",
+            of_split(splits.validation.as_ref()),
+        ),
+        ("the set of test images", of_split(Some(&splits.test))),
     ];
-    facts.extend(splits);
     check_same(group, config, &facts)
 }
 
@@ -107,7 +105,7 @@ pub(in crate::training) fn check_same_schedule(
 ) -> Result<(), TrainingError> {
     match group.is_single() {
         true => Ok(()),
-        false => check_same(group, config, &[(SCHEDULE.to_string(), schedule(config))]),
+        false => check_same(group, config, &[(SCHEDULE, schedule(config))]),
     }
 }
 
@@ -127,7 +125,7 @@ fn schedule(config: &Config) -> String {
 fn check_same(
     group: &ProcessGroup,
     config: &Config,
-    facts: &[(String, String)],
+    facts: &[(&str, String)],
 ) -> Result<(), TrainingError> {
     let own = serde_json::to_vec(facts).expect("facts are plain data");
     let all = group.gather(&own);
@@ -136,12 +134,15 @@ fn check_same(
     }
     for (rank, other) in all.iter().enumerate() {
         let other: Vec<(String, String)> = serde_json::from_slice(other).unwrap_or_default();
-        let difference = facts.iter().zip(&other).find(|(main, other)| main != other);
+        let difference = facts
+            .iter()
+            .zip(&other)
+            .find(|(main, other)| main.1 != other.1);
         let Some(((what, _), (_, other))) = difference else {
             continue;
         };
         let detail = match first_difference(other, &pinned(config)) {
-            Ok(Some((key, found, expected))) if what == CONFIGURATION => {
+            Ok(Some((key, found, expected))) if *what == CONFIGURATION => {
                 format!("{key} is {found}, and {expected} in process 0")
             }
             _ => format!("{what} is not that of process 0"),

@@ -14,4 +14,4 @@ mod tests;
 
 pub(super) use agreement::{check_group, check_parameters, check_same_run, check_same_schedule};
 pub(super) use batch_sharing::BatchSharing;
-pub(super) use start::{PrivateFolder, share_best, share_files, share_state};
+pub(super) use start::{PrivateFolder, receive_files, send_files, share_best, share_state};

@@ -1,5 +1,6 @@
 //! What processes receive from process 0 before they train.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::training::checkpoint::{CheckpointFile, CheckpointHeader};
 use crate::training::network::{RestoredState, embedder_config};
 use crate::training::resumable_keys::pinned;
 use crate::training::run_folder::{RunFolder, RunFolderError};
-use crate::training::{CheckpointPosition, GroupedAdam, TrainingError};
+use crate::training::{CheckpointPosition, TrainingError};
 
 /// A run folder of a process other than process 0, which nobody reads: only process 0 writes the run. It has no
 /// checkpoints, and is removed when it is dropped. Those of processes that were killed are removed by the next one on
@@ -55,13 +56,12 @@ impl PrivateFolder {
                 _registered: registered,
             })
         };
-        created().map_err(|source| {
-            TrainingError::RunFolder(RunFolderError::File {
-                action: "write",
-                path: parent.clone(),
-                source,
-            })
-        })
+        let created: std::io::Result<Self> = created();
+        Ok(created.map_err(|source| RunFolderError::File {
+            action: "write",
+            path: parent.clone(),
+            source,
+        })?)
     }
 
     /// The path of the run in it.
@@ -84,49 +84,48 @@ fn remove_abandoned(parent: &Path) {
     }
 }
 
-/// Sends the files of a run that is resumed, without its checkpoints, from process 0 to the others. Returns the run
-/// folder of this process: `own` in process 0, or one in `private`.
+/// Sends the files of a run that is resumed, without its checkpoints, from process 0 to the others, which
+/// [receive](receive_files) them.
 ///
 /// # Errors
-/// If a file cannot be read or written.
-pub(in crate::training) fn share_files(
+/// If a file cannot be read.
+pub(in crate::training) fn send_files(
     group: &ProcessGroup,
-    own: Option<RunFolder>,
-    private: Option<&PrivateFolder>,
-) -> Result<RunFolder, TrainingError> {
-    let files: Vec<(String, Vec<u8>)> = match &own {
-        Some(folder) => folder.small_files()?,
-        None => Vec::new(),
-    };
-    let sent = serde_json::to_vec(&files).expect("bytes are plain data");
-    let received = group.broadcast(sent);
-    if let Some(folder) = own {
-        return Ok(folder);
-    }
-    let private = private.expect("other processes have a private folder");
-    let files: Vec<(String, Vec<u8>)> =
-        serde_json::from_slice(&received).expect("process 0 sends files");
-    let run = private.run();
-    write_files(&run, &files).map_err(|source| {
-        TrainingError::RunFolder(RunFolderError::File {
-            action: "write",
-            path: run.clone(),
-            source,
-        })
-    })?;
-    Ok(RunFolder::open(&run)?.of_other_process())
-}
-
-fn write_files(run: &Path, files: &[(String, Vec<u8>)]) -> std::io::Result<()> {
-    fs::create_dir_all(run)?;
-    for (name, bytes) in files {
-        fs::write(run.join(name), bytes)?;
+    folder: &RunFolder,
+) -> Result<(), TrainingError> {
+    if !group.is_single() {
+        let files = folder.small_files()?;
+        group.broadcast(serde_json::to_vec(&files).expect("texts are plain data"));
     }
     Ok(())
 }
 
-/// Sends the state that a training starts from, from process 0 to the others: `own` in process 0, `None` in the
-/// others.
+/// Receives the files of a run that is resumed into `private`.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(in crate::training) fn receive_files(
+    group: &ProcessGroup,
+    private: &PrivateFolder,
+) -> Result<RunFolder, TrainingError> {
+    let received = group.broadcast(Vec::new());
+    let files: BTreeMap<String, String> =
+        serde_json::from_slice(&received).expect("process 0 sends files");
+    let run = private.run();
+    let write = || {
+        fs::create_dir_all(&run)?;
+        let mut files = files.iter();
+        files.try_for_each(|(name, text)| fs::write(run.join(name), text))
+    };
+    write().map_err(|source| RunFolderError::File {
+        action: "write",
+        path: run.clone(),
+        source,
+    })?;
+    Ok(RunFolder::open(&run)?.of_other_process())
+}
+
+/// Sends the state that a training starts from, from process 0 to the others, whose `own` state is untrained.
 ///
 /// # Errors
 /// If the state of process 0 is not one of this network.
@@ -134,7 +133,6 @@ pub(in crate::training) fn share_state<B: AutodiffBackend>(
     group: &ProcessGroup,
     config: &Config,
     mut own: RestoredState<B>,
-    device: &B::Device,
 ) -> Result<RestoredState<B>, TrainingError> {
     if group.is_single() {
         return Ok(own);
@@ -150,30 +148,19 @@ pub(in crate::training) fn share_state<B: AutodiffBackend>(
     if group.is_main() {
         return Ok(own);
     }
-    let state = load::<B>(&received, &mut own.embedder, config, device);
-    let (position, optimizer, header) = state.map_err(|message| other_network(group, &message))?;
+    let received = CheckpointFile::parse(&received).and_then(|file| {
+        file.load_network(&mut own.embedder)?;
+        let optimizer = file.load_optimizer(&own.embedder, own.optimizer)?;
+        Ok((file.header, optimizer))
+    });
+    let (header, optimizer) = received.map_err(|message| other_network(group, &message))?;
     Ok(RestoredState {
-        position,
+        position: header.position(),
         embedder: own.embedder,
         optimizer,
         statistics: header.statistics.unwrap_or_default(),
         history: header.history,
     })
-}
-
-type Loaded<B> = (CheckpointPosition, GroupedAdam<B>, CheckpointHeader);
-
-fn load<B: AutodiffBackend>(
-    bytes: &[u8],
-    embedder: &mut Embedder<B>,
-    config: &Config,
-    device: &B::Device,
-) -> Result<Loaded<B>, String> {
-    let file = CheckpointFile::parse(bytes)?;
-    file.load_network(embedder)?;
-    let optimizer = GroupedAdam::new(&config.optimizer, device);
-    let optimizer = file.load_optimizer(embedder, optimizer)?;
-    Ok((file.header.position(), optimizer, file.header))
 }
 
 /// Sends the network of the best epoch from process 0, which has `loaded` it, to the others.

@@ -16,7 +16,7 @@ use crate::training::preflight::{
     check_precision, check_recall, checkpoint_bytes, measure_steps, names,
 };
 use crate::training::resume::check_splits;
-use crate::training::run_folder::{RunFolder, RunRecord};
+use crate::training::run_folder::{RunFolder, RunRecord, SplitSummaries};
 use crate::training::{RunContext, TrainingError, tensorboard};
 
 /// A dry run at work.
@@ -128,7 +128,8 @@ impl<'a, B: AutodiffBackend> Progress<'a, B> {
                 None => opened.cached(&config.data, &transform, cancellation, progress)?,
             };
             if let Some((folder, record)) = resumed {
-                check_splits(folder, record, &splits, config, monitor)?;
+                let summaries = SplitSummaries::new(&splits, monitor)?;
+                check_splits(folder, record, &summaries, config)?;
             }
             Ok((splits, missing))
         };

@@ -27,6 +27,7 @@ mod record;
 mod result;
 mod seal;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use error::file_error;
 pub(super) use history_digest::HistoryDigest;
 use lock::RunLock;
 pub use new_run::NewRunFolder;
+pub(super) use record::SplitSummaries;
 pub use record::{ConfigChange, EpochRecord, RunRecord, SplitSummary};
 pub use result::{EndReason, RunResult};
 use serde::Serialize;
@@ -105,18 +107,22 @@ impl RunFolder {
         self.other_process
     }
 
-    /// Returns the names and contents of the files that are neither checkpoints nor derived from others.
+    /// Returns the files that are neither checkpoints nor derived from others, by name.
     ///
     /// # Errors
     ///
     /// If one cannot be read.
-    pub(super) fn small_files(&self) -> Result<Vec<(String, Vec<u8>)>, RunFolderError> {
+    pub(super) fn small_files(&self) -> Result<BTreeMap<String, String>, RunFolderError> {
         let names = [CONFIG, RECORD, METRICS, RESULT].into_iter();
         let present = names.filter(|name| self.path.join(name).exists());
         let read = |name: &str| {
             let path = self.path.join(name);
             let bytes = fs::read(&path).map_err(file_error("read", &path))?;
-            Ok((name.to_string(), bytes))
+            // A damaged file is reported by who reads it next.
+            Ok((
+                name.to_string(),
+                String::from_utf8_lossy(&bytes).into_owned(),
+            ))
         };
         present.map(read).collect()
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cancellation::Cancelled;
 use crate::config::Protocol;
-use crate::data::{Coverage, Split, ValidationSource};
+use crate::data::{Coverage, DataError, Split, Splits, ValidationSource};
 use crate::evaluation::{Recall, Role};
 use crate::model::Precision;
 use crate::progress::Monitor;
@@ -121,6 +121,32 @@ pub struct SplitSummary {
     /// Number of images in the gallery, if not every image is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gallery: Option<usize>,
+}
+
+/// The summaries of all splits of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in crate::training) struct SplitSummaries {
+    pub(in crate::training) train: SplitSummary,
+    pub(in crate::training) validation: Option<SplitSummary>,
+    pub(in crate::training) test: SplitSummary,
+}
+
+impl SplitSummaries {
+    /// The summaries of `splits`.
+    ///
+    /// # Errors
+    /// If a stop was requested.
+    pub(in crate::training) fn new(
+        splits: &Splits,
+        monitor: Monitor<'_>,
+    ) -> Result<Self, DataError> {
+        let summary = |split| SplitSummary::new(split, monitor);
+        Ok(Self {
+            train: summary(&splits.train)?,
+            validation: splits.validation.as_ref().map(summary).transpose()?,
+            test: summary(&splits.test)?,
+        })
+    }
 }
 
 impl SplitSummary {
