@@ -19,7 +19,8 @@
 //! **Gradient.** The gradient of a row through its products with all rows y is G y, where G is the
 //! gradient of the products. A device with `bf16` may use TF32, so G is split too: a conversion to
 //! `bf16` and back rounds the gradient in the backward pass, and differences of such conversions split
-//! it into three parts of 8 bits ([`live_products`]).
+//! it into three parts of 8 bits ([`live_products`]). Kernels of this project, where there are any, split it by its bits
+//! ([`RowGradient`]).
 
 use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
 
@@ -259,8 +260,9 @@ pub(crate) fn own_products<B: Backend>(
     (fixed, live)
 }
 
-/// Returns `products` with the gradient of the [live products](own_products) of rows, or of rows times the scale of
-/// their parts where a device [has TF32](has_tf32); `None` where [kernels](crate::kernels) are not available.
+/// Returns the values `products` with the gradient G y of the [live products](own_products) of `rows` x with rows y. Where
+/// a device [has TF32](has_tf32), y are the rows that `parts` are of: if those were scaled, the caller divides by the
+/// scale. `None` where [kernels](crate::kernels) are not available.
 pub(super) fn live_products_by_kernels<B: Backend>(
     rows: Tensor<B, 2>,
     parts: [Tensor<B, 2>; 3],

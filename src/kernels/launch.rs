@@ -1,4 +1,4 @@
-//! The way from tensors of any backend to those of CubeCL, and back.
+//! Conversions between tensors of any backend and those of CubeCL.
 
 use std::any::TypeId;
 

@@ -13,6 +13,8 @@ pub mod depthwise;
 mod differentiable;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod division;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod entry;
 pub mod frames;
 mod launch;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -2,7 +2,8 @@
 
 use super::text::{duration, points};
 use crate::escape::escaped;
-use crate::sweep::{CellResults, Difference, Measure, Summary, SweepResults};
+use crate::sweep::{CellResults, Difference, MeasuredSplit, Summary, SweepResults};
+use crate::training::RetrievalMeasure;
 
 /// What is shown where there is no value.
 const ABSENT: &str = "–";
@@ -24,14 +25,17 @@ impl SweepTable {
     /// The table of some results.
     pub fn new(results: &SweepResults) -> Self {
         let other = match results.measure {
-            Measure::MapAtR => Measure::Recall(1),
-            Measure::Recall(_) => Measure::MapAtR,
+            RetrievalMeasure::MapAtR => RetrievalMeasure::RecallAt(1),
+            RetrievalMeasure::RecallAt(_) => RetrievalMeasure::MapAtR,
         };
         let measures = [results.measure, other];
         let has_baseline = results.baseline.is_some();
         let name = |name: &str, is_number| (name.to_string(), is_number);
-        let mut columns: Vec<(String, bool)> =
-            results.axes.iter().map(|axis| name(axis, false)).collect();
+        let mut columns: Vec<(String, bool)> = results
+            .axes
+            .iter()
+            .map(|axis| name(&harmless(axis), false))
+            .collect();
         columns.push(name("runs", true));
         columns.extend(measures.map(|measure| (format!("{measure} %"), true)));
         if has_baseline {
@@ -154,14 +158,14 @@ fn difference(cell: &CellResults) -> [String; 2] {
 
 /// What the columns are.
 fn notes(results: &SweepResults) -> Vec<String> {
-    let split = match results.split.as_str() {
-        "test" => "the test split",
-        _ => "the validation classes",
+    let split = match results.split {
+        MeasuredSplit::Test => "the test split",
+        MeasuredSplit::Validation => "the validation classes",
     };
     let mut notes = vec![format!(
         "Measured on {split} at the best epoch of each run. Time is that of the epochs of a run, on average."
     )];
-    let averaged = results.averaged.join(" and ");
+    let averaged = harmless(&results.averaged.join(" and "));
     if !averaged.is_empty() {
         notes.push(format!(
             "Mean ± sample standard deviation over runs that differ in {averaged}."
@@ -185,7 +189,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::sweep::MeasuredSplit;
 
     fn results() -> SweepResults {
         let cell = |label: &str, recall: &[f64], difference: Option<&[f64]>| CellResults {
@@ -203,7 +206,7 @@ mod tests {
         SweepResults {
             axes: vec!["negatives.name".into()],
             averaged: vec!["training.seed".into()],
-            measure: Measure::Recall(1),
+            measure: RetrievalMeasure::RecallAt(1),
             split: MeasuredSplit::Test,
             baseline: Some("negatives.name = none".into()),
             cells: vec![

@@ -1,6 +1,6 @@
 //! Training the runs of a sweep, each in a process of this program.
 //!
-//! A process ends in order when its standard input is closed (`train --stop-with-stdin`): the sweep closes it to stop,
+//! A training writes a checkpoint and ends when its standard input is closed (`train --stop-with-stdin`): the sweep closes it to stop,
 //! and the system closes it if the sweep is killed.
 
 mod child;
@@ -101,7 +101,7 @@ impl Execution {
                     // A process of a killed sweep has finished it.
                     Ok(None) => observer(SweepEvent::Finished { run, seconds: None }),
                     Err(error) => {
-                        // Dropping the processes stops them in order.
+                        // Dropping the processes stops them, too, after a checkpoint.
                         active.iter_mut().for_each(|(_, child)| child.stop());
                         return Err(error);
                     }

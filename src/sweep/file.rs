@@ -12,8 +12,9 @@ use toml::{Table, Value};
 
 use super::SweepError;
 use super::axis::{Axis, Selection};
-use super::measure::{Measure, MeasuredSplit};
+use super::measured_split::MeasuredSplit;
 use crate::bounded_read::{MIB, read_at_most};
+use crate::training::RetrievalMeasure;
 use flat::{flatten, key_positions};
 use reader::Reader;
 
@@ -46,7 +47,7 @@ pub struct SweepFile {
 pub(super) struct Compare {
     /// The values of the baseline, one for each axis it names; `None` for no differences.
     pub(super) baseline: Option<Selection>,
-    pub(super) measure: Measure,
+    pub(super) measure: RetrievalMeasure,
     pub(super) split: MeasuredSplit,
     /// The axes that results are averaged over, by index.
     pub(super) average_over: Vec<usize>,

@@ -6,7 +6,7 @@
 //! lock            locked by the process that sweeps
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use super::names::RESERVED;
 use super::plan::{PlannedRun, Sweep};
 use crate::config::Config;
 use crate::setting::shown;
-use crate::training::{RunFolder, RunFolderError};
+use crate::training::{RunFolder, RunFolderError, RunResult};
 
 /// A key that a training adds to its configuration: the number of features of the file.
 const ADDED: &str = "model.feature_dim";
 
 /// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RunState {
     /// It has no folder yet.
     New,
@@ -37,9 +37,21 @@ pub enum RunState {
     },
     /// It has a result.
     Finished {
+        /// The result.
+        result: Box<RunResult>,
         /// The seconds of its epochs.
         seconds: f64,
     },
+}
+
+impl RunState {
+    /// The result and the seconds of a finished run.
+    pub fn finished(&self) -> Option<(&RunResult, f64)> {
+        match self {
+            Self::Finished { result, seconds } => Some((result, *seconds)),
+            _ => None,
+        }
+    }
 }
 
 impl Sweep {
@@ -86,8 +98,11 @@ impl Sweep {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         names.sort();
-        let known = |name: &String| self.runs().iter().any(|run| run.name == *name);
-        match names.into_iter().find(|name| !known(name)) {
+        let known: BTreeSet<&str> = self.runs().iter().map(|run| run.name.as_str()).collect();
+        match names
+            .into_iter()
+            .find(|name| !known.contains(name.as_str()))
+        {
             Some(name) => Err(self.unfit(format!("its run {name} is not one of the sweep"))),
             None => Ok(()),
         }
@@ -112,7 +127,8 @@ impl Sweep {
         }
         let history = folder.history()?;
         Ok(match folder.result()? {
-            Some(_) => RunState::Finished {
+            Some(result) => RunState::Finished {
+                result: Box::new(result),
                 seconds: history.iter().map(|epoch| epoch.seconds).sum(),
             },
             None => RunState::Started {

@@ -1,14 +1,17 @@
 //! The runs of a sweep, and the cells that they form.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 use super::SweepError;
 use super::axis::{Axis, AxisValue};
 use super::file::SweepFile;
-use super::measure::{Measure, MeasuredSplit};
+use super::measured_split::MeasuredSplit;
 use super::names::{override_text, run_names};
 use crate::config::{Config, ConfigError, Protocol};
 use crate::setting::SettingError;
+use crate::training::RetrievalMeasure;
 
 /// The most runs of a sweep.
 const MAXIMUM_RUNS: usize = 10_000;
@@ -146,7 +149,7 @@ impl Sweep {
     }
 
     /// The measure that cells are compared by.
-    pub fn measure(&self) -> Measure {
+    pub fn measure(&self) -> RetrievalMeasure {
         self.file.compare.measure
     }
 
@@ -178,13 +181,13 @@ fn cells(file: &SweepFile, runs: &[Vec<usize>]) -> Vec<Cell> {
         let kept = kept.filter(|(axis, _)| !averaged.contains(axis));
         kept.map(|(_, choice)| *choice).collect()
     };
-    let mut keys: Vec<Vec<usize>> = Vec::new();
+    let mut numbers: HashMap<Vec<usize>, usize> = HashMap::new();
     let mut cells: Vec<Cell> = Vec::new();
     for (run, choices) in runs.iter().enumerate() {
-        match keys.iter().position(|known| *known == key(choices)) {
-            Some(cell) => cells[cell].runs.push(run),
-            None => {
-                keys.push(key(choices));
+        match numbers.entry(key(choices)) {
+            Entry::Occupied(cell) => cells[*cell.get()].runs.push(run),
+            Entry::Vacant(cell) => {
+                cell.insert(cells.len());
                 cells.push(Cell {
                     runs: vec![run],
                     baseline: None,
@@ -195,7 +198,7 @@ fn cells(file: &SweepFile, runs: &[Vec<usize>]) -> Vec<Cell> {
     if let Some(baseline) = &file.compare.baseline {
         for cell in &mut cells {
             let wanted = key(&baseline.replaced(&runs[cell.runs[0]]));
-            cell.baseline = keys.iter().position(|known| *known == wanted);
+            cell.baseline = numbers.get(&wanted).copied();
         }
     }
     cells
@@ -278,7 +281,7 @@ fn overrides(file: &SweepFile, choices: &[usize]) -> Vec<String> {
 /// Checks a configuration, and that its runs measure what is compared.
 fn check(file: &SweepFile, config: Config) -> Result<Config, ConfigError> {
     config.check()?;
-    if let Measure::Recall(k) = file.compare.measure
+    if let RetrievalMeasure::RecallAt(k) = file.compare.measure
         && !config.evaluation.recall.contains(&k)
     {
         let measured: Vec<i64> = config.evaluation.recall.iter().map(|k| *k as i64).collect();

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use toml::Value;
 
 use super::SweepError;
-use super::measure::{Measure, MeasuredSplit};
+use super::folder::RunState;
+use super::measured_split::MeasuredSplit;
 use super::names::shell_command;
 use super::plan::{Cell, Sweep};
 use super::statistics::{Difference, Summary};
 use crate::setting::shown;
-use crate::training::{RunFolder, RunResult};
+use crate::training::RetrievalMeasure;
 
 /// The results of a sweep.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct SweepResults {
     /// The axes that cells are averaged over.
     pub averaged: Vec<String>,
     /// The measure that cells are compared by.
-    pub measure: Measure,
+    pub measure: RetrievalMeasure,
     /// The split that is measured.
     pub split: MeasuredSplit,
     /// The values of the baseline in words; `None` without one.
@@ -55,21 +56,14 @@ pub struct CellResults {
     pub difference: Option<Difference>,
 }
 
-/// What is read of a finished run.
-struct Measured {
-    result: RunResult,
-    seconds: f64,
-}
-
 impl SweepResults {
-    /// Reads the finished runs of a sweep.
+    /// Reads the finished runs of a sweep, which were trained with `arguments` besides their own, such as
+    /// `--backend cpu`.
     ///
     /// # Errors
     /// If the output folder does not fit the sweep, or a file cannot be read.
-    pub fn read(sweep: &Sweep) -> Result<Self, SweepError> {
-        sweep.states()?;
-        let runs = sweep.runs().iter().map(|run| measured(sweep, &run.name));
-        let runs: Vec<Option<Measured>> = runs.collect::<Result<_, _>>()?;
+    pub fn read(sweep: &Sweep, arguments: &[String]) -> Result<Self, SweepError> {
+        let runs = sweep.states()?;
         let cells = sweep.cells();
         let baselines = cells.iter().filter_map(|cell| cell.baseline);
         let baselines: Vec<usize> = baselines.collect();
@@ -78,7 +72,11 @@ impl SweepResults {
             let baseline = cell.baseline.filter(|baseline| *baseline != at);
             let difference = baseline
                 .and_then(|baseline| difference(sweep, &runs, &cell.runs, &cells[baseline].runs));
-            cell_results(sweep, cell, &runs, is_baseline, difference)
+            CellResults {
+                is_baseline,
+                difference,
+                ..cell_results(sweep, cell, &runs, arguments)
+            }
         };
         Ok(Self {
             axes: sweep
@@ -100,10 +98,10 @@ impl SweepResults {
 
 impl CellResults {
     /// The measure over the finished runs.
-    pub fn summary(&self, measure: Measure) -> Option<Summary> {
+    pub fn summary(&self, measure: RetrievalMeasure) -> Option<Summary> {
         match measure {
-            Measure::Recall(k) => self.recall.get(&k).copied(),
-            Measure::MapAtR => self.map_at_r,
+            RetrievalMeasure::RecallAt(k) => self.recall.get(&k).copied(),
+            RetrievalMeasure::MapAtR => self.map_at_r,
         }
     }
 }
@@ -120,35 +118,19 @@ impl Sweep {
     }
 }
 
-/// Reads a run; `None` if it is not finished.
-fn measured(sweep: &Sweep, name: &str) -> Result<Option<Measured>, SweepError> {
-    let path = sweep.output().join(name);
-    let Ok(folder) = RunFolder::open(&path) else {
-        return Ok(None);
-    };
-    let Some(result) = folder.result()? else {
-        return Ok(None);
-    };
-    let history = folder.history()?;
-    Ok(Some(Measured {
-        seconds: history.iter().map(|epoch| epoch.seconds).sum(),
-        result,
-    }))
-}
-
+/// The results of a cell without a comparison.
 fn cell_results(
     sweep: &Sweep,
     cell: &Cell,
-    runs: &[Option<Measured>],
-    is_baseline: bool,
-    difference: Option<Difference>,
+    runs: &[RunState],
+    arguments: &[String],
 ) -> CellResults {
-    let finished = || cell.runs.iter().filter_map(|run| runs[*run].as_ref());
+    let finished = || cell.runs.iter().filter_map(|run| runs[*run].finished());
     let split = sweep.split();
     let mut recall: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     let mut map_at_r = Vec::new();
-    for run in finished() {
-        let Some(measured) = split.of(&run.result) else {
+    for (result, _) in finished() {
+        let Some(measured) = split.of(result) else {
             continue;
         };
         for (k, value) in measured.recall.at {
@@ -156,11 +138,14 @@ fn cell_results(
         }
         map_at_r.extend(measured.map_at_r);
     }
-    let seconds: Vec<f64> = finished().map(|run| run.seconds).collect();
+    let seconds: Vec<f64> = finished().map(|(_, seconds)| seconds).collect();
     let first = cell.runs[0];
     let values = || sweep.cell_axes().map(|(axis, _)| sweep.value(first, axis));
     let planned = || cell.runs.iter().map(|run| &sweep.runs()[*run]);
-    let command = |run| shell_command(&[vec!["loop-dml".into()], sweep.arguments(run)].concat());
+    let command = |run| {
+        let program = vec!["loop-dml".to_string()];
+        shell_command(&[program, sweep.arguments(run), arguments.to_vec()].concat())
+    };
     let summaries = recall.into_iter();
     CellResults {
         settings: values().map(|value| value.value.clone()).collect(),
@@ -173,15 +158,15 @@ fn cell_results(
             .collect(),
         map_at_r: Summary::of(&map_at_r),
         seconds: Summary::of(&seconds).map(|summary| summary.mean),
-        is_baseline,
-        difference,
+        is_baseline: false,
+        difference: None,
     }
 }
 
 /// The differences of the finished runs of a cell to those of another with the same values on the averaged axes.
 fn difference(
     sweep: &Sweep,
-    runs: &[Option<Measured>],
+    runs: &[RunState],
     cell: &[usize],
     baseline: &[usize],
 ) -> Option<Difference> {
@@ -191,8 +176,8 @@ fn difference(
         averaged.iter().all(|axis| a[*axis] == b[*axis])
     };
     let measure = |run: usize| {
-        let run = runs[run].as_ref()?;
-        sweep.measure().of(&run.result, sweep.split())
+        let (result, _) = runs[run].finished()?;
+        sweep.measure().of(&sweep.split().of(result)?)
     };
     let pairs = cell.iter().filter_map(|run| {
         let other = baseline.iter().find(|other| is_pair(*run, **other))?;

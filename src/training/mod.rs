@@ -31,6 +31,7 @@ mod pending_statistics;
 mod preflight;
 mod resumable_keys;
 mod resume;
+mod retrieval_measure;
 mod run_context;
 mod run_folder;
 mod schedule;
@@ -56,9 +57,7 @@ pub use finite::check_finite;
 pub use host_record::HostRecord;
 pub use measured::Measured;
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
-pub use metrics::{
-    AnchorLossMetric, RetrievalMeasure, RetrievalMetric, Statistic, StatisticMetric,
-};
+pub use metrics::{AnchorLossMetric, RetrievalMetric, Statistic, StatisticMetric};
 pub use network::{load_checkpoint, load_embedder};
 pub use objective::Objective;
 pub use observer::{RendererContext, TrainingEvent, TrainingObserver};
@@ -66,6 +65,7 @@ pub use optimizer::GroupedAdam;
 pub use pending_statistics::PendingStatistics;
 pub use preflight::{Check, CheckOutcome};
 pub use resume::{resume, resume_with_main};
+pub use retrieval_measure::RetrievalMeasure;
 pub use run_context::{RunContext, TrainingSummary};
 pub use run_folder::{
     Checkpoint, ConfigChange, EndReason, EpochRecord, NewRunFolder, RunFolder, RunFolderError,

@@ -15,13 +15,12 @@ use super::evaluate::{inspected_evaluation, no_readable_query, split_loader};
 use super::guarded_renderer::GuardedRenderer;
 use super::measured::Measured;
 use super::metric_learner::MetricLearner;
-use super::metrics::{
-    AnchorLossMetric, RetrievalMeasure, RetrievalMetric, Statistic, StatisticMetric,
-};
+use super::metrics::{AnchorLossMetric, RetrievalMetric, Statistic, StatisticMetric};
 use super::network::{RestoredState, load_epoch};
 use super::noop_logger::NoopLogger;
 use super::objective::Objective;
 use super::observer::{RendererContext, TrainingEvent, TrainingObserver};
+use super::retrieval_measure::RetrievalMeasure;
 use super::run_context::{RunContext, TrainingSummary};
 use super::run_folder::{EndReason, EpochRecord, RunFolder, RunFolderError, RunResult};
 use super::selection::best_epoch;

@@ -284,6 +284,9 @@ fn sample_is_valid_and_prints_commands_that_a_shell_runs() {
     let (listed, _) = sweep(folder.path(), 0, &[sample, "--dry-run", "--backend", "cpu"]);
     assert!(listed.ends_with("\n8 runs, all valid\n"), "{listed}");
     let command = listed.lines().nth(1).unwrap().trim();
+    // The results give the same commands.
+    let results = json(folder.path(), &[sample, "--backend", "cpu"]);
+    assert_eq!(results["cells"][0]["commands"][0], command);
     let arguments: Vec<&str> = command.split(' ').skip(1).collect();
     let shorter = [
         "--set",

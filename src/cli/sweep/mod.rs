@@ -91,7 +91,7 @@ pub(super) fn run(args: SweepArgs) -> Result<(), CliError> {
         true => Vec::new(),
         false => train(&sweep, &args)?,
     };
-    let results = SweepResults::read(&sweep)?;
+    let results = SweepResults::read(&sweep, &args.device.arguments())?;
     let table = SweepTable::new(&results);
     if args.json {
         let mut object = results.to_json();
@@ -180,7 +180,7 @@ fn estimate(
     cancellation: &CancellationToken,
 ) -> Result<Option<f64>, CliError> {
     let finished = states.iter().filter_map(|state| match state {
-        RunState::Finished { seconds } => Some(*seconds),
+        RunState::Finished { seconds, .. } => Some(*seconds),
         _ => None,
     });
     let finished: Vec<f64> = finished.collect();

@@ -157,7 +157,12 @@ impl<'a> SweepProgress<'a> {
         let folder = RunFolder::open(&self.sweep.folder(planned));
         if let Ok(Some(result)) = folder.and_then(|folder| folder.result()) {
             let measure = self.sweep.measure();
-            if let Some(value) = measure.of(&result, self.sweep.split()) {
+            if let Some(value) = self
+                .sweep
+                .split()
+                .of(&result)
+                .and_then(|measured| measure.of(&measured))
+            {
                 text += &format!(": {measure} {:.1} %", 100.0 * value);
             }
         }

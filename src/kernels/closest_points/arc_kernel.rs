@@ -3,7 +3,9 @@
 use cubecl::prelude::*;
 
 use super::arc_search::{Extent, Points, Products, extent, nearest, seen_from_m, seen_from_t};
+use super::coefficients::{Coefficients, store};
 use super::lengths::{length_of_square, reciprocal_or_zero};
+use crate::kernels::entry::entry;
 
 /// The squared distance of the points, without the cancellation of large terms for near points.
 #[cube]
@@ -25,9 +27,7 @@ fn squared_distance(
     middles + along - across * 2.0
 }
 
-/// One pair of arcs per unit: the measure, and the coefficients of row i's half of its derivative. These are
-/// [`COEFFICIENTS`](super::launches::COEFFICIENTS) matrices `[P, P]`: those of m·m, m·t, t·m and t·t, then those of m·m, m·t + t·m and t·t of arc i
-/// with itself.
+/// One pair of arcs per unit: the measure and its [`Coefficients`].
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn compare_arcs(
     products: &Tensor<f32>,
@@ -43,22 +43,20 @@ pub(super) fn compare_arcs(
     }
     let row = ABSOLUTE_POS / pairs;
     let column = ABSOLUTE_POS % pairs;
-    let (down, across) = (products.stride(0), products.stride(1));
-    let (m_of_i, t_of_i) = (row * down, (pairs + row) * down);
-    let (m_of_j, t_of_j) = (column * across, (pairs + column) * across);
+    let (t_of_row, t_of_column) = (pairs + row, pairs + column);
     let i = extent(
-        products[m_of_i + row * across],
-        products[t_of_i + (pairs + row) * across],
+        entry(products, row, row),
+        entry(products, t_of_row, t_of_row),
     );
     let j = extent(
-        products[column * down + m_of_j],
-        products[(pairs + column) * down + t_of_j],
+        entry(products, column, column),
+        entry(products, t_of_column, t_of_column),
     );
     let scaled = Products {
-        mm: products[m_of_i + m_of_j] * i.per_cos * j.per_cos,
-        mt: products[m_of_i + t_of_j] * i.per_cos * j.per_sin,
-        tm: products[t_of_i + m_of_j] * i.per_sin * j.per_cos,
-        tt: products[t_of_i + t_of_j] * i.per_sin * j.per_sin,
+        mm: entry(products, row, column) * i.per_cos * j.per_cos,
+        mt: entry(products, row, t_of_column) * i.per_cos * j.per_sin,
+        tm: entry(products, t_of_row, column) * i.per_sin * j.per_cos,
+        tt: entry(products, t_of_row, t_of_column) * i.per_sin * j.per_sin,
     };
     let points = nearest(scaled, i, j);
 
@@ -73,8 +71,7 @@ pub(super) fn compare_arcs(
     let mut value = part_m + part_t;
     let mut by_cosine = f32::new(1.0);
     if comptime!(is_distance) {
-        let middles = squared_middle_distances[row * squared_middle_distances.stride(0)
-            + column * squared_middle_distances.stride(1)];
+        let middles = entry(squared_middle_distances, row, column);
         value = length_of_square(squared_distance(scaled, points, i, j, middles));
         by_cosine = -reciprocal_or_zero(value);
     }
@@ -86,12 +83,15 @@ pub(super) fn compare_arcs(
     let of_t = points.sin_psi * j.per_sin;
 
     values[ABSOLUTE_POS] = value;
-    coefficients[ABSOLUTE_POS] = to_m * of_m;
-    coefficients[entries + ABSOLUTE_POS] = to_m * of_t;
-    coefficients[2 * entries + ABSOLUTE_POS] = to_t * of_m;
-    coefficients[3 * entries + ABSOLUTE_POS] = to_t * of_t;
-    // ∂h/∂|m| = −sin h and ∂h/∂|t| = cos h.
-    coefficients[4 * entries + ABSOLUTE_POS] = -by_m * (turn * i.sin + part_m * i.per_cos);
-    coefficients[5 * entries + ABSOLUTE_POS] = -(to_m * from_t * i.sin + to_t * from_m * i.cos);
-    coefficients[6 * entries + ABSOLUTE_POS] = by_t * (turn * i.cos - part_t * i.per_sin);
+    let derivative = Coefficients {
+        mm: to_m * of_m,
+        mt: to_m * of_t,
+        tm: to_t * of_m,
+        tt: to_t * of_t,
+        // ∂h/∂|m| = −sin h and ∂h/∂|t| = cos h.
+        own_mm: -by_m * (turn * i.sin + part_m * i.per_cos),
+        own_mt: -(to_m * from_t * i.sin + to_t * from_m * i.cos),
+        own_tt: by_t * (turn * i.cos - part_t * i.per_sin),
+    };
+    store(derivative, coefficients, entries, ABSOLUTE_POS);
 }

@@ -5,6 +5,8 @@ use burn_cubecl::CubeRuntime;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use super::coefficients::load;
+use crate::kernels::entry::entry;
 use crate::kernels::launch::like;
 use crate::kernels::sum_of_cube::sum_of_cube;
 
@@ -23,24 +25,23 @@ fn product_gradients(
 ) {
     let row = CUBE_POS_X as usize;
     let entries = pairs * pairs;
-    let (down, across) = (gradient.stride(0), gradient.stride(1));
     let (of_m, of_t) = (row * 2 * pairs, (pairs + row) * 2 * pairs);
     let mut own_mm = Vector::<f32, Const<1>>::new(0.0);
     let mut own_mt = Vector::<f32, Const<1>>::new(0.0);
     let mut own_tt = Vector::<f32, Const<1>>::new(0.0);
     let mut column = UNIT_POS as usize;
     while column < pairs {
-        let both = gradient[row * down + column * across] + gradient[column * down + row * across];
-        let entry = row * pairs + column;
-        own_mm += Vector::new(both * coefficients[4 * entries + entry]);
-        own_mt += Vector::new(both * coefficients[5 * entries + entry]);
-        own_tt += Vector::new(both * coefficients[6 * entries + entry]);
+        let both = entry(gradient, row, column) + entry(gradient, column, row);
+        let factors = load(coefficients, entries, row * pairs + column);
+        own_mm += Vector::new(both * factors.own_mm);
+        own_mt += Vector::new(both * factors.own_mt);
+        own_tt += Vector::new(both * factors.own_tt);
         // The first unit adds the sums to the products of the row with itself.
         if column != row {
-            products[of_m + column] = both * coefficients[entry];
-            products[of_m + pairs + column] = both * coefficients[entries + entry];
-            products[of_t + column] = both * coefficients[2 * entries + entry];
-            products[of_t + pairs + column] = both * coefficients[3 * entries + entry];
+            products[of_m + column] = both * factors.mm;
+            products[of_m + pairs + column] = both * factors.mt;
+            products[of_t + column] = both * factors.tm;
+            products[of_t + pairs + column] = both * factors.tt;
         }
         column += units;
     }
@@ -48,12 +49,12 @@ fn product_gradients(
     let own_mt = sum_of_cube::<Const<1>>(own_mt, 1usize, units);
     let own_tt = sum_of_cube::<Const<1>>(own_tt, 1usize, units);
     if UNIT_POS == 0 {
-        let both = gradient[row * down + row * across] * 2.0;
-        let entry = row * pairs + row;
-        products[of_m + row] = both * coefficients[entry] + own_mm[0];
-        products[of_m + pairs + row] = both * coefficients[entries + entry] + own_mt[0];
-        products[of_t + row] = both * coefficients[2 * entries + entry] + own_mt[0];
-        products[of_t + pairs + row] = both * coefficients[3 * entries + entry] + own_tt[0];
+        let both = entry(gradient, row, row) * 2.0;
+        let factors = load(coefficients, entries, row * pairs + row);
+        products[of_m + row] = both * factors.mm + own_mm[0];
+        products[of_m + pairs + row] = both * factors.mt + own_mt[0];
+        products[of_t + row] = both * factors.tm + own_mt[0];
+        products[of_t + pairs + row] = both * factors.tt + own_tt[0];
     }
 }
 

@@ -8,13 +8,11 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::CubeDim;
 
 use super::arc_kernel::compare_arcs;
+use super::coefficients::COEFFICIENTS;
 use super::segment_kernel::compare_segments;
 use super::{Approach, PairProducts, backward_kernel};
 use crate::kernels::differentiable::{self, Computed, Differentiable};
 use crate::kernels::launch::{like, primitive, tensor};
-
-/// The matrices of coefficients of row i's half of the derivative.
-pub(super) const COEFFICIENTS: usize = 7;
 
 pub(super) fn approach<B: Backend>(
     products: PairProducts<B>,

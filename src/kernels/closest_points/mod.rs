@@ -10,6 +10,8 @@ mod arc_search;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod backward_kernel;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod coefficients;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod launches;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod lengths;

@@ -2,7 +2,9 @@
 
 use cubecl::prelude::*;
 
+use super::coefficients::{Coefficients, store};
 use super::lengths::{length_of_square, reciprocal_or_zero};
+use crate::kernels::entry::entry;
 
 /// The inner products of the frames of segments i and j.
 #[derive(CubeType, Clone, Copy)]
@@ -90,7 +92,7 @@ fn nearest(products: Products) -> Points {
     nearer(nearer(first, second_i), second_j)
 }
 
-/// One pair of segments per unit: the distance, and the coefficients as those of arcs.
+/// One pair of segments per unit: the distance and its [`Coefficients`].
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn compare_segments(
     products: &Tensor<f32>,
@@ -105,21 +107,18 @@ pub(super) fn compare_segments(
     }
     let row = ABSOLUTE_POS / pairs;
     let column = ABSOLUTE_POS % pairs;
-    let (down, across) = (products.stride(0), products.stride(1));
-    let (m_of_i, t_of_i) = (row * down, (pairs + row) * down);
-    let (m_of_j, t_of_j) = (column * across, (pairs + column) * across);
-    let square_i = products[t_of_i + (pairs + row) * across];
-    let square_j = products[(pairs + column) * down + t_of_j];
+    let (t_of_row, t_of_column) = (pairs + row, pairs + column);
+    let square_i = entry(products, t_of_row, t_of_row);
+    let square_j = entry(products, t_of_column, t_of_column);
     let compared = Products {
-        tt: products[t_of_i + t_of_j],
-        along_i: products[m_of_i + (pairs + row) * across] - products[t_of_i + m_of_j],
-        along_j: products[m_of_i + t_of_j] - products[column * down + t_of_j],
+        tt: entry(products, t_of_row, t_of_column),
+        along_i: entry(products, row, t_of_row) - entry(products, t_of_row, column),
+        along_j: entry(products, row, t_of_column) - entry(products, column, t_of_column),
         square_i,
         square_j,
         per_i: reciprocal_or_zero(square_i),
         per_j: reciprocal_or_zero(square_j),
-        middles: squared_middle_distances[row * squared_middle_distances.stride(0)
-            + column * squared_middle_distances.stride(1)],
+        middles: entry(squared_middle_distances, row, column),
     };
     let points = nearest(compared);
 
@@ -128,11 +127,14 @@ pub(super) fn compare_segments(
     let own_m = reciprocal_or_zero(distance);
     let own_t = own_m * points.lambda;
     values[ABSOLUTE_POS] = distance;
-    coefficients[ABSOLUTE_POS] = -own_m;
-    coefficients[entries + ABSOLUTE_POS] = -own_m * points.mu;
-    coefficients[2 * entries + ABSOLUTE_POS] = -own_t;
-    coefficients[3 * entries + ABSOLUTE_POS] = -own_t * points.mu;
-    coefficients[4 * entries + ABSOLUTE_POS] = own_m;
-    coefficients[5 * entries + ABSOLUTE_POS] = own_t;
-    coefficients[6 * entries + ABSOLUTE_POS] = own_t * points.lambda;
+    let derivative = Coefficients {
+        mm: -own_m,
+        mt: -own_m * points.mu,
+        tm: -own_t,
+        tt: -own_t * points.mu,
+        own_mm: own_m,
+        own_mt: own_t,
+        own_tt: own_t * points.lambda,
+    };
+    store(derivative, coefficients, entries, ABSOLUTE_POS);
 }

@@ -8,6 +8,7 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
 use crate::kernels::differentiable;
+use crate::kernels::entry::entry;
 use crate::kernels::launch::{Kernel, like, primitive, tensor};
 
 /// One pair of ends per unit: |mᵢ + τ tᵢ − mⱼ − σ tⱼ|² with τ and σ of −1 for x₁ and 1 for x₂.
@@ -26,16 +27,14 @@ fn end_distances(
     let (i, j) = (first % pairs, second % pairs);
     let tau = select(first < pairs, -1.0f32, 1.0f32);
     let sigma = select(second < pairs, -1.0f32, 1.0f32);
-    let (down, across) = (products.stride(0), products.stride(1));
-    let (m_of_i, t_of_i) = (i * down, (pairs + i) * down);
-    let (m_of_j, t_of_j) = (j * across, (pairs + j) * across);
-    let along_i = products[m_of_i + (pairs + i) * across] - products[t_of_i + m_of_j];
-    let along_j = products[m_of_i + t_of_j] - products[j * down + t_of_j];
-    let of_i = tau * (tau * products[t_of_i + (pairs + i) * across] + along_i * 2.0);
-    let of_j = sigma * (sigma * products[(pairs + j) * down + t_of_j] - along_j * 2.0);
-    let middles = squared_middle_distances
-        [i * squared_middle_distances.stride(0) + j * squared_middle_distances.stride(1)];
-    distances[ABSOLUTE_POS] = middles + of_i + of_j - tau * sigma * products[t_of_i + t_of_j] * 2.0;
+    let (t_of_i, t_of_j) = (pairs + i, pairs + j);
+    let along_i = entry(products, i, t_of_i) - entry(products, t_of_i, j);
+    let along_j = entry(products, i, t_of_j) - entry(products, j, t_of_j);
+    let of_i = tau * (tau * entry(products, t_of_i, t_of_i) + along_i * 2.0);
+    let of_j = sigma * (sigma * entry(products, t_of_j, t_of_j) - along_j * 2.0);
+    let middles = entry(squared_middle_distances, i, j);
+    let both = tau * sigma * entry(products, t_of_i, t_of_j);
+    distances[ABSOLUTE_POS] = middles + of_i + of_j - both * 2.0;
 }
 
 /// One pair of ends per unit: (mᵢ + τ tᵢ)·(mⱼ + σ tⱼ), with τ and σ as for [`end_distances`].
@@ -48,15 +47,11 @@ fn end_products(products: &Tensor<f32>, of_ends: &mut Array<f32>, pairs: usize) 
     let (first, second) = (ABSOLUTE_POS / ends, ABSOLUTE_POS % ends);
     let tau = select(first < pairs, -1.0f32, 1.0f32);
     let sigma = select(second < pairs, -1.0f32, 1.0f32);
-    let (m_of_i, m_of_j) = (
-        first % pairs * products.stride(0),
-        second % pairs * products.stride(1),
-    );
-    let t_of_i = m_of_i + pairs * products.stride(0);
-    let t_of_j = m_of_j + pairs * products.stride(1);
-    let even = products[m_of_i + m_of_j] + tau * sigma * products[t_of_i + t_of_j];
+    let (i, j) = (first % pairs, second % pairs);
+    let (t_of_i, t_of_j) = (pairs + i, pairs + j);
+    let even = entry(products, i, j) + tau * sigma * entry(products, t_of_i, t_of_j);
     of_ends[ABSOLUTE_POS] =
-        even + sigma * products[m_of_i + t_of_j] + tau * products[t_of_i + m_of_j];
+        even + sigma * entry(products, i, t_of_j) + tau * entry(products, t_of_i, j);
 }
 
 #[derive(Clone)]

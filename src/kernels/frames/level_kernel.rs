@@ -9,6 +9,7 @@ use cubecl::prelude::*;
 
 use super::PartProducts;
 use crate::kernels::differentiable;
+use crate::kernels::entry::entry;
 use crate::kernels::launch::{Kernel, like, primitive, tensor};
 
 /// The ratio of the units of two consecutive levels, 2⁻¹².
@@ -39,14 +40,10 @@ fn levels(
     i: usize,
     j: usize,
 ) -> Levels {
-    let first = hh[i * hh.stride(0) + j * hh.stride(1)];
-    let second = hm[i * hm.stride(0) + j * hm.stride(1)] + hm[j * hm.stride(0) + i * hm.stride(1)];
-    let outer = hl[i * hl.stride(0) + j * hl.stride(1)] + hl[j * hl.stride(0) + i * hl.stride(1)];
-    let third = mm[i * mm.stride(0) + j * mm.stride(1)] + outer;
     Levels {
-        first,
-        second,
-        third,
+        first: entry(hh, i, j),
+        second: entry(hm, i, j) + entry(hm, j, i),
+        third: entry(mm, i, j) + (entry(hl, i, j) + entry(hl, j, i)),
     }
 }
 

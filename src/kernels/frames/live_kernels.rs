@@ -11,6 +11,7 @@ use cubecl::prelude::*;
 
 use super::RowGradient;
 use crate::kernels::differentiable::{self, Computed, Differentiable};
+use crate::kernels::entry::entry;
 use crate::kernels::launch::{like, primitive, tensor};
 
 /// The sign, the exponent and the first 7 bits after the point of an f32: those of a bf16.
@@ -34,19 +35,13 @@ fn split_gradient(gradient: &Tensor<f32>, parts: &mut Array<f32>, rows: usize) {
         terminate!();
     }
     let (i, j) = (ABSOLUTE_POS / rows, ABSOLUTE_POS % rows);
-    let x = gradient[i * gradient.stride(0) + j * gradient.stride(1)];
+    let x = entry(gradient, i, j);
     let first = first_bits(x);
     let rest = x - first;
     let second = first_bits(rest);
     parts[ABSOLUTE_POS] = first;
     parts[entries + ABSOLUTE_POS] = second;
     parts[2 * entries + ABSOLUTE_POS] = rest - second;
-}
-
-/// The number of a row and a column.
-#[cube]
-fn entry(products: &Tensor<f32>, row: usize, column: usize) -> f32 {
-    products[row * products.stride(0) + column * products.stride(1)]
 }
 
 /// One number of the rows' gradient per unit. Smaller parts of G need fewer parts of the rows.

@@ -70,8 +70,8 @@ pub fn sum_of_levels<B: Backend>(products: PartProducts<B>) -> Option<[Tensor<B,
     }
 }
 
-/// Returns the squared distances of the ends x₁ of every pair, then x₂ of every pair, `[2P, 2P]`, from the results of
-/// [`sum_of_levels`].
+/// Returns the squared distances of the ends x₁ of every pair, then x₂ of every pair, `[2P, 2P]`, from the inner products
+/// of the frames, `[2P, 2P]`, and the squared distances of the middles, `[P, P]`.
 ///
 /// `None` if [no kernel is available](super::available), with or without automatic differentiation, if a tensor is not
 /// of f32, or if P is 0.

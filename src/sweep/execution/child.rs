@@ -24,7 +24,7 @@ const TAIL: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Child {
     process: process::Child,
-    /// The process stops in order when it is dropped.
+    /// The process stops after a checkpoint when it is dropped.
     stdin: Option<ChildStdin>,
     started: Instant,
     log: PathBuf,
@@ -91,7 +91,7 @@ impl Child {
         })
     }
 
-    /// Asks the process to stop in order.
+    /// Asks the process to write a checkpoint and stop.
     pub(super) fn stop(&mut self) {
         self.stdin = None;
     }

@@ -8,7 +8,7 @@ use super::reader::{Reader, nearest};
 use crate::setting::shown;
 use crate::sweep::SweepError;
 use crate::sweep::axis::{Axis, Selection};
-use crate::sweep::measure::MeasuredSplit;
+use crate::sweep::measured_split::MeasuredSplit;
 
 /// The keys of `[compare]`.
 const COMPARE_KEYS: [&str; 4] = ["baseline", "measure", "split", "average_over"];

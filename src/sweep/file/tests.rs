@@ -54,7 +54,7 @@ split = "validation"
     let excluded = file.exclude[0].0.clone();
     assert_eq!(excluded, [(1, vec![0]), (2, vec![1])]);
     assert_eq!(file.compare.baseline, Some(Selection(vec![(2, vec![0])])));
-    assert_eq!(file.compare.measure, Measure::MapAtR);
+    assert_eq!(file.compare.measure, RetrievalMeasure::MapAtR);
     assert_eq!(file.compare.split, MeasuredSplit::Validation);
     assert_eq!(file.compare.average_over, [0]);
 }

@@ -8,7 +8,7 @@ mod weighted_mean;
 use burn_train::metric::{Adaptor, MetricAttributes, NumericAttributes};
 
 pub use loss::AnchorLossMetric;
-pub use retrieval::{RetrievalMeasure, RetrievalMetric};
+pub use retrieval::RetrievalMetric;
 pub use statistic::{Statistic, StatisticMetric};
 
 use super::step::{FinishedSteps, Validated};

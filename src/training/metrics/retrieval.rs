@@ -7,17 +7,9 @@ use burn_train::metric::{
 };
 
 use super::numeric;
+use crate::training::retrieval_measure::RetrievalMeasure;
 use crate::training::step::Validated;
 use crate::training::validation::Validation;
-
-/// A retrieval measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetrievalMeasure {
-    /// Recall@K.
-    RecallAt(usize),
-    /// MAP@R.
-    MapAtR,
-}
 
 /// The last value of a measure of the split that chooses the best epoch, in per cent. Until the first
 /// validation ends, the dashboard shows that of the untrained network.
@@ -42,10 +34,7 @@ impl RetrievalMetric {
         let share = self
             .validation
             .latest()
-            .and_then(|(_, measured)| match self.measure {
-                RetrievalMeasure::RecallAt(k) => measured.recall.at.get(&k).copied(),
-                RetrievalMeasure::MapAtR => measured.map_at_r,
-            });
+            .and_then(|(_, measured)| self.measure.of(&measured));
         NumericEntry::Aggregated {
             aggregated_value: 100.0 * share.unwrap_or(0.0),
             count: self.measured,
@@ -57,10 +46,7 @@ impl Metric for RetrievalMetric {
     type Input = Validated;
 
     fn name(&self) -> MetricName {
-        Arc::new(match self.measure {
-            RetrievalMeasure::RecallAt(k) => format!("R@{k}"),
-            RetrievalMeasure::MapAtR => "MAP@R".to_string(),
-        })
+        Arc::new(self.measure.to_string())
     }
 
     fn attributes(&self) -> MetricAttributes {
