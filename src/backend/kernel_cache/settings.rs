@@ -56,7 +56,7 @@ pub(in crate::backend) fn keep_choices(devices: &[&str]) {
 fn folder() -> Option<PathBuf> {
     let lock = include_str!("../../../Cargo.lock");
     let folder = dirs::cache_dir()?.join("loop-dml/kernels");
-    Some(folder.join(kernel_versions(lock)))
+    Some(folder.join(kernel_versions(lock, env!("LOOP_DML_KERNELS_DIGEST"))))
 }
 
 fn set(folder: &Path, keeps_compiled: bool) -> Result<(), BackendError> {
@@ -132,9 +132,9 @@ fn merge(
     Ok(config)
 }
 
-/// Returns a short name for the versions of the crates that generate kernels, from `Cargo.lock`. A
-/// kernel of another version may have the same name and other contents.
-fn kernel_versions(lock: &str) -> String {
+/// Returns a short name for the versions of the crates that generate kernels, from `Cargo.lock`, and of this
+/// project's kernels. A kernel of another version may have the same name and other contents.
+fn kernel_versions(lock: &str, kernels: &str) -> String {
     let lines: Vec<&str> = lock.lines().collect();
     let generates = |name: &str| {
         let prefixes = ["burn", "cubecl", "cubek", "loop-dml"];
@@ -144,7 +144,7 @@ fn kernel_versions(lock: &str) -> String {
         let name = pair[0].strip_prefix("name = \"");
         name.is_some_and(generates)
     });
-    short_digest(packages.flatten().copied())
+    short_digest(packages.flatten().copied().chain([kernels]))
 }
 
 /// Returns eight hexadecimal digits that depend on all `parts`.
@@ -245,10 +245,11 @@ mod tests {
                 "name = \"serde\"\nversion = \"{serde}\"\n\nname = \"cubecl-cuda\"\nversion = \"{cubecl}\"\n"
             )
         };
-        let name = kernel_versions(&lock("1", "0.10.0"));
+        let name = kernel_versions(&lock("1", "0.10.0"), "a");
         assert_eq!(name.len(), 8);
-        assert_eq!(name, kernel_versions(&lock("2", "0.10.0")));
-        assert_ne!(name, kernel_versions(&lock("1", "0.10.1")));
+        assert_eq!(name, kernel_versions(&lock("2", "0.10.0"), "a"));
+        assert_ne!(name, kernel_versions(&lock("1", "0.10.1"), "a"));
+        assert_ne!(name, kernel_versions(&lock("1", "0.10.0"), "b"));
     }
 
     #[test]
