@@ -1,5 +1,6 @@
 //! `loop-dml data`.
 
+mod batches;
 mod duplicates;
 
 use std::path::{Path, PathBuf};
@@ -65,6 +66,8 @@ enum DataCommand {
     Stats(StatsArgs),
     /// Find near-duplicate and likely mislabelled images by their embeddings
     Duplicates(duplicates::DuplicatesArgs),
+    /// Print which images each training batch consists of
+    Batches(batches::BatchesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +136,8 @@ impl DataArgs {
             DataCommand::Check(args) => &args.source,
             DataCommand::Stats(args) => &args.source,
             DataCommand::Duplicates(args) => &args.source,
+            // Its options set no keys.
+            DataCommand::Batches(_) => return OptionNames::default(),
         };
         let options = [
             ("data.dataset", "--dataset", source.dataset.is_some()),
@@ -159,6 +164,7 @@ pub(super) fn run(args: DataArgs) -> Result<(), CliError> {
         DataCommand::Duplicates(args) => {
             duplicates::run(&args, CommandMonitor::install().monitor())
         }
+        DataCommand::Batches(args) => batches::run(&args, CommandMonitor::install().monitor()),
     }
 }
 

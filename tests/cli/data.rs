@@ -588,3 +588,53 @@ fn an_image_of_the_same_size_and_time_is_found_in_the_cache() {
     let report: Value = serde_json::from_str(&data(here, &plain, 0)).unwrap();
     assert_eq!(report["caches"], Value::Null);
 }
+
+#[test]
+fn batches_are_those_of_training_for_the_seed() {
+    let directory = tempfile::tempdir().unwrap();
+    draw_folder(&directory.path().join("photos"), 16, 4);
+    let lines = |seed: &str, epochs: &str| -> Vec<Value> {
+        let keys = [
+            "data.dataset=folder",
+            "data.root=photos",
+            "batch.classes=2",
+            "batch.images_per_class=4",
+            seed,
+        ];
+        let keys = keys.iter().flat_map(|key| ["--set", key]);
+        let arguments: Vec<&str> = ["batches", "--epochs", epochs]
+            .into_iter()
+            .chain(keys)
+            .collect();
+        let text = data(directory.path(), &arguments, 0);
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let batches = lines("training.seed=1", "2");
+    // Eight classes train; without validation_share, none is held out in the published protocol only.
+    let per_epoch = batches.len() / 2;
+    assert!(per_epoch >= 2, "{batches:?}");
+    for (at, batch) in batches.iter().enumerate() {
+        assert_eq!(batch["epoch"], at / per_epoch + 1);
+        assert_eq!(batch["batch"], at % per_epoch + 1);
+        let labels: Vec<u64> = serde_json::from_value(batch["labels"].clone()).unwrap();
+        let images: Vec<String> = serde_json::from_value(batch["images"].clone()).unwrap();
+        assert_eq!([labels.len(), images.len()], [8, 8]);
+        assert!(labels[..4].iter().all(|&label| label == labels[0]));
+        assert_ne!(labels[0], labels[4]);
+        assert!(directory.path().join("photos").join(&images[0]).is_file());
+    }
+    assert_eq!(batches[..per_epoch], lines("training.seed=1", "1"));
+    assert_ne!(batches, lines("training.seed=2", "2"));
+}
+
+#[test]
+fn batches_need_a_valid_configuration() {
+    let directory = photos();
+    let error = refusal(
+        directory.path(),
+        &["data", "batches", "--set", "batch.classes=0"],
+    );
+    assert!(error.contains("batch.classes"), "{error}");
+}
