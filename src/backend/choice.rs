@@ -69,6 +69,9 @@ pub struct DeviceChoice {
     /// Whether a GPU backend fuses chains of operations into one kernel. Burn 0.21's fusion has bugs
     /// (`docs/burn-0.21.md`), so the default is off.
     pub fusion: bool,
+    /// Whether a GPU backend times Burn's algorithms for matrix products and convolutions and takes the fastest
+    /// ([`crate::kernels::Arithmetic::Autotuned`]).
+    pub autotune: bool,
 }
 
 impl DeviceChoice {
@@ -76,7 +79,7 @@ impl DeviceChoice {
     ///
     /// # Errors
     ///
-    /// If the backend, or fusion, is not compiled in.
+    /// If the backend, or fusion, is not compiled in, or autotuning is chosen for the processor.
     pub fn backend(&self) -> Result<BackendName, BackendError> {
         let built = BackendName::compiled();
         let chosen = self.backend.or(built.first().copied());
@@ -95,6 +98,9 @@ impl DeviceChoice {
             return Err(BackendError::NoFusion {
                 backend: chosen.as_str(),
             });
+        }
+        if self.autotune && chosen == BackendName::Cpu {
+            return Err(BackendError::NoAutotuning);
         }
         Ok(chosen)
     }

@@ -35,6 +35,9 @@ pub enum BackendError {
         /// The chosen backend.
         backend: &'static str,
     },
+    /// The processor has nothing to time.
+    #[error("--autotune is for GPU backends; choose one with --backend, or leave out --autotune")]
+    NoAutotuning,
     /// The device does not exist or does not work.
     #[error(
         "{backend} cannot use device {index} ({reason}); choose another with --device or --backend"

@@ -9,6 +9,7 @@ use super::error::BackendError;
 use super::kernel_cache::KernelCache;
 use super::task::{BackendTask, ComputeContext};
 use crate::data::UploadMode;
+use crate::kernels::{self, Arithmetic};
 use crate::model::ConvAlgorithm;
 
 /// A backend that can start, and its device.
@@ -58,6 +59,10 @@ pub fn device_count(name: BackendName) -> usize {
 /// needs, if the device does not exist, or if the user's settings of the cache are malformed.
 pub fn prepare(choice: DeviceChoice) -> Result<Prepared, BackendError> {
     let name = choice.backend()?;
+    kernels::set_arithmetic(match choice.autotune {
+        true => Arithmetic::Autotuned,
+        false => Arithmetic::default(),
+    });
     let (target, kernel_cache) = match name {
         #[cfg(feature = "cuda")]
         BackendName::Cuda => prepare_cuda(choice.index)?,

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
+use crate::kernels::matmul_tf32;
 use crate::model::Precision;
 use crate::panic_capture::catch_with_texts;
 
@@ -70,7 +71,7 @@ pub(super) fn matrix_product<B: Backend>(
             let data = TensorData::new(values.to_vec(), [SIDE, SIDE]);
             Tensor::<B, 2>::from_data(data, device).cast(precision.dtype())
         };
-        let product = on_device(&left).matmul(on_device(&right));
+        let product = matmul_tf32(on_device(&left), on_device(&right));
         // Fusion joins an operation after the product to it.
         let product = (product + 1.0).into_data().convert::<f32>();
         product.into_vec::<f32>().expect("just converted")

@@ -21,6 +21,10 @@ pub(super) struct DeviceArgs {
     /// fusion).
     #[arg(long)]
     fusion: bool,
+    /// Time several GPU algorithms for each matrix product and convolution and use the fastest. The first start takes
+    /// minutes on CUDA, and results may differ between starts; without it, neither.
+    #[arg(long)]
+    autotune: bool,
 }
 
 impl DeviceArgs {
@@ -30,6 +34,7 @@ impl DeviceArgs {
             backend: self.backend,
             index: self.device,
             fusion: self.fusion,
+            autotune: self.autotune,
         }
     }
 
@@ -59,6 +64,9 @@ impl DeviceArgs {
         }
         if self.fusion {
             arguments.push("--fusion".to_string());
+        }
+        if self.autotune {
+            arguments.push("--autotune".to_string());
         }
         arguments
     }

@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::pair_rows::PairRows;
 use super::transpose::transpose;
+use crate::kernels::matmul;
 
 /// Returns the largest inner product of a point of one segment with a point of another, for every two
 /// segments; segment i runs from row 2i of the embeddings to row 2i + 1.
@@ -24,9 +25,7 @@ pub fn corner_products<B: Backend>(embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
         "rows 2i and 2i + 1 are the ends of a segment, but there are {rows}"
     );
     let pairs = rows / 2;
-    embeddings
-        .clone()
-        .matmul(transpose(embeddings))
+    matmul(embeddings.clone(), transpose(embeddings))
         .reshape([pairs, 2, rows])
         .max_dim(1)
         .reshape([pairs * pairs, 2])
@@ -39,7 +38,7 @@ pub(crate) fn corner_products_of_pairs<B: Backend>(
     embeddings: Tensor<B, 2>,
     pairs: &PairRows<B>,
 ) -> Tensor<B, 2> {
-    let products = embeddings.clone().matmul(transpose(embeddings));
+    let products = matmul(embeddings.clone(), transpose(embeddings));
     pairs.larger(pairs.larger(products, 0), 1)
 }
 
@@ -49,7 +48,7 @@ pub(crate) fn corner_products_of_points<B: Backend>(
     embeddings: Tensor<B, 2>,
     pairs: &PairRows<B>,
 ) -> Tensor<B, 2> {
-    let products = embeddings.clone().matmul(transpose(embeddings));
+    let products = matmul(embeddings.clone(), transpose(embeddings));
     pairs.larger(products, 1)
 }
 

@@ -4,7 +4,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::frame_products::PairProducts;
-use super::products::{live_products_by_kernels, multiply};
+use super::products::multiply;
 use crate::kernels::available_with_gradient;
 use crate::kernels::closest_points::{self, Approach};
 use crate::kernels::frames::{self, PartProducts};
@@ -22,7 +22,7 @@ pub(super) fn products_of_unit_frames<B: Backend>(
         hl: multiply(h, l),
     })?;
     Some(closest_points::PairProducts {
-        live: live_products_by_kernels(unit.rows, unit.parts, fixed.clone())?,
+        live: frames::with_row_gradient(fixed.clone(), unit.rows)?,
         fixed,
         squared_middle_distances,
     })

@@ -19,14 +19,15 @@
 //! **Gradient.** The gradient of a row through its products with all rows y is G y, where G is the
 //! gradient of the products. A device with `bf16` may use TF32, so G is split too: a conversion to
 //! `bf16` and back rounds the gradient in the backward pass, and differences of such conversions split
-//! it into three parts of 8 bits ([`live_products`]). Kernels of this project, where there are any, split it by its bits
-//! ([`RowGradient`]).
+//! it into three parts of 8 bits ([`live_products`]). Where kernels of this project run, G y is a product by
+//! threads, which do not round ([`with_row_gradient`]).
 
 use burn::tensor::{DType, FloatDType, Tensor, backend::Backend};
 
 use super::diagonal::diagonal;
 use super::transpose::transpose;
-use crate::kernels::frames::{RowGradient, with_row_gradient};
+use crate::kernels::frames::with_row_gradient;
+use crate::kernels::{matmul, matmul_tf32};
 
 /// 2¹¹: integers up to this one are exact in the 11 significant bits of TF32.
 const UNIT: f64 = 2048.0;
@@ -237,7 +238,7 @@ pub(crate) fn own_products<B: Backend>(
     rows: Tensor<B, 2>,
     split: &SplitRows<B>,
 ) -> (Products<B>, Tensor<B, 2>) {
-    let [h, m, l] = &split.parts[..] else {
+    if split.parts.len() == 1 {
         let live = live_products(rows, split);
         // Both share one matrix product.
         let levels = vec![live.clone().detach()];
@@ -248,31 +249,11 @@ pub(crate) fn own_products<B: Backend>(
             },
             live,
         );
-    };
+    }
     let fixed = split.own_products();
-    let parts = [h, m, l].map(Tensor::clone);
-    let live = live_products_by_kernels(rows.clone(), parts, fixed.levels[0].clone());
-    let live = match (live, &split.scale) {
-        (Some(live), Some(scale)) if has_tf32(&rows) => live / scale.clone(),
-        (Some(live), _) => live,
-        (None, _) => live_products(rows, split),
-    };
+    let by_kernels = with_row_gradient(fixed.levels[0].clone(), rows.clone());
+    let live = by_kernels.unwrap_or_else(|| live_products(rows, split));
     (fixed, live)
-}
-
-/// Returns the values `products` with the gradient G y of the [live products](own_products) of `rows` x with rows y. Where
-/// a device [has TF32](has_tf32), y are the rows that `parts` are of: if those were scaled, the caller divides by the
-/// scale. `None` where [kernels](crate::kernels) are not available.
-pub(super) fn live_products_by_kernels<B: Backend>(
-    rows: Tensor<B, 2>,
-    parts: [Tensor<B, 2>; 3],
-    products: Tensor<B, 2>,
-) -> Option<Tensor<B, 2>> {
-    let gradient = match has_tf32(&rows) {
-        true => RowGradient::Split(parts),
-        false => RowGradient::Plain,
-    };
-    with_row_gradient(products, rows, gradient)
 }
 
 /// Whether matrix products may be in TF32.
@@ -283,13 +264,13 @@ fn has_tf32<B: Backend>(rows: &Tensor<B, 2>) -> bool {
 /// The live products of [`own_products`].
 fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor<B, 2> {
     let [h, m, l] = &split.parts[..] else {
-        return rows.clone().matmul(transpose(rows.detach()));
+        return matmul(rows.clone(), transpose(rows.detach()));
     };
     if !has_tf32(&rows) {
-        return rows.clone().matmul(transpose(rows.detach()));
+        return matmul(rows.clone(), transpose(rows.detach()));
     }
     let with = |part: &Tensor<B, 2>, unit: f64| {
-        let product = rows.clone().matmul(transpose(part.clone()));
+        let product = matmul(rows.clone(), transpose(part.clone()));
         product.mul_scalar(unit / UNIT)
     };
     // Smaller parts of the gradient need fewer parts of the rows.
@@ -311,7 +292,7 @@ fn live_products<B: Backend>(rows: Tensor<B, 2>, split: &SplitRows<B>) -> Tensor
 pub(super) fn multiply<B: Backend>(x: &Tensor<B, 2>, y: &Tensor<B, 2>) -> Tensor<B, 2> {
     #[cfg(test)]
     let [x, y] = [x, y].map(super::simulated_device::to_device_precision);
-    x.clone().matmul(transpose(y.clone()))
+    matmul_tf32(x.clone(), transpose(y.clone()))
 }
 
 /// Returns the parts of rows with a length of at most 1.

@@ -6,8 +6,10 @@
 //! differentiation; those of the geometry take both, and their results have a gradient.
 
 pub mod adam;
+mod arithmetic;
 pub mod batch_norm;
 pub mod closest_points;
+pub mod convolution;
 pub mod depthwise;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod differentiable;
@@ -16,8 +18,13 @@ mod division;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod entry;
 pub mod frames;
+pub mod im2col;
 mod launch;
+mod matmul;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod sum_of_cube;
+pub mod windows;
 
+pub use arithmetic::{Arithmetic, arithmetic, set_arithmetic};
 pub use launch::{available, available_with_gradient};
+pub use matmul::{matmul, matmul_tf32, sum_of_products};

@@ -3,11 +3,12 @@
 use burn::{
     module::Module,
     nn::Linear,
-    tensor::{Tensor, backend::Backend, module::linear},
+    tensor::{Tensor, backend::Backend},
 };
 
 use super::{
     BackboneNetwork,
+    dense::dense,
     hidden_layer::HiddenLayer,
     image_scale::ImageScale,
     layers::ConvAlgorithm,
@@ -137,18 +138,22 @@ impl<B: Backend> Embedder<B> {
     pub(super) fn project(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let descriptors = self.pooling.0.len();
         let embeddings = match descriptors {
-            1 => self.head.forward(features),
+            1 => dense(features, self.head.weight.val(), self.head_bias()),
             _ => {
                 let features = features.chunk(descriptors, 1).into_iter();
                 let weights = self.head.weight.val().chunk(descriptors, 1).into_iter();
-                let bias = self.head.bias.as_ref().expect("the head has a bias");
-                let biases = bias.val().chunk(descriptors, 0).into_iter();
-                let part = |((x, weight), bias)| self.scaled(linear(x, weight, Some(bias)));
+                let biases = self.head_bias().chunk(descriptors, 0).into_iter();
+                let part = |((x, weight), bias)| self.scaled(dense(x, weight, bias));
                 let parts = features.zip(weights).zip(biases).map(part);
                 Tensor::cat(parts.collect(), 1)
             }
         };
         self.scaled(embeddings)
+    }
+
+    fn head_bias(&self) -> Tensor<B, 1> {
+        let bias = self.head.bias.as_ref().expect("the head has a bias");
+        bias.val()
     }
 
     /// `embeddings` `[N, D]`, or parts of them, scaled to unit length if the configuration says so.

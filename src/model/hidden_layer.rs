@@ -6,7 +6,7 @@ use burn::{
     tensor::{Distribution, Tensor, activation::relu, backend::Backend},
 };
 
-use super::layers::initial_weights::draw;
+use super::{dense::dense, layers::initial_weights::draw};
 
 /// A dense layer with ReLU, `[N, features]` → `[N, units]`.
 #[derive(Module, Debug)]
@@ -33,6 +33,7 @@ impl<B: Backend> HiddenLayer<B> {
     }
 
     pub(super) fn forward(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
-        relu(self.linear.forward(features))
+        let bias = self.linear.bias.as_ref().expect("the layer has a bias");
+        relu(dense(features, self.linear.weight.val(), bias.val()))
     }
 }

@@ -10,7 +10,7 @@
 //!     weights                      .pth and .safetensors files, names and prefixes, downloads
 //!       backbones                  networks, written with layers and an Executor
 //!         execution                EagerExecutor; Tape with hand-written adjoints, for CPUs
-//!     pooling, image_scale, dropout, hidden_layer, standardization
+//!     pooling, image_scale, dropout, hidden_layer, dense, standardization
 //!       layers                     convolution, batch norm, max pooling
 //!       config                     the [model] section, the list of published files
 //! ```
@@ -18,6 +18,7 @@
 mod backbones;
 mod backward_pass;
 pub mod config;
+mod dense;
 #[cfg(test)]
 mod descriptor_tests;
 mod dropout;

@@ -4,6 +4,7 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::comparisons::{Comparisons, others_of_class, same_class, squared_lengths};
 use crate::geometry::{Measure, point_distances, transpose};
+use crate::kernels::matmul;
 
 /// Compares every image with every other: each image is an anchor (A = N), its positives are the other
 /// images of its class, its negatives the images of other classes (Kp = Kn = N).
@@ -15,7 +16,7 @@ pub(super) fn compare<B: Backend>(
     let squared_lengths = squared_lengths(embeddings.clone());
     let values = match measure {
         Measure::Distance => point_distances(embeddings),
-        Measure::InnerProduct => embeddings.clone().matmul(transpose(embeddings)),
+        Measure::InnerProduct => matmul(embeddings.clone(), transpose(embeddings)),
     };
     let same_class = same_class(labels);
     Comparisons {

@@ -4,6 +4,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::kernels::matmul;
+
 /// Iterations. Each reduces the error of a component by the ratio of the variances after and at it; for a map, few
 /// digits suffice.
 const ITERATIONS: usize = 30;
@@ -24,7 +26,7 @@ pub(super) fn principal_components<B: Backend>(
     let count = values.len() / dim;
     let rows = Tensor::<B, 2>::from_data(TensorData::new(values.to_vec(), [count, dim]), device);
     let rows = rows.clone() - rows.mean_dim(0);
-    let covariance = rows.clone().transpose().matmul(rows.clone());
+    let covariance = matmul(rows.clone().transpose(), rows.clone());
     let mut random = ChaCha8Rng::seed_from_u64(0);
     // The columns of the basis, one after the other.
     let mut basis: Vec<f64> = (0..dim * components)
@@ -36,11 +38,11 @@ pub(super) fn principal_components<B: Backend>(
         Tensor::<B, 2>::from_data(TensorData::new(basis, [components, dim]), device).transpose()
     };
     for _ in 0..ITERATIONS {
-        let product = covariance.clone().matmul(tensor(&basis)).transpose();
+        let product = matmul(covariance.clone(), tensor(&basis)).transpose();
         basis = product.into_data().iter::<f64>().collect();
         orthogonalise(&mut basis, dim);
     }
-    let projected = rows.matmul(tensor(&basis));
+    let projected = matmul(rows, tensor(&basis));
     projected.into_data().iter::<f32>().collect()
 }
 

@@ -5,7 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::kernels::adam::{self, Parameter, Update};
 use loop_dml::kernels::batch_norm::{self, Parameters, Running, Then};
-use loop_dml::kernels::depthwise::{self, Windows};
+use loop_dml::kernels::depthwise;
+use loop_dml::kernels::windows::Windows;
 
 use crate::data::Draws;
 use crate::{Findings, relative_error, values};

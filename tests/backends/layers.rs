@@ -7,6 +7,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use libtest_mimic::Trial;
 use loop_dml::backend::Cpu;
+use loop_dml::kernels::{available_with_gradient, matmul, matmul_tf32, sum_of_products};
 use loop_dml::model::config::Backbone;
 use loop_dml::model::layers::{BatchNormConfig, ConvolutionConfig, MaxPool, Padding};
 use loop_dml::model::{BackboneNetwork, ConvAlgorithm, unit_length};
@@ -280,9 +281,9 @@ fn products<AB: AutodiffBackend>(tolerance: f64) -> Findings {
     ];
     for &inner in if full() { all } else { few } {
         let shapes: &[_] = if full() {
-            &[(30, 64), (64, 30)]
+            &[(30, 64), (64, 30), (1, 7), (33, 1), (200, 136)]
         } else {
-            &[(30, 64)]
+            &[(30, 64), (1, 7), (33, 1)]
         };
         for &(rows, columns) in shapes {
             let mut draws = Draws::new(2);
@@ -300,20 +301,59 @@ fn products<AB: AutodiffBackend>(tolerance: f64) -> Findings {
                 }
             }
             let y = tensor::<AB, 2>(&y, [inner, columns]);
-            let leaves = (tensor(&x, [rows, inner]), y.clone());
-            let actual = run(leaves, &of_output, |x| x.matmul(y.clone()));
-            for (part, name) in ["product", "gradient of x", "gradient of y"]
-                .into_iter()
-                .enumerate()
-            {
-                compare(
-                    &mut findings,
-                    (&actual[part], &expected[part]),
-                    tolerance,
-                    || format!("{rows} x {inner} x {columns}: {name}"),
-                );
+            let x = tensor::<AB, 2>(&x, [rows, inner]);
+            let exact = match available_with_gradient::<AB>() {
+                true => 2e-5,
+                false => tolerance,
+            };
+            type Product<AB> = fn(Tensor<AB, 2>, Tensor<AB, 2>) -> Tensor<AB, 2>;
+            let products: [(_, Product<AB>, _); 2] = [
+                ("matmul", matmul, exact),
+                ("matmul_tf32", matmul_tf32, tolerance),
+            ];
+            for (of, product, tolerance) in products {
+                let leaves = (x.clone(), y.clone());
+                let actual = run(leaves, &of_output, |x| product(x, y.clone()));
+                for (part, name) in ["product", "gradient of x", "gradient of y"]
+                    .into_iter()
+                    .enumerate()
+                {
+                    compare(
+                        &mut findings,
+                        (&actual[part], &expected[part]),
+                        tolerance,
+                        || format!("{of}, {rows} x {inner} x {columns}: {name}"),
+                    );
+                }
             }
         }
+    }
+    findings
+}
+
+/// Products over as many rows as a batch has positions, in parts and not.
+fn sums_of_products<AB: AutodiffBackend>(tolerance: f64) -> Findings {
+    let mut findings = Findings::default();
+    for (rows, [m, n]) in [
+        (7, [3, 5]),
+        (4096, [30, 64]),
+        (4099, [8, 130]),
+        (3136, [147, 64]),
+    ] {
+        let mut draws = Draws::new(5);
+        let x = draws.normals(rows * m);
+        let y = draws.normals(rows * n);
+        let mut expected = vec![0.0; m * n];
+        for (x, y) in x.chunks(m).zip(y.chunks(n)) {
+            for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                expected[i * n + j] += f64::from(x[i]) * f64::from(y[j]);
+            }
+        }
+        let [x, y] = [(x, m), (y, n)].map(|(x, width)| tensor::<AB, 2>(&x, [rows, width]).inner());
+        let actual = values(sum_of_products(x, y));
+        compare(&mut findings, (&actual, &expected), tolerance, || {
+            format!("{rows} x {m} x {n}")
+        });
     }
     findings
 }
@@ -498,6 +538,10 @@ pub(crate) fn trials<AB: AutodiffBackend>(backend: &str, trials: &mut Vec<Trial>
     };
     add("unit_length", Box::new(lengths::<AB>));
     add("products", Box::new(move || products::<AB>(allowed)));
+    add(
+        "sums_of_products",
+        Box::new(move || sums_of_products::<AB>(allowed)),
+    );
     add(
         "convolutions",
         Box::new(move || {

@@ -30,10 +30,24 @@ mod training;
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use libtest_mimic::{Arguments, Failed, Trial};
+use loop_dml::kernels::{Arithmetic, set_arithmetic};
 
 /// Whether to run every combination.
 fn full() -> bool {
     std::env::var("LOOP_DML_FULL").is_ok_and(|value| value == "1")
+}
+
+/// Runs `compute` without TF32, whose roundings grow through a network until only large errors are seen.
+fn exactly<T>(compute: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            set_arithmetic(Arithmetic::default());
+        }
+    }
+    let _reset = Reset;
+    set_arithmetic(Arithmetic::Exact);
+    compute()
 }
 
 /// The differences that a test found.

@@ -19,7 +19,7 @@ use loop_dml::model::execution::{WholeBatch, is_taped};
 use loop_dml::training::TrainStepSchedule;
 
 use crate::training::{Images, algorithm, embedder, learner};
-use crate::{Findings, full, relative_error, values};
+use crate::{Findings, exactly, full, relative_error, values};
 
 /// The values of every parameter and running statistic, by name.
 fn tensors<B: Backend>(embedder: &Embedder<B>) -> BTreeMap<String, Vec<f64>> {
@@ -77,13 +77,16 @@ fn compare<AB: AutodiffBackend>(backbone: Backbone, side: usize, backend: &str) 
     config.model.pooling = Pooling(vec![Descriptor::Average, Descriptor::Max, Descriptor::Gem]);
     let images = Images::new(4, 2, side, 1);
     let expected = outcome::<Autodiff<Cpu>>(&config, &images, "cpu");
-    let actual = outcome::<AB>(&config, &images, backend);
-    // In every layer the order of f32 sums differs; on CUDA factors are also rounded to 11 bits.
-    let allowed = if backend.starts_with("cuda") {
-        2e-2
-    } else {
-        1e-4
-    };
+    let actual = exactly(|| outcome::<AB>(&config, &images, backend));
+    let rounded = outcome::<AB>(&config, &images, backend);
+    // In every layer the order of f32 sums differs.
+    let allowed = 1e-4;
+    // On NVIDIA GPUs factors are rounded to 11 bits too. The gradients of eight images then have too few digits to be
+    // compared.
+    let error = relative_error(&rounded.untrained, &expected.untrained, 1e-30);
+    findings.check(error <= 2e-2, || {
+        format!("embeddings by matrix units are off by {error:.1e}")
+    });
     for (name, actual, expected) in [
         ("untrained", &actual.untrained, &expected.untrained),
         ("trained", &actual.trained, &expected.trained),
@@ -164,13 +167,9 @@ fn step_of<AB: AutodiffBackend>(backend: &str, synchronised: bool) -> [Vec<f64>;
 fn compare_synchronised<AB: AutodiffBackend>(backend: &str) -> Findings {
     let mut findings = Findings::default();
     let expected = step_of::<Autodiff<Cpu>>("cpu", false);
-    let actual = step_of::<AB>(backend, true);
+    let actual = exactly(|| step_of::<AB>(backend, true));
     // As of `compare`.
-    let allowed = if backend.starts_with("cuda") {
-        2e-2
-    } else {
-        1e-4
-    };
+    let allowed = 1e-4;
     let names = ["embeddings", "gradients", "running statistics"];
     for (name, (actual, expected)) in names.into_iter().zip(actual.iter().zip(&expected)) {
         let error = relative_error(actual, expected, 1e-30);

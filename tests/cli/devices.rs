@@ -230,3 +230,15 @@ mod wgpu {
         assert!(!second.contains("for the first time"), "{second}");
     }
 }
+
+#[cfg(feature = "cpu")]
+#[test]
+fn processor_refuses_autotuning() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [&LOSS[..], &["--backend", "cpu", "--autotune"]].concat();
+    let error = refusal(directory.path(), &arguments);
+    assert_eq!(
+        error.trim_end(),
+        "error: --autotune is for GPU backends; choose one with --backend, or leave out --autotune"
+    );
+}

@@ -16,6 +16,7 @@ use super::vectors::{Vectors, squared_distance};
 use crate::cancellation::Cancelled;
 use crate::geometry::products::SplitRows;
 use crate::geometry::{is_host, transpose, widen};
+use crate::kernels::matmul;
 use crate::progress::{Monitor, Task, Unit};
 use pairs::mean_over_pairs;
 
@@ -178,7 +179,7 @@ impl ClassRows {
             }
             let shape = [rows.len() / dim, dim];
             let x = Tensor::<B, 2>::from_data(TensorData::new(rows.to_vec(), shape), device);
-            let products = transpose(x.clone()).matmul(x).into_data().convert::<f32>();
+            let products = matmul(transpose(x.clone()), x).into_data().convert::<f32>();
             let products = products.as_slice::<f32>().expect("they are f32");
             for (sum, &product) in sums.iter_mut().zip(products) {
                 *sum += f64::from(product);

@@ -9,34 +9,10 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::ir::StorageType;
 use cubecl::prelude::*;
 
-use super::Windows;
 use crate::kernels::division::Division;
 use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
 use crate::kernels::sum_of_cube::sum_of_cube;
-
-/// The part of [`Windows`] that a kernel is compiled for; sizes are its arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Taps {
-    kernel: usize,
-    stride: usize,
-    before: [usize; 2],
-}
-
-impl From<Windows> for Taps {
-    fn from(windows: Windows) -> Self {
-        let Windows {
-            kernel,
-            stride,
-            before,
-            ..
-        } = windows;
-        Self {
-            kernel,
-            stride,
-            before,
-        }
-    }
-}
+use crate::kernels::windows::{Taps, Windows};
 
 /// One vector of channels of the output per unit.
 #[cube(launch, address_type = "dynamic")]

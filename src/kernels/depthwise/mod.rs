@@ -9,20 +9,7 @@ mod cube;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-/// The windows of a square kernel on a map `[N, H, W, C]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Windows {
-    /// k, the side of the kernel.
-    pub kernel: usize,
-    /// Step between neighbouring windows.
-    pub stride: usize,
-    /// Zeros before the first row and the first column.
-    pub before: [usize; 2],
-    /// H and W.
-    pub input: [usize; 2],
-    /// H' and W'.
-    pub output: [usize; 2],
-}
+use super::windows::Windows;
 
 /// Convolves each channel of `x` `[N, H, W, C]` with its filter in `weight` `[k, k, 1, C]`, which has the number
 /// format of `x`: `[N, H', W', C]`.

@@ -106,16 +106,6 @@ pub fn end_products<B: Backend>(products: Tensor<B, 2>) -> Option<Tensor<B, 2>> 
     }
 }
 
-/// How the gradient of rows x is computed from the gradient G of their inner products with the same rows as constants.
-#[derive(Debug, Clone)]
-pub enum RowGradient<B: Backend> {
-    /// G x, where matrix products are exact to the rounding of f32.
-    Plain,
-    /// From parts of G with 8 significant bits and h, m and l of x, `[N, D]` each, as in [`UnitFrames`]: where matrix
-    /// products may round factors to 11 bits (TF32).
-    Split([Tensor<B, 2>; 3]),
-}
-
 /// Returns `products` with the gradient of the inner products of `rows` `[N, D]` with themselves, with respect to the
 /// first factor.
 ///
@@ -124,15 +114,14 @@ pub enum RowGradient<B: Backend> {
 pub fn with_row_gradient<B: Backend>(
     products: Tensor<B, 2>,
     rows: Tensor<B, 2>,
-    gradient: RowGradient<B>,
 ) -> Option<Tensor<B, 2>> {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
-        live_kernels::with_row_gradient(products, rows, gradient)
+        live_kernels::with_row_gradient(products, rows)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
-        let _ = (products, rows, gradient);
+        let _ = (products, rows);
         None
     }
 }

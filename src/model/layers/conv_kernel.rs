@@ -89,7 +89,8 @@ impl ConvKernel {
     /// backward, if they have the number format of `x`.
     ///
     /// Matrix products do, and so do Burn 0.21's convolutions on matrix units, for which channels must fill
-    /// vectors, and the depthwise kernels of this project. Burn's direct convolution, the only one on other
+    /// vectors, and the depthwise kernels of this project. With a stride, the gradient of the input is a direct
+    /// convolution. Burn's direct convolution, the only one on other
     /// devices, adds in the format of `x`, and the gradient of the weights is a sum over all positions of a batch
     /// (docs/burn-0.21.md). Processors have no arithmetic in other formats.
     fn adds_in_f32<B: Backend>(
@@ -111,7 +112,7 @@ impl ConvKernel {
         let full_vectors = [channels_in, channels_out]
             .iter()
             .all(|c| c.is_multiple_of(VECTOR));
-        windows.is_pointwise() || (full_vectors && matrix_units())
+        windows.is_pointwise() || (self.stride == 1 && full_vectors && matrix_units())
     }
 
     /// Returns the shape `[N, H', W', O]` of the output for an input and weights of these shapes.

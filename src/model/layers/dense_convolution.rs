@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::im2col::{WindowGeometry, as_rows};
+use crate::kernels::{matmul_tf32, sum_of_products};
 
 /// Convolves `x` `[N, H, W, C]` with `weight` `[k, k, C, O]`: `[N, H', W', O]`.
 pub(super) fn forward<B: Backend>(
@@ -17,7 +18,7 @@ pub(super) fn forward<B: Backend>(
     let indices = chunk.indices::<B>(&x.device());
     let outputs = in_chunks(x, chunk.images).into_iter().map(|x| {
         let images = x.dims()[0];
-        let y = indices.im2col(x).matmul(weight.clone());
+        let y = matmul_tf32(indices.im2col(x), weight.clone());
         y.reshape([images, h, w, channels_out])
     });
     concat(outputs.collect())
@@ -49,7 +50,7 @@ fn weight_gradient<B: Backend>(
     let chunks = in_chunks(x, chunk.images).into_iter().zip(output_gradient);
     let products = chunks.map(|(x, output_gradient)| {
         let columns = indices.im2col(x);
-        columns.transpose().matmul(as_rows(output_gradient))
+        sum_of_products(columns, as_rows(output_gradient))
     });
     let sum = products.reduce(Tensor::add).expect("a batch has images");
     sum.reshape(shape)
@@ -77,7 +78,8 @@ fn input_gradient<B: Backend>(
         .into_iter()
         .map(|output_gradient| {
             let images = output_gradient.dims()[0];
-            indices.col2im(as_rows(output_gradient).matmul(weight.clone()), images)
+            let columns = matmul_tf32(as_rows(output_gradient), weight.clone());
+            indices.col2im(columns, images)
         });
     concat(gradients.collect())
 }

@@ -69,7 +69,7 @@ pub(super) fn forward_on_gpu<B: Backend>(
     weight: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
     let channels = x.dims()[3];
-    kernels::forward(x.clone(), weight.clone(), windows.depthwise())
+    kernels::forward(x.clone(), weight.clone(), windows.kernel_windows())
         .unwrap_or_else(|| windows.conv2d(x, weight, channels))
 }
 
@@ -81,7 +81,7 @@ pub(super) fn gradients_on_gpu<B: Backend>(
     output_gradient: Tensor<B, 4>,
     x_tracked: bool,
 ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
-    let of_kernels = windows.depthwise();
+    let of_kernels = windows.kernel_windows();
     match kernels::weight_gradient(x.clone(), output_gradient.clone(), of_kernels) {
         Some(weight_gradient) => {
             let x_gradient = match x_tracked {

@@ -8,7 +8,8 @@ use burn::tensor::{
 };
 
 use super::Padding;
-use crate::kernels::depthwise::Windows;
+use crate::kernels::convolution;
+use crate::kernels::windows::Windows;
 
 /// The most numbers in the im2col matrix of one chunk of a batch, 16 MiB of f32. Larger buffers leave
 /// the processor's caches, and the system maps their pages again for every use.
@@ -75,8 +76,8 @@ impl WindowGeometry {
         })
     }
 
-    /// These windows as the kernels for depthwise convolutions take them.
-    pub(super) fn depthwise(&self) -> Windows {
+    /// These windows as kernels take them.
+    pub(super) fn kernel_windows(&self) -> Windows {
         Windows {
             kernel: self.kernel,
             stride: self.stride,
@@ -96,10 +97,17 @@ impl WindowGeometry {
     ) -> Tensor<B, 4> {
         let [[top, bottom], [left, right]] = self.zeros;
         let stride = [self.stride; 2];
-        let options =
-            PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups);
         let x = x.permute([0, 3, 1, 2]);
         let weight = weight.permute([3, 2, 0, 1]);
+        if (top, left) == (bottom, right) {
+            let options = ConvOptions::new(stride, [top, left], [1; 2], groups);
+            let y = convolution::forward(x.clone(), weight.clone(), &options);
+            if let Some(y) = y {
+                return y.permute([0, 2, 3, 1]);
+            }
+        }
+        let options =
+            PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups);
         conv2d(x, weight, None, options).permute([0, 2, 3, 1])
     }
 
@@ -115,6 +123,14 @@ impl WindowGeometry {
     ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
         let [[top, bottom], [left, right]] = self.zeros;
         let symmetric = top == bottom && left == right;
+        let by_kernel = match groups {
+            1 => convolution::weight_gradient(
+                x.clone(),
+                output_gradient.clone(),
+                self.kernel_windows(),
+            ),
+            _ => None,
+        };
         let x = x.permute([0, 3, 1, 2]);
         // The gradients of Burn's convolutions know only symmetric padding.
         let (x, padding) = match symmetric {
@@ -127,12 +143,21 @@ impl WindowGeometry {
         let weight = weight.permute([3, 2, 0, 1]);
         let output_gradient = output_gradient.permute([0, 3, 1, 2]);
         let x_gradient = x_tracked.then(|| {
-            let gradient = tensor(B::conv2d_x_backward(
-                primitive(&x),
-                primitive(&weight),
-                primitive(&output_gradient),
-                options.clone(),
-            ));
+            let (weight, output_gradient) = (weight.clone(), output_gradient.clone());
+            let by_kernel = convolution::x_gradient(
+                weight.clone(),
+                output_gradient.clone(),
+                x.dims(),
+                &options,
+            );
+            let gradient = by_kernel.unwrap_or_else(|| {
+                tensor(B::conv2d_x_backward(
+                    primitive(&x),
+                    primitive(&weight),
+                    primitive(&output_gradient),
+                    options.clone(),
+                ))
+            });
             let gradient = match symmetric {
                 true => gradient,
                 false => gradient
@@ -141,13 +166,16 @@ impl WindowGeometry {
             };
             gradient.permute([0, 2, 3, 1])
         });
-        let weight_gradient = B::conv2d_weight_backward(
-            primitive(&x),
-            primitive(&weight),
-            primitive(&output_gradient),
-            options,
-        );
-        (x_gradient, tensor(weight_gradient).permute([2, 3, 1, 0]))
+        let weight_gradient = by_kernel.unwrap_or_else(|| {
+            let gradient = B::conv2d_weight_backward(
+                primitive(&x),
+                primitive(&weight),
+                primitive(&output_gradient),
+                options,
+            );
+            tensor(gradient).permute([2, 3, 1, 0])
+        });
+        (x_gradient, weight_gradient)
     }
 
     /// The windows of the transposed convolution: the windows on the output whose taps cover each input
