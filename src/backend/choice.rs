@@ -70,7 +70,7 @@ pub struct DeviceChoice {
     /// (`docs/burn-0.21.md`), so the default is off.
     pub fusion: bool,
     /// Whether a GPU backend times Burn's algorithms for matrix products and convolutions and takes the fastest
-    /// ([`crate::kernels::Arithmetic::Autotuned`]).
+    /// ([`crate::kernels::Arithmetic::Autotuned`]), in the whole process from then on. With fusion it always does.
     pub autotune: bool,
 }
 

@@ -22,7 +22,7 @@ pub(super) struct DeviceArgs {
     #[arg(long)]
     fusion: bool,
     /// Time several GPU algorithms for each matrix product and convolution and use the fastest. The first start takes
-    /// minutes on CUDA, and results may differ between starts; without it, neither.
+    /// minutes on CUDA, and results may differ between starts. --fusion implies it.
     #[arg(long)]
     autotune: bool,
 }

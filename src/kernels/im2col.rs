@@ -33,7 +33,7 @@ mod cube {
 
     use crate::kernels::division::Division;
     use crate::kernels::launch::{Kernel, like};
-    use crate::kernels::windows::{Taps, Windows};
+    use crate::kernels::windows::{Taps, Windows, on_map};
 
     /// One vector of channels of one tap of a window per unit.
     #[cube(launch, address_type = "dynamic")]
@@ -58,15 +58,10 @@ mod cube {
         let left = (window % output_width) * windows.stride + tap % windows.kernel;
         let top = (window / output_width % output_height) * windows.stride + tap / windows.kernel;
         let image = window / output_width / output_height;
-        let inside = top >= windows.before[0]
-            && left >= windows.before[1]
-            && top < input_height + windows.before[0]
-            && left < input_width + windows.before[1];
+        let position = on_map(image, top, left, input_height, input_width, windows);
         let mut value = Vector::<E, N>::cast_from(Vector::<f32, N>::new(0.0));
-        if inside {
-            let line = image * input_height + (top - windows.before[0]);
-            let position = line * input_width + (left - windows.before[1]);
-            value = x[position * columns + column];
+        if position.inside {
+            value = x[position.number * columns + column];
         }
         output[ABSOLUTE_POS] = value;
     }

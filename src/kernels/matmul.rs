@@ -5,8 +5,10 @@
 //! starts; and some have read past the end of their factors (docs/burn-0.21.md). The algorithms here are the same at
 //! every start, and their loop over the common dimension has one buffer.
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use burn::tensor::DType;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use super::arithmetic::{Arithmetic, arithmetic};
@@ -43,34 +45,39 @@ pub fn matmul_tf32<B: Backend>(left: Tensor<B, 2>, right: Tensor<B, 2>) -> Tenso
     left.matmul(right)
 }
 
-/// The product of the transpose of `left` `[K, M]` with `right` `[K, N]`, as [`matmul_tf32`]. K is the number of
-/// positions of a batch, so where kernels are available, the sum is divided into parts that are computed at the same
-/// time, and the result is in f32.
+/// The product of the transpose of `left` `[K, M]` with `right` `[K, N]`, as [`matmul_tf32`]: `[M, N]`. K is the number
+/// of positions of a batch, so on matrix units the sum is divided into parts that are computed at the same time, and the
+/// result is in f32.
 ///
 /// # Panics
 /// If the rows are not as many.
 pub fn sum_of_products<B: Backend>(left: Tensor<B, 2>, right: Tensor<B, 2>) -> Tensor<B, 2> {
-    /// Parts of the sum and blocks of results that fill a large GPU.
-    const BLOCKS: usize = 512;
-    /// Side of a block of results.
-    const BLOCK: usize = 64;
-    /// The shortest part.
-    const SHORTEST: usize = 256;
-    let ([k, m], [_, n]) = (left.dims(), right.dims());
-    let blocks = m.div_ceil(BLOCK) * n.div_ceil(BLOCK);
-    let wanted = (BLOCKS / blocks).min(k / SHORTEST).max(1);
-    // Parts of the same length.
-    let parts = (1..=wanted).rev().find(|&parts| k.is_multiple_of(parts));
-    let parts = parts.unwrap_or(1);
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if arithmetic() == Arithmetic::MatrixUnits && super::available::<B>() {
+        let ([k, m], [rows, n]) = (left.dims(), right.dims());
+        assert_eq!(k, rows, "the common dimension of a product");
+        let parts = parts_of_sum(k, m, n);
         let left = left.reshape([parts, k / parts, m]).swap_dims(1, 2);
         let right = right.reshape([parts, k / parts, n]);
         let products = cube::batched_product(left, right, DType::F32);
         return products.sum_dim(0).reshape([m, n]);
     }
-    let _ = (parts, DType::F32);
     matmul_tf32(left.transpose(), right)
+}
+
+/// Returns into how many parts of the same length sums of `k` products with `m` × `n` results are divided.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn parts_of_sum(k: usize, m: usize, n: usize) -> usize {
+    /// Parts of the sum times blocks of results: what fills a large GPU.
+    const BLOCKS: usize = 512;
+    /// Side of a block of results.
+    const BLOCK: usize = 64;
+    /// The shortest part.
+    const SHORTEST: usize = 256;
+    let blocks = m.div_ceil(BLOCK) * n.div_ceil(BLOCK);
+    let wanted = (BLOCKS / blocks).min(k / SHORTEST).max(1);
+    let parts = (1..=wanted).rev().find(|&parts| k.is_multiple_of(parts));
+    parts.unwrap_or(1)
 }
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

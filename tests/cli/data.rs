@@ -612,7 +612,6 @@ fn batches_are_those_of_training_for_the_seed() {
             .collect()
     };
     let batches = lines("training.seed=1", "2");
-    // Eight classes train; without validation_share, none is held out in the published protocol only.
     let per_epoch = batches.len() / 2;
     assert!(per_epoch >= 2, "{batches:?}");
     for (at, batch) in batches.iter().enumerate() {

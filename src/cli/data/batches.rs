@@ -15,7 +15,8 @@ use crate::progress::Monitor;
 const EXAMPLES: &str = "\
 Prints one JSON object per batch: epoch and batch, counted from 1, and the names of its images with their labels. These \
 are the batches that `loop-dml train` takes with the same configuration, so another program can train on them. \
-Augmentation is drawn separately.
+Augmentation is drawn separately, and images are not read: with data.broken_images=skip, training replaces one that \
+cannot be decoded by another of its class.
 
 Examples:
   loop-dml data batches --epochs 2

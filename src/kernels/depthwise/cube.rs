@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 use crate::kernels::division::Division;
 use crate::kernels::launch::{self, Kernel, like, primitive, tensor};
 use crate::kernels::sum_of_cube::sum_of_cube;
-use crate::kernels::windows::{Taps, Windows};
+use crate::kernels::windows::{Taps, Windows, on_map};
 
 /// One vector of channels of the output per unit.
 #[cube(launch, address_type = "dynamic")]
@@ -42,14 +42,9 @@ fn convolve<E: Float, N: Size>(
     for tap in 0..windows.kernel * windows.kernel {
         let row = top + tap / windows.kernel;
         let across = left + tap % windows.kernel;
-        let inside = row >= windows.before[0]
-            && across >= windows.before[1]
-            && row < input_height + windows.before[0]
-            && across < input_width + windows.before[1];
-        if inside {
-            let line = image * input_height + (row - windows.before[0]);
-            let position = line * input_width + (across - windows.before[1]);
-            sum += Vector::<f32, N>::cast_from(x[position * columns + column])
+        let position = on_map(image, row, across, input_height, input_width, windows);
+        if position.inside {
+            sum += Vector::<f32, N>::cast_from(x[position.number * columns + column])
                 * Vector::<f32, N>::cast_from(weight[tap * columns + column]);
         }
     }
@@ -132,14 +127,9 @@ fn chunk_products<E: Float, N: Size>(
             let top =
                 (window / output_width % output_height) * windows.stride + tap / windows.kernel;
             let image = window / output_width / output_height;
-            let inside = top >= windows.before[0]
-                && left >= windows.before[1]
-                && top < input_height + windows.before[0]
-                && left < input_width + windows.before[1];
-            if inside {
-                let line = image * input_height + (top - windows.before[0]);
-                let position = line * input_width + (left - windows.before[1]);
-                sum += Vector::<f32, N>::cast_from(x[position * columns + column])
+            let position = on_map(image, top, left, input_height, input_width, windows);
+            if position.inside {
+                sum += Vector::<f32, N>::cast_from(x[position.number * columns + column])
                     * Vector::<f32, N>::cast_from(output_gradient[window * columns + column]);
             }
             window += down;

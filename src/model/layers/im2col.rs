@@ -1,10 +1,8 @@
 //! im2col: the windows of a sliding kernel, and the rows of a channels-last map inside them.
 
 use burn::tensor::{
-    IndexingUpdateOp, Int, Tensor, TensorData, TensorPrimitive,
-    backend::Backend,
-    module::conv2d,
-    ops::{ConvOptions, PaddedConvOptions},
+    IndexingUpdateOp, Int, Tensor, TensorData, TensorPrimitive, backend::Backend, module::conv2d,
+    ops::ConvOptions,
 };
 
 use super::Padding;
@@ -95,24 +93,15 @@ impl WindowGeometry {
         weight: Tensor<B, 4>,
         groups: usize,
     ) -> Tensor<B, 4> {
-        let [[top, bottom], [left, right]] = self.zeros;
-        let stride = [self.stride; 2];
-        let x = x.permute([0, 3, 1, 2]);
+        let x = self.with_symmetric_zeros(x.permute([0, 3, 1, 2]));
         let weight = weight.permute([3, 2, 0, 1]);
-        if (top, left) == (bottom, right) {
-            let options = ConvOptions::new(stride, [top, left], [1; 2], groups);
-            let y = convolution::forward(x.clone(), weight.clone(), &options);
-            if let Some(y) = y {
-                return y.permute([0, 2, 3, 1]);
-            }
-        }
-        let options =
-            PaddedConvOptions::asymmetric(stride, [top, left], [bottom, right], [1; 2], groups);
-        conv2d(x, weight, None, options).permute([0, 2, 3, 1])
+        let options = self.options(groups);
+        let y = convolution::forward(x.clone(), weight.clone(), &options)
+            .unwrap_or_else(|| conv2d(x, weight, None, options));
+        y.permute([0, 2, 3, 1])
     }
 
-    /// The gradients of [`conv2d`](Self::conv2d)'s `x`, if `x_tracked`, and `weight` by Burn's kernels, from the
-    /// gradient of its output.
+    /// The gradients of [`conv2d`](Self::conv2d)'s `x`, if `x_tracked`, and `weight` from the gradient of its output.
     pub(super) fn conv2d_gradients<B: Backend>(
         &self,
         x: Tensor<B, 4>,
@@ -121,9 +110,7 @@ impl WindowGeometry {
         x_tracked: bool,
         groups: usize,
     ) -> (Option<Tensor<B, 4>>, Tensor<B, 4>) {
-        let [[top, bottom], [left, right]] = self.zeros;
-        let symmetric = top == bottom && left == right;
-        let by_kernel = match groups {
+        let weight_gradient = match groups {
             1 => convolution::weight_gradient(
                 x.clone(),
                 output_gradient.clone(),
@@ -131,34 +118,31 @@ impl WindowGeometry {
             ),
             _ => None,
         };
-        let x = x.permute([0, 3, 1, 2]);
-        // The gradients of Burn's convolutions know only symmetric padding.
-        let (x, padding) = match symmetric {
-            true => (x, [top, left]),
-            false => (x.pad((left, right, top, bottom), 0.0), [0; 2]),
-        };
-        let options = ConvOptions::new([self.stride; 2], padding, [1; 2], groups);
+        let [images, .., channels] = x.dims();
+        let padded = || self.with_symmetric_zeros(x.clone().permute([0, 3, 1, 2]));
+        let options = self.options(groups);
         let primitive = |tensor: &Tensor<B, 4>| tensor.clone().into_primitive().tensor();
         let tensor = |primitive| Tensor::<B, 4>::from_primitive(TensorPrimitive::Float(primitive));
         let weight = weight.permute([3, 2, 0, 1]);
         let output_gradient = output_gradient.permute([0, 3, 1, 2]);
         let x_gradient = x_tracked.then(|| {
-            let (weight, output_gradient) = (weight.clone(), output_gradient.clone());
+            let [height, width] = self.size_with_symmetric_zeros();
             let by_kernel = convolution::x_gradient(
                 weight.clone(),
                 output_gradient.clone(),
-                x.dims(),
+                [images, channels, height, width],
                 &options,
             );
             let gradient = by_kernel.unwrap_or_else(|| {
                 tensor(B::conv2d_x_backward(
-                    primitive(&x),
+                    primitive(&padded()),
                     primitive(&weight),
                     primitive(&output_gradient),
                     options.clone(),
                 ))
             });
-            let gradient = match symmetric {
+            let [[top, _], [left, _]] = self.zeros;
+            let gradient = match self.is_symmetric() {
                 true => gradient,
                 false => gradient
                     .narrow(2, top, self.size[0])
@@ -166,9 +150,9 @@ impl WindowGeometry {
             };
             gradient.permute([0, 2, 3, 1])
         });
-        let weight_gradient = by_kernel.unwrap_or_else(|| {
+        let weight_gradient = weight_gradient.unwrap_or_else(|| {
             let gradient = B::conv2d_weight_backward(
-                primitive(&x),
+                primitive(&padded()),
                 primitive(&weight),
                 primitive(&output_gradient),
                 options,
@@ -176,6 +160,37 @@ impl WindowGeometry {
             tensor(gradient).permute([2, 3, 1, 0])
         });
         (x_gradient, weight_gradient)
+    }
+
+    /// Whether there are as many zeros after a map as before it. Burn's gradients know no other padding.
+    fn is_symmetric(&self) -> bool {
+        self.zeros.iter().all(|[before, after]| before == after)
+    }
+
+    /// Burn's options of a convolution of maps [with symmetric zeros](Self::with_symmetric_zeros).
+    fn options(&self, groups: usize) -> ConvOptions<2> {
+        let padding = match self.is_symmetric() {
+            true => self.zeros.map(|[before, _]| before),
+            false => [0; 2],
+        };
+        ConvOptions::new([self.stride; 2], padding, [1; 2], groups)
+    }
+
+    /// `x` `[N, C, H, W]`, with its zeros if they are not symmetric.
+    fn with_symmetric_zeros<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [[top, bottom], [left, right]] = self.zeros;
+        match self.is_symmetric() {
+            true => x,
+            false => x.pad((left, right, top, bottom), 0.0),
+        }
+    }
+
+    /// H and W of [`with_symmetric_zeros`](Self::with_symmetric_zeros).
+    fn size_with_symmetric_zeros(&self) -> [usize; 2] {
+        match self.is_symmetric() {
+            true => self.size,
+            false => [0, 1].map(|axis| self.size[axis] + self.zeros[axis].iter().sum::<usize>()),
+        }
     }
 
     /// The windows of the transposed convolution: the windows on the output whose taps cover each input
