@@ -209,8 +209,8 @@ pub(super) fn print_summary(summary: &TrainingSummary) {
     }
     if result.reason == EndReason::EarlyStopping {
         status(format_args!(
-            "stopped early after epoch {}: R@1 has not risen since epoch {}; continue with --resume --set \
-             training.early_stopping=N",
+            "stopped early after epoch {}: none since epoch {} has a higher R@1, or the same with a higher MAP@R; \
+             continue with --resume --set training.early_stopping=N",
             result.epochs, result.best_epoch
         ));
     }

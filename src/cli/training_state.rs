@@ -42,7 +42,7 @@ pub(super) struct TrainingState {
     pub(super) untrained: Option<Measured>,
     /// The last measured epoch and its measures.
     pub(super) last: Option<(usize, Measured)>,
-    /// The trained epoch with the highest Recall@1, and its measures.
+    /// The best trained epoch, and its measures.
     pub(super) best: Option<(usize, Measured)>,
     /// Epochs and their mean loss.
     pub(super) losses: Vec<(f64, f64)>,
@@ -120,15 +120,14 @@ impl TrainingState {
         let Some(measured) = record.measured() else {
             return;
         };
-        let at_1 = measured.recall.at_1();
-        self.recalls.push((epoch, 100.0 * at_1));
+        self.recalls.push((epoch, 100.0 * measured.recall.at_1()));
         let measured = (record.epoch, measured);
         if record.epoch == 0 {
             self.untrained = Some(measured.1.clone());
         } else if self
             .best
             .as_ref()
-            .is_none_or(|(_, best)| at_1 > best.recall.at_1())
+            .is_none_or(|(_, best)| measured.1.score() > best.score())
         {
             self.best = Some(measured.clone());
         }

@@ -88,7 +88,8 @@ pub struct TrainingConfig {
     /// is always evaluated.
     #[schemars(range(min = 1))]
     pub validate_every: usize,
-    /// Number of epochs without a higher R@1 after which training stops. If absent: never.
+    /// Number of epochs without a better one (a higher R@1, or the same with a higher MAP@R) after which training
+    /// stops. If absent: never.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<usize>,

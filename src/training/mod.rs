@@ -55,7 +55,7 @@ pub use evaluate::{embed_split, evaluate, measure};
 pub use features::check_feature_dim;
 pub use finite::check_finite;
 pub use host_record::HostRecord;
-pub use measured::Measured;
+pub use measured::{Measured, Score};
 pub use metric_learner::{MetricLearner, MetricLearnerRecord};
 pub use metrics::{AnchorLossMetric, RetrievalMetric, Statistic, StatisticMetric};
 pub use network::{load_checkpoint, load_embedder};

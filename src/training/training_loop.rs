@@ -305,7 +305,7 @@ fn finish<B: AutodiffBackend>(
         let trained = history.iter().filter(|record| record.epoch > 0);
         trained.filter_map(|record| Some((record.epoch, record.measured()?)))
     };
-    let best = best_epoch(measured().map(|(epoch, measured)| (epoch, measured.recall.at_1())));
+    let best = best_epoch(measured().map(|(epoch, measured)| (epoch, measured.score())));
     let best = best.ok_or_else(|| no_readable_query(&[]))?;
     let protocol = config.evaluation.protocol;
     let compute = context.compute.without_gradients();
@@ -377,10 +377,10 @@ fn load_best<B: Backend>(
     compute: &ComputeContext<B>,
 ) -> Result<(usize, Embedder<B>), TrainingError> {
     loop {
-        let recalls = candidates
+        let scores = candidates
             .iter()
-            .map(|(epoch, measured)| (*epoch, measured.recall.at_1()));
-        let Some(epoch) = best_epoch(recalls) else {
+            .map(|(epoch, measured)| (*epoch, measured.score()));
+        let Some(epoch) = best_epoch(scores) else {
             // None can be read: the error of the best one.
             load_epoch(folder, config, best, compute)?;
             return Err(no_readable_query(&[]));

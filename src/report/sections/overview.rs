@@ -71,7 +71,7 @@ fn state(files: &RunFiles) -> Markup {
     html! {
         @match &files.result {
             Some(result) if result.reason == EndReason::EarlyStopping => p {
-                "The training ended after epoch " (result.epochs) ", because Recall@1 had not risen for "
+                "The training ended after epoch " (result.epochs) ", because no epoch had been better for "
                 (files.config.training.early_stopping.unwrap_or(0)) " epochs."
             },
             Some(_) => {},
@@ -160,11 +160,11 @@ pub(crate) fn protocol(files: &RunFiles, epoch: Option<usize>) -> Markup {
         "Protocol " strong { (record.protocol) } ". "
         @match (record.protocol, &record.validation) {
             (Protocol::Validated, Some(validation)) => {
-                "The best epoch is the one with the highest Recall@1 on " (count(validation.classes.len()))
+                "The best epoch is the one with the highest Recall@1, then MAP@R, on " (count(validation.classes.len()))
                 " validation classes (" (count(validation.images)) " images). The test split (" (count(record.test.classes.len()))
                 " classes, " (count(record.test.images)) " images) neither trained nor chose. "
             },
-            (Protocol::Validated, None) => "The best epoch is the one with the highest Recall@1 on validation classes. ",
+            (Protocol::Validated, None) => "The best epoch is the one with the highest Recall@1, then MAP@R, on validation classes. ",
             (Protocol::Published, _) => {
                 "The test split (" (count(record.test.classes.len())) " classes, " (count(record.test.images))
                 " images) chose the best epoch and is what was measured, as in published tables. "

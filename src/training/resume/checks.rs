@@ -82,7 +82,7 @@ pub(in crate::training) fn end_reason(
     let measured = history
         .iter()
         .filter(|record| record.epoch > 0)
-        .filter_map(|record| Some((record.epoch, record.recall.as_ref()?.at_1())));
+        .filter_map(|record| Some((record.epoch, record.measured()?.score())));
     let patience = config.training.early_stopping;
     if last.recall.is_some() && should_stop(last.epoch, best_epoch(measured), patience) {
         return Some(EndReason::EarlyStopping);

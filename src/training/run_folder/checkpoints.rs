@@ -15,7 +15,7 @@ pub(super) const CHECKPOINTS: &str = "checkpoint";
 /// A choice of a run's checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// The checkpoint with the highest Recall@1; the first of several.
+    /// The checkpoint with the highest Recall@1, of equal ones that with the highest MAP@R; the first of several.
     Best,
     /// The last checkpoint at the end of an epoch.
     Last,
@@ -72,7 +72,7 @@ impl RunFolder {
                 self.history()?
                     .iter()
                     .filter(|record| present.contains(&record.epoch))
-                    .filter_map(|record| Some((record.epoch, record.recall.as_ref()?.at_1()))),
+                    .filter_map(|record| Some((record.epoch, record.measured()?.score()))),
             ),
         };
         found.ok_or_else(|| RunFolderError::NoCheckpoint {

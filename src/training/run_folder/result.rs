@@ -15,7 +15,8 @@ pub struct RunResult {
     pub epochs: usize,
     /// The split that chose the best epoch.
     pub protocol: Protocol,
-    /// The epoch with the highest Recall@1 on that split; the first of several.
+    /// The epoch with the highest Recall@1 on that split, of equal ones that with the highest MAP@R; the first of
+    /// several.
     pub best_epoch: usize,
     /// The recall of the best epoch on the validation classes; `None` with the published protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,6 @@ impl RunResult {
 pub enum EndReason {
     /// All epochs were trained.
     Epochs,
-    /// Recall@1 did not rise for `training.early_stopping` epochs.
+    /// No epoch was better than the best for `training.early_stopping` epochs.
     EarlyStopping,
 }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::pair_sample::PairSample;
 use crate::evaluation::{Role, SplitMeasures};
+use crate::training::measured::{Measured, Score};
 
 /// The most worst queries of an evaluation.
 pub(in crate::training) const WORST_QUERIES: usize = 8;
@@ -47,8 +48,8 @@ pub(in crate::training) struct Near {
 pub(in crate::training) struct Inspector {
     /// Seed that draws the pairs.
     pub(in crate::training) seed: u64,
-    /// The highest Recall@1 of earlier epochs. The worst queries of an epoch with a higher one are looked for.
-    pub(in crate::training) best: Option<f64>,
+    /// The score of the best earlier epoch. The worst queries of a better epoch are looked for.
+    pub(in crate::training) best: Option<Score>,
 }
 
 /// Embeddings on the host, with what is known of their images.
@@ -66,8 +67,8 @@ impl Embedded<'_> {
     /// Inspects an evaluation with these measures.
     pub(super) fn inspect(&self, inspector: Inspector, measures: &SplitMeasures) -> Inspection {
         let [positive, negative] = self.pair_distances(inspector.seed);
-        let at_1 = measures.retrieval.recall.at_1();
-        let worst = match inspector.best.is_none_or(|best| at_1 > best) {
+        let score = Measured::from(measures.retrieval.clone()).score();
+        let worst = match inspector.best.is_none_or(|best| score > best) {
             true => {
                 let queries = measures.queries.iter();
                 self.worst_queries(queries.map(|query| query.map(|query| query.nearest)))

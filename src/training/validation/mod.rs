@@ -184,8 +184,8 @@ impl Validation {
         let inspector = self.inspected.map(|seed| Inspector {
             seed,
             best: before
-                .map(|(_, measured)| measured.recall.at_1())
-                .reduce(f64::max),
+                .map(|(_, measured)| measured.score())
+                .reduce(|best, next| if next > best { next } else { best }),
         });
         let monitor = Monitor::new(&self.cancellation, &NoProgress);
         let (protocol, group) = (&self.protocol, &self.group);
@@ -210,19 +210,19 @@ impl Validation {
             .map(|(epoch, measured)| (*epoch, measured.clone()))
     }
 
-    /// The trained epoch with the highest Recall@1; the first of several.
+    /// The best trained epoch; the first of several.
     pub fn best_epoch(&self) -> Option<usize> {
         self.best_epoch_of(|_| true)
     }
 
-    /// The epoch with the highest Recall@1 among those for which `is_candidate` is true.
+    /// The best epoch among those for which `is_candidate` is true.
     pub fn best_epoch_of(&self, is_candidate: impl Fn(usize) -> bool) -> Option<usize> {
         best_epoch(
             self.state()
                 .measured
                 .iter()
                 .filter(|(epoch, _)| **epoch > 0 && is_candidate(**epoch))
-                .map(|(epoch, measured)| (*epoch, measured.recall.at_1())),
+                .map(|(epoch, measured)| (*epoch, measured.score())),
         )
     }
 
