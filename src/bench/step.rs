@@ -14,6 +14,7 @@ use crate::backend::ComputeContext;
 use crate::cancellation::Cancelled;
 use crate::config::Config;
 use crate::data::{EpochSchedule, ImageBatch, UploadMode};
+use crate::model::config::Backbone;
 use crate::model::{Embedder, EmbedderConfig};
 use crate::process_memory::{peak_mib, reset_peak, resident_mib};
 use crate::progress::{Monitor, Task, Unit};
@@ -22,7 +23,7 @@ use crate::training::{
     Validation,
 };
 
-/// The benchmark of a configuration's network, loss and optimiser, on images of noise.
+/// The benchmark of a configuration's network, loss and optimiser, on images or rows of features of noise.
 #[derive(Debug, Clone)]
 pub struct StepBenchmark {
     /// Network, image size, batch, loss, negatives and optimiser.
@@ -44,7 +45,7 @@ pub struct StepTiming {
     pub optimizer_ms: f64,
     /// A forward pass as in evaluation, without gradients.
     pub forward_ms: f64,
-    /// Training images per second.
+    /// Training images, or rows of features, per second.
     pub images_per_second: f64,
     /// Operations of the network's convolutions and dense layers in a forward pass, in 10⁹.
     pub forward_gflop: f64,
@@ -56,7 +57,7 @@ pub struct StepTiming {
     pub backward_gflop_per_second: f64,
     /// Those of the forward pass without gradients.
     pub forward_gflop_per_second: f64,
-    /// Bytes that a step uploads: images, labels, and the mask of dropout; 0 if tensors are in the memory of the
+    /// Bytes that a step uploads: images or features, labels, and the mask of dropout; 0 if tensors are in the memory of the
     /// process.
     pub upload_bytes: usize,
     /// Growth of the process in the first forward pass of a training step, in MiB per image of the
@@ -142,7 +143,13 @@ impl StepBenchmark {
         };
         match mode {
             UploadMode::Normalized => 0,
-            mode => mode.bytes(n, self.config.data.transform.image_size) + 4 * (n + masked),
+            mode => {
+                let input = match model.backbone {
+                    Backbone::None => 4 * n * EmbedderConfig::from(model).features(),
+                    _ => mode.bytes(n, self.config.data.transform.image_size),
+                };
+                input + 4 * (n + masked)
+            }
         }
     }
 
@@ -151,9 +158,13 @@ impl StepBenchmark {
         let per_class = self.config.batch.images_per_class;
         let n = self.config.batch.classes * per_class;
         let side = self.config.data.transform.image_size;
+        let [channels, side] = match self.config.model.backbone {
+            Backbone::None => [EmbedderConfig::from(&self.config.model).features(), 1],
+            _ => [3, side],
+        };
         let noise = Distribution::Normal(0.0, 1.0);
         ImageBatch {
-            images: Tensor::random([n, 3, side, side], noise, device),
+            images: Tensor::random([n, channels, side, side], noise, device),
             labels: (0..n).map(|i| i / per_class).collect(),
             indices: (0..n).collect(),
             epoch: 1,

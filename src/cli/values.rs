@@ -61,6 +61,12 @@ pub(super) fn backbone() -> PossibleValuesParser {
     PossibleValuesParser::new(Backbone::ALL.map(Backbone::name))
 }
 
+/// Returns a parser of the names of backbones, and of `none` for features.
+pub(super) fn backbone_or_none() -> PossibleValuesParser {
+    let all = Backbone::ALL.into_iter().chain([Backbone::None]);
+    PossibleValuesParser::new(all.map(Backbone::name))
+}
+
 /// Returns a parser of the names of datasets.
 pub(super) fn dataset() -> PossibleValuesParser {
     PossibleValuesParser::new(DatasetConfig::NAMES)

@@ -308,6 +308,18 @@ fn messages_name_the_options_of_the_command() {
             "`--size 8`: the backbone googlenet needs",
         ),
         (
+            "bench step --backbone none --size 8".into(),
+            "`--size 8`: --backbone none takes features instead of images; give their number with --features",
+        ),
+        (
+            "bench step --features 8".into(),
+            "`--features 8`: a backbone takes images; give their side with --size, or set --backbone none",
+        ),
+        (
+            "bench step --backbone none --features 0".into(),
+            "`--features 0`",
+        ),
+        (
             "bench step --batch 3".into(),
             "`--batch 3`: give a multiple of 2",
         ),

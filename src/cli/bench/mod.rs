@@ -27,6 +27,7 @@ Examples:
   loop-dml bench loss --negatives loop --pairs all --anchors images --images-per-class 4
   loop-dml bench loss --all --batch 1024
   loop-dml bench step --backbone googlenet --batch 8 --size 224 --json
+  loop-dml bench step --backbone none --features 768 --batch 128 --dim 512
   loop-dml bench neighbours --count 8131 --classes 98
   loop-dml bench clustering --iterations 10
   loop-dml bench loader --workers 2 --batch 64
@@ -69,6 +70,9 @@ impl BenchArgs {
                 ("model.embedding_dim", "--dim"),
                 ("data.image_size", "--size"),
                 ("data.resize", "--size"),
+                ("model.feature_dim", "--features"),
+                ("--size", "--size"),
+                ("--features", "--features"),
                 ("--batch", "--batch"),
             ])
             .without_set(args.set()),

@@ -11,18 +11,27 @@ use crate::cli::interrupt::CommandMonitor;
 use crate::cli::values::{self, whole_number};
 use crate::model::config::Backbone;
 use crate::progress::Monitor;
+use crate::setting::SettingError;
+
+/// Side of an image, unless given.
+const IMAGE_SIZE: usize = 224;
+/// Number of features, unless given: those of EfficientNet-Lite0.
+const FEATURES: usize = 1280;
 
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
-    /// Backbone
-    #[arg(long, value_name = "NAME", default_value = "googlenet", value_parser = values::backbone())]
+    /// Backbone; none times a head on features
+    #[arg(long, value_name = "NAME", default_value = "googlenet", value_parser = values::backbone_or_none())]
     backbone: String,
-    /// Number of images in the batch, even, from 4 to 8192; two per class
+    /// Number of images or rows of features in the batch, even, from 4 to 8192; two per class
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     batch: usize,
-    /// Side of an image in pixels
-    #[arg(long, value_name = "PIXELS", default_value_t = 224, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
-    size: usize,
+    /// Side of an image in pixels [default: 224]
+    #[arg(long, value_name = "PIXELS", value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
+    size: Option<usize>,
+    /// Number of features of a row, with --backbone none [default: 1280]
+    #[arg(long, value_name = "F", value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
+    features: Option<usize>,
     /// Length of an embedding
     #[arg(long, value_name = "D", default_value_t = 512, value_parser = whole_number::<usize>(..), allow_negative_numbers = true)]
     dim: usize,
@@ -53,28 +62,74 @@ pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
     let mut overrides = vec![
         format!("model.backbone={}", args.backbone),
         format!("model.embedding_dim={}", args.dim),
-        format!("data.image_size={}", args.size),
-        format!("data.resize={}", args.size),
         "batch.images_per_class=2".to_string(),
         format!("batch.classes={}", args.batch / 2),
     ];
+    overrides.extend(input(&args)?);
     overrides.extend(args.set);
     let config = checked_config(&overrides)?;
     let images = config.batch.classes * config.batch.images_per_class;
-    let side = config.data.transform.image_size;
-    let backbone = config.model.backbone;
+    let subject = match config.model.backbone {
+        Backbone::None => format!(
+            "head on {images} rows of {} features",
+            config.model.feature_dim.unwrap_or_default()
+        ),
+        backbone => {
+            let side = config.data.transform.image_size;
+            format!("{backbone} on {images} images of {side}x{side}")
+        }
+    };
+    let rows = match config.model.backbone {
+        Backbone::None => "rows",
+        _ => "images",
+    };
     let benchmark = StepBenchmark {
         config,
         repeats: args.repeats,
     };
     let monitor = command.monitor();
     let timing = args.output.device.run(StepTask { benchmark, monitor })??;
-    print(&args.output, &timing, || {
-        text(&timing, backbone, images, side)
-    })
+    print(&args.output, &timing, || text(&timing, &subject, rows))
 }
 
-fn text(timing: &StepTiming, backbone: Backbone, images: usize, side: usize) -> String {
+/// The configuration keys of the input of the network: images of a side, or features.
+fn input(args: &StepArgs) -> Result<Vec<String>, SettingError> {
+    let refused = |option: &str, value: usize, reason: &str| {
+        SettingError::value(option, value as i64, reason.to_string())
+    };
+    match (
+        args.backbone == Backbone::None.name(),
+        args.size,
+        args.features,
+    ) {
+        (true, Some(size), _) => Err(refused(
+            "--size",
+            size,
+            "--backbone none takes features instead of images; give their number with --features",
+        )),
+        (true, None, features) => Ok(vec![
+            "data.dataset=embeddings".to_string(),
+            // No file is read.
+            "data.root=noise".to_string(),
+            format!("model.feature_dim={}", features.unwrap_or(FEATURES)),
+        ]),
+        (false, _, Some(features)) => Err(refused(
+            "--features",
+            features,
+            "a backbone takes images; give their side with --size, or set --backbone none",
+        )),
+        (false, size, None) => {
+            let size = size.unwrap_or(IMAGE_SIZE);
+            Ok(vec![
+                format!("data.image_size={size}"),
+                format!("data.resize={size}"),
+            ])
+        }
+    }
+}
+
+/// The text of the timing of `subject`, whose batch has `rows`, such as images.
+fn text(timing: &StepTiming, subject: &str, rows: &str) -> String {
     let StepTiming {
         step_ms,
         training_forward_ms,
@@ -103,8 +158,7 @@ fn text(timing: &StepTiming, backbone: Backbone, images: usize, side: usize) -> 
     };
     [
         format!(
-            "{backbone} on {images} images of {side}x{side}: step {step_ms:.1} ms \
-             ({images_per_second:.1} images/s)"
+            "{subject}: step {step_ms:.1} ms ({images_per_second:.1} {rows}/s)"
         ),
         format!(
             "training: forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \
