@@ -1,6 +1,7 @@
-//! Kernels of this project for GPUs, where Burn would run a layer as many passes over a map.
+//! Kernels of this project for GPUs, where Burn would run a layer as many passes over a map, and in [`host`] the same for
+//! processors.
 //!
-//! Each function takes tensors of any backend. On wgpu and CUDA without fusion it launches kernels and returns
+//! Each function of the other modules takes tensors of any backend. On wgpu and CUDA without fusion it launches kernels and returns
 //! their result; on any other backend it returns `None`, and the caller computes the same with Burn's
 //! operations. Kernels are written once, in CubeCL, for both. Those of the network take tensors below automatic
 //! differentiation; those of the geometry take both, and their results have a gradient.
@@ -18,6 +19,7 @@ mod division;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod entry;
 pub mod frames;
+pub mod host;
 pub mod im2col;
 mod launch;
 mod matmul;

@@ -1,4 +1,4 @@
-//! Convolution of all input channels with im2col: selections of rows and matrix products.
+//! Convolution of all input channels with im2col and matrix products.
 
 use burn::tensor::{Tensor, backend::Backend};
 

@@ -1,13 +1,15 @@
 //! im2col: the windows of a sliding kernel, and the rows of a channels-last map inside them.
 
+use std::cell::OnceCell;
+
 use burn::tensor::{
     IndexingUpdateOp, Int, Tensor, TensorData, TensorPrimitive, backend::Backend, module::conv2d,
     ops::ConvOptions,
 };
 
 use super::Padding;
-use crate::kernels::convolution;
 use crate::kernels::windows::Windows;
+use crate::kernels::{convolution, host};
 
 /// The most numbers in the im2col matrix of one chunk of a batch, 16 MiB of f32. Larger buffers leave
 /// the processor's caches, and the system maps their pages again for every use.
@@ -226,10 +228,10 @@ impl WindowGeometry {
 
     /// The rows that the windows cover, as indices on `device`.
     pub(super) fn indices<B: Backend>(&self, device: &B::Device) -> Im2colIndices<B> {
-        let rows = (!self.is_pointwise()).then(|| as_tensor(self.window_rows(), device));
         Im2colIndices {
             windows: *self,
-            rows,
+            device: device.clone(),
+            rows: OnceCell::new(),
         }
     }
 
@@ -325,20 +327,24 @@ fn row(start: Option<usize>, column: Option<usize>) -> i32 {
 /// The rows that windows cover, for at most as many images as the geometry has.
 pub(super) struct Im2colIndices<B: Backend> {
     windows: WindowGeometry,
-    /// The row of each tap of each window; `None` if windows are pointwise.
-    rows: Option<Tensor<B, 1, Int>>,
+    device: B::Device,
+    /// The row of each tap of each window, if it was needed.
+    rows: OnceCell<Tensor<B, 1, Int>>,
 }
 
 impl<B: Backend> Im2colIndices<B> {
     /// The values in each window, `[N·H'·W', k·k·C]`, of `x` `[N, H, W, C]`.
     pub(super) fn im2col(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
-        let Some(rows) = &self.rows else {
+        if self.windows.is_pointwise() {
             return as_rows(x);
-        };
+        }
+        if let Some(values) = host::im2col::im2col(x.clone(), self.windows.kernel_windows()) {
+            return values;
+        }
         let [images, .., channels] = x.dims();
         let (windows, taps) = self.count(images);
         let padded = self.windows.padded_rows(x);
-        let values = padded.select(0, rows.clone().narrow(0, 0, windows * taps));
+        let values = padded.select(0, self.rows().narrow(0, 0, windows * taps));
         values.reshape([windows, taps * channels])
     }
 
@@ -349,19 +355,24 @@ impl<B: Backend> Im2colIndices<B> {
         let [h, w] = self.windows.size;
         let (windows, taps) = self.count(images);
         let channels = columns.dims()[1] / taps;
-        let Some(rows) = &self.rows else {
+        if self.windows.is_pointwise() {
             return columns.reshape([images, h, w, channels]);
-        };
+        }
         let columns = columns.reshape([windows * taps, channels]);
         let first = usize::from(self.windows.is_padded());
         let sums = Tensor::zeros([first + images * h * w, channels], &device);
-        let rows = rows.clone().narrow(0, 0, windows * taps);
+        let rows = self.rows().narrow(0, 0, windows * taps);
         let sums = sums.select_assign(0, rows, columns, IndexingUpdateOp::Add);
         let windows = WindowGeometry {
             images,
             ..self.windows
         };
         windows.unpadded_map(sums)
+    }
+
+    fn rows(&self) -> Tensor<B, 1, Int> {
+        let rows = || as_tensor(self.windows.window_rows(), &self.device);
+        self.rows.get_or_init(rows).clone()
     }
 
     /// The number of windows on `images` images, and of the taps of each.

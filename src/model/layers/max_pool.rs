@@ -5,6 +5,7 @@ use burn::tensor::{
 };
 
 use super::{ConvAlgorithm, max_pool_indices::WindowIndices};
+use crate::kernels::host::max_pool::{MaximumTaps, PooledAxis, Positions};
 
 /// Max pooling over square windows. Positions outside the map are ignored. Of equal values the first in
 /// reading order gets the gradient.
@@ -70,10 +71,10 @@ impl MaxPool {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, w, c] = x.dims();
         let shape = [n, along_height.windows, along_width.windows, c];
-        let (x, width_masks) = along_width.maxima_and_masks(x.reshape([n * h * w, c]));
-        let (x, height_masks) = along_height.maxima_and_masks(x);
+        let (x, width_taps) = along_width.maxima_and_taps(x.reshape([n * h * w, c]));
+        let (x, height_taps) = along_height.maxima_and_taps(x);
         let mask = ArgmaxMask {
-            axes: [(along_width, width_masks), (along_height, height_masks)],
+            axes: [(along_width, width_taps), (along_height, height_taps)],
             shape: [n, h, w, c],
         };
         (x.reshape(shape), mask)
@@ -133,12 +134,25 @@ struct Axis {
 impl Axis {
     /// The maximum of each window: `[outer · side · inner, C]` → `[outer · windows · inner, C]`.
     fn maxima<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
-        let candidates = (1..self.pool.kernel_size).map(|tap| self.at(tap, &rows));
-        candidates.fold(self.at(0, &rows), Tensor::max_pair)
+        self.on_host().maxima(rows.clone()).unwrap_or_else(|| {
+            let candidates = (1..self.pool.kernel_size).map(|tap| self.at(tap, &rows));
+            candidates.fold(self.at(0, &rows), Tensor::max_pair)
+        })
     }
 
-    /// The same, and for each tap but the first a mask of the windows in which it is larger than all
-    /// taps before it.
+    /// The same, and where the maxima were.
+    fn maxima_and_taps<B: Backend>(&self, rows: Tensor<B, 2>) -> (Tensor<B, 2>, AxisTaps<B>) {
+        match self.on_host().maxima_and_taps(rows.clone()) {
+            Some((maxima, taps)) => (maxima, AxisTaps::OnHost(taps)),
+            None => {
+                let (maxima, masks) = self.maxima_and_masks(rows);
+                (maxima, AxisTaps::Masks(masks))
+            }
+        }
+    }
+
+    /// The maximum of each window, and for each tap but the first a mask of the windows in which it is larger than
+    /// all taps before it.
     fn maxima_and_masks<B: Backend>(
         &self,
         rows: Tensor<B, 2>,
@@ -156,6 +170,21 @@ impl Axis {
 
     /// The gradient of the rows from the gradient of the maxima.
     fn gradient<B: Backend>(
+        &self,
+        maxima_gradient: Tensor<B, 2>,
+        taps: AxisTaps<B>,
+    ) -> Tensor<B, 2> {
+        match taps {
+            AxisTaps::Masks(masks) => self.gradient_of_masks(maxima_gradient, masks),
+            AxisTaps::OnHost(taps) => {
+                let gradient = self.on_host().gradient(maxima_gradient, &taps);
+                gradient.expect("the maxima were on the host, and gradients are f32")
+            }
+        }
+    }
+
+    /// The same from [masks](Self::maxima_and_masks).
+    fn gradient_of_masks<B: Backend>(
         &self,
         maxima_gradient: Tensor<B, 2>,
         masks: Vec<Tensor<B, 2, Bool>>,
@@ -203,6 +232,7 @@ impl Axis {
         let MaxPool {
             stride, padding, ..
         } = self.pool;
+        let positions = self.positions();
         let Self {
             outer,
             side,
@@ -213,17 +243,43 @@ impl Axis {
         if stride == 1 && tap == padding && windows == side {
             return None;
         }
-        // A tap outside the map is moved to the nearest position inside, which the window also covers.
-        let position = |window: usize| {
-            (window * stride + tap)
-                .saturating_sub(padding)
-                .min(side - 1)
-        };
-        let starts =
-            (0..outer).flat_map(|o| (0..windows).map(move |window| o * side + position(window)));
+        let starts = (0..outer).flat_map(|o| {
+            (0..windows).map(move |window| o * side + positions.of(window, tap, side))
+        });
         let rows = starts.flat_map(|start| (0..inner).map(move |i| (start * inner + i) as i32));
         Some(rows.collect())
     }
+
+    fn positions(&self) -> Positions {
+        let MaxPool {
+            kernel_size,
+            stride,
+            padding,
+            ..
+        } = self.pool;
+        Positions {
+            kernel: kernel_size,
+            stride,
+            padding,
+        }
+    }
+
+    fn on_host(&self) -> PooledAxis {
+        PooledAxis {
+            outer: self.outer,
+            side: self.side,
+            inner: self.inner,
+            windows: self.windows,
+            position: self.positions(),
+        }
+    }
+}
+
+/// Where the maxima of the windows along an axis were.
+enum AxisTaps<B: Backend> {
+    /// For each tap but the first, the windows in which it is larger than all taps before it.
+    Masks(Vec<Tensor<B, 2, Bool>>),
+    OnHost(MaximumTaps),
 }
 
 fn as_tensor<B: Backend>(indices: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
@@ -256,7 +312,7 @@ impl<B: Backend> MaxPositions<B> {
 /// The position of the maximum along each axis.
 pub(in crate::model) struct ArgmaxMask<B: Backend> {
     /// Along the width and along the height.
-    axes: [(Axis, Vec<Tensor<B, 2, Bool>>); 2],
+    axes: [(Axis, AxisTaps<B>); 2],
     /// The shape of the input.
     shape: [usize; 4],
 }
@@ -264,10 +320,10 @@ pub(in crate::model) struct ArgmaxMask<B: Backend> {
 impl<B: Backend> ArgmaxMask<B> {
     fn gradient(self, output_gradient: Tensor<B, 4>) -> Tensor<B, 4> {
         let [n, h, w, c] = output_gradient.dims();
-        let [(along_width, width_masks), (along_height, height_masks)] = self.axes;
-        let gradient = along_height.gradient(output_gradient.reshape([n * h * w, c]), height_masks);
+        let [(along_width, width_taps), (along_height, height_taps)] = self.axes;
+        let gradient = along_height.gradient(output_gradient.reshape([n * h * w, c]), height_taps);
         along_width
-            .gradient(gradient, width_masks)
+            .gradient(gradient, width_taps)
             .reshape(self.shape)
     }
 }
@@ -344,6 +400,50 @@ mod tests {
             );
             let found = found.into_data().into_vec::<f32>().unwrap();
             assert_eq!(found, gradient, "{pool:?} {side}");
+        }
+    }
+
+    #[test]
+    fn host_computes_the_same_bits_as_burns_operations() {
+        // Ties, both zeros and NaN at every tap.
+        let special = [f32::NAN, -0.0, 0.0, 1.0, 1.0, -1.0];
+        let numbers = (0..2 * 7 * 6 * 5).map(|i: usize| special[i * i % 37 % special.len()]);
+        let numbers = TensorData::new(numbers.collect(), [2 * 7 * 6, 5]);
+        let rows = Tensor::<burn_flex::Flex, 2>::from_data(numbers, &Default::default());
+        let bits = |rows: Tensor<burn_flex::Flex, 2>| -> Vec<u32> {
+            let numbers = rows.into_data().into_vec::<f32>().unwrap();
+            numbers.into_iter().map(f32::to_bits).collect()
+        };
+        for (kernel_size, stride, padding) in
+            [(2, 2, 0), (3, 2, 0), (3, 1, 1), (3, 2, 1), (2, 1, 0)]
+        {
+            let pool = MaxPool {
+                kernel_size,
+                stride,
+                padding,
+                ceil_mode: true,
+            };
+            let [along_width, along_height] = pool.axes([2, 7, 6, 5]);
+            // The second axis as it would be without the first.
+            let along_height = Axis {
+                inner: 6,
+                ..along_height
+            };
+            for axis in [along_width, along_height] {
+                let (maxima, masks) = axis.maxima_and_masks(rows.clone());
+                let (found, taps) = axis.on_host().maxima_and_taps(rows.clone()).unwrap();
+                assert_eq!(bits(found), bits(maxima.clone()), "{axis:?}");
+                let found = axis.on_host().maxima(rows.clone()).unwrap();
+                assert_eq!(bits(found), bits(maxima.clone()), "{axis:?}");
+                let wave = Tensor::arange(0..maxima.shape().num_elements() as i64, &rows.device());
+                let wave = wave.float().reshape(maxima.dims()).sin();
+                let found = axis.on_host().gradient(wave.clone(), &taps).unwrap();
+                assert_eq!(
+                    bits(found),
+                    bits(axis.gradient_of_masks(wave, masks)),
+                    "{axis:?}"
+                );
+            }
         }
     }
 }
