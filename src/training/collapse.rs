@@ -1,4 +1,4 @@
-//! Whether the embeddings have collapsed to a point.
+//! Whether the embeddings have collapsed.
 
 use super::epoch_statistics::EpochStatistics;
 use crate::config::Config;
@@ -9,16 +9,35 @@ use crate::negatives::Space;
 /// independent points is about 1.4.
 const COLLAPSED: f64 = 0.01;
 
+/// Similarities above this are those of a collapsed batch, at distances below 0.2. If multi-similarity mines pairs that
+/// differ by more than −ε only, so are those above 1 + ε.
+const ALIKE: f64 = 0.98;
+
+/// Per cent of anchors with a loss, below which the loss has next to no gradient.
+const IDLE: f64 = 5.0;
+
 /// The number of consecutive steps after which a collapse is reported. Training often recovers from a
 /// shorter one.
 const STEPS: usize = 50;
 
-/// Notices that the hardest positives and the hardest negatives of an anchor are equally near, at
-/// distance 0. The loss is then the margin.
+/// How the embeddings have collapsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Collapse {
+    /// The hardest positives and the hardest negatives of an anchor are equally near, at distance 0, and the loss is
+    /// the margin.
+    Point,
+    /// All are so alike that multi-similarity mines nothing, and its gradient is 0.
+    NothingMined,
+}
+
+/// Notices a collapse.
 #[derive(Debug)]
 pub(super) struct CollapseDetector {
-    enabled: bool,
+    /// The collapse that the loss is watched for, if any.
+    watched: Option<Collapse>,
     margin: f64,
+    /// The similarity above which embeddings are alike.
+    alike: f64,
     /// Consecutive collapsed steps.
     steps: usize,
     reported: bool,
@@ -27,34 +46,53 @@ pub(super) struct CollapseDetector {
 impl CollapseDetector {
     /// The detector for a configuration.
     pub(super) fn new(config: &Config) -> Self {
-        let margin = match &config.loss.kind {
-            LossKind::HphnTriplet(loss) => Some(loss.margin),
-            LossKind::Triplet(loss) => Some(loss.margin),
-            _ => None,
+        let (watched, margin) = match &config.loss.kind {
+            LossKind::HphnTriplet(loss) => (Some(Collapse::Point), loss.margin),
+            LossKind::Triplet(loss) => (Some(Collapse::Point), loss.margin),
+            LossKind::MultiSimilarity(_) => (Some(Collapse::NothingMined), 0.0),
+            _ => (None, 0.0),
+        };
+        let alike = match &config.loss.kind {
+            LossKind::MultiSimilarity(loss) => ALIKE.min(1.0 + loss.epsilon),
+            _ => ALIKE,
         };
         Self {
-            enabled: config.model.space() == Space::Sphere && margin.is_some(),
-            margin: margin.unwrap_or_default(),
+            watched: watched.filter(|_| config.model.space() == Space::Sphere),
+            margin,
+            alike,
             steps: 0,
             reported: false,
         }
     }
 
-    /// Adds the statistics of an epoch. Returns whether a collapse is to be reported, once in a training.
-    pub(super) fn add(&mut self, epoch: &EpochStatistics) -> bool {
+    /// Adds the statistics of an epoch. Returns the collapse to report, once in a training.
+    pub(super) fn add(&mut self, epoch: &EpochStatistics) -> Option<Collapse> {
+        let watched = self.watched?;
         let means = epoch.means();
-        let below = |key: &str| means.get(key).is_some_and(|&distance| distance < COLLAPSED);
-        let at_margin = means
-            .get("loss")
-            .is_some_and(|loss| (loss - self.margin).abs() <= COLLAPSED);
-        let collapsed = below("d_positive") && below("d_negative") && at_margin;
+        let is = |key: &str, condition: &dyn Fn(f64) -> bool| {
+            means.get(key).is_some_and(|&mean| condition(mean))
+        };
+        let collapsed = match watched {
+            Collapse::Point => {
+                ["d_positive", "d_negative"]
+                    .iter()
+                    .all(|key| is(key, &|distance| distance < COLLAPSED))
+                    && is("loss", &|loss| (loss - self.margin).abs() <= COLLAPSED)
+            }
+            Collapse::NothingMined => {
+                ["s_positive", "s_negative"]
+                    .iter()
+                    .all(|key| is(key, &|similarity| similarity > self.alike))
+                    && is("active", &|active| active < IDLE)
+            }
+        };
         self.steps = match collapsed {
             true => self.steps + epoch.steps(),
             false => 0,
         };
-        let report = self.enabled && self.steps >= STEPS && !self.reported;
+        let report = self.steps >= STEPS && !self.reported;
         self.reported |= report;
-        report
+        report.then_some(watched)
     }
 }
 
@@ -66,51 +104,90 @@ mod tests {
     use crate::training::step_statistics::StepStatistics;
 
     fn epoch(loss: f64, distance: f64, steps: usize) -> EpochStatistics {
+        measured(loss, 4, distance, steps, Measure::Distance)
+    }
+
+    /// Steps of multi-similarity.
+    fn similar(active: usize, similarity: f64, steps: usize) -> EpochStatistics {
+        measured(0.02, active, similarity, steps, Measure::InnerProduct)
+    }
+
+    fn measured(
+        loss: f64,
+        active: usize,
+        mean: f64,
+        steps: usize,
+        measure: Measure,
+    ) -> EpochStatistics {
         let step = StepStatistics {
             loss: LossStatistics {
                 sum: 4.0 * loss,
                 mean: loss,
                 anchors: 4,
-                active: 4,
-                mined: 8,
-                mean_positive: distance,
-                mean_negative: distance,
+                active,
+                mined: 2 * active,
+                mean_positive: mean,
+                mean_negative: mean,
             },
             finite_embeddings: true,
         };
         let mut epoch = EpochStatistics::default();
         for _ in 0..steps {
-            epoch.add(&step, Measure::Distance);
+            epoch.add(&step, measure);
         }
         epoch
     }
 
     fn detector() -> CollapseDetector {
-        let sets = ["loss.name=hphn-triplet".into(), "loss.margin=0.2".into()];
+        detector_of(&["loss.name=hphn-triplet", "loss.margin=0.2"])
+    }
+
+    fn detector_of(sets: &[&str]) -> CollapseDetector {
+        let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
         CollapseDetector::new(&Config::parse("", "test", &sets).unwrap())
     }
 
     #[test]
     fn lasting_collapse_is_reported_once() {
         let mut detector = detector();
-        assert!(!detector.add(&epoch(0.2, 1e-3, 30)));
-        assert!(detector.add(&epoch(0.2, 1e-3, 30)));
-        assert!(!detector.add(&epoch(0.2, 1e-3, 30)));
+        assert_eq!(detector.add(&epoch(0.2, 1e-3, 30)), None);
+        assert_eq!(detector.add(&epoch(0.2, 1e-3, 30)), Some(Collapse::Point));
+        assert_eq!(detector.add(&epoch(0.2, 1e-3, 30)), None);
     }
 
     #[test]
     fn recovery_and_ordinary_distances_are_not_reported() {
         let mut detector = detector();
-        assert!(!detector.add(&epoch(0.2, 1e-3, 49)));
-        assert!(!detector.add(&epoch(0.19, 0.3, 1)));
-        assert!(!detector.add(&epoch(0.2, 1e-3, 49)));
-        assert!(!detector.add(&epoch(0.0, 1.0, 1000)));
+        assert_eq!(detector.add(&epoch(0.2, 1e-3, 49)), None);
+        assert_eq!(detector.add(&epoch(0.19, 0.3, 1)), None);
+        assert_eq!(detector.add(&epoch(0.2, 1e-3, 49)), None);
+        assert_eq!(detector.add(&epoch(0.0, 1.0, 1000)), None);
     }
 
     #[test]
-    fn losses_without_a_margin_on_distances_are_not_watched() {
-        let set = "loss.name=multi-similarity".to_string();
-        let mut detector = CollapseDetector::new(&Config::parse("", "test", &[set]).unwrap());
-        assert!(!detector.add(&epoch(0.0, 1e-3, 1000)));
+    fn similar_embeddings_of_which_no_pair_is_mined_are_reported() {
+        let detector = || detector_of(&["loss.name=multi-similarity"]);
+        assert_eq!(
+            detector().add(&similar(0, 0.99, 50)),
+            Some(Collapse::NothingMined)
+        );
+        // They are still parted; the loss is learned; too short.
+        assert_eq!(detector().add(&similar(1, 0.99, 1000)), None);
+        assert_eq!(detector().add(&similar(0, 0.6, 1000)), None);
+        assert_eq!(detector().add(&similar(0, 0.99, 49)), None);
+        // All differ by less than the miner asks for.
+        let mut strict = detector_of(&["loss.name=multi-similarity", "loss.epsilon=-0.2"]);
+        assert_eq!(
+            strict.add(&similar(0, 0.85, 50)),
+            Some(Collapse::NothingMined)
+        );
+        let mut euclidean = detector_of(&["loss.name=multi-similarity", "model.normalize=false"]);
+        assert_eq!(euclidean.add(&similar(0, 0.99, 1000)), None);
+    }
+
+    #[test]
+    fn other_losses_are_not_watched() {
+        let mut detector = detector_of(&["loss.name=lifted-structure"]);
+        assert_eq!(detector.add(&epoch(0.0, 1e-3, 1000)), None);
     }
 }

@@ -29,7 +29,7 @@ pub(super) use strategy::{Ended, EpochLoop, EpochStrategy, LoopResult};
 
 use super::TrainingError;
 use super::checkpoint::{CheckpointPosition, CheckpointSchedule};
-use super::collapse::CollapseDetector;
+use super::collapse::{Collapse, CollapseDetector};
 use super::distributed::check_parameters;
 use super::diverged::DivergedStep;
 use super::divergence::Divergence;
@@ -359,14 +359,21 @@ impl<B: AutodiffBackend> Running<B> {
             record: &record,
             epochs: config.training.epochs,
         });
-        if self.collapse.add(&statistics) {
-            tracing::warn!(
+        match self.collapse.add(&statistics) {
+            None => {}
+            Some(Collapse::NothingMined) => tracing::warn!(
+                "epoch {epoch}: the embeddings have collapsed: positives and negatives are all alike, with \
+                 similarities near 1, so that multi-similarity mines nothing and its gradient is 0. Try more \
+                 classes in a batch, a smaller optimizer.learning_rate, loss.epsilon = 0.1, which mines more \
+                 pairs, or no generated negatives (negatives.name = \"none\")"
+            ),
+            Some(Collapse::Point) => tracing::warn!(
                 "epoch {epoch}: the embeddings have collapsed to a point: the distances of the hardest \
                  positives and negatives are near 0, and the loss is the margin. It is common with the \
                  hardest negatives and random weights. Try a smaller optimizer.learning_rate, a larger \
                  batch.images_per_class, loss.name = \"multi-similarity\", or loss.name = \"triplet\" with \
                  loss.triplets = \"semi-hard\""
-            );
+            ),
         }
 
         let best = validation.best_epoch();
