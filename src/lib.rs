@@ -39,7 +39,7 @@
 //!   │
 //!  geometry       closest approach of arcs and segments, from inner products
 //!
-//!  kernels        kernels for GPUs: batch norm and Adam in few passes
+//!  kernels        layers in few passes: kernels for GPUs, loops for processors
 //!
 //!  support, for all of them:
 //!  setting        checks of configuration values

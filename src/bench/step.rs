@@ -137,8 +137,10 @@ impl StepBenchmark {
     fn upload_bytes(&self, mode: UploadMode) -> usize {
         let (model, batch) = (&self.config.model, &self.config.batch);
         let n = batch.classes * batch.images_per_class;
+        let inputs = model.hidden;
+        let inputs = inputs.unwrap_or_else(|| EmbedderConfig::from(model).features());
         let masked = match model.dropout > 0.0 {
-            true => n * model.pooling.0.len() * EmbedderConfig::from(model).features(),
+            true => n * model.pooling.0.len() * inputs,
             false => 0,
         };
         match mode {

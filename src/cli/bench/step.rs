@@ -79,9 +79,9 @@ pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
             format!("{backbone} on {images} images of {side}x{side}")
         }
     };
-    let rows = match config.model.backbone {
-        Backbone::None => "rows",
-        _ => "images",
+    let row = match config.model.backbone {
+        Backbone::None => "row",
+        _ => "image",
     };
     let benchmark = StepBenchmark {
         config,
@@ -89,7 +89,7 @@ pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
     };
     let monitor = command.monitor();
     let timing = args.output.device.run(StepTask { benchmark, monitor })??;
-    print(&args.output, &timing, || text(&timing, &subject, rows))
+    print(&args.output, &timing, || text(&timing, &subject, row))
 }
 
 /// The configuration keys of the input of the network: images of a side, or features.
@@ -128,8 +128,8 @@ fn input(args: &StepArgs) -> Result<Vec<String>, SettingError> {
     }
 }
 
-/// The text of the timing of `subject`, whose batch has `rows`, such as images.
-fn text(timing: &StepTiming, subject: &str, rows: &str) -> String {
+/// The text of the timing of `subject`, whose batch consists of a `row` or an image each.
+fn text(timing: &StepTiming, subject: &str, row: &str) -> String {
     let StepTiming {
         step_ms,
         training_forward_ms,
@@ -148,7 +148,7 @@ fn text(timing: &StepTiming, subject: &str, rows: &str) -> String {
     } = *timing;
     let memory = match (activation_mib_per_image, peak_mib) {
         (Some(activation), Some(peak)) => {
-            format!("{activation:.1} MiB per image in the forward pass, peak {peak:.0} MiB")
+            format!("{activation:.1} MiB per {row} in the forward pass, peak {peak:.0} MiB")
         }
         _ => "not available for this backend or system".to_string(),
     };
@@ -158,7 +158,7 @@ fn text(timing: &StepTiming, subject: &str, rows: &str) -> String {
     };
     [
         format!(
-            "{subject}: step {step_ms:.1} ms ({images_per_second:.1} {rows}/s)"
+            "{subject}: step {step_ms:.1} ms ({images_per_second:.1} {row}s/s)"
         ),
         format!(
             "training: forward {training_forward_ms:.1} ms, backward {backward_ms:.1} ms, optimiser \

@@ -98,9 +98,10 @@ fn recall(files: &RunFiles) -> Markup {
         Protocol::Published => "the test split",
     };
     let best = evaluated.iter().filter(|epoch| epoch.epoch > 0);
-    let best = best.max_by(|a, b| at_1(a).total_cmp(&at_1(b)).then(b.epoch.cmp(&a.epoch)));
+    let scored = best.filter_map(|epoch| Some((epoch, epoch.measured()?.score())));
+    let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
     let mut description = match best {
-        Some(best) => format!(
+        Some((best, _)) => format!(
             "Recall@1 is highest in epoch {}: {}.",
             best.epoch,
             percent(at_1(best))
