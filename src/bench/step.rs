@@ -57,8 +57,8 @@ pub struct StepTiming {
     pub backward_gflop_per_second: f64,
     /// Those of the forward pass without gradients.
     pub forward_gflop_per_second: f64,
-    /// Bytes that a step uploads: images or features, labels, and the mask of dropout; 0 if tensors are in the memory of the
-    /// process.
+    /// Bytes that a step uploads: images or features, labels, and the mask of dropout; 0 if tensors are in the
+    /// memory of the process.
     pub upload_bytes: usize,
     /// Growth of the process in the first forward pass of a training step, in MiB per image of the
     /// batch: the saved activations, and freed memory that the allocator keeps. `None` if the memory is
@@ -137,17 +137,16 @@ impl StepBenchmark {
     fn upload_bytes(&self, mode: UploadMode) -> usize {
         let (model, batch) = (&self.config.model, &self.config.batch);
         let n = batch.classes * batch.images_per_class;
-        let inputs = model.hidden;
-        let inputs = inputs.unwrap_or_else(|| EmbedderConfig::from(model).features());
+        let features = EmbedderConfig::from(model).features();
         let masked = match model.dropout > 0.0 {
-            true => n * model.pooling.0.len() * inputs,
+            true => n * model.pooling.0.len() * model.hidden.unwrap_or(features),
             false => 0,
         };
         match mode {
             UploadMode::Normalized => 0,
             mode => {
                 let input = match model.backbone {
-                    Backbone::None => 4 * n * EmbedderConfig::from(model).features(),
+                    Backbone::None => 4 * n * features,
                     _ => mode.bytes(n, self.config.data.transform.image_size),
                 };
                 input + 4 * (n + masked)

@@ -69,21 +69,18 @@ impl CollapseDetector {
     pub(super) fn add(&mut self, epoch: &EpochStatistics) -> Option<Collapse> {
         let watched = self.watched?;
         let means = epoch.means();
-        let is = |key: &str, condition: &dyn Fn(f64) -> bool| {
-            means.get(key).is_some_and(|&mean| condition(mean))
-        };
+        // An absent mean is NaN, for which every comparison is false.
+        let mean = |key: &str| means.get(key).copied().unwrap_or(f64::NAN);
         let collapsed = match watched {
             Collapse::Point => {
-                ["d_positive", "d_negative"]
-                    .iter()
-                    .all(|key| is(key, &|distance| distance < COLLAPSED))
-                    && is("loss", &|loss| (loss - self.margin).abs() <= COLLAPSED)
+                mean("d_positive") < COLLAPSED
+                    && mean("d_negative") < COLLAPSED
+                    && (mean("loss") - self.margin).abs() <= COLLAPSED
             }
             Collapse::NothingMined => {
-                ["s_positive", "s_negative"]
-                    .iter()
-                    .all(|key| is(key, &|similarity| similarity > self.alike))
-                    && is("active", &|active| active < IDLE)
+                mean("s_positive") > self.alike
+                    && mean("s_negative") > self.alike
+                    && mean("active") < IDLE
             }
         };
         self.steps = match collapsed {

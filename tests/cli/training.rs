@@ -382,25 +382,14 @@ fn benchmarks_print_the_keys_that_scripts_read() {
             "peak_mib"
         ]
     );
-    let step = keys(&[
-        "step",
-        "--backbone",
-        "conv4",
-        "--batch",
-        "4",
-        "--size",
-        "16",
-    ]);
+    let step: Vec<&str> = "step --backbone conv4 --batch 4 --size 16"
+        .split(' ')
+        .collect();
+    let step = keys(&step);
     // A head on features.
-    let head = [
-        "step",
-        "--backbone",
-        "none",
-        "--batch",
-        "64",
-        "--features",
-        "96",
-    ];
+    let head: Vec<&str> = "step --backbone none --batch 64 --features 96"
+        .split(' ')
+        .collect();
     assert_eq!(keys(&head), step);
     assert_eq!(
         step,

@@ -69,19 +69,19 @@ pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
     overrides.extend(args.set);
     let config = checked_config(&overrides)?;
     let images = config.batch.classes * config.batch.images_per_class;
-    let subject = match config.model.backbone {
-        Backbone::None => format!(
-            "head on {images} rows of {} features",
-            config.model.feature_dim.unwrap_or_default()
-        ),
+    let (subject, row) = match config.model.backbone {
+        Backbone::None => {
+            let features = config.model.feature_dim.unwrap_or_default();
+            (
+                format!("head on {images} rows of {features} features"),
+                "row",
+            )
+        }
         backbone => {
             let side = config.data.transform.image_size;
-            format!("{backbone} on {images} images of {side}x{side}")
+            let subject = format!("{backbone} on {images} images of {side}x{side}");
+            (subject, "image")
         }
-    };
-    let row = match config.model.backbone {
-        Backbone::None => "row",
-        _ => "image",
     };
     let benchmark = StepBenchmark {
         config,
@@ -94,17 +94,14 @@ pub(super) fn run(args: StepArgs) -> Result<(), CliError> {
 
 /// The configuration keys of the input of the network: images of a side, or features.
 fn input(args: &StepArgs) -> Result<Vec<String>, SettingError> {
-    let refused = |option: &str, value: usize, reason: &str| {
-        SettingError::value(option, value as i64, reason.to_string())
-    };
     match (
         args.backbone == Backbone::None.name(),
         args.size,
         args.features,
     ) {
-        (true, Some(size), _) => Err(refused(
+        (true, Some(size), _) => Err(SettingError::value(
             "--size",
-            size,
+            size as i64,
             "--backbone none takes features instead of images; give their number with --features",
         )),
         (true, None, features) => Ok(vec![
@@ -113,9 +110,9 @@ fn input(args: &StepArgs) -> Result<Vec<String>, SettingError> {
             "data.root=noise".to_string(),
             format!("model.feature_dim={}", features.unwrap_or(FEATURES)),
         ]),
-        (false, _, Some(features)) => Err(refused(
+        (false, _, Some(features)) => Err(SettingError::value(
             "--features",
-            features,
+            features as i64,
             "a backbone takes images; give their side with --size, or set --backbone none",
         )),
         (false, size, None) => {
@@ -128,7 +125,7 @@ fn input(args: &StepArgs) -> Result<Vec<String>, SettingError> {
     }
 }
 
-/// The text of the timing of `subject`, whose batch consists of a `row` or an image each.
+/// The text of the timing of `subject`, whose batch consists of rows or images: `row` is "row" or "image".
 fn text(timing: &StepTiming, subject: &str, row: &str) -> String {
     let StepTiming {
         step_ms,

@@ -16,13 +16,13 @@ pub struct PooledAxis {
     pub inner: usize,
     /// The number of windows, which replace the positions.
     pub windows: usize,
-    /// The position that a window sees at a tap. Every tap is on the map.
-    pub position: Positions,
+    /// What a window covers.
+    pub taps: WindowTaps,
 }
 
-/// The positions along an axis that windows see.
+/// The positions along an axis that windows cover, as taps.
 #[derive(Debug, Clone, Copy)]
-pub struct Positions {
+pub struct WindowTaps {
     /// The number of taps of a window, at least 1.
     pub kernel: usize,
     /// Step between windows.
@@ -31,10 +31,10 @@ pub struct Positions {
     pub padding: usize,
 }
 
-impl Positions {
+impl WindowTaps {
     /// The position that a window sees at a tap on an axis of `side` positions. A tap outside the map is moved to the
     /// nearest position inside, which the window also covers.
-    pub fn of(self, window: usize, tap: usize, side: usize) -> usize {
+    pub fn position(self, window: usize, tap: usize, side: usize) -> usize {
         (window * self.stride + tap)
             .saturating_sub(self.padding)
             .min(side - 1)
@@ -58,7 +58,7 @@ impl PooledAxis {
             for window in self.each_window() {
                 let start = maxima.len();
                 maxima.extend_from_slice(self.seen(rows, window, 0, length));
-                for tap in 1..self.position.kernel {
+                for tap in 1..self.taps.kernel {
                     let candidates = self.seen(rows, window, tap, length);
                     raise(&mut maxima[start..], candidates);
                 }
@@ -73,7 +73,7 @@ impl PooledAxis {
         &self,
         rows: Tensor<B, 2>,
     ) -> Option<(Tensor<B, 2>, MaximumTaps)> {
-        u8::try_from(self.position.kernel - 1).ok()?;
+        u8::try_from(self.taps.kernel - 1).ok()?;
         let ([_, channels], device) = (rows.dims(), rows.device());
         let (maxima, taps) = on_host(rows, |rows| {
             let length = self.inner * channels;
@@ -83,7 +83,7 @@ impl PooledAxis {
                 let start = maxima.len();
                 maxima.extend_from_slice(self.seen(rows, window, 0, length));
                 let taps = &mut taps[start..start + length];
-                for tap in 1..self.position.kernel {
+                for tap in 1..self.taps.kernel {
                     let candidates = self.seen(rows, window, tap, length);
                     // Two loops without branches, which processors compute for several numbers at once.
                     let maxima = &mut maxima[start..];
@@ -121,8 +121,8 @@ impl PooledAxis {
                 .chunks_exact(length)
                 .zip(taps.0.chunks_exact(length));
             for ((outer, window), (maxima_gradient, taps)) in self.each_window().zip(maxima) {
-                for tap in 0..self.position.kernel {
-                    let position = outer * self.side + self.position.of(window, tap, self.side);
+                for tap in 0..self.taps.kernel {
+                    let position = outer * self.side + self.taps.position(window, tap, self.side);
                     let gradient = &mut gradient[position * length..][..length];
                     let maxima = maxima_gradient.iter().zip(taps);
                     for (gradient, (&maximum_gradient, &at)) in gradient.iter_mut().zip(maxima) {
@@ -150,7 +150,7 @@ impl PooledAxis {
         tap: usize,
         length: usize,
     ) -> &'a [f32] {
-        let position = outer * self.side + self.position.of(window, tap, self.side);
+        let position = outer * self.side + self.taps.position(window, tap, self.side);
         &rows[position * length..][..length]
     }
 

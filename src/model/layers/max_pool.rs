@@ -5,7 +5,7 @@ use burn::tensor::{
 };
 
 use super::{ConvAlgorithm, max_pool_indices::WindowIndices};
-use crate::kernels::host::max_pool::{MaximumTaps, PooledAxis, Positions};
+use crate::kernels::host::max_pool::{MaximumTaps, PooledAxis, WindowTaps};
 
 /// Max pooling over square windows. Positions outside the map are ignored. Of equal values the first in
 /// reading order gets the gradient.
@@ -43,8 +43,8 @@ impl MaxPool {
     fn forward_im2col<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, _, c] = x.dims();
-        let [w_out, h_out] = [along_width.windows, along_height.windows];
-        let x = along_width.maxima(x.reshape([n * h * along_width.side, c]));
+        let [w_out, h_out] = [along_width.0.windows, along_height.0.windows];
+        let x = along_width.maxima(x.reshape([n * h * along_width.0.side, c]));
         let x = along_height.maxima(x);
         x.reshape([n, h_out, w_out, c])
     }
@@ -70,7 +70,7 @@ impl MaxPool {
     fn forward_with_mask<B: Backend>(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, ArgmaxMask<B>) {
         let [along_width, along_height] = self.axes(x.dims());
         let [n, h, w, c] = x.dims();
-        let shape = [n, along_height.windows, along_width.windows, c];
+        let shape = [n, along_height.0.windows, along_width.0.windows, c];
         let (x, width_taps) = along_width.maxima_and_taps(x.reshape([n * h * w, c]));
         let (x, height_taps) = along_height.maxima_and_taps(x);
         let mask = ArgmaxMask {
@@ -83,7 +83,7 @@ impl MaxPool {
     /// Returns the shape of the output for an input of this shape.
     pub(in crate::model) fn output_shape(&self, x: [usize; 4]) -> [usize; 4] {
         let [along_width, along_height] = self.axes(x);
-        [x[0], along_height.windows, along_width.windows, x[3]]
+        [x[0], along_height.0.windows, along_width.0.windows, x[3]]
     }
 
     /// The axes of maps `[n, h, w, _]` in the order of pooling: the width, then the height of the map
@@ -95,16 +95,20 @@ impl MaxPool {
                 true => room.div_ceil(self.stride),
                 false => room / self.stride,
             };
-            Axis {
-                pool: *self,
+            Axis(PooledAxis {
                 outer,
                 side,
                 inner,
                 windows: steps + 1,
-            }
+                taps: WindowTaps {
+                    kernel: self.kernel_size,
+                    stride: self.stride,
+                    padding: self.padding,
+                },
+            })
         };
         let along_width = axis(n * h, w, 1);
-        [along_width, axis(n, h, along_width.windows)]
+        [along_width, axis(n, h, along_width.0.windows)]
     }
 
     fn forward_backend<B: Backend>(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
@@ -120,29 +124,22 @@ impl MaxPool {
     }
 }
 
-/// One axis of a map of rows: `outer` positions on the axes before it, `side` positions along it and
-/// `inner` rows for each. Pooling reduces the `side` positions to `windows`.
+/// Pooling along one axis of a map of rows.
 #[derive(Debug, Clone, Copy)]
-struct Axis {
-    pool: MaxPool,
-    outer: usize,
-    side: usize,
-    inner: usize,
-    windows: usize,
-}
+struct Axis(PooledAxis);
 
 impl Axis {
     /// The maximum of each window: `[outer · side · inner, C]` → `[outer · windows · inner, C]`.
     fn maxima<B: Backend>(&self, rows: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.on_host().maxima(rows.clone()).unwrap_or_else(|| {
-            let candidates = (1..self.pool.kernel_size).map(|tap| self.at(tap, &rows));
+        self.0.maxima(rows.clone()).unwrap_or_else(|| {
+            let candidates = (1..self.0.taps.kernel).map(|tap| self.at(tap, &rows));
             candidates.fold(self.at(0, &rows), Tensor::max_pair)
         })
     }
 
     /// The same, and where the maxima were.
     fn maxima_and_taps<B: Backend>(&self, rows: Tensor<B, 2>) -> (Tensor<B, 2>, AxisTaps<B>) {
-        match self.on_host().maxima_and_taps(rows.clone()) {
+        match self.0.maxima_and_taps(rows.clone()) {
             Some((maxima, taps)) => (maxima, AxisTaps::OnHost(taps)),
             None => {
                 let (maxima, masks) = self.maxima_and_masks(rows);
@@ -158,8 +155,8 @@ impl Axis {
         rows: Tensor<B, 2>,
     ) -> (Tensor<B, 2>, Vec<Tensor<B, 2, Bool>>) {
         let mut maxima = self.at(0, &rows);
-        let mut masks = Vec::with_capacity(self.pool.kernel_size - 1);
-        for tap in 1..self.pool.kernel_size {
+        let mut masks = Vec::with_capacity(self.0.taps.kernel - 1);
+        for tap in 1..self.0.taps.kernel {
             let candidates = self.at(tap, &rows);
             let larger = maxima.clone().lower(candidates.clone());
             maxima = maxima.mask_where(larger.clone(), candidates);
@@ -177,7 +174,7 @@ impl Axis {
         match taps {
             AxisTaps::Masks(masks) => self.gradient_of_masks(maxima_gradient, masks),
             AxisTaps::OnHost(taps) => {
-                let gradient = self.on_host().gradient(maxima_gradient, &taps);
+                let gradient = self.0.gradient(maxima_gradient, &taps);
                 gradient.expect("the maxima were on the host, and gradients are f32")
             }
         }
@@ -190,7 +187,7 @@ impl Axis {
         masks: Vec<Tensor<B, 2, Bool>>,
     ) -> Tensor<B, 2> {
         let device = maxima_gradient.device();
-        let rows = self.outer * self.side * self.inner;
+        let rows = self.0.outer * self.0.side * self.0.inner;
         let mut rows_gradient = Tensor::zeros([rows, maxima_gradient.dims()[1]], &device);
         let mut remaining = maxima_gradient;
         for (tap, larger) in masks.into_iter().enumerate().rev() {
@@ -229,49 +226,21 @@ impl Axis {
 
     /// The index of the row that each window sees at `tap`; `None` if these are all rows in order.
     fn indices(&self, tap: usize) -> Option<Vec<i32>> {
-        let MaxPool {
-            stride, padding, ..
-        } = self.pool;
-        let positions = self.positions();
-        let Self {
+        let PooledAxis {
             outer,
             side,
             inner,
             windows,
-            ..
-        } = *self;
-        if stride == 1 && tap == padding && windows == side {
+            taps,
+        } = self.0;
+        if taps.stride == 1 && tap == taps.padding && windows == side {
             return None;
         }
         let starts = (0..outer).flat_map(|o| {
-            (0..windows).map(move |window| o * side + positions.of(window, tap, side))
+            (0..windows).map(move |window| o * side + taps.position(window, tap, side))
         });
         let rows = starts.flat_map(|start| (0..inner).map(move |i| (start * inner + i) as i32));
         Some(rows.collect())
-    }
-
-    fn positions(&self) -> Positions {
-        let MaxPool {
-            kernel_size,
-            stride,
-            padding,
-            ..
-        } = self.pool;
-        Positions {
-            kernel: kernel_size,
-            stride,
-            padding,
-        }
-    }
-
-    fn on_host(&self) -> PooledAxis {
-        PooledAxis {
-            outer: self.outer,
-            side: self.side,
-            inner: self.inner,
-            windows: self.windows,
-            position: self.positions(),
-        }
     }
 }
 
@@ -279,6 +248,7 @@ impl Axis {
 enum AxisTaps<B: Backend> {
     /// For each tap but the first, the windows in which it is larger than all taps before it.
     Masks(Vec<Tensor<B, 2, Bool>>),
+    /// Of [kernels on the host](crate::kernels::host::max_pool).
     OnHost(MaximumTaps),
 }
 
@@ -425,19 +395,19 @@ mod tests {
             };
             let [along_width, along_height] = pool.axes([2, 7, 6, 5]);
             // The second axis as it would be without the first.
-            let along_height = Axis {
+            let along_height = Axis(PooledAxis {
                 inner: 6,
-                ..along_height
-            };
+                ..along_height.0
+            });
             for axis in [along_width, along_height] {
                 let (maxima, masks) = axis.maxima_and_masks(rows.clone());
-                let (found, taps) = axis.on_host().maxima_and_taps(rows.clone()).unwrap();
+                let (found, taps) = axis.0.maxima_and_taps(rows.clone()).unwrap();
                 assert_eq!(bits(found), bits(maxima.clone()), "{axis:?}");
-                let found = axis.on_host().maxima(rows.clone()).unwrap();
+                let found = axis.0.maxima(rows.clone()).unwrap();
                 assert_eq!(bits(found), bits(maxima.clone()), "{axis:?}");
                 let wave = Tensor::arange(0..maxima.shape().num_elements() as i64, &rows.device());
                 let wave = wave.float().reshape(maxima.dims()).sin();
-                let found = axis.on_host().gradient(wave.clone(), &taps).unwrap();
+                let found = axis.0.gradient(wave.clone(), &taps).unwrap();
                 assert_eq!(
                     bits(found),
                     bits(axis.gradient_of_masks(wave, masks)),

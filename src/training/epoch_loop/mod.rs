@@ -363,9 +363,9 @@ impl<B: AutodiffBackend> Running<B> {
             None => {}
             Some(Collapse::NothingMined) => tracing::warn!(
                 "epoch {epoch}: the embeddings have collapsed: positives and negatives are all alike, with \
-                 similarities near 1, so that multi-similarity mines nothing and its gradient is 0. Try more \
-                 classes in a batch, a smaller optimizer.learning_rate, loss.epsilon = 0.1, which mines more \
-                 pairs, or no generated negatives (negatives.name = \"none\")"
+                 similarities near 1, so that multi-similarity mines next to nothing and its gradient is near \
+                 0. Try loss.epsilon = 0.1, which mines more pairs, or no generated negatives \
+                 (negatives.name = \"none\")"
             ),
             Some(Collapse::Point) => tracing::warn!(
                 "epoch {epoch}: the embeddings have collapsed to a point: the distances of the hardest \
